@@ -1,0 +1,215 @@
+"""What the knobs of one machine set: a flat bag of numbers that the hot core reads.
+
+One attribute for each thing that a knob or a policy decides. Times are ns, sizes octets unless the
+comment says pages, flags 0 or 1. The values here are an RFC's, or "no limit": real systems are
+described by `pystack/profiles/*.toml`, and names, ranges and rules of knobs by
+`pystack/knobs/*.toml`. Nothing here checks anything; `pystack.sysctl` does, once, at the border.
+The core reads an attribute when it needs it and keeps no copy, so that a write acts at once.
+"""
+
+import cython
+
+from pystack._fast import consts
+
+DEFAULTS = {
+    # Retransmission and connection set-up
+    "tcp_rexmit_min": 1 * consts.SECOND,  # floor of the retransmission timeout, ns (RFC 6298)
+    "tcp_rexmit_max": 60 * consts.SECOND,  # ceiling of the retransmission timeout, ns
+    "tcp_rexmit_slop": 0,  # added to each timeout before the clamp (FreeBSD: 200 ms), ns
+    "tcp_rexmit_initial": 1 * consts.SECOND,  # timeout before the first sample, ns
+    "tcp_retries": 12,  # retransmissions of data before ETIMEDOUT (R2; Linux tcp_retries2)
+    "tcp_retries1": 3,  # retransmissions before the path is doubted (RFC 9293 MUST-20, R1)
+    "tcp_syn_retries": 6,  # retransmissions of our SYN
+    "tcp_syn_linear_timeouts": 0,  # first SYN waits that do not double
+    "tcp_synack_retries": 5,  # retransmissions of our SYN-ACK
+    "tcp_synack_linear_timeouts": 0,  # first SYN-ACK waits that do not double
+    "tcp_synack_slop": 0,  # added to each SYN-ACK wait from the first retransmission on, ns
+    "tcp_orphan_retries": 0,  # Linux: the same once closed; 0 = 8 while the peer was alive
+    # Keep-alive
+    "tcp_keepidle": 7200 * consts.SECOND,  # silence before the first probe, ns
+    "tcp_keepintvl": 75 * consts.SECOND,  # between probes, ns
+    "tcp_keepcnt": 8,  # probes without an answer before the connection is dropped
+    "tcp_keepinit": 75 * consts.SECOND,  # FreeBSD: set up by then or dropped, ns; 0 = no timer
+    "tcp_always_keepalive": 0,  # keep-alive without SO_KEEPALIVE (RFC 9293 MUST-25 wants 0)
+    # Acknowledging
+    "tcp_delayed_ack": 1,  # 0 acknowledges every segment at once
+    "tcp_delacktime": 100 * consts.MS,  # longest delay of an acknowledgement, ns
+    "tcp_delack_min": 40 * consts.MS,  # Linux: shortest delay of its estimate, ns
+    # Closing
+    "tcp_timewait": 60 * consts.SECOND,  # length of TIME_WAIT, ns (FreeBSD: twice net.inet.tcp.msl)
+    "tcp_max_tw": 0,  # most TIME_WAIT entries; 0 = derived from ports and sockets (FreeBSD's rule)
+    "tcp_nolocaltimewait": 0,  # no TIME_WAIT when the peer is an address of this machine
+    "tcp_rfc1337": 1,  # a RST does not end TIME_WAIT
+    "tcp_fast_finwait2_recycle": 0,  # FreeBSD: tcp_finwait2_timeout counts
+    "tcp_finwait2_timeout": 60 * consts.SECOND,  # FreeBSD: FIN_WAIT_2 limit of the fast recycle, ns
+    "tcp_fin_timeout": 60 * consts.SECOND,  # Linux: life of an orphan in FIN_WAIT_2, ns
+    "tcp_tw_reuse": 0,  # Linux: connect() over TIME_WAIT: 0 no, 1 yes, 2 loopback only
+    "tcp_tw_reuse_delay": 1 * consts.SECOND,  # Linux: least age of its last timestamp, ns
+    "tcp_max_orphans": 0,  # Linux: most closed sockets that still send; 0 = no limit
+    # Persist
+    "tcp_persmin": 5 * consts.SECOND,  # least wait before a zero-window probe, ns
+    "tcp_persmax": 60 * consts.SECOND,  # longest wait before a zero-window probe, ns
+    "tcp_maxpersistidle": 7200 * consts.SECOND,  # a persisting connection is dropped after, ns
+    # Buffers of a connection
+    "tcp_sendspace": 32768,  # octets of a new send buffer
+    "tcp_recvspace": 65536,  # octets of a new receive buffer
+    "tcp_sendbuf_auto": 1,  # send buffers grow by themselves
+    "tcp_recvbuf_auto": 1,  # receive buffers grow by themselves
+    "tcp_sendbuf_max": 2097152,  # a growing send buffer stops here, octets
+    "tcp_recvbuf_max": 2097152,  # a growing receive buffer stops here, octets
+    "tcp_sendbuf_inc": 8192,  # one step of growth, octets
+    "tcp_recvbuf_inc": 16384,  # one step of growth, octets; 0 = by half of its size (FreeBSD 13)
+    "sb_max": 2097152,  # FreeBSD: kern.ipc.maxsockbuf; Linux: the larger of rmem_max and wmem_max
+    "sb_efficiency": 8,  # FreeBSD: mbuf storage allowed for each octet of a buffer
+    "tcp_rmem_min": 4096,  # Linux: guaranteed receive buffer under memory pressure, octets
+    "tcp_rmem_default": 131072,  # Linux: octets of a new receive buffer
+    "tcp_rmem_max": 6291456,  # Linux: a growing receive buffer stops here, octets
+    "tcp_wmem_min": 4096,  # Linux: guaranteed send buffer under memory pressure, octets
+    "tcp_wmem_default": 16384,  # Linux: octets of a new send buffer
+    "tcp_wmem_max": 4194304,  # Linux: a growing send buffer stops here, octets
+    "rmem_max": 212992,  # Linux: largest SO_RCVBUF before it is doubled, octets
+    "wmem_max": 212992,  # Linux: largest SO_SNDBUF before it is doubled, octets
+    "rmem_default": 212992,  # Linux: receive buffer of sockets that are not TCP, octets
+    "wmem_default": 212992,  # Linux: send buffer of sockets that are not TCP, octets
+    "tcp_mem_low": 0,  # Linux: pages of all TCP buffers below which there is no pressure
+    "tcp_mem_pressure": 0,  # Linux: pages at which buffers stop growing; 0 = no limit
+    "tcp_mem_max": 0,  # Linux: pages at which sockets are killed; 0 = no limit
+    "tcp_adv_win_scale": 1,  # Linux: share of the receive buffer kept from the window
+    "tcp_notsent_lowat": consts.NEVER,  # Linux: unsent octets that end writability
+    "tcp_min_snd_mss": 48,  # Linux: least MSS that a peer may force on us, octets
+    "tcp_shrink_window": 0,  # Linux: the window may be pulled back under memory pressure
+    # Segments and congestion
+    "tcp_mssdflt": 536,  # MSS of a peer that named none (RFC 9293 MUST-15)
+    "tcp_minmss": 216,  # smaller MSS offers are raised to this
+    "tcp_initcwnd_segments": 10,  # initial window (RFC 6928); 0 = RFC 3390
+    "tcp_cc": consts.CC_NEWRENO,  # congestion control, consts.CC_*
+    "tcp_abc": 1,  # count acknowledged octets (RFC 3465)
+    "tcp_abc_l_var": 2,  # segments of growth per acknowledgement in slow start
+    "tcp_rfc3042": 1,  # limited transmit
+    "tcp_slow_start_after_idle": 1,  # the window restarts after an idle RTO (RFC 5681 4.1)
+    "tcp_reordering": 3,  # duplicate acknowledgements that mean loss
+    "tcp_frto": 0,  # spurious timeouts found as by RFC 5682
+    "tcp_recovery": 0,  # RACK (RFC 8985)
+    "tcp_early_retrans": 0,  # tail loss probe
+    "tcp_tso": 1,  # super-segments are handed to devices that take them
+    # Options
+    "tcp_window_scaling": 1,  # RFC 7323 section 2
+    "tcp_timestamps": 1,  # RFC 7323 section 3
+    "tcp_tolerate_missing_ts": 0,  # segments without the agreed timestamp are taken
+    "tcp_sack": 1,  # RFC 2018
+    "tcp_dsack": 1,  # RFC 2883
+    "tcp_sack_maxholes": 128,  # FreeBSD: holes remembered for a connection
+    "tcp_sack_globalmaxholes": 65536,  # FreeBSD: holes remembered in all
+    "tcp_ecn": 0,  # RFC 3168: 0 no, 1 ask and agree, 2 agree only
+    "tcp_ecn_maxretries": 1,  # SYNs with ECN before it is tried without
+    "tcp_fastopen": 0,  # RFC 7413: 1 client, 2 server
+    # Path MTU
+    "tcp_path_mtu_discovery": 1,  # DF is set (RFC 1191)
+    "tcp_blackhole_detection": 0,  # a smaller MSS is tried when ICMP stays away
+    "tcp_blackhole_mss": 1200,  # that MSS
+    # What an attacker may get
+    "tcp_blackhole": 0,  # closed ports: 0 RST, 1 silence for SYN, 2 silence for all
+    "tcp_drop_synfin": 0,  # SYN with FIN is dropped
+    "tcp_insecure_rst": 0,  # any RST in the window resets (before RFC 5961)
+    "tcp_insecure_syn": 0,  # a SYN in the window resets (before RFC 5961)
+    "tcp_challenge_ack_limit": 10,  # challenge ACKs in a window of time; 0 = no limit
+    "tcp_challenge_ack_window": 5 * consts.SECOND,  # that window of time, ns (RFC 5961 section 7)
+    "tcp_invalid_ratelimit": 500 * consts.MS,  # least gap of ACKs to invalid segments, ns; 0 = none
+    "tcp_isn_reseed_interval": 0,  # the ISN secret is drawn anew after this, ns; 0 = never
+    "tcp_reass_maxqueuelen": 100,  # out-of-order segments held for a connection
+    "tcp_reass_maxsegments": 0,  # out-of-order segments held in all; 0 = no limit
+    "tcp_log_in_vain": 0,  # 1 logs SYNs to closed ports, 2 all segments
+    "tcp_log_debug": 0,  # logs why segments were rejected
+    "icmp_icmplim": 200,  # RST and ICMP answers a second and class; 0 = no limit
+    "icmp_icmplim_jitter": 0,  # random part of that limit
+    "icmp_icmplim_output": 1,  # the limit is logged
+    "icmp_ratelimit": 0,  # Linux: least gap between ICMP errors to one host, ns
+    "icmp_ratemask": 6168,  # Linux: ICMP types that are limited, one bit each
+    "icmp_msgs_per_sec": 0,  # Linux: limited ICMP messages a second in all; 0 = no limit
+    "icmp_msgs_burst": 50,  # Linux: how many of them at once
+    "icmp_may_rst": 1,  # an ICMP prohibition ends a connection in SYN_SENT
+    "icmp_echo_ignore_all": 0,  # ping is not answered
+    "icmp_bmcastecho": 0,  # ping to a broadcast address is answered
+    # Listening
+    "somaxconn": 128,  # listen() takes no larger backlog
+    "tcp_max_syn_backlog": 2048,  # Linux: half-open connections before unknown peers are refused
+    "tcp_abort_on_overflow": 0,  # Linux: a full accept queue answers with RST
+    "tcp_syncookies": 1,  # 0 never, 1 when full, 2 always (FreeBSD: with syncookies_only)
+    "syncache_hashsize": 512,  # buckets
+    "syncache_bucketlimit": 30,  # entries in a bucket
+    "syncache_cachelimit": 15360,  # entries in all
+    "syncache_rexmtlimit": 3,  # retransmissions of a SYN-ACK
+    "syncache_rst_on_sock_fail": 1,  # RST when a finished handshake finds no room
+    "syncache_pause": 0,  # a bucket's overflow switches the machine to cookies (FreeBSD 12)
+    "sooverinterval": 60 * consts.SECOND,  # listen-queue overflows are logged once in this time, ns
+    # Tables and counts
+    "maxsockets": 0,  # sockets; 0 = no limit
+    "maxfiles": 0,  # descriptors of the machine; 0 = no limit
+    "maxfilesperproc": 0,  # descriptors of a process; 0 = no limit
+    "maxfiles_reserve": 0,  # one descriptor in so many is for root only; 0 = none
+    "tcbhashsize": 512,  # buckets of the connection table
+    "nmbufs": 0,  # mbufs; 0 = no limit
+    "nmbclusters": 0,  # clusters of 2048 octets; 0 = no limit
+    "nmbjumbop": 0,  # clusters of a page; 0 = no limit
+    "nmbjumbo9": 0,  # clusters of 9216 octets; 0 = no limit
+    "nmbjumbo16": 0,  # clusters of 16384 octets; 0 = no limit
+    "mb_can_grow": 1,  # nmbclusters and its siblings may grow at run time
+    "zone_warnings": 1,  # a full zone is logged
+    "nsfbufs": 0,  # sendfile buffers; 0 = the machine needs none (direct map)
+    "do_tcpdrain": 1,  # reassembly queues are given back when clusters run out
+    "ifqmaxlen": 50,  # packets in an interface's output queue
+    # Ports
+    "port_first": 49152,  # automatic choice: first
+    "port_last": 65535,  # automatic choice: last
+    "port_hifirst": 49152,  # IP_PORTRANGE_HIGH: first
+    "port_hilast": 65535,  # IP_PORTRANGE_HIGH: last
+    "port_lowfirst": 1023,  # IP_PORTRANGE_LOW: first (counts down)
+    "port_lowlast": 600,  # IP_PORTRANGE_LOW: last
+    "port_reservedhigh": 1023,  # ports that need root: last
+    "port_reservedlow": 0,  # ports that need root: first
+    "port_randomized": 1,  # the search begins anywhere (RFC 6056)
+    "port_randomcps": 0,  # allocations a second that switch to sequential search; 0 = never
+    "port_randomtime": 45,  # seconds of sequential search
+    "tcp_require_unique_port": 0,  # connect() takes only ports that nobody uses
+    "tcp_autobind_reuse": 0,  # Linux: bind(0) may share ports of SO_REUSEADDR sockets
+    # IP and UDP
+    "ip_ttl": 64,  # TTL of what we send
+    "ip_forwarding": 0,  # the machine is a router
+    "ip_redirect": 1,  # a router sends redirects
+    "ip_maxfragpackets": 1024,  # packets in reassembly; 0 = none, negative = no limit
+    "ip_maxfragsperpacket": 16,  # fragments of one packet
+    "ip_frag_timeout": 30 * consts.SECOND,  # life of an unfinished packet, ns
+    "ip_frag_bytes": 4194304,  # octets in reassembly; 0 = no limit
+    "udp_recvspace": 42080,  # octets of a UDP receive buffer
+    "udp_maxdgram": 9216,  # largest datagram that a UDP socket sends, octets
+    "udp_checksum": 1,  # UDP datagrams carry a checksum
+    "udp_blackhole": 0,  # no port unreachable for closed UDP ports
+    "udp_log_in_vain": 0,  # datagrams to closed ports are logged
+    # Policies: how a system behaves where numbers do not say it
+    "policy_options": consts.OPTIONS_BSD,  # order and padding of TCP options
+    "policy_close_unread": consts.CLOSE_UNREAD_FIN,  # close() with unread data
+    "policy_listen": consts.LISTEN_BSD,  # what a full accept queue does
+    "policy_fin_wait_2": consts.FW2_RECEIVE_SHUT,  # which connections in FIN_WAIT_2 have a timer
+    "policy_delack": consts.DELACK_BSD,  # how acknowledgements are delayed
+    "policy_window": consts.WINDOW_BSD,  # how the receive window is computed
+    "policy_mbuf_shortage": consts.MBUF_SHORTAGE_SLEEP,  # a blocking send without clusters
+    "policy_connect_port": consts.CONNECT_PORT_TUPLE,  # which local port connect() finds free
+    "policy_timewait": consts.TIMEWAIT_BSD,  # TIME_WAIT at its limit, and SYNs that meet it
+    "policy_rto": consts.RTO_BSD,  # the formula of the retransmission timeout
+    "policy_sockbuf": consts.SOCKBUF_BSD,  # SO_RCVBUF and SO_SNDBUF beyond the limit
+    "policy_shut_rd": consts.SHUT_RD_BSD,  # data after shutdown(SHUT_RD)
+    "policy_rst_flush": consts.RST_KEEPS_DATA,  # what a RST does to data that was not read
+}
+"""Name and value of each attribute of a `Config` that no profile has filled."""
+
+
+@cython.final
+@cython.cclass
+class Config:
+    """The settings of one machine: each name of DEFAULTS is an attribute, a signed 64-bit int."""
+
+    __slots__ = tuple(DEFAULTS)
+
+    def __init__(self):
+        for name, value in DEFAULTS.items():
+            setattr(self, name, value)

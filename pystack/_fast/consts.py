@@ -1,0 +1,248 @@
+"""Numbers that more than one module speaks of: states, flags, drop reasons, events, policies.
+
+Plain ints, so that both speeds and every user of the library import the same file. A hot module binds what it needs
+with `cython.declare` at import (STYLE 2.9).
+"""
+
+from enum import IntEnum
+
+NS = 1
+US = 1_000
+MS = 1_000_000
+SECOND = 1_000_000_000
+NEVER = 2**63 - 1
+
+# --- IP ------------------------------------------------------------------------------------------------------------
+PROTO_ICMP = 1
+PROTO_TCP = 6
+PROTO_UDP = 17
+
+INADDR_ANY = 0
+INADDR_BROADCAST = 0xFFFFFFFF
+
+# --- TCP header flags (RFC 9293 section 3.1) -----------------------------------------------------------------------
+FIN = 1
+SYN = 2
+RST = 4
+PSH = 8
+ACK = 16
+URG = 32
+ECE = 64
+CWR = 128
+
+# --- TCP states, in FreeBSD's order (netinet/tcp_fsm.h): comparisons such as `state >= ESTABLISHED` rely on it -----
+CLOSED = 0
+LISTEN = 1
+SYN_SENT = 2
+SYN_RECEIVED = 3
+ESTABLISHED = 4
+CLOSE_WAIT = 5
+FIN_WAIT_1 = 6
+CLOSING = 7
+LAST_ACK = 8
+FIN_WAIT_2 = 9
+TIME_WAIT = 10
+
+STATE_NAMES = (
+    "CLOSED",
+    "LISTEN",
+    "SYN_SENT",
+    "SYN_RCVD",
+    "ESTABLISHED",
+    "CLOSE_WAIT",
+    "FIN_WAIT_1",
+    "CLOSING",
+    "LAST_ACK",
+    "FIN_WAIT_2",
+    "TIME_WAIT",
+)
+"""What `netstat` prints for each state (FreeBSD netstat/inet.c)."""
+
+# --- TCP options (IANA registry) -----------------------------------------------------------------------------------
+OPT_EOL = 0
+OPT_NOP = 1
+OPT_MSS = 2
+OPT_WSCALE = 3
+OPT_SACK_OK = 4
+OPT_SACK = 5
+OPT_TS = 8
+OPT_TFO = 34
+
+# --- ICMP ----------------------------------------------------------------------------------------------------------
+ICMP_ECHO_REPLY = 0
+ICMP_UNREACH = 3
+ICMP_SOURCE_QUENCH = 4
+ICMP_REDIRECT = 5
+ICMP_ECHO = 8
+ICMP_TIME_EXCEEDED = 11
+ICMP_PARAM_PROBLEM = 12
+
+ICMP_UNREACH_NET = 0
+ICMP_UNREACH_HOST = 1
+ICMP_UNREACH_PROTOCOL = 2
+ICMP_UNREACH_PORT = 3
+ICMP_UNREACH_NEEDFRAG = 4
+ICMP_UNREACH_FILTER_PROHIB = 13
+
+
+class Drop(IntEnum):
+    """Why a packet went no further. One counter for each (`Core.drops`); 0 is "it was not dropped"."""
+
+    NONE = 0
+    # IP
+    IP_TRUNCATED = 1
+    IP_VERSION = 2
+    IP_HEADER_LENGTH = 3
+    IP_TOTAL_LENGTH = 4
+    IP_CHECKSUM = 5
+    IP_SOURCE_INVALID = 6
+    IP_DESTINATION_INVALID = 7
+    IP_NOT_OURS = 8
+    IP_TTL = 9
+    IP_NO_ROUTE = 10
+    IP_NEED_FRAGMENT = 11
+    IP_PROTOCOL = 12
+    IP_OPTION = 13
+    FRAG_BAD = 14
+    FRAG_OVERLAP = 15
+    FRAG_MEMORY = 16
+    FRAG_TIMEOUT = 17
+    FRAG_HELD = 18
+    # TCP, as a segment
+    TCP_TRUNCATED = 20
+    TCP_OFFSET = 21
+    TCP_CHECKSUM = 22
+    TCP_PORT_ZERO = 23
+    TCP_BROADCAST = 24
+    TCP_FROM_SELF = 25
+    TCP_SYNFIN = 26
+    TCP_NO_PORT = 27
+    TCP_BLACKHOLE = 28
+    # TCP, as an event
+    TCP_WINDOW = 30
+    TCP_OLD = 31
+    TCP_PAWS = 32
+    TCP_NO_TIMESTAMP = 33
+    TCP_BAD_ACK = 34
+    TCP_BAD_RST = 35
+    TCP_BAD_SYN = 36
+    TCP_NO_ACK = 37
+    TCP_AFTER_CLOSE = 38
+    TCP_TIME_WAIT = 39
+    TCP_REASSEMBLY = 40
+    TCP_LISTEN_OVERFLOW = 41
+    TCP_SYN_LIMIT = 42
+    TCP_LISTEN_STATE = 43
+    # UDP and ICMP
+    UDP_TRUNCATED = 50
+    UDP_LENGTH = 51
+    UDP_CHECKSUM = 52
+    UDP_NO_PORT = 53
+    UDP_BUFFER = 54
+    ICMP_TRUNCATED = 55
+    ICMP_CHECKSUM = 56
+    ICMP_TYPE = 57
+    ICMP_QUOTE = 58
+    # buffers and devices
+    MBUF = 60
+    TX_QUEUE = 61
+    NO_DEVICE = 62
+    # links
+    LINK_LOSS = 70
+    LINK_QUEUE = 71
+    LINK_CORRUPT = 72
+    LINK_PARTITION = 73
+    LINK_MTU = 74
+
+
+N_DROPS = 80
+
+# --- what a socket is ready for; a command's or a segment's effect on it --------------------------------------------
+EV_READ = 1
+EV_WRITE = 2
+EV_ERROR = 4
+EV_ACCEPT = 8
+EV_CONNECT = 16
+EV_HANGUP = 32
+
+# --- errno of the core: names, not numbers; the face gives the numbers of the profile's system --------------------
+
+
+class Err(IntEnum):
+    """Errors that the core answers commands with; `sockets.py` turns each into OSError with the errno of its name."""
+
+    OK = 0
+    EAGAIN = 1
+    EINPROGRESS = 2
+    EALREADY = 3
+    EISCONN = 4
+    ENOTCONN = 5
+    ECONNREFUSED = 6
+    ECONNRESET = 7
+    ECONNABORTED = 8
+    ETIMEDOUT = 9
+    EPIPE = 10
+    EADDRINUSE = 11
+    EADDRNOTAVAIL = 12
+    ENETUNREACH = 13
+    EHOSTUNREACH = 14
+    ENOBUFS = 15
+    EMSGSIZE = 16
+    EINVAL = 17
+    EOPNOTSUPP = 18
+    EACCES = 19
+    ENOPROTOOPT = 20
+    EDESTADDRREQ = 21
+    EBADF = 22
+    EMFILE = 23
+    ENFILE = 24
+    ENETDOWN = 25
+    EDOM = 26
+    EAFNOSUPPORT = 27
+
+
+# --- policies: where systems differ (DESIGN section 6) --------------------------------------------------------------
+OPTIONS_BSD = 0
+OPTIONS_LINUX = 1
+
+CLOSE_UNREAD_FIN = 0
+CLOSE_UNREAD_RST = 1
+
+LISTEN_BSD = 0
+LISTEN_LINUX = 1
+
+FW2_RECEIVE_SHUT = 0
+FW2_ORPHAN = 1
+FW2_NONE = 2
+
+DELACK_BSD = 0
+DELACK_LINUX = 1
+
+WINDOW_BSD = 0
+WINDOW_LINUX = 1
+
+CC_NEWRENO = 0
+CC_CUBIC = 1
+
+MBUF_SHORTAGE_SLEEP = 0
+MBUF_SHORTAGE_ENOBUFS = 1
+
+CONNECT_PORT_UNUSED = 0
+CONNECT_PORT_TUPLE = 1
+CONNECT_PORT_LINUX = 2
+
+TIMEWAIT_BSD = 0
+TIMEWAIT_BSD_14 = 1
+TIMEWAIT_LINUX = 2
+
+RTO_BSD = 0
+RTO_LINUX = 1
+
+SOCKBUF_BSD = 0
+SOCKBUF_LINUX = 1
+
+SHUT_RD_BSD = 0
+SHUT_RD_LINUX = 1
+
+RST_KEEPS_DATA = 0
+RST_FLUSHES_DATA = 1

@@ -14,6 +14,7 @@ import fcntl
 import hashlib
 import json
 import os
+import subprocess
 import sys
 import sysconfig
 from pathlib import Path
@@ -36,6 +37,10 @@ DIRECTIVES = {
     "embedsignature": False,
 }
 C_FLAGS = ["-O1" if CHECKED else "-O3", "-g0"]
+C_FILES = Path("build", "cython-checked" if CHECKED else "cython")
+SHARED = "_cyutility"
+"""The module with Cython's own helpers (memoryviews). Each module would carry its copy of them
+otherwise, at three times the compile time and seven times the size."""
 
 
 def digest(path):
@@ -47,7 +52,8 @@ def flags():
     """All that decides the compiled result beside the sources."""
     import Cython
 
-    return [Cython.__version__, sysconfig.get_config_var("EXT_SUFFIX"), C_FLAGS, DIRECTIVES]
+    suffix = sysconfig.get_config_var("EXT_SUFFIX")
+    return [Cython.__version__, suffix, SHARED, C_FLAGS, DIRECTIVES]
 
 
 class BuildFast(build_ext):
@@ -76,61 +82,70 @@ class BuildFast(build_ext):
         record_file = folder / "_build.json"
         record = json.loads(record_file.read_text()) if record_file.is_file() else {}
         modules = record.get("modules", {}) if record.get("flags") == flags() else {}
-        names = self.only.split(",") if self.only else [e.name for e in self.extensions]
-        names = {name.rpartition(".")[2] for name in names}
-        if unknown := names - {e.name.rpartition(".")[2] for e in self.extensions}:
+        every = {ext.name.rpartition(".")[2]: ext for ext in self.extensions}
+        names = {*self.only.split(","), SHARED} if self.only else set(every)
+        if unknown := names - every.keys():
             raise SystemExit(f"build_ext --only: no such module: {', '.join(sorted(unknown))}")
-        self.extensions = [
-            e
-            for e in self.extensions
-            if e.name.rpartition(".")[2] in names
-            and not self._fresh(e, folder, modules.get(e.name.rpartition(".")[2]))
-        ]
-        if self.extensions:
-            sources = self._cythonize()
+        todo = {
+            name: every[name]
+            for name in sorted(names)
+            if not self._fresh(folder, every[name], modules.get(name))
+        }
+        if todo:
+            modules |= self._translate(todo)
+            self.extensions = list(todo.values())
             super().run()
-            modules |= sources
-        present = {p.stem for p in FAST.glob("*.py")}
         record = {
             "pure": False,
             "checked": CHECKED,
             "flags": flags(),
-            "modules": {name: modules[name] for name in sorted(modules.keys() & present)},
+            "modules": {name: modules[name] for name in sorted(modules.keys() & every.keys())},
         }
-        record_file.parent.mkdir(parents=True, exist_ok=True)
         record_file.write_text(json.dumps(record, indent=1) + "\n")
 
-    def _fresh(self, ext, folder, sources):
+    def _fresh(self, folder, ext, sources):
         library = folder / Path(self.get_ext_filename(ext.name)).name
-        return bool(sources) and library.is_file() and all(
-            digest(FAST / name) == known for name, known in sources.items()
+        return (
+            sources is not None
+            and library.is_file()
+            and all(digest(FAST / name) == known for name, known in sources.items())
         )
 
-    def _cythonize(self):
-        """Translate the chosen modules to C; the answer is {module: {source file: digest}}."""
+    def _translate(self, todo):
+        """Write the C of these modules; the answer is {module: {source file: digest}}."""
         from Cython.Build import cythonize
         from Cython.Build.Dependencies import create_dependency_tree
         from Cython.Compiler import Options
 
+        C_FILES.mkdir(parents=True, exist_ok=True)
         Options.warning_errors = True
         tree = create_dependency_tree(quiet=True)
         sources = {}
-        for ext in self.extensions:
-            files = {Path(f) for f in tree.all_dependencies(ext.sources[0])}
-            files |= {Path(ext.sources[0]), Path(ext.sources[0]).with_suffix(".pxd")}
-            sources[ext.name.rpartition(".")[2]] = {
-                f.name: digest(f) for f in sorted(files) if f.parent == FAST
-            }
+        for name, ext in todo.items():
+            if name == SHARED:
+                write_shared = [
+                    sys.executable,
+                    "-m",
+                    "cython",
+                    f"--generate-shared={ext.sources[0]}",
+                ]
+                subprocess.run(write_shared, check=True)
+                sources[name] = {}
+                continue
+            source = Path(ext.sources[0])
+            files = {Path(file) for file in tree.all_dependencies(str(source))}
+            files |= {source, source.with_suffix(".pxd")}  # the .pxd also while there is none
+            sources[name] = {f.name: digest(f) for f in sorted(files) if f.parent == FAST}
         done = cythonize(
-            self.extensions,
-            nthreads=min(self.parallel, len(self.extensions)),
+            list(todo.values()),
+            nthreads=min(self.parallel, len(todo)),
             force=True,
-            build_dir=f"build/cython{'-checked' if CHECKED else ''}",
+            build_dir=str(C_FILES),
             compiler_directives=DIRECTIVES,
+            shared_utility_qualified_name=f"pystack._fast.{SHARED}",
         )
-        translated = {ext.name: ext.sources for ext in done}
-        for ext in self.extensions:
-            ext.sources = translated[ext.name]
+        for ext in done:
+            todo[ext.name.rpartition(".")[2]].sources = ext.sources
         return sources
 
 
@@ -144,14 +159,17 @@ class BuildPython(build_py):
             (folder / "_build.json").write_text('{"pure": true}\n')
 
 
-EXTENSIONS = [
-    Extension(f"pystack._fast.{path.stem}", [str(path)], extra_compile_args=C_FLAGS)
-    for path in sorted(FAST.glob("*.py"))
-    if path.name != "__init__.py"
-]
+def extensions():
+    """The modules that are compiled: all of `_fast`, and Cython's helpers."""
+    files = [C_FILES / f"{SHARED}.c", *sorted(FAST.glob("[!_]*.py"))]
+    return [
+        Extension(f"pystack._fast.{file.stem}", [str(file)], extra_compile_args=C_FLAGS)
+        for file in files
+    ]
+
 
 sys.stdout.reconfigure(line_buffering=True)
 setup(
-    ext_modules=[] if PURE else EXTENSIONS,
+    ext_modules=[] if PURE else extensions(),
     cmdclass={"build_ext": BuildFast, "build_py": BuildPython},
 )

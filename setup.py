@@ -116,6 +116,7 @@ class BuildFast(build_ext):
         from Cython.Build import cythonize
         from Cython.Build.Dependencies import create_dependency_tree
         from Cython.Compiler import Options
+        from Cython.Compiler.Errors import CompileError
 
         C_FILES.mkdir(parents=True, exist_ok=True)
         Options.warning_errors = True
@@ -136,14 +137,18 @@ class BuildFast(build_ext):
             files = {Path(file) for file in tree.all_dependencies(str(source))}
             files |= {source, source.with_suffix(".pxd")}  # the .pxd also while there is none
             sources[name] = {f.name: digest(f) for f in sorted(files) if f.parent == FAST}
-        done = cythonize(
-            list(todo.values()),
-            nthreads=min(self.parallel, len(todo)),
-            force=True,
-            build_dir=str(C_FILES),
-            compiler_directives=DIRECTIVES,
-            shared_utility_qualified_name=f"pystack._fast.{SHARED}",
-        )
+        try:
+            done = cythonize(
+                list(todo.values()),
+                nthreads=min(self.parallel, len(todo)),
+                force=True,
+                build_dir=str(C_FILES),
+                compiler_directives=DIRECTIVES,
+                shared_utility_qualified_name=f"pystack._fast.{SHARED}",
+            )
+        except CompileError as e:
+            hint = "warnings are errors; the traps are in CONTRIBUTING.md"
+            raise SystemExit(f"setup.py: Cython cannot compile {e} ({hint})") from None
         for ext in done:
             todo[ext.name.rpartition(".")[2]].sources = ext.sources
         return sources

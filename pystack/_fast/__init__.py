@@ -90,5 +90,5 @@ if not COMPILED:
         import cython  # noqa: F401
     except ImportError as e:
         raise ImportError("pystack runs interpreted only beside Cython: pip install Cython") from e
-    print("pystack: interpreted, not compiled (PYSTACK_PURE): some 50 times slower", file=sys.stderr)
+    sys.stderr.write("pystack: interpreted (PYSTACK_PURE), some 50 times slower than compiled\n")
 sys.meta_path.insert(0, _OneSpeed())

@@ -1,0 +1,1 @@
+# Nothing in columns is called per packet: its functions are plain Python functions.

@@ -56,6 +56,11 @@ def flags():
     return [Cython.__version__, suffix, SHARED, C_FLAGS, DIRECTIVES]
 
 
+def record_pure(folder):
+    """Note that nothing is compiled, and on purpose."""
+    (folder / "_build.json").write_text('{"pure": true}\n')
+
+
 class BuildFast(build_ext):
     """build_ext that compiles by content, in parallel, and records what it did."""
 
@@ -71,6 +76,9 @@ class BuildFast(build_ext):
         self.force = True  # what to compile is decided in run(), by content and not by age
 
     def run(self):
+        if PURE:
+            record_pure(FAST)
+            return
         Path("build").mkdir(exist_ok=True)
         with Path("build", ".lock").open("w") as lock, contextlib.ExitStack() as stack:
             fcntl.flock(lock, fcntl.LOCK_EX)  # two builds of one tree would mix their files
@@ -160,8 +168,7 @@ class BuildPython(build_py):
     def run(self):
         super().run()
         if PURE:
-            folder = FAST if self.editable_mode else Path(self.build_lib, FAST)
-            (folder / "_build.json").write_text('{"pure": true}\n')
+            record_pure(FAST if self.editable_mode else Path(self.build_lib, FAST))
 
 
 def extensions():

@@ -12,6 +12,7 @@ cdef class Config:
     cdef public long long tcp_synack_linear_timeouts
     cdef public long long tcp_synack_slop
     cdef public long long tcp_orphan_retries
+    cdef public long long tcp_maxunacktime
     # Keep-alive
     cdef public long long tcp_keepidle
     cdef public long long tcp_keepintvl
@@ -69,6 +70,7 @@ cdef class Config:
     cdef public long long tcp_mssdflt
     cdef public long long tcp_minmss
     cdef public long long tcp_initcwnd_segments
+    cdef public long long tcp_rfc3390
     cdef public long long tcp_cc
     cdef public long long tcp_abc
     cdef public long long tcp_abc_l_var
@@ -114,6 +116,7 @@ cdef class Config:
     cdef public long long icmp_ratemask
     cdef public long long icmp_msgs_per_sec
     cdef public long long icmp_msgs_burst
+    cdef public long long icmp_quotelen
     cdef public long long icmp_may_rst
     cdef public long long icmp_echo_ignore_all
     cdef public long long icmp_bmcastecho
@@ -122,6 +125,7 @@ cdef class Config:
     cdef public long long tcp_max_syn_backlog
     cdef public long long tcp_abort_on_overflow
     cdef public long long tcp_syncookies
+    cdef public long long tcp_syncookies_only
     cdef public long long syncache_hashsize
     cdef public long long syncache_bucketlimit
     cdef public long long syncache_cachelimit
@@ -184,5 +188,6 @@ cdef class Config:
     cdef public long long policy_timewait
     cdef public long long policy_rto
     cdef public long long policy_sockbuf
+    cdef public long long policy_challenge_ack
     cdef public long long policy_shut_rd
     cdef public long long policy_rst_flush

@@ -25,6 +25,7 @@ DEFAULTS = {
     "tcp_synack_linear_timeouts": 0,  # first SYN-ACK waits that do not double
     "tcp_synack_slop": 0,  # added to each SYN-ACK wait from the first retransmission on, ns
     "tcp_orphan_retries": 0,  # Linux: the same once closed; 0 = 8 while the peer was alive
+    "tcp_maxunacktime": 0,  # user timeout of every connection (RFC 5482), ns; 0 = none
     # Keep-alive
     "tcp_keepidle": 7200 * consts.SECOND,  # silence before the first probe, ns
     "tcp_keepintvl": 75 * consts.SECOND,  # between probes, ns
@@ -81,7 +82,8 @@ DEFAULTS = {
     # Segments and congestion
     "tcp_mssdflt": 536,  # MSS of a peer that named none (RFC 9293 MUST-15)
     "tcp_minmss": 216,  # smaller MSS offers are raised to this
-    "tcp_initcwnd_segments": 10,  # initial window (RFC 6928); 0 = RFC 3390
+    "tcp_initcwnd_segments": 10,  # initial window (RFC 6928); 0 = as below
+    "tcp_rfc3390": 1,  # initial window of RFC 3390, else of RFC 5681
     "tcp_cc": consts.CC_NEWRENO,  # congestion control, consts.CC_*
     "tcp_abc": 1,  # count acknowledged octets (RFC 3465)
     "tcp_abc_l_var": 2,  # segments of growth per acknowledgement in slow start
@@ -127,6 +129,7 @@ DEFAULTS = {
     "icmp_ratemask": 6168,  # Linux: ICMP types that are limited, one bit each
     "icmp_msgs_per_sec": 0,  # Linux: limited ICMP messages a second in all; 0 = no limit
     "icmp_msgs_burst": 50,  # Linux: how many of them at once
+    "icmp_quotelen": 8,  # octets behind the IP header that an ICMP error quotes
     "icmp_may_rst": 1,  # an ICMP prohibition ends a connection in SYN_SENT
     "icmp_echo_ignore_all": 0,  # ping is not answered
     "icmp_bmcastecho": 0,  # ping to a broadcast address is answered
@@ -134,7 +137,8 @@ DEFAULTS = {
     "somaxconn": 128,  # listen() takes no larger backlog
     "tcp_max_syn_backlog": 2048,  # Linux: half-open connections before unknown peers are refused
     "tcp_abort_on_overflow": 0,  # Linux: a full accept queue answers with RST
-    "tcp_syncookies": 1,  # 0 never, 1 when full, 2 always (FreeBSD: with syncookies_only)
+    "tcp_syncookies": 1,  # SYN cookies when there is no room
+    "tcp_syncookies_only": 0,  # a cookie for every SYN
     "syncache_hashsize": 512,  # buckets
     "syncache_bucketlimit": 30,  # entries in a bucket
     "syncache_cachelimit": 15360,  # entries in all
@@ -169,7 +173,7 @@ DEFAULTS = {
     "port_reservedlow": 0,  # ports that need root: first
     "port_randomized": 1,  # the search begins anywhere (RFC 6056)
     "port_randomcps": 0,  # allocations a second that switch to sequential search; 0 = never
-    "port_randomtime": 45,  # seconds of sequential search
+    "port_randomtime": 45 * consts.SECOND,  # length of sequential search, ns
     "tcp_require_unique_port": 0,  # connect() takes only ports that nobody uses
     "tcp_autobind_reuse": 0,  # Linux: bind(0) may share ports of SO_REUSEADDR sockets
     # IP and UDP
@@ -197,6 +201,7 @@ DEFAULTS = {
     "policy_timewait": consts.TIMEWAIT_BSD,  # TIME_WAIT at its limit, and SYNs that meet it
     "policy_rto": consts.RTO_BSD,  # the formula of the retransmission timeout
     "policy_sockbuf": consts.SOCKBUF_BSD,  # SO_RCVBUF and SO_SNDBUF beyond the limit
+    "policy_challenge_ack": consts.CHALLENGE_CONNECTION,  # whose challenge ACKs are counted
     "policy_shut_rd": consts.SHUT_RD_BSD,  # data after shutdown(SHUT_RD)
     "policy_rst_flush": consts.RST_KEEPS_DATA,  # what a RST does to data that was not read
 }

@@ -14,6 +14,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -54,6 +55,25 @@ def flags():
 
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
     return [Cython.__version__, suffix, SHARED, C_FLAGS, DIRECTIVES]
+
+
+CIMPORT = re.compile(r"^[ \t]*(?:from|c?import)\b[^\n(]*\bcimports?\b[^\n(]*(?:\([^)]*\))?", re.M)
+
+
+def sources_of(module):
+    """A module's .py, its .pxd, and every .pxd that one of them cimports, directly or not.
+
+    Cython's own dependency tracking overlooks `from pystack._fast cimport module`. Here each word of
+    a cimport that is the name of a .pxd counts as one: too many is harmless, one missed is not.
+    """
+    todo, found = [module, module.with_suffix(".pxd")], set()
+    while todo:
+        file = todo.pop()
+        if file not in found and file.is_file():
+            found.add(file)
+            words = re.findall(r"\w+", " ".join(CIMPORT.findall(file.read_text())))
+            todo += [FAST / f"{word}.pxd" for word in words]
+    return found | {module.with_suffix(".pxd")}  # the .pxd also while there is none
 
 
 def record_pure(folder):
@@ -122,13 +142,11 @@ class BuildFast(build_ext):
     def _translate(self, todo):
         """Write the C of these modules; the answer is {module: {source file: digest}}."""
         from Cython.Build import cythonize
-        from Cython.Build.Dependencies import create_dependency_tree
         from Cython.Compiler import Options
         from Cython.Compiler.Errors import CompileError
 
         C_FILES.mkdir(parents=True, exist_ok=True)
         Options.warning_errors = True
-        tree = create_dependency_tree(quiet=True)
         sources = {}
         for name, ext in todo.items():
             if name == SHARED:
@@ -141,10 +159,8 @@ class BuildFast(build_ext):
                 subprocess.run(write_shared, check=True)
                 sources[name] = {}
                 continue
-            source = Path(ext.sources[0])
-            files = {Path(file) for file in tree.all_dependencies(str(source))}
-            files |= {source, source.with_suffix(".pxd")}  # the .pxd also while there is none
-            sources[name] = {f.name: digest(f) for f in sorted(files) if f.parent == FAST}
+            files = sorted(sources_of(Path(ext.sources[0])))
+            sources[name] = {file.name: digest(file) for file in files}
         try:
             done = cythonize(
                 list(todo.values()),

@@ -15,7 +15,6 @@ cdef class Packet:
     cdef public Pool pool
     cdef public int m
     cdef public int length
-    cdef public int payload_off
     cdef public int gso_size
     cdef public bint csum_ok
     cdef public bint csum_none

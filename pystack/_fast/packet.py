@@ -5,6 +5,8 @@ handed down the line of hooks. The octets in `head` and the fields say the same 
 changes a field of a packet that has been built patches `head` too, or builds again.
 """
 
+from __future__ import annotations
+
 from array import array
 
 import cython
@@ -14,6 +16,9 @@ from pystack._fast.wirebytes import csum_add16, csum_fold
 
 HEAD_ROOM = 128
 """Octets of `Packet.head`: the largest IP header (60), the largest TCP header (60), and 8 more."""
+
+COOKIE_ROOM = 112
+"""Where in `Packet.head` to put a TCP Fast Open cookie (at most 16 octets) for `tcp_wire.build`."""
 
 _TCP = cython.declare(cython.int, consts.PROTO_TCP)
 _UDP = cython.declare(cython.int, consts.PROTO_UDP)
@@ -28,8 +33,8 @@ class Packet:
     - `head[:head_len]`: the IP header (`ip_len` octets, options included), then the L4 header: TCP
       with its options, 8 octets of UDP or ICMP, nothing for a fragment or another protocol.
       `head16` is the same memory in words of the machine.
-    - `m`, `length`: the payload behind `head`, a chain of `pool` (0 = none). `payload_off`: after a
-      parser ran, where the payload began, counted from the packet's first octet.
+    - `m`, `length`: the payload behind `head`, a chain of `pool` (0 = none). In the octets that a
+      parser read, the payload begins `head_len` octets after the packet's first.
     - `gso_size`: 0, or the TCP payload that each packet cut from this super-segment is to carry.
     - `csum_ok`: the L4 checksum is known good, or is left to whoever needs the octets; its field in
       `head` then means nothing. `csum_none`: UDP without a checksum, none is to be written.
@@ -42,7 +47,7 @@ class Packet:
     - `home`: the queue that `release` puts it in. `next`, `queued` belong to the queue it is in.
     """
 
-    def __init__(self, home: "PacketQueue" = None) -> None:
+    def __init__(self, home: PacketQueue | None = None) -> None:
         octets = bytearray(HEAD_ROOM)
         self.head = memoryview(octets)
         self.head16 = memoryview(octets).cast("H")
@@ -60,7 +65,6 @@ class Packet:
         self.ip_len = 20
         self.m = 0
         self.length = 0
-        self.payload_off = 0
         self.gso_size = 0
         self.csum_ok = False
         self.csum_none = False
@@ -118,7 +122,7 @@ class Packet:
 
     @cython.exceptval(check=False)
     def checksum_at(self) -> cython.int:
-        """Where in `head` the L4 checksum is, or 0: a fragment, another protocol, UDP without one."""
+        """Where in `head` the L4 checksum is; 0: a fragment, another protocol, UDP without one."""
         at: cython.int = 0
         if self.mf or self.frag_off != 0:
             return 0
@@ -166,7 +170,7 @@ class Packet:
         return acc
 
     @cython.exceptval(check=False)
-    def copy_headers(self, other: "Packet") -> cython.void:
+    def copy_headers(self, other: Packet) -> cython.void:
         """Take over head, fields and marks of `other`.
 
         Not its payload, `gso_size`, `home` or place in a queue.
@@ -214,7 +218,6 @@ class Packet:
         self.tfo_len = other.tfo_len
         self.drop = other.drop
         self.user = other.user
-        self.payload_off = other.payload_off
 
     def to_bytes(self) -> bytes:
         """The packet as it would stand on the wire. The packet itself does not change.

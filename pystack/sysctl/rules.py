@@ -1,0 +1,178 @@
+"""What a new value must pass before a knob takes it. Knob files name these rules.
+
+A rule gets the `Turn` (what is being written, and what stands there) and answers the value to store;
+it raises ValueError with the rule in words, which the caller turns into EINVAL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from pystack.sysctl.knob import Knob, Value
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One knob being turned."""
+
+    knob: Knob
+    name: str
+    new: Value
+    old: Value | None
+    """None while the machine boots: rules about change do not hold then."""
+    read: Callable[[str], int]
+    """Another knob of the machine, as a number."""
+    log: Callable[[str], None]
+    """A line for the kernel's message buffer."""
+
+    @property
+    def number(self) -> int:
+        """The new value of a knob that takes one number."""
+        assert isinstance(self.new, int), self.name
+        return self.new
+
+
+Rule = Callable[[Turn], Value]
+
+
+def in_range(turn: Turn) -> Value:
+    """Each number lies between the knob's smallest and largest."""
+    if isinstance(turn.new, str):
+        return turn.new
+    low, high = turn.knob.range
+    for number in turn.new if isinstance(turn.new, tuple) else (turn.new,):
+        if not low <= number <= high:
+            raise ValueError(f"{number} is not between {low} and {high}")
+    return turn.new
+
+
+def clamp(turn: Turn) -> Value:
+    """A number outside the range becomes the nearest inside; nobody is told (FreeBSD's ports)."""
+    low, high = turn.knob.range
+    return min(max(turn.number, low), high)
+
+
+def ignore(turn: Turn) -> Value:
+    """A number outside the range changes nothing; nobody is told (net.inet.tcp.maxtcptw)."""
+    low, high = turn.knob.range
+    if low <= turn.number <= high or turn.old is None:
+        return clamp(turn)
+    return turn.old
+
+
+def choice(turn: Turn) -> Value:
+    """The name is one of those that the knob knows."""
+    if turn.new not in turn.knob.choices:
+        known = ", ".join(map(str, turn.knob.choices))
+        raise LookupError(f"{turn.new!r} is none of {known}")
+    return turn.new
+
+
+def only_grow(turn: Turn) -> Value:
+    """The number may grow, never shrink (kern.ipc.nmbclusters and its siblings)."""
+    if isinstance(turn.old, int) and turn.number < turn.old:
+        raise ValueError(f"it may only grow, and is {turn.old} now")
+    return turn.new
+
+
+CLUSTERS = ("kern.ipc.nmbclusters", "kern.ipc.nmbjumbop", "kern.ipc.nmbjumbo9", "kern.ipc.nmbjumbo16")
+
+
+def enough_mbufs(turn: Turn) -> Value:
+    """There are as many mbufs as clusters of all kinds together, counted before the change."""
+    if turn.old is not None and turn.new != turn.old:
+        clusters = sum(turn.read(name) for name in CLUSTERS)
+        mbufs = turn.read("kern.ipc.nmbufs")
+        if mbufs < clusters:
+            text = f"kern.ipc.nmbufs ({mbufs}) is less than all clusters together ({clusters})"
+            raise ValueError(f"{text}: raise it first")
+    return turn.new
+
+
+def at_most_maxfiles(turn: Turn) -> Value:
+    """No more sockets than files."""
+    files = turn.read("kern.maxfiles")
+    if turn.old is not None and turn.number > files:
+        raise ValueError(f"it may not exceed kern.maxfiles, which is {files}")
+    return turn.new
+
+
+def power_of_two_or_512(turn: Turn) -> Value:
+    """The syncache's buckets: anything but a power of two is replaced by 512, with a warning."""
+    if turn.number > 0 and turn.number & (turn.number - 1) == 0:
+        return turn.new
+    turn.log("WARNING: syncache hash size is not a power of 2.")
+    return 512
+
+
+def next_power_of_two(turn: Turn) -> Value:
+    """The connection table's buckets: rounded up to a power of two, at least 16, with a warning."""
+    size = turn.number
+    if size > 0 and size & (size - 1) == 0:
+        return size
+    clipped = max(1 << max(size, 0).bit_length(), 16)
+    turn.log(
+        "tcp_init: WARNING: TCB hash size not a power of 2, "
+        f"clipped from {size} to {clipped}."
+    )
+    return clipped
+
+
+def ordered(turn: Turn) -> Value:
+    """The numbers of a row do not fall."""
+    assert isinstance(turn.new, tuple), turn.name
+    if list(turn.new) != sorted(turn.new):
+        raise ValueError(f"{' '.join(map(str, turn.new))} is not in order")
+    return turn.new
+
+
+def above_privileged(turn: Turn) -> Value:
+    """The port range begins at or above the first port that needs no privilege."""
+    assert isinstance(turn.new, tuple), turn.name
+    first = turn.read("net.ipv4.ip_unprivileged_port_start")
+    if turn.new[0] < first:
+        text = f"it may not begin below net.ipv4.ip_unprivileged_port_start, which is {first}"
+        raise ValueError(text)
+    return turn.new
+
+
+def below_port_range(turn: Turn) -> Value:
+    """Privileged ports end where the port range begins."""
+    first = turn.read("net.ipv4.ip_local_port_range")
+    if turn.number > first:
+        raise ValueError(f"it may not exceed the start of ip_local_port_range, which is {first}")
+    return turn.new
+
+
+RULES: Mapping[str, Rule] = MappingProxyType(
+    {
+        "above-privileged": above_privileged,
+        "at-most-maxfiles": at_most_maxfiles,
+        "below-port-range": below_port_range,
+        "choice": choice,
+        "clamp": clamp,
+        "enough-mbufs": enough_mbufs,
+        "ignore": ignore,
+        "next-power-of-two": next_power_of_two,
+        "only-grow": only_grow,
+        "ordered": ordered,
+        "power-of-two-or-512": power_of_two_or_512,
+    }
+)
+"""Rules by the name that knob files give them."""
+
+REPLACES_RANGE = frozenset({"clamp", "ignore", "power-of-two-or-512", "next-power-of-two"})
+"""Rules that say themselves what becomes of a number outside the range."""
+
+
+def check(turn: Turn) -> Value:
+    """The value to store. Raises ValueError (EINVAL) or LookupError (ENOENT) with the rule."""
+    names = turn.knob.rules
+    value = turn.new if REPLACES_RANGE.intersection(names) else in_range(turn)
+    for name in names:
+        value = RULES[name](
+            Turn(turn.knob, turn.name, value, turn.old, turn.read, turn.log)
+        )
+    return value

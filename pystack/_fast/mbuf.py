@@ -527,7 +527,7 @@ class Pool(Zones):
 
     @cython.exceptval(check=False)
     def import_chain(
-        self, other: "Pool", m: cython.int, skip: cython.int, length: cython.int
+        self, other, m: cython.int, skip: cython.int, length: cython.int
     ) -> cython.int:
         """Copy `length` octets of a chain of `other` from `skip` on into a new chain here, all or 0."""
         head: cython.int = 0

@@ -26,7 +26,7 @@ def test_same_answers_are_twins():
 
 
 def test_a_difference_is_shown():
-    with pytest.raises(AssertionError, match="-speed: True\n\\+speed: False"):
+    with pytest.raises(AssertionError, match=r"-speed: True\n\+speed: False"):
         assert_twins("from pystack import _fast\nprint('speed:', _fast.COMPILED)")
 
 
@@ -36,7 +36,7 @@ def test_an_answer_that_depends_on_the_order_of_a_set_is_a_difference():
 
 
 def test_a_failing_twin_says_which_and_why():
-    with pytest.raises(AssertionError, match="(?s)compiled twin failed.*ZeroDivisionError"):
+    with pytest.raises(AssertionError, match=r"(?s)compiled twin failed.*ZeroDivisionError"):
         assert_twins("1 / 0")
 
 

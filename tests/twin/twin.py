@@ -48,7 +48,9 @@ class Twins:
         """The first lines of a unified diff; empty when both are the same."""
         if self.compiled == self.interpreted:
             return ""
-        old, new = (o.decode(errors="replace").splitlines() for o in (self.compiled, self.interpreted))
+        old, new = (
+            o.decode(errors="replace").splitlines() for o in (self.compiled, self.interpreted)
+        )
         diff = unified_diff(old, new, "compiled", "interpreted", lineterm="")
         return "\n".join(islice(diff, lines)) or "they differ in line ends or undecodable octets"
 

@@ -9,7 +9,6 @@ from pystack._fast.tcp_wire import parse as parse_tcp
 from pystack._fast.udp_icmp import parse_icmp, parse_udp
 from pystack._fast.wirebytes import (
     be16,
-    be32,
     csum_add16,
     csum_fold,
     csum_octets,
@@ -35,6 +34,32 @@ _FRAG_BAD = cython.declare(cython.int, consts.Drop.FRAG_BAD)
 _MBUF = cython.declare(cython.int, consts.Drop.MBUF)
 
 
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _copy(
+    to: cython.uchar[::1],
+    b: cython.const[cython.uchar][::1],
+    off: cython.Py_ssize_t,
+    n: cython.int,
+) -> cython.void:
+    i: cython.int
+    for i in range(n):
+        to[i] = b[off + i]
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _u32(b: cython.const[cython.uchar][::1], o: cython.Py_ssize_t) -> cython.uint:
+    """be32 for offsets in an arena of more than 2 GiB."""
+    b0: cython.uint = b[o]
+    b1: cython.uint = b[o + 1]
+    b2: cython.uint = b[o + 2]
+    b3: cython.uint = b[o + 3]
+    return (b0 << 24) | (b1 << 16) | (b2 << 8) | b3
+
+
 @cython.exceptval(check=False)
 def parse_ip(
     p: Packet, b: cython.const[cython.uchar][::1], off: cython.Py_ssize_t, n: cython.Py_ssize_t
@@ -48,7 +73,8 @@ def parse_ip(
     """
     size: cython.int
     total: cython.int
-    word: cython.int
+    word: cython.uint
+    acc: cython.uint
     i: cython.int
     if n < 20:
         return _TRUNCATED
@@ -60,27 +86,36 @@ def parse_ip(
     if size > n:
         return _TRUNCATED
     _copy(p.head, b, off, size)
-    total = be16(p.head, 2)
+    word = _u32(b, off)
+    p.tos = (word >> 16) & 0xFF
+    total = word & 0xFFFF
     if total < size:
         return _TOTAL_LENGTH
     if total > n:
         return _TRUNCATED
-    if csum_add16(p.head16, 0, size >> 1, 0) != 0xFFFF:
+    acc = (word >> 16) + total
+    word = _u32(b, off + 4)
+    p.ip_id = word >> 16
+    p.df = word & 0x4000 != 0
+    p.mf = word & 0x2000 != 0
+    p.frag_off = (word & 0x1FFF) << 3
+    acc += (word >> 16) + (word & 0xFFFF)
+    word = _u32(b, off + 8)
+    p.ttl = word >> 24
+    p.proto = (word >> 16) & 0xFF
+    acc += (word >> 16) + (word & 0xFFFF)
+    p.src = _u32(b, off + 12)
+    p.dst = _u32(b, off + 16)
+    acc += (p.src >> 16) + (p.src & 0xFFFF) + (p.dst >> 16) + (p.dst & 0xFFFF)
+    if size > 20:
+        acc = csum_add16(p.head16, 10, (size - 20) >> 1, acc)
+    acc = (acc & 0xFFFF) + (acc >> 16)
+    if (acc & 0xFFFF) + (acc >> 16) != 0xFFFF:
         return _CHECKSUM
     p.ip_len = size
     p.head_len = size
     p.length = total - size
     p.total = total
-    p.tos = p.head[1]
-    p.ip_id = be16(p.head, 4)
-    word = be16(p.head, 6)
-    p.df = word & 0x4000 != 0
-    p.mf = word & 0x2000 != 0
-    p.frag_off = (word & 0x1FFF) << 3
-    p.ttl = p.head[8]
-    p.proto = p.head[9]
-    p.src = be32(p.head, 12)
-    p.dst = be32(p.head, 16)
     if size > 20:
         i = 20
         while i < size and p.head[i] != 0:
@@ -93,20 +128,6 @@ def parse_ip(
     if p.src == 0 or p.src >> 28 >= 14:
         return _SOURCE_INVALID
     return 0
-
-
-@cython.cfunc
-@cython.inline
-@cython.exceptval(check=False)
-def _copy(
-    to: cython.uchar[::1],
-    b: cython.const[cython.uchar][::1],
-    off: cython.Py_ssize_t,
-    n: cython.int,
-) -> cython.void:
-    i: cython.int
-    for i in range(n):
-        to[i] = b[off + i]
 
 
 @cython.exceptval(check=False)

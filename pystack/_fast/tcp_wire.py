@@ -45,6 +45,18 @@ def _copy(
         to[at + i] = b[off + i]
 
 
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _u32(b: cython.const[cython.uchar][::1], o: cython.Py_ssize_t) -> cython.uint:
+    """be32 for offsets in an arena of more than 2 GiB."""
+    b0: cython.uint = b[o]
+    b1: cython.uint = b[o + 1]
+    b2: cython.uint = b[o + 2]
+    b3: cython.uint = b[o + 3]
+    return (b0 << 24) | (b1 << 16) | (b2 << 8) | b3
+
+
 @cython.exceptval(check=False)
 def parse(
     p: Packet, b: cython.const[cython.uchar][::1], off: cython.Py_ssize_t, n: cython.Py_ssize_t
@@ -69,13 +81,14 @@ def parse(
         if csum_add(b, off, n, p.pseudo_sum()) != 0xFFFF:
             return _CHECKSUM
         p.csum_ok = True
-    p.sport = be16(p.head, at)
-    p.dport = be16(p.head, at + 2)
-    p.seq = be32(p.head, at + 4)
-    p.ack = be32(p.head, at + 8)
-    p.flags = p.head[at + 13]
-    p.win = be16(p.head, at + 14)
-    p.urg = be16(p.head, at + 18)
+    # from `b`: what was just copied octet by octet is slow to read back in words
+    p.sport = _u32(b, off) >> 16
+    p.dport = _u32(b, off) & 0xFFFF
+    p.seq = _u32(b, off + 4)
+    p.ack = _u32(b, off + 8)
+    p.flags = b[off + 13]
+    p.win = _u32(b, off + 12) & 0xFFFF
+    p.urg = _u32(b, off + 16) & 0xFFFF
     p.opt_mss = -1
     p.opt_wscale = -1
     p.opt_sack_ok = False
@@ -84,10 +97,10 @@ def parse(
     p.tfo_off = -1
     p.tfo_len = 0
     if size > 20:
-        if size == 32 and be32(p.head, at + 20) == _NOP_NOP_TS:
+        if size == 32 and _u32(b, off + 20) == _NOP_NOP_TS:
             p.opt_ts = True
-            p.ts_val = be32(p.head, at + 24)
-            p.ts_ecr = be32(p.head, at + 28)
+            p.ts_val = _u32(b, off + 24)
+            p.ts_ecr = _u32(b, off + 28)
         else:
             _read_options(p, p.head, at + 20, at + size)
     if p.sport == 0 or p.dport == 0:

@@ -144,7 +144,6 @@ cdef class Config:
     cdef public long long nmbjumbop
     cdef public long long nmbjumbo9
     cdef public long long nmbjumbo16
-    cdef public long long mb_can_grow
     cdef public long long zone_warnings
     cdef public long long nsfbufs
     cdef public long long do_tcpdrain

@@ -157,7 +157,6 @@ DEFAULTS = {
     "nmbjumbop": 0,  # clusters of a page; 0 = no limit
     "nmbjumbo9": 0,  # clusters of 9216 octets; 0 = no limit
     "nmbjumbo16": 0,  # clusters of 16384 octets; 0 = no limit
-    "mb_can_grow": 1,  # nmbclusters and its siblings may grow at run time
     "zone_warnings": 1,  # a full zone is logged
     "nsfbufs": 0,  # sendfile buffers; 0 = the machine needs none (direct map)
     "do_tcpdrain": 1,  # reassembly queues are given back when clusters run out

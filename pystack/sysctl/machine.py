@@ -88,29 +88,25 @@ class Sysctl(Mapping[str, Value]):
         return told
 
     def _booted(self, name: str, knob: Knob, raw: object) -> Value:
-        if knob.when == "read-only" and name not in self.profile.sized_by:
+        if knob.when == "read-only":
             raise ReadOnlyKnob(name, f"{name} is read only, and no tunable")
         try:
-            default = self.profile.values[name]
-            old = None if isinstance(default, str) else default
-            return values.parse(knob, raw, old, boot=True)
+            value = values.parse(knob, raw, self.profile.values[name], boot=True)
         except ValueError as e:
             raise self._invalid(name, raw, str(e)) from None
+        if value == 0 and self.profile.values[name] == "auto":
+            return 0  # "choose yourself", as the kernels have it
+        return self._checked(name, knob, value, None, raw)
 
     def _boot(self, told: Mapping[str, Value]) -> None:
         numbers = {name: value for name, value in told.items() if isinstance(value, int)}
         sizes = self.profile.sizes(self.ram, numbers)
         for name, knob in self.profile.knobs.items():
             default = self.profile.values[name]
-            if name in self.profile.sized_by or default == "auto":
-                value: Value = sizes[name]
-                if not told.get(name):  # 0 is "choose yourself", as the kernels have it
-                    self._sized.add(name)
-            else:
-                value = told.get(name, default)
-            self._values[name] = value
-            if name in told:
-                value = self._checked(name, knob, value, None, told[name])
+            value = told.get(name, default)
+            if default == "auto" and not told.get(name):
+                value = sizes[name]
+                self._sized.add(name)
             self._store(name, knob, value)
             if name in told:
                 self._warn_of(name, knob)
@@ -148,6 +144,11 @@ class Sysctl(Mapping[str, Value]):
         for follower in self.profile.followers.get(found, ()):
             if follower in self._sized:
                 self._resize(follower)
+
+    def __contains__(self, name: object) -> bool:
+        if self.system == "linux" and isinstance(name, str):
+            name = conf.dotted(name)
+        return isinstance(name, str) and self.profile.find(name) is not None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())

@@ -19,7 +19,6 @@ from __future__ import annotations
 import fnmatch
 import functools
 from collections.abc import Iterator, Mapping
-from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -200,8 +199,7 @@ def _knob(document: Document, name: str, table: Mapping[str, Any]) -> Knob:
 
 def data_files(folder: str) -> list[Path]:
     """The TOML files of `pystack/<folder>`, by name."""
-    with resources.as_file(resources.files("pystack")) as package:
-        return sorted((package / folder).glob("*.toml"))
+    return sorted(Path(__file__).parents[1].joinpath(folder).glob("*.toml"))
 
 
 @functools.cache

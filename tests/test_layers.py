@@ -19,7 +19,7 @@ FAST_ORDER = """
     consts columns seq wirebytes rng hashing
     mbuf_zones mbuf chain wheel events
     config
-    packet vnet tcp_wire udp_icmp ip4 frag trace wire
+    packet vnet tcp_wire udp_icmp ip4 landing frag trace wire
     ipfw_match ipfw_dyn tcp_track conntrack nat
     sendq recvq sack scoreboard demux timewait
     tcb tcp_state rtt newreno cubic congestion syncache

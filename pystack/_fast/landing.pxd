@@ -1,0 +1,18 @@
+# C face of landing.py; the meaning of each attribute is documented there.
+from pystack._fast.ip4 cimport parse_landed
+from pystack._fast.mbuf cimport Pool
+from pystack._fast.packet cimport Packet
+
+cdef int _MBUF
+cdef int _BIG
+
+
+cdef class Landing:
+    cdef readonly Pool pool
+    cdef readonly object view
+    cdef readonly int m
+    cdef object spare
+
+    cpdef land(self)
+    cpdef int parse(self, Packet p, int skip, int n) except? -1
+    cpdef close(self)

@@ -1,22 +1,13 @@
-from pystack._fast.mbuf_zones cimport Zones
-from pystack._fast.wirebytes cimport copy, csum_octets
+from pystack._fast.mbuf_octets cimport Octets, copy_octets
 
 
-cdef class Pool(Zones):
-    cdef readonly object arena_bytes
-    cdef unsigned char[::1] arena
-    cdef unsigned short[::1] arena16
+cdef class Pool(Octets):
     cdef public int in_use
     cdef public int bulk_zone
     cdef public long long double_frees
     # mbuf rows
-    cdef int[::1] m_next
-    cdef long long[::1] m_off
-    cdef int[::1] m_len
-    cdef int[::1] m_ext
     cdef int m_free
     cdef int m_top
-    cdef int m_cap
     # cluster rows
     cdef int[::1] c_refs
     cdef int[::1] c_zone
@@ -34,7 +25,6 @@ cdef class Pool(Zones):
     cdef int[::1] s_room
     cdef int[::1] s_free
     cdef long long bump
-    cdef long long arena_len
 
     cpdef int get(self) noexcept
     cpdef int get_cluster(self, int size) noexcept
@@ -46,17 +36,11 @@ cdef class Pool(Zones):
     cpdef int share(self, int m, int skip, int length) noexcept
     cpdef int trim_front(self, int m, int n) noexcept
     cpdef int truncate(self, int m, int length) noexcept
-    cpdef int chain_length(self, int m) noexcept
-    cpdef int tail(self, int m) noexcept
     cpdef int append_bytes(
         self, int m_tail, const unsigned char[::1] data, Py_ssize_t off, Py_ssize_t n
     ) noexcept
     cpdef int new_chain(self, const unsigned char[::1] data, Py_ssize_t off, Py_ssize_t n) noexcept
     cpdef int import_chain(self, Pool other, int m, int skip, int length) noexcept
-    cpdef Py_ssize_t copy_out(
-        self, int m, int skip, unsigned char[::1] dst, Py_ssize_t at, Py_ssize_t n
-    ) noexcept
-    cpdef unsigned int checksum(self, int m, int skip, int n, unsigned int acc, bint odd) noexcept
     cpdef int land(self) noexcept
     cpdef int keep_landed(self, int m, int skip, int n) noexcept
     cpdef bint would_deny(self, int n) noexcept

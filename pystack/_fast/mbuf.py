@@ -6,14 +6,11 @@ the real thing is only where octets lie. Storage comes in the sizes that suit Py
 octets in a piece bigger than a cluster are charged as so many pairs of an mbuf and a 2 KiB cluster.
 """
 
-import mmap
-import sys
-
 import cython
 
 from pystack._fast.columns import column
-from pystack._fast.mbuf_zones import CLUSTER, Zones
-from pystack._fast.wirebytes import copy, csum_octets
+from pystack._fast.mbuf_octets import Octets, copy_octets
+from pystack._fast.mbuf_zones import CLUSTER
 
 MSIZE = 256
 """Octets of storage of a plain mbuf."""
@@ -43,28 +40,11 @@ _MSIZE = cython.declare(cython.int, MSIZE)
 _MLEN = cython.declare(cython.int, MLEN)
 _MHLEN = cython.declare(cython.int, MHLEN)
 _KEEP = cython.declare(cython.int, KEEP)
-_NORESERVE = 0x4000 if sys.platform == "linux" else 0  # mmap has no name for it before Python 3.13
-
-
-def _map_arena(octets: int) -> memoryview:
-    """Anonymous private pages. Asks for less where the system counts address space as memory."""
-    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _NORESERVE
-    while True:
-        try:
-            pages = mmap.mmap(-1, octets, flags=flags)
-        except OSError:
-            if octets <= 1 << 24:
-                raise
-            octets >>= 1
-            continue
-        if hasattr(mmap, "MADV_NOHUGEPAGE"):  # or the first octet of a small machine costs 2 MiB
-            pages.madvise(mmap.MADV_NOHUGEPAGE)
-        return memoryview(pages)
 
 
 @cython.final
 @cython.cclass
-class Pool(Zones):
+class Pool(Octets):
     """The mbufs and clusters of one machine.
 
     A chain is named by its first row; row 0 is "no mbuf" and, as an answer, "denied": nothing was
@@ -88,21 +68,9 @@ class Pool(Zones):
         nmbjumbo16: int,
         arena_bytes: int = ARENA,
     ):
-        Zones.__init__(self, nmbufs, nmbclusters, nmbjumbop, nmbjumbo9, nmbjumbo16)
-        if arena_bytes < 1 << 20:
-            raise ValueError(f"an arena of {arena_bytes} octets is below 1 MiB")
-        octets = _map_arena(min(arena_bytes, sys.maxsize >> 1) & ~4095)
-        self.arena_bytes = octets
-        self.arena = octets
-        self.arena16 = octets.cast("H")
-        self.arena_len = len(octets)
-        self.m_cap = len(octets) // 2048
-        self.c_cap = len(octets) // 2048
-        self.bump = self.m_cap * MSIZE
-        self.m_next = column("i", self.m_cap)
-        self.m_off = column("q", self.m_cap)
-        self.m_len = column("i", self.m_cap)
-        self.m_ext = column("i", self.m_cap)
+        Octets.__init__(self, (nmbufs, nmbclusters, nmbjumbop, nmbjumbo9, nmbjumbo16), arena_bytes)
+        self.c_cap = self.m_cap
+        self.bump = cython.cast(cython.longlong, self.m_cap) * _MSIZE
         self.c_refs = column("i", self.c_cap)
         self.c_zone = column("i", self.c_cap)
         self.c_base = column("q", self.c_cap)
@@ -380,24 +348,6 @@ class Pool(Zones):
         return n
 
     @cython.exceptval(check=False)
-    def chain_length(self, m: cython.int) -> cython.int:
-        """Octets of data in a chain."""
-        n: cython.int = 0
-        while m:
-            n += self.m_len[m]
-            m = self.m_next[m]
-        return n
-
-    @cython.exceptval(check=False)
-    def tail(self, m: cython.int) -> cython.int:
-        """The last mbuf of a chain; 0 of none."""
-        after: cython.int = self.m_next[m] if m else 0
-        while after:
-            m = after
-            after = self.m_next[m]
-        return m
-
-    @cython.exceptval(check=False)
     def share(self, m: cython.int, skip: cython.int, length: cython.int) -> cython.int:
         """A new chain over `length` octets of chain `m` from `skip` on, or 0.
 
@@ -426,7 +376,7 @@ class Pool(Zones):
                     self.m_ext[new] = c
                     self.m_off[new] = self.m_off[m] + skip
                 else:
-                    copy(self.arena, self.m_off[new], self.arena, self.m_off[m] + skip, n)
+                    copy_octets(self.arena, self.m_off[new], self.arena, self.m_off[m] + skip, n)
                 self.m_len[new] = n
                 if last:
                     self.m_next[last] = new
@@ -504,7 +454,7 @@ class Pool(Zones):
                 want = cython.cast(cython.int, n - done)
             at = self.m_off[m] + self.m_len[m]
             got = self.extend(m, want)
-            copy(self.arena, at, data, off + done, got)
+            copy_octets(self.arena, at, data, off + done, got)
             done += got
             if got < want or done == n:
                 return cython.cast(cython.int, done)
@@ -558,87 +508,13 @@ class Pool(Zones):
             if self.extend(last, n) < n:
                 self.free_chain(head)
                 return 0
-            copy(self.arena, at, other.arena, other.m_off[m] + skip, n)
+            copy_octets(self.arena, at, other.arena, other.m_off[m] + skip, n)
             length -= n
             skip += n
             if skip >= other.m_len[m]:
                 skip = 0
                 m = other.m_next[m]
         return head
-
-    @cython.exceptval(check=False)
-    def copy_out(
-        self,
-        m: cython.int,
-        skip: cython.int,
-        dst: cython.uchar[::1],
-        at: cython.Py_ssize_t,
-        n: cython.Py_ssize_t,
-    ) -> cython.Py_ssize_t:
-        """Copy up to `n` octets of a chain from `skip` on to `dst[at:]`; answers how many there were."""
-        done: cython.Py_ssize_t = 0
-        part: cython.Py_ssize_t
-        while m and skip >= self.m_len[m]:
-            skip -= self.m_len[m]
-            m = self.m_next[m]
-        while m and done < n:
-            part = self.m_len[m] - skip
-            if part > n - done:
-                part = n - done
-            copy(dst, at + done, self.arena, self.m_off[m] + skip, part)
-            done += part
-            skip = 0
-            m = self.m_next[m]
-        return done
-
-    @cython.exceptval(check=False)
-    def checksum(
-        self, m: cython.int, skip: cython.int, n: cython.int, acc: cython.uint, odd: cython.bint
-    ) -> cython.uint:
-        """The running sum `acc` (RFC 1071, as in wirebytes) plus `n` octets of a chain from `skip` on.
-
-        `odd` says that an odd number of octets went before, so that each octet falls on the other side.
-        """
-        part: cython.int
-        one: cython.uint
-        while m and skip >= self.m_len[m]:
-            skip -= self.m_len[m]
-            m = self.m_next[m]
-        while m and n > 0:
-            part = self.m_len[m] - skip
-            if part > n:
-                part = n
-            one = csum_octets(self.arena, self.arena16, self.m_off[m] + skip, part, 0)
-            if odd:
-                one = ((one & 0xFF) << 8) | (one >> 8)
-            acc += one
-            acc = (acc & 0xFFFF) + (acc >> 16)
-            if part & 1:
-                odd = not odd
-            n -= part
-            skip = 0
-            m = self.m_next[m]
-        return acc
-
-    def to_bytes(self, m: int, skip: int, n: int) -> bytes:
-        """Up to `n` octets of a chain from `skip` on."""
-        return b"".join(self.views(m, skip, n))
-
-    def views(self, m: int, skip: int, n: int) -> list:
-        """The same octets as memoryviews of the arena, in order, for a gather write. Valid until freed."""
-        parts = []
-        while m and n > 0:
-            part = self.m_len[m] - skip
-            if part > 0:
-                start = self.m_off[m] + skip
-                part = min(part, n)
-                parts.append(self.arena_bytes[start : start + part])
-                n -= part
-                skip = 0
-            else:
-                skip -= self.m_len[m]
-            m = self.m_next[m]
-        return parts
 
     # --- landing: where a device's readv puts a whole packet ------------------------------------------------------
 
@@ -669,7 +545,7 @@ class Pool(Zones):
             if self.extend(new, n) < n:
                 self.free(new)
                 return 0
-            copy(self.arena, self.m_off[new], self.arena, self.m_off[m] + skip, n)
+            copy_octets(self.arena, self.m_off[new], self.arena, self.m_off[m] + skip, n)
             return new
         units = (n + 2047) >> _BY_2K
         if not self.admit(_CLUSTER, units):

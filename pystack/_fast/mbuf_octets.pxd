@@ -1,0 +1,32 @@
+from pystack._fast.mbuf_zones cimport Zones
+from pystack._fast.wirebytes cimport csum_octets
+
+
+cpdef inline void copy_octets(
+    unsigned char[::1] dst, Py_ssize_t d, const unsigned char[::1] src, Py_ssize_t s, Py_ssize_t n
+) noexcept:
+    cdef Py_ssize_t i
+    if n >= 4096:
+        dst[d:d + n] = src[s:s + n]
+    else:
+        for i in range(n):
+            dst[d + i] = src[s + i]
+
+
+cdef class Octets(Zones):
+    cdef readonly object arena_bytes
+    cdef unsigned char[::1] arena
+    cdef unsigned short[::1] arena16
+    cdef long long arena_len
+    cdef int[::1] m_next
+    cdef long long[::1] m_off
+    cdef int[::1] m_len
+    cdef int[::1] m_ext
+    cdef int m_cap
+
+    cpdef int chain_length(self, int m) noexcept
+    cpdef int tail(self, int m) noexcept
+    cpdef Py_ssize_t copy_out(
+        self, int m, int skip, unsigned char[::1] dst, Py_ssize_t at, Py_ssize_t n
+    ) noexcept
+    cpdef unsigned int checksum(self, int m, int skip, int n, unsigned int acc, bint odd) noexcept

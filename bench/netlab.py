@@ -236,11 +236,11 @@ class Namespace:
         except subprocess.TimeoutExpired:
             child.kill()
             _, complaint = child.communicate()
-            raise LabError(
-                f"{name}: no end after {timeout:g} s: {complaint.strip()}"
-            ) from None
+            raise LabError(f"{name}: no end after {timeout:g} s: {complaint.strip()}") from None
         if child.returncode:
-            raise LabError(f"{name}: exit {child.returncode}: {complaint.strip() or output.strip()}")
+            raise LabError(
+                f"{name}: exit {child.returncode}: {complaint.strip() or output.strip()}"
+            )
         return output
 
     def stop(self) -> None:

@@ -42,6 +42,11 @@ SOURCES = [f"10.9.0.{n}" for n in range(101, 109)]
 REQUEST_PATH = "/bytes/100"
 
 
+def program(name: str, *arguments: object) -> list[str]:
+    """Command line of one of the C programs."""
+    return [str(PROGRAMS / name), *map(str, arguments)]
+
+
 def build() -> None:
     """Compile the C programs where they are older than their source. Raises LabError."""
     done = subprocess.run(
@@ -67,7 +72,7 @@ def bulk_load(
     Bytes count when the other side has acknowledged them (push) or they were read (pull).
     """
     flag = "--push" if direction == "receive" else "--pull"
-    argv = [PROGRAMS / "tcp_client", address, str(port), flag, "--seconds", str(seconds)]
+    argv = program("tcp_client", address, port, flag, "--seconds", seconds)
     return _json(client.run(argv, timeout=seconds + 20))
 
 
@@ -107,9 +112,7 @@ def keepalive_load(
         return {**_json(client.run(argv, timeout=seconds + 20)), "tool": "http_load"}
     whole = max(1, round(seconds))  # wrk knows whole seconds only
     url = f"http://{address}:{port}{path}"
-    text = client.run(
-        ["wrk", "-t1", f"-c{connections}", f"-d{whole}s", url], timeout=whole + 20
-    )
+    text = client.run(["wrk", "-t1", f"-c{connections}", f"-d{whole}s", url], timeout=whole + 20)
     return {**parse_wrk(text), "seconds": float(whole), "tool": "wrk"}
 
 
@@ -142,8 +145,7 @@ def kernel_veth_bulk(direction: Direction, *, seconds: float = 2.0) -> Result:
     mode = "--sink" if direction == "receive" else "--source"
     with Lab() as lab:
         server, client = _veth_pair(lab)
-        argv = [PROGRAMS / "tcp_server", PEER, str(PORT), mode]
-        child = server.start([*argv, "--seconds", str(seconds + 5)])
+        child = server.start(program("tcp_server", PEER, PORT, mode, "--seconds", seconds + 5))
         result = bulk_load(client, direction, address=PEER, port=PORT, seconds=seconds)
         return {**result, "peer": _json(server.finish(child))}
 
@@ -170,10 +172,9 @@ def _json(text: str) -> Result:
 
 def _http_load(
     address: str, port: int, closer: str, seconds: float, connections: int, path: str
-) -> list[str | Path]:
-    argv: list[str | Path] = [PROGRAMS / "http_load", address, str(port), "--close", closer]
-    argv += ["--seconds", str(seconds), "--connections", str(connections), "--path", path]
-    return argv
+) -> list[str]:
+    argv = program("http_load", address, port, "--close", closer, "--path", path)
+    return [*argv, "--seconds", str(seconds), "--connections", str(connections)]
 
 
 def _veth_pair(lab: Lab) -> tuple[Namespace, Namespace]:
@@ -183,11 +184,11 @@ def _veth_pair(lab: Lab) -> tuple[Namespace, Namespace]:
     return server, client
 
 
-def _over_tun(program: str, direction: Direction, offload: bool, seconds: float) -> Result:
+def _over_tun(peer: str, direction: Direction, offload: bool, seconds: float) -> Result:
     build()
     with Lab() as lab:
         namespace = lab.namespace()
-        argv = [PROGRAMS / program, "--dev", "tun0", "--seconds", str(seconds + 5)]
+        argv = program(peer, "--dev", "tun0", "--seconds", seconds + 5)
         child = namespace.start(argv if offload else [*argv, "--no-offload"])
         # Up only now that a program holds the device: no carrier to wait for.
         namespace.address("tun0", f"{KERNEL}/24")
@@ -201,8 +202,7 @@ def _kernel_http(load: Callable[[Namespace], Result], seconds: float) -> Result:
         server, client = _veth_pair(lab)
         widen_ports(client, "veth0")
         server.sysctl("net.ipv4.tcp_max_tw_buckets", 1_000_000)
-        argv = [PROGRAMS / "http_server", PEER, str(PORT), "--seconds", str(seconds + 10)]
-        child = server.start(argv)
+        child = server.start(program("http_server", PEER, PORT, "--seconds", seconds + 10))
         result = load(client)
         child.terminate()
         return {**result, "peer": _json(server.finish(child))}

@@ -12,7 +12,6 @@ import hashlib
 
 import cython
 
-_M64 = cython.declare(cython.ulonglong, 0xFFFFFFFFFFFFFFFF)
 _U32 = cython.declare(cython.ulonglong, 0xFFFFFFFF)
 _SPLIT_STEP = cython.declare(cython.ulonglong, 0x9E3779B97F4A7C15)
 _SPLIT_MIX1 = cython.declare(cython.ulonglong, 0xBF58476D1CE4E5B9)
@@ -20,12 +19,22 @@ _SPLIT_MIX2 = cython.declare(cython.ulonglong, 0x94D049BB133111EB)
 
 
 @cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _ones64() -> cython.ulonglong:
+    """2**64 - 1 as the C compiler can fold it, which drops the masks (see hashing.py)."""
+    ones: cython.ulonglong = 0x7FFFFFFF
+    return (ones << 33) | (ones << 2) | 3
+
+
+@cython.cfunc
 @cython.exceptval(check=False)
 def _splitmix(state: cython.ulonglong) -> cython.ulonglong:
     """The output of SplitMix64 at `state`."""
+    m64: cython.ulonglong = _ones64()
     z: cython.ulonglong = state
-    z = ((z ^ (z >> 30)) * _SPLIT_MIX1) & _M64
-    z = ((z ^ (z >> 27)) * _SPLIT_MIX2) & _M64
+    z = ((z ^ (z >> 30)) * _SPLIT_MIX1) & m64
+    z = ((z ^ (z >> 27)) * _SPLIT_MIX2) & m64
     return z ^ (z >> 31)
 
 
@@ -40,24 +49,26 @@ class Rng:
     def __init__(self, seed: int):
         if not 0 <= seed < 1 << 64:
             raise ValueError(f"seed {seed} is not in [0, 2**64)")
+        m64: cython.ulonglong = _ones64()
         self.seed = seed
-        self._s0 = _splitmix((self.seed + _SPLIT_STEP) & _M64)
-        self._s1 = _splitmix((self.seed + 2 * _SPLIT_STEP) & _M64)
-        self._s2 = _splitmix((self.seed + 3 * _SPLIT_STEP) & _M64)
-        self._s3 = _splitmix((self.seed + 4 * _SPLIT_STEP) & _M64)
+        self._s0 = _splitmix((self.seed + _SPLIT_STEP) & m64)
+        self._s1 = _splitmix((self.seed + 2 * _SPLIT_STEP) & m64)
+        self._s2 = _splitmix((self.seed + 3 * _SPLIT_STEP) & m64)
+        self._s3 = _splitmix((self.seed + 4 * _SPLIT_STEP) & m64)
 
     @cython.exceptval(check=False)
     def next64(self) -> cython.ulonglong:
         """A number in [0, 2**64)."""
+        m64: cython.ulonglong = _ones64()
         s1: cython.ulonglong = self._s1
         s2: cython.ulonglong = self._s2 ^ self._s0
         s3: cython.ulonglong = self._s3 ^ s1
-        result: cython.ulonglong = (s1 * 5) & _M64
-        result = (((result << 7) | (result >> 57)) & _M64) * 9 & _M64
+        result: cython.ulonglong = (s1 * 5) & m64
+        result = (((result << 7) | (result >> 57)) & m64) * 9 & m64
         self._s1 = s1 ^ s2
         self._s0 = self._s0 ^ s3
-        self._s2 = s2 ^ ((s1 << 17) & _M64)
-        self._s3 = ((s3 << 45) | (s3 >> 19)) & _M64
+        self._s2 = s2 ^ ((s1 << 17) & m64)
+        self._s3 = ((s3 << 45) | (s3 >> 19)) & m64
         return result
 
     @cython.exceptval(check=False)

@@ -1,0 +1,28 @@
+from pystack._fast.chain cimport FreeList
+
+
+cdef class Wheel:
+    cdef readonly FreeList rows
+    cdef readonly int count, maximum
+    cdef readonly int[::1] kind
+    cdef readonly long long[::1] owner
+    cdef long long[::1] _deadline
+    cdef int[::1] _next, _prev
+    cdef unsigned short[::1] _slot
+    cdef int[::1] _head, _tail
+    cdef unsigned long long[::1] _bits
+    cdef long long _tick
+    cdef int _grow(self) except -1
+    cpdef int alloc(self, int kind, long long owner) except -1
+    cpdef void free(self, int row) noexcept
+    cpdef void arm(self, int row, long long deadline) noexcept
+    cpdef void cancel(self, int row) noexcept
+    cpdef bint armed(self, int row) noexcept
+    cpdef long long deadline(self, int row) noexcept
+    cdef void _place(self, int row) noexcept
+    cdef void _unlink(self, int row) noexcept
+    cdef int _first_slot(self) noexcept
+    cdef long long _slot_start(self, int slot) noexcept
+    cpdef long long next_deadline(self) noexcept
+    cpdef int expire(self, long long now) noexcept
+    cdef void _move_down(self, int slot) noexcept

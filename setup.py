@@ -196,8 +196,9 @@ def extensions():
     ]
 
 
-sys.stdout.reconfigure(line_buffering=True)
-setup(
-    ext_modules=[] if PURE else extensions(),
-    cmdclass={"build_ext": BuildFast, "build_py": BuildPython},
-)
+if __name__ == "__main__":  # tests/annotate.py imports the directives
+    sys.stdout.reconfigure(line_buffering=True)
+    setup(
+        ext_modules=[] if PURE else extensions(),
+        cmdclass={"build_ext": BuildFast, "build_py": BuildPython},
+    )

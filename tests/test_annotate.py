@@ -1,0 +1,121 @@
+"""Hot functions must be C all the way: none of their lines calls into Python (trap 1, STYLE section 3).
+
+A literal of 32 bits, a forgotten declaration or an import that should be a cimport makes a function
+10 to 50 times slower and changes no result, so no other test would see it. A function that is made to
+be hot is added here by whoever writes it; `make annotate` shows what stands in the way.
+"""
+
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+
+import annotate
+
+HOT = {
+    "seq": "add sub dist before after before_eq after_eq between",
+    "wirebytes": "csum_add csum_add16 csum_octets csum_fold copy",
+    "rng": "Rng.next64 Rng.next32 Rng.below Rng.chance",
+    "hashing": "jhash_3words sip1 sip2 sip3",
+    "chain": """Chain.first Chain.insert_head Chain.remove Chain.move_to_front
+        FreeList.take FreeList.give""",
+    "wheel": "Wheel.alloc Wheel.free Wheel.arm Wheel.cancel Wheel.next_deadline Wheel.expire",
+    "events": "EventQueue.push EventQueue.pop EventQueue.next_time",
+    "mbuf": """Pool.get Pool.get_cluster Pool.free Pool.free_chain Pool.share Pool.trim_front
+        Pool.truncate""",
+    "packet": "Packet.clear Packet.l4_checksum Packet.copy_headers PacketQueue.pop",
+    "tcp_wire": "_read_options _write_options",
+    "udp_icmp": "parse_udp build_udp parse_icmp build_icmp",
+    "sendq": "SendQueue.append SendQueue.drop SendQueue.chain",
+    "recvq": "RecvQueue.append RecvQueue.read_into Reassembly.insert Reassembly.take",
+    "scoreboard": "Scoreboard.add_block Scoreboard.advance Scoreboard.pipe Scoreboard.next_hole",
+    "demux": "Demux.find Demux.find_listener",
+    "timewait": "TimeWaitTable.find TimeWaitTable.add TimeWaitTable.remove TimeWaitTable.expire",
+    "rtt": "sample rto backoff",
+    "newreno": "on_ack after_loss",
+    "cubic": "on_ack after_loss window_at cube_root",
+    "tcp_out": "tcp_output send_one worth_sending receive_window emit respond",
+}
+"""The functions of each module of `_fast`. One that does not exist is a failure."""
+
+
+@pytest.fixture(scope="session")
+def touches() -> dict[str, Future]:
+    return annotate.many(HOT)
+
+
+@pytest.mark.timeout(300)  # the first test waits for many modules: a second or two for each
+@pytest.mark.parametrize("module", HOT)
+def test_hot_functions_do_not_touch_python(touches: dict[str, Future], module: str):
+    found = touches[module].result()
+    wrong = [f"no function {name}" for name in HOT[module].split() if name not in found]
+    for name in HOT[module].split():
+        for line, calls in found.get(name, {}).items():
+            wrong.append(f"{module}.py:{line} in {name} calls {' '.join(calls)}")
+    assert not wrong, "\n".join(wrong)
+
+
+SAMPLE = '''
+import cython
+
+_U32 = cython.declare(cython.uint, 0xFFFFFFFF)
+
+
+@cython.ccall
+@cython.exceptval(check=False)
+def clean(a: cython.uint, n: cython.uint) -> cython.uint:
+    """Has no line that calls Python."""
+    return (a + n) & _U32
+
+
+@cython.ccall
+@cython.exceptval(check=False)
+def wide(a: cython.uint) -> cython.uint:
+    total: cython.uint = a
+    total = total & 0xFFFFFFFF
+    return total
+
+
+@cython.cclass
+class Thing:
+    @cython.ccall
+    def undeclared(self, n: cython.int) -> cython.int:
+        x = [n]
+        return x[0]
+
+
+if not cython.compiled:
+
+    def only_interpreted():
+        return {}
+'''
+
+
+def test_a_line_that_touches_python_is_seen(tmp_path: Path):
+    source = tmp_path / "sample.py"
+    source.write_text(SAMPLE)
+    found = annotate.touches(source, tmp_path / "out")
+    line = SAMPLE.splitlines().index("    total = total & 0xFFFFFFFF") + 1
+    assert found["clean"] == {}
+    assert list(found["wide"]) == [line]
+    assert len(found["Thing.undeclared"]) == 2
+    assert "only_interpreted" not in found
+
+
+def test_a_page_is_made_again_when_its_source_changes(tmp_path: Path):
+    source = tmp_path / "sample.py"
+    source.write_text("def f(x):\n    return x\n")
+    assert "f" in annotate.touches(source, tmp_path)
+    page = tmp_path / "sample.html"
+    made = page.stat().st_mtime_ns
+    annotate.annotated(source, tmp_path)
+    assert page.stat().st_mtime_ns == made
+    source.write_text("def g(x):\n    return x + 1\n")
+    assert annotate.touches(source, tmp_path)["g"]
+
+
+def test_what_cython_refuses_is_an_error(tmp_path: Path):
+    source = tmp_path / "sample.py"
+    source.write_text("def f(:\n")
+    with pytest.raises(AssertionError, match=r"(?s)cython sample.py:.*Error compiling"):
+        annotate.annotated(source, tmp_path)

@@ -139,10 +139,10 @@ DEFAULTS = {
     "tcp_abort_on_overflow": 0,  # Linux: a full accept queue answers with RST
     "tcp_syncookies": 1,  # SYN cookies when there is no room
     "tcp_syncookies_only": 0,  # a cookie for every SYN
-    "syncache_hashsize": 512,  # buckets
-    "syncache_bucketlimit": 30,  # entries in a bucket
-    "syncache_cachelimit": 15360,  # entries in all
-    "syncache_rexmtlimit": 3,  # retransmissions of a SYN-ACK
+    "syncache_hashsize": 512,  # buckets of the table of half-open connections
+    "syncache_bucketlimit": 30,  # entries in a bucket; 0 = no limit
+    "syncache_cachelimit": 15360,  # entries in all; 0 = no limit
+    "syncache_rexmtlimit": 3,  # FreeBSD: tcp_synack_retries by its other name
     "syncache_rst_on_sock_fail": 1,  # RST when a finished handshake finds no room
     "syncache_pause": 0,  # a bucket's overflow switches the machine to cookies (FreeBSD 12)
     "sooverinterval": 60 * consts.SECOND,  # listen-queue overflows are logged once in this time, ns
@@ -214,6 +214,6 @@ class Config:
 
     __slots__ = tuple(DEFAULTS)
 
-    def __init__(self):
+    def __init__(self) -> None:
         for name, value in DEFAULTS.items():
             setattr(self, name, value)

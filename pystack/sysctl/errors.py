@@ -13,17 +13,11 @@ import os
 class KnobError(Exception):
     """A knob was named or written wrongly. `where` is "file:line:column" if it came from a file."""
 
-    number = 0
-    """errno of the refused call; 0 where there is none."""
-
     def __init__(self, knob: str, text: str, where: str = "") -> None:
         super().__init__(knob, text, where)
         self.knob = knob
         self.text = text
         self.where = where
-        if isinstance(self, OSError):
-            self.errno = self.number
-            self.strerror = os.strerror(self.number)
 
     def __str__(self) -> str:
         return f"{self.where}: {self.text}" if self.where else self.text
@@ -41,13 +35,25 @@ class ForeignKnob(UnknownKnob):
     """Another system or release has this knob; the text says which, and what does the same here."""
 
 
-class ReadOnlyKnob(KnobError, PermissionError):
+class RefusedWrite(KnobError, OSError):
+    """The kernel refuses a write."""
+
+    number = errno.EIO
+    """Becomes `errno`."""
+
+    def __init__(self, knob: str, text: str, where: str = "") -> None:
+        super().__init__(knob, text, where)
+        self.errno = self.number
+        self.strerror = os.strerror(self.number)
+
+
+class ReadOnlyKnob(RefusedWrite, PermissionError):
     """The knob is never written, or only before the machine boots."""
 
     number = errno.EPERM
 
 
-class InvalidValue(KnobError, OSError, ValueError):
+class InvalidValue(RefusedWrite, ValueError):
     """The value is refused; the text has the rule that it breaks."""
 
     number = errno.EINVAL

@@ -141,7 +141,7 @@ class Sysctl(Mapping[str, Value]):
         self._store(found, knob, value)
         self._warn_of(found, knob)
         self._tell(found)
-        for follower in self.profile.followers.get(found, ()):
+        for follower in self.profile.followers(found):
             if follower in self._sized:
                 self._resize(follower)
 

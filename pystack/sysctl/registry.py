@@ -124,9 +124,7 @@ def _sets(document: Document, table: str, value: object) -> tuple[tuple[str, ...
     if not isinstance(value, list):
         raise document.error(table, "sets", "sets must be a setting or a list of settings")
     rows = [item if isinstance(item, list) else [item] for item in value]
-    return tuple(
-        tuple(_attribute(document, table, "sets", name) for name in row) for row in rows
-    )
+    return tuple(tuple(_attribute(document, table, "sets", name) for name in row) for row in rows)
 
 
 def _choices(
@@ -146,7 +144,7 @@ def _choices(
         if kind != "string" and not text.lstrip("-").isdecimal():
             raise document.error(table, "choices", f"choice {text!r} of an {kind} is no number")
         out[text if kind == "string" else int(text)] = MappingProxyType(numbers)
-    if kind != "string" and 1 not in out:
+    if out and kind != "string" and 1 not in out:
         raise document.error(table, "choices", "choices of a number must have 1")
     return MappingProxyType(out)
 

@@ -77,7 +77,12 @@ def only_grow(turn: Turn) -> Value:
     return turn.new
 
 
-CLUSTERS = ("kern.ipc.nmbclusters", "kern.ipc.nmbjumbop", "kern.ipc.nmbjumbo9", "kern.ipc.nmbjumbo16")
+CLUSTERS = (
+    "kern.ipc.nmbclusters",
+    "kern.ipc.nmbjumbop",
+    "kern.ipc.nmbjumbo9",
+    "kern.ipc.nmbjumbo16",
+)
 
 
 def enough_mbufs(turn: Turn) -> Value:
@@ -114,8 +119,7 @@ def next_power_of_two(turn: Turn) -> Value:
         return size
     clipped = max(1 << max(size, 0).bit_length(), 16)
     turn.log(
-        "tcp_init: WARNING: TCB hash size not a power of 2, "
-        f"clipped from {size} to {clipped}."
+        f"tcp_init: WARNING: TCB hash size not a power of 2, clipped from {size} to {clipped}."
     )
     return clipped
 
@@ -172,7 +176,5 @@ def check(turn: Turn) -> Value:
     names = turn.knob.rules
     value = turn.new if REPLACES_RANGE.intersection(names) else in_range(turn)
     for name in names:
-        value = RULES[name](
-            Turn(turn.knob, turn.name, value, turn.old, turn.read, turn.log)
-        )
+        value = RULES[name](Turn(turn.knob, turn.name, value, turn.old, turn.read, turn.log))
     return value

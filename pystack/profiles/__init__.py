@@ -1,0 +1,350 @@
+"""Operating systems as data: which knobs a system has, their defaults, and how it behaves.
+
+A profile file has a head and three tables:
+
+    title = "FreeBSD 10"
+    system = "freebsd"        # whose errno numbers, tools and texts: a key of SYSTEMS
+    extends = "…"             # begin with another profile; `absent` lists knobs that are gone
+    sizing = "freebsd"        # the arithmetic behind "auto", see `sizing`
+    ram = "4 GiB"             # memory of the machine, unless a host is made with another
+
+    [policy]                  # behaviour that no number says: an enumeration of _fast/consts.py
+    close_unread = "fin"
+
+    [fixed]                   # what the system has wired in, without a knob: settings of Config
+    tcp_rexmit_initial = "3 s"
+
+    [sysctl]                  # every knob of the system with its default, in the order of `sysctl -a`
+    "net.inet.tcp.msl" = 30000
+
+A table [when] may say that a knob is "boot" or "read-only" in this release where later ones can
+change it at run time. Anything else is an error with file, line and column.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from pystack._fast import consts
+from pystack._fast.config import DEFAULTS
+from pystack.profiles.sizing import FOLLOWERS, SIZINGS, Sizes
+from pystack.sysctl import values as parsing
+from pystack.sysctl.knob import Knob, Value
+from pystack.sysctl.near import near
+from pystack.sysctl.registry import data_files, registry
+from pystack.sysctl.strict_toml import Document, TomlError
+from pystack.units import parse_size, parse_time
+
+SYSTEMS = ("freebsd", "linux")
+
+POLICIES: Mapping[str, str] = MappingProxyType(
+    {
+        "options": "OPTIONS_",
+        "close_unread": "CLOSE_UNREAD_",
+        "listen": "LISTEN_",
+        "fin_wait_2": "FW2_",
+        "delack": "DELACK_",
+        "window": "WINDOW_",
+        "mbuf_shortage": "MBUF_SHORTAGE_",
+        "connect_port": "CONNECT_PORT_",
+        "timewait": "TIMEWAIT_",
+        "rto": "RTO_",
+        "sockbuf": "SOCKBUF_",
+        "challenge_ack": "CHALLENGE_",
+        "shut_rd": "SHUT_RD_",
+        "rst_flush": "RST_",
+    }
+)
+"""Policy of a profile -> how its constants in _fast/consts.py begin."""
+
+_HEAD: Mapping[str, type] = MappingProxyType(
+    {
+        "title": str,
+        "system": str,
+        "doc": str,
+        "source": str,
+        "extends": str,
+        "absent": list,
+        "sizing": str,
+        "ram": str,
+        "policy": dict,
+        "fixed": dict,
+        "sysctl": dict,
+        "when": dict,
+    }
+)
+
+
+class UnknownProfile(KeyError):
+    """There is no profile of this name; the text names those that there are."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One operating system, complete: nothing of what it extends is left to look up."""
+
+    name: str
+    title: str
+    system: str
+    doc: str
+    source: str
+    sizing: str
+    ram: int
+    """Octets."""
+    policy: Mapping[str, str]
+    fixed: Mapping[str, int]
+    """Settings without a knob, in the units of Config."""
+    values: Mapping[str, Value]
+    """Name of a knob -> its default, or "auto"."""
+    knobs: Mapping[str, Knob]
+    """The same names -> what they are."""
+
+    def settings(self) -> dict[str, int]:
+        """What policies and fixed settings make of a Config."""
+        out = {
+            f"policy_{name}": constant(POLICIES[name], word) for name, word in self.policy.items()
+        }
+        return out | dict(self.fixed)
+
+    def sizes(self, ram: int, given: Mapping[str, int]) -> Sizes:
+        """The values behind "auto" for this much memory and what the administrator fixed."""
+        return SIZINGS[self.sizing](ram, given)
+
+    def followers(self, name: str) -> tuple[str, ...]:
+        """Derived knobs that the running system derives anew when this one is written."""
+        return FOLLOWERS[self.sizing].get(name, ())
+
+    def find(self, name: str) -> str | None:
+        """The name that this system prints for a knob that may be called by another of its names."""
+        if name in self.knobs:
+            return name
+        knob = registry().get(name)
+        if knob is not None:
+            for known in (knob.name, *knob.aliases):
+                if known in self.knobs:
+                    return known
+        return None
+
+    def explain(self, name: str) -> tuple[list[str], list[str]]:
+        """Other profiles that have this knob, and knobs of this one that set the same things."""
+        owners = [other for other in names() if other != self.name and load(other).find(name)]
+        knob = registry().get(name)
+        wanted = set(knob.attributes) if knob is not None else set()
+        alike = [n for n, mine in self.knobs.items() if wanted.intersection(mine.attributes)]
+        return owners, alike
+
+    def describe(self) -> dict[str, object]:
+        """All of it as plain values, for tables and JSON; "auto" with what it comes to."""
+        sizes = self.sizes(self.ram, {})
+        shown = {
+            name: parsing.text(sizes[name]) + " (auto)" if value == "auto" else value
+            for name, value in self.values.items()
+        }
+        return {
+            "name": self.name,
+            "title": self.title,
+            "system": self.system,
+            "doc": self.doc,
+            "source": self.source,
+            "ram": self.ram,
+            "policy": dict(self.policy),
+            "fixed": dict(self.fixed),
+            "sysctl": shown,
+        }
+
+
+def constant(prefix: str, word: str) -> int:
+    """The number of consts.<PREFIX><WORD>. Raises KeyError."""
+    number = getattr(consts, prefix + word.upper().replace("-", "_"), None)
+    if type(number) is not int:
+        raise KeyError(word)
+    return number
+
+
+def words(prefix: str) -> list[str]:
+    """The words that a policy can be set to."""
+    found = [name for name in vars(consts) if name.startswith(prefix)]
+    return [name.removeprefix(prefix).lower().replace("_", "-") for name in found]
+
+
+def names() -> list[str]:
+    """The profiles that come with pystack, by name."""
+    return sorted(path.stem for path in data_files("profiles"))
+
+
+@functools.cache
+def load(name: str) -> Profile:
+    """The profile of this name. Raises UnknownProfile, or TomlError if its file is wrong."""
+    for path in data_files("profiles"):
+        if path.stem == name:
+            return read(path)
+    known = names()
+    raise UnknownProfile(f"no profile {name!r}: there are {', '.join(known)}{near(name, known)}")
+
+
+def read(path: Path) -> Profile:
+    """A profile from a file of your own; it may extend one of pystack's."""
+    return build(Document.read(path), path.stem)
+
+
+def build(document: Document, name: str) -> Profile:
+    """The profile that a document describes, checked to the last key. Raises TomlError."""
+    data = document.data
+    document.only("", data, _HEAD)
+    for key, kind in _HEAD.items():
+        if key in data:
+            document.typed("", data, key, kind)
+    base = _base(document)
+    head: dict[str, Any] = {}
+    for key in ("title", "system", "doc", "source", "sizing"):
+        inherited = getattr(base, key) if base is not None and key in ("system", "sizing") else None
+        head[key] = data.get(key, inherited)
+        if head[key] is None:
+            raise document.error("", "", f"a profile must have {key!r}")
+    if head["system"] not in SYSTEMS:
+        raise document.error("", "system", f"system must be one of {', '.join(SYSTEMS)}")
+    if head["sizing"] not in SIZINGS:
+        raise document.error("", "sizing", f"sizing must be one of {', '.join(SIZINGS)}")
+
+    policy = dict(base.policy) if base else {}
+    fixed = dict(base.fixed) if base else {}
+    defaults = dict(base.values) if base else {}
+    knobs = dict(base.knobs) if base else {}
+    for gone in data.get("absent", []):
+        if gone not in defaults:
+            text = f"{gone} is no knob of {data.get('extends')}{near(str(gone), defaults)}"
+            raise document.error("", "absent", text)
+        del defaults[gone], knobs[gone]
+    policy |= _policies(document, data.get("policy", {}))
+    fixed |= _fixed(document, data.get("fixed", {}))
+    ram = _ram(document, data["ram"]) if "ram" in data else (base.ram if base else 4 << 30)
+    sizes = SIZINGS[head["sizing"]](ram, {})
+    for knob_name, raw in data.get("sysctl", {}).items():
+        knobs[knob_name], defaults[knob_name] = _default(document, knob_name, raw, sizes)
+    for knob_name, when in data.get("when", {}).items():
+        if knob_name not in knobs or when not in ("run", "boot", "read-only"):
+            text = f"{knob_name} = {when!r} is no knob of this profile with run, boot, read-only"
+            raise document.error("when", knob_name, text)
+        knobs[knob_name] = dataclasses.replace(knobs[knob_name], when=when)
+    owners = {name: knob.name for knob in knobs.values() for name in knob.attributes}
+    for setting in owners.keys() & fixed.keys():
+        if setting in data.get("fixed", {}):
+            text = f"{setting} is set by the knob {owners[setting]}"
+            raise document.error("fixed", setting, text)
+        del fixed[setting]  # wired in before, a knob now
+    return Profile(
+        name=name,
+        ram=ram,
+        policy=MappingProxyType(policy),
+        fixed=MappingProxyType(fixed),
+        values=MappingProxyType(defaults),
+        knobs=MappingProxyType(knobs),
+        **head,
+    )
+
+
+def _base(document: Document) -> Profile | None:
+    name = document.data.get("extends")
+    if name is None:
+        return None
+    try:
+        return load(name)
+    except UnknownProfile as e:
+        raise document.error("", "extends", str(e)) from None
+
+
+def _ram(document: Document, text: str) -> int:
+    try:
+        return parse_size(text, "ram")
+    except ValueError as e:
+        raise document.error("", "ram", str(e)) from None
+
+
+def _policies(document: Document, table: Mapping[str, Any]) -> dict[str, str]:
+    document.only("policy", table, POLICIES)
+    for name, word in table.items():
+        known = words(POLICIES[name])
+        if word not in known:
+            text = f"{name} is one of {', '.join(known)}, not {word!r}"
+            raise document.error("policy", name, text)
+    return dict(table)
+
+
+def _fixed(document: Document, table: Mapping[str, Any]) -> dict[str, int]:
+    document.only("fixed", table, DEFAULTS)
+    out = {}
+    for name, raw in table.items():
+        if type(raw) is int:
+            out[name] = raw
+        elif isinstance(raw, str) and type(getattr(consts, raw, None)) is int:
+            out[name] = getattr(consts, raw)
+        elif isinstance(raw, str):
+            try:
+                out[name] = parse_size(raw) if re.search("B$", raw) else parse_time(raw)
+            except ValueError as e:
+                raise document.error("fixed", name, f"{name}: {e}") from None
+        else:
+            raise document.error("fixed", name, f"{name}: {raw!r} is neither number nor text")
+    return out
+
+
+def _default(document: Document, name: str, raw: object, sizes: Sizes) -> tuple[Knob, Value]:
+    """Knob and default of one line of [sysctl]."""
+    known = registry()
+    knob = known.get(name)
+    if knob is None:
+        raise document.error("sysctl", name, f"unknown knob {name!r}{near(name, known)}")
+    if raw == "auto":
+        if name not in sizes:
+            raise document.error("sysctl", name, f"nothing derives {name}: give a number")
+        return knob, "auto"
+    try:
+        value = parsing.parse(knob, raw)
+    except ValueError as e:
+        raise document.error("sysctl", name, f"{name}: {e}") from None
+    numbers = (value,) if isinstance(value, int) else value
+    if knob.type == "string":
+        if knob.choices and value not in knob.choices:
+            raise document.error("sysctl", name, f"{name}: {value!r} is none of its choices")
+    else:
+        low, high = knob.range
+        if not all(isinstance(n, int) and low <= n <= high for n in numbers):
+            raise document.error("sysctl", name, f"{name}: {raw} is not in [{low}, {high}]")
+    return knob, value
+
+
+__all__ = [
+    "POLICIES",
+    "SYSTEMS",
+    "Profile",
+    "TomlError",
+    "UnknownProfile",
+    "build",
+    "compare",
+    "load",
+    "names",
+    "read",
+]
+
+
+def compare(*profiles: Profile) -> list[tuple[str, list[str]]]:
+    """What differs: (name of a policy, setting or knob, its value in each profile; "-" = none)."""
+    tables: list[dict[str, str]] = []
+    for profile in profiles:
+        table = {f"policy {name}": word for name, word in profile.policy.items()}
+        table |= {f"fixed {name}": str(value) for name, value in profile.fixed.items()}
+        table |= {name: parsing.text(value) for name, value in profile.values.items()}
+        tables.append(table)
+    every = dict.fromkeys(name for table in tables for name in table)
+    rows = [(name, [table.get(name, "-") for table in tables]) for name in every]
+    return [(name, row) for name, row in rows if len(set(row)) > 1]

@@ -1,0 +1,141 @@
+"""What a system derives from its memory when it boots, and again when what it derived from changes.
+
+A profile says "auto" for such a knob. Each function here is one system's arithmetic: given octets of
+memory and what the administrator fixed (`given`: knob -> number, 0 or absent = derive), it answers
+every derived knob.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from pystack.sysctl.knob import Value
+
+Sizes = dict[str, Value]
+Sizing = Callable[[int, Mapping[str, int]], Sizes]
+
+PAGE = 4096
+MSIZE = 256
+MCLBYTES = 2048
+MJUM9BYTES = 9 * 1024
+MJUM16BYTES = 16 * 1024
+
+
+def maxusers(ram: int) -> int:
+    """FreeBSD's kern.maxusers: one for each 2 MiB, at least 32; above 384 only every 8th counts.
+
+    subr_param.c, releases 10 and later.
+    """
+    users = max(ram // (2 * 1024 * 1024), 32)
+    return users if users <= 384 else 384 + (users - 384) // 8
+
+
+def maxfiles(ram: int, users: int) -> int:
+    """FreeBSD's kern.maxfiles: one for each 8 pages, at most one for each 4. subr_param.c."""
+    pages = ram // PAGE
+    return min(max(2 * (20 + 16 * users), pages // 8), max(pages // 4, 1))
+
+
+def tcbhashsize(sockets: int) -> int:
+    """Buckets of FreeBSD's connection table: the power of two above a quarter of the sockets.
+
+    tcp_subr.c of 10.4; 512 at least.
+    """
+    return max(1 << (sockets // 4).bit_length(), 512)
+
+
+def maxtcptw(first: int, last: int, sockets: int) -> int:
+    """FreeBSD's most TIME_WAIT entries: half of the ephemeral ports, a fifth of the sockets.
+
+    tcp_timewait.c, releases 7 to 13.
+    """
+    return min(max(abs(last - first) // 2, 32), sockets // 5)
+
+
+def freebsd(ram: int, given: Mapping[str, int]) -> Sizes:
+    """FreeBSD 10 and later (amd64: kernel memory is all of the memory).
+
+    kern_mbuf.c (half of the memory for mbufs, of it a quarter for clusters, a quarter for page
+    clusters, a sixth for each of the others), subr_param.c, uipc_socket.c, tcp_subr.c,
+    tcp_timewait.c, tcp_syncache.c, tcp_reass.c, ip_input.c.
+    """
+    out: dict[str, int] = {}
+
+    def size(name: str, formula: int) -> int:
+        out[name] = given.get(name) or formula
+        return out[name]
+
+    users = size("kern.maxusers", maxusers(ram))
+    files = size("kern.maxfiles", maxfiles(ram, users))
+    size("kern.maxfilesperproc", files // 10 * 9)
+    sockets = max(size("kern.ipc.maxsockets", files), files)
+    out["kern.ipc.maxsockets"] = sockets
+
+    memory = min(size("kern.ipc.maxmbufmem", ram // 2), ram // 4 * 3)
+    out["kern.ipc.maxmbufmem"] = memory
+    clusters = size("kern.ipc.nmbclusters", memory // MCLBYTES // 4)
+    page = size("kern.ipc.nmbjumbop", memory // PAGE // 4)
+    nine = size("kern.ipc.nmbjumbo9", memory // MJUM9BYTES // 6)
+    sixteen = size("kern.ipc.nmbjumbo16", memory // MJUM16BYTES // 6)
+    every = clusters + page + nine + sixteen
+    if given.get("kern.ipc.nmbufs", 0) < every:
+        out["kern.ipc.nmbufs"] = max(memory // MSIZE // 5, every)
+    else:
+        out["kern.ipc.nmbufs"] = given["kern.ipc.nmbufs"]
+
+    size("net.inet.tcp.tcbhashsize", tcbhashsize(sockets))
+    first = given.get("net.inet.ip.portrange.first", 10000)
+    last = given.get("net.inet.ip.portrange.last", 65535)
+    size("net.inet.tcp.maxtcptw", maxtcptw(first, last, sockets))
+    buckets = given.get("net.inet.tcp.syncache.hashsize", 512)
+    depth = given.get("net.inet.tcp.syncache.bucketlimit", 30)
+    size("net.inet.tcp.syncache.cachelimit", buckets * depth)
+    size("net.inet.tcp.reass.maxsegments", clusters // 16)
+    size("net.inet.ip.maxfragpackets", clusters // 32)
+    size("net.inet.ip.maxfrags", clusters // 32)
+    return dict(out)
+
+
+def ehash(ram: int) -> int:
+    """Buckets of Linux's connection table: the power of two for each 128 KiB, at most 524288.
+
+    24 GiB gave 262144 [6.18].
+    """
+    wanted = max(ram // (128 * 1024), 16)
+    return min(1 << (wanted - 1).bit_length(), 512 * 1024)
+
+
+def pages_of_buffers(ram: int, share: int) -> tuple[int, int, int]:
+    """Linux's tcp_mem and udp_mem in pages: 3/4, 1 and 3/2 of one `share` of the memory. [6.18]"""
+    limit = max(ram // PAGE // share, 128)
+    return limit // 4 * 3, limit, limit // 4 * 3 * 2
+
+
+def linux(ram: int, given: Mapping[str, int]) -> Sizes:
+    """Linux 4 and later (64 bits, all memory free at boot). [6.18]"""
+    buckets = ehash(ram)
+    most = ram // 128  # octets of memory that one buffer may grow to
+    formulas: Sizes = {
+        "net.ipv4.tcp_ehash_entries": buckets,
+        "net.ipv4.tcp_max_tw_buckets": buckets // 2,
+        "net.ipv4.tcp_max_orphans": buckets // 2,
+        "net.ipv4.tcp_max_syn_backlog": max(128, buckets // 128),
+        "net.ipv4.tcp_mem": pages_of_buffers(ram, 16),
+        "net.ipv4.udp_mem": pages_of_buffers(ram, 8),
+        "net.ipv4.tcp_rmem": (4096, 131072, max(131072, min(32 << 20, most))),
+        "net.ipv4.tcp_wmem": (4096, 16384, max(65536, min(4 << 20, most))),
+    }
+    return {name: given.get(name) or formula for name, formula in formulas.items()}
+
+
+SIZINGS: Mapping[str, Sizing] = {"freebsd": freebsd, "linux": linux}
+"""By the name that a profile gives in `sizing`."""
+
+FOLLOWERS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "freebsd": {
+        "kern.ipc.maxsockets": ("net.inet.tcp.maxtcptw",),
+        "kern.ipc.nmbclusters": ("net.inet.tcp.reass.maxsegments", "net.inet.ip.maxfragpackets"),
+    },
+    "linux": {},
+}
+"""Knob -> what a running system derives anew when it is written (FreeBSD's event handlers)."""

@@ -93,7 +93,8 @@ int main(int argc, char **argv)
         die("epoll");
     say_ready();
     while (!stop) {
-        int n = epoll_wait(poll_fd, ready, EVENTS, -1);
+        /* A signal may come just before the wait, so the wait has an end. */
+        int n = epoll_wait(poll_fd, ready, EVENTS, 200);
         for (int i = 0; i < n; i++) {
             int fd = ready[i].data.fd;
             if (fd != listener) {

@@ -15,6 +15,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -54,12 +55,23 @@ def annotated(source: Path, output: Path = OUTPUT) -> str:
         output.mkdir(parents=True, exist_ok=True)
         directives = [f"-X{name}={value}" for name, value in setup.DIRECTIVES.items()]
         shared = f"--shared=pystack._fast.{setup.SHARED}"
-        c_file = output / f"{source.stem}.c"
-        command = [sys.executable, "-m", "cython", "-a", shared, *directives, "-o", c_file, source]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise AssertionError(f"cython {source.name}:\n{done.stderr}")
-        c_file.unlink()
+        with tempfile.TemporaryDirectory(dir=output) as work:  # two test runs may do the same
+            c_file = Path(work, f"{source.stem}.c")
+            command = [
+                sys.executable,
+                "-m",
+                "cython",
+                "-a",
+                shared,
+                *directives,
+                "-o",
+                c_file,
+                source,
+            ]
+            done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise AssertionError(f"cython {source.name}:\n{done.stderr}")
+            c_file.with_suffix(".html").replace(kept)
         stamp.write_text(key)
     return kept.read_text()
 

@@ -9,7 +9,7 @@ octets in a piece bigger than a cluster are charged as so many pairs of an mbuf 
 import cython
 
 from pystack._fast.columns import column
-from pystack._fast.mbuf_octets import Octets, copy_octets
+from pystack._fast.mbuf_octets import Octets, copy_octets, stacked
 from pystack._fast.mbuf_zones import CLUSTER
 
 MSIZE = 256
@@ -71,15 +71,17 @@ class Pool(Octets):
         Octets.__init__(self, (nmbufs, nmbclusters, nmbjumbop, nmbjumbo9, nmbjumbo16), arena_bytes)
         self.c_cap = self.m_cap
         self.bump = cython.cast(cython.longlong, self.m_cap) * _MSIZE
-        self.c_refs = column("i", self.c_cap)
-        self.c_zone = column("i", self.c_cap)
-        self.c_base = column("q", self.c_cap)
-        self.c_charge = column("i", self.c_cap)
-        self.c_class = column("i", self.c_cap)
-        self.c_shift = column("i", self.c_cap)
-        self.c_low = column("i", self.c_cap)
-        self.c_fill = column("i", self.c_cap)
-        self.c_next = column("i", self.c_cap)
+        (
+            self.c_refs,
+            self.c_zone,
+            self.c_base,
+            self.c_charge,
+            self.c_class,
+            self.c_shift,
+            self.c_low,
+            self.c_fill,
+            self.c_next,
+        ) = stacked("iiqiiiiii", self.c_cap, 4)
         self.s_size = column("i", _CLASSES)
         self.s_room = column("i", _CLASSES)
         self.s_free = column("i", _CLASSES)

@@ -2,12 +2,18 @@ from pystack._fast.mbuf_zones cimport Zones
 from pystack._fast.wirebytes cimport csum_octets
 
 
+cdef inline void copy_slice(
+    unsigned char[::1] dst, Py_ssize_t d, const unsigned char[::1] src, Py_ssize_t s, Py_ssize_t n
+) noexcept:
+    dst[d:d + n] = src[s:s + n]
+
+
 cpdef inline void copy_octets(
     unsigned char[::1] dst, Py_ssize_t d, const unsigned char[::1] src, Py_ssize_t s, Py_ssize_t n
 ) noexcept:
     cdef Py_ssize_t i
     if n >= 4096:
-        dst[d:d + n] = src[s:s + n]
+        copy_slice(dst, d, src, s, n)
     else:
         for i in range(n):
             dst[d + i] = src[s + i]

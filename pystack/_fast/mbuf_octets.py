@@ -31,6 +31,25 @@ def _map_arena(octets: int) -> memoryview:
         return memoryview(pages)
 
 
+def stacked(codes: str, n: int, place: int = 0) -> list:
+    """Columns of `n` items of these types out of one mapping.
+
+    One mapping is a quarter of the time of many. And columns that all begin at a page's start have the same row at
+    the same place of each page, where the processor takes one for another (4 KiB aliasing) and the cache keeps eight:
+    a pair taken and given back costs 51 ns then, and 16 when each column begins elsewhere in its page. `place` is
+    how many columns of the same row other calls made.
+    """
+    sizes = [n * (8 if code == "q" else 4) for code in codes]
+    block = column("B", sum(sizes) + 2 * 4096 * len(sizes))
+    columns = []
+    start = 0
+    for i in range(len(sizes)):
+        start = (start + 4095 & ~4095) + 320 * (i + place) % 4096
+        columns.append(block[start : start + sizes[i]].cast(codes[i]))
+        start += sizes[i]
+    return columns
+
+
 # As in wirebytes: the compiled body stands in the .pxd, where other modules inline it. A loop is fastest for a packet,
 # and memcpy behind a slice (50 ns to get there) for a super-segment.
 if not cython.compiled:
@@ -61,10 +80,7 @@ class Octets(Zones):
         self.arena16 = octets.cast("H")
         self.arena_len = len(octets)
         self.m_cap = len(octets) // 2048
-        self.m_next = column("i", self.m_cap)
-        self.m_off = column("q", self.m_cap)
-        self.m_len = column("i", self.m_cap)
-        self.m_ext = column("i", self.m_cap)
+        self.m_next, self.m_off, self.m_len, self.m_ext = stacked("iqii", self.m_cap)
 
     @cython.exceptval(check=False)
     def chain_length(self, m: cython.int) -> cython.int:

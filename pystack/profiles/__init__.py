@@ -36,7 +36,7 @@ from pystack._fast import consts
 from pystack._fast.config import DEFAULTS
 from pystack.profiles.sizing import FOLLOWERS, SIZINGS, Sizes
 from pystack.sysctl import values as parsing
-from pystack.sysctl.knob import Knob, Value
+from pystack.sysctl.knob import UNITS, Knob, Value
 from pystack.sysctl.near import near
 from pystack.sysctl.registry import data_files, registry
 from pystack.sysctl.strict_toml import Document, TomlError
@@ -135,13 +135,20 @@ class Profile:
                     return known
         return None
 
-    def explain(self, name: str) -> tuple[list[str], list[str]]:
-        """Other profiles that have this knob, and knobs of this one that set the same things."""
+    def explain(self, name: str) -> tuple[list[str], str]:
+        """For a knob of other profiles: which have it, and what stands in its place here, or ''."""
         owners = [other for other in names() if other != self.name and load(other).find(name)]
         knob = registry().get(name)
-        wanted = set(knob.attributes) if knob is not None else set()
+        if knob is None:
+            return owners, ""
+        wanted = set(knob.attributes)
         alike = [n for n, mine in self.knobs.items() if wanted.intersection(mine.attributes)]
-        return owners, alike
+        if alike:
+            return owners, f", see {', '.join(alike)}"
+        wired = [self.fixed[a] // (UNITS[knob.unit] * knob.scale) for a in wanted & set(self.fixed)]
+        if wired and not knob.choices:
+            return owners, f", where it is fixed at {wired[0]}{' ' if knob.unit else ''}{knob.unit}"
+        return owners, ""
 
     def describe(self) -> dict[str, object]:
         """All of it as plain values, for tables and JSON; "auto" with what it comes to."""

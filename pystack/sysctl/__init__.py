@@ -14,7 +14,7 @@ from pystack.sysctl.errors import (
     KnobError,
     NoEffect,
     ReadOnlyKnob,
-    UnknownChoice,
+    RefusedWrite,
     UnknownKnob,
 )
 from pystack.sysctl.knob import Knob, Value
@@ -30,10 +30,10 @@ __all__ = [
     "KnobError",
     "NoEffect",
     "ReadOnlyKnob",
+    "RefusedWrite",
     "Registry",
     "Sysctl",
     "TomlError",
-    "UnknownChoice",
     "UnknownKnob",
     "Value",
     "parse_loader_conf",

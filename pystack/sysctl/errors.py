@@ -6,7 +6,6 @@ with EPERM or EINVAL for a write that is refused.
 
 from __future__ import annotations
 
-import errno
 import os
 
 
@@ -23,8 +22,9 @@ class KnobError(Exception):
         return f"{self.where}: {self.text}" if self.where else self.text
 
     def at(self, where: str) -> KnobError:
-        """The same error, found at this place of a file."""
-        return type(self)(self.knob, self.text, where)
+        """This error, now known to be caused at this place of a file."""
+        self.where = where
+        return self
 
 
 class UnknownKnob(KnobError, KeyError):
@@ -36,33 +36,23 @@ class ForeignKnob(UnknownKnob):
 
 
 class RefusedWrite(KnobError, OSError):
-    """The kernel refuses a write."""
+    """The kernel refuses a write with this errno."""
 
-    number = errno.EIO
-    """Becomes `errno`."""
-
-    def __init__(self, knob: str, text: str, where: str = "") -> None:
-        super().__init__(knob, text, where)
-        self.errno = self.number
-        self.strerror = os.strerror(self.number)
+    def __init__(self, knob: str, text: str, number: int) -> None:
+        super().__init__(knob, text)
+        self.errno = number
+        self.strerror = os.strerror(number)
 
 
 class ReadOnlyKnob(RefusedWrite, PermissionError):
-    """The knob is never written, or only before the machine boots."""
-
-    number = errno.EPERM
+    """The knob is never written, or only before the machine boots (EPERM; Linux: EACCES)."""
 
 
 class InvalidValue(RefusedWrite, ValueError):
-    """The value is refused; the text has the rule that it breaks."""
+    """The value is refused; the text has the rule that it breaks.
 
-    number = errno.EINVAL
-
-
-class UnknownChoice(InvalidValue):
-    """The knob takes the name of something that this machine does not have (ENOENT)."""
-
-    number = errno.ENOENT
+    EINVAL; for the name of something that is not there ENOENT (Linux) or ESRCH (FreeBSD).
+    """
 
 
 class NoEffect(UserWarning):

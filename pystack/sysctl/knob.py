@@ -42,8 +42,7 @@ RANGES: Mapping[str, tuple[int, int]] = MappingProxyType(
 class Knob:
     """One sysctl: a name, the values that it takes, and what they set.
 
-    A knob whose `effect` is not empty is known but not obeyed; the text says why. One with
-    `when == "read-only"` reports something: a counter, or a figure fixed when the machine booted.
+    A knob with `when == "read-only"` reports something: a counter, or what was fixed at boot.
     """
 
     name: str
@@ -69,7 +68,10 @@ class Knob:
     """Added to the value, in the knob's unit, before all else."""
     choices: Mapping[Value, Mapping[str, int]] = field(default_factory=dict)
     """Where numbers do not do: for each value, the attributes and what they become."""
+    acts: str = ""
+    """How a knob that sets no attribute is obeyed all the same."""
     effect: str = ""
+    """Why a knob is not obeyed; empty for all others."""
 
     @property
     def attributes(self) -> tuple[str, ...]:
@@ -115,6 +117,7 @@ class Knob:
             "choices": [value for value in self.choices if isinstance(value, str)],
             "rules": list(self.rules),
             "sets": list(self.attributes),
+            "acts": self.acts,
             "effect": self.effect,
             "doc": self.doc,
             "source": self.source,

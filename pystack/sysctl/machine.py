@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
@@ -14,7 +16,6 @@ from pystack.sysctl.errors import (
     KnobError,
     NoEffect,
     ReadOnlyKnob,
-    UnknownChoice,
     UnknownKnob,
 )
 from pystack.sysctl.knob import Knob, Value
@@ -89,7 +90,7 @@ class Sysctl(Mapping[str, Value]):
 
     def _booted(self, name: str, knob: Knob, raw: object) -> Value:
         if knob.when == "read-only":
-            raise ReadOnlyKnob(name, f"{name} is read only, and no tunable")
+            raise ReadOnlyKnob(name, f"{name} is read only, and no tunable", errno.EPERM)
         try:
             value = values.parse(knob, raw, self.profile.values[name], boot=True)
         except ValueError as e:
@@ -133,7 +134,7 @@ class Sysctl(Mapping[str, Value]):
             raise self._read_only(found, knob)
         old = self._values[found]
         try:
-            new = values.parse(knob, raw, old)
+            new = values.parse(knob, raw, old, spare=self.system == "linux")
         except ValueError as e:
             raise self._invalid(found, raw, str(e)) from None
         value = self._checked(found, knob, new, old, raw)
@@ -202,7 +203,9 @@ class Sysctl(Mapping[str, Value]):
         name, _ = self.find(line[0].name)
         before = self.show(name)
         self[name] = line[0].value
-        return self.show(name) if self.system == "linux" else f"{before} -> {self.text(name)}"
+        if self.system == "linux":
+            return f"{name} = {line[0].value}"
+        return f"{before} -> {self.text(name)}"
 
     def load_sysctl_conf(self, text: str, name: str = "sysctl.conf") -> list[str]:
         """Set what a sysctl.conf says, line by line; gives the names that were set.
@@ -237,7 +240,8 @@ class Sysctl(Mapping[str, Value]):
         try:
             return check(turn)
         except LookupError as e:
-            raise self._invalid(name, raw, str(e.args[0]), UnknownChoice) from None
+            missing = errno.ENOENT if self.system == "linux" else errno.ESRCH
+            raise self._invalid(name, raw, str(e.args[0]), missing) from None
         except ValueError as e:
             raise self._invalid(name, raw, str(e)) from None
 
@@ -279,35 +283,34 @@ class Sysctl(Mapping[str, Value]):
             said = f"sysctl: cannot stat /proc/sys/{path}: No such file or directory"
         else:
             said = f"sysctl: unknown oid '{name}'"
-        owners, alike = self.profile.explain(name)
+        owners, here = self.profile.explain(name)
         if not owners:
             return UnknownKnob(name, said + near(name, self.profile.knobs))
-        here = f"; here see {', '.join(alike)}" if alike else ""
-        text = f"{said} (a knob of {', '.join(owners)}, this machine is {self.profile.name}{here})"
-        return ForeignKnob(name, text)
+        text = f"{said} (a knob of {', '.join(owners)}; this machine is {self.profile.name}"
+        return ForeignKnob(name, f"{text}{here})")
 
     def _read_only(self, name: str, knob: Knob) -> ReadOnlyKnob:
-        if self.system == "linux":
-            text = f'sysctl: permission denied on key "{name}"'
-        elif knob.when == "boot":
+        if self.system == "linux":  # the kernel says EACCES, the tool something else
+            text = f'sysctl: setting key "{name}": Invalid argument (it is read only)'
+            return ReadOnlyKnob(name, text, errno.EACCES)
+        if knob.when == "boot":
             text = f"sysctl: oid '{name}' is a read only tunable\n"
             text += "sysctl: Tunable values are set in /boot/loader.conf"
         else:
             text = f"sysctl: oid '{name}' is read only"
-        return ReadOnlyKnob(name, text)
+        return ReadOnlyKnob(name, text, errno.EPERM)
 
     def _invalid(
-        self, name: str, raw: object, rule: str, kind: type[InvalidValue] = InvalidValue
+        self, name: str, raw: object, rule: str, number: int = errno.EINVAL
     ) -> InvalidValue:
         given = text_of(tuple(raw)) if isinstance(raw, (tuple, list)) else str(raw)
-        what = "No such file or directory" if kind is UnknownChoice else "Invalid argument"
         if self.system == "linux":
-            said = f'sysctl: setting key "{name}": {what}'
+            said = f'sysctl: setting key "{name}"'
         elif rule.startswith(("invalid ", "empty ")):
-            return kind(name, f"sysctl: {rule}")
+            return InvalidValue(name, f"sysctl: {rule}", number)
         else:
-            said = f"sysctl: {name}={given}: {what}"
-        return kind(name, f"{said} ({rule})")
+            said = f"sysctl: {name}={given}"
+        return InvalidValue(name, f"{said}: {os.strerror(number)} ({rule})", number)
 
 
 def _warn(text: str) -> None:

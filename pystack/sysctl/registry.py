@@ -45,6 +45,7 @@ _KEYS: Mapping[str, type | None] = {
     "scale": int,
     "offset": int,
     "choices": dict,
+    "acts": str,
     "effect": str,
 }
 
@@ -172,8 +173,9 @@ def _knob(document: Document, name: str, table: Mapping[str, Any]) -> Knob:
     if sets and len(sets) != count:
         text = f"{len(sets)} groups of settings for a value of {count}"
         raise document.error(name, "sets", text)
-    if when != "read-only" and not (sets or choices or effect):
-        text = f"{name} sets nothing: say why in `effect`"
+    acts = table.get("acts", "")
+    if when != "read-only" and not (sets or choices or acts or effect):
+        text = f"{name} sets nothing: say in `acts` how it is obeyed, or in `effect` why not"
         raise document.error(name, "", text)
     return Knob(
         name=name,
@@ -191,6 +193,7 @@ def _knob(document: Document, name: str, table: Mapping[str, Any]) -> Knob:
         scale=table.get("scale", 1),
         offset=table.get("offset", 0),
         choices=choices,
+        acts=acts,
         effect=effect,
     )
 

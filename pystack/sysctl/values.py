@@ -40,11 +40,14 @@ def tunable(text: str) -> int:
     return number(digits) * _MULTIPLES[suffix]
 
 
-def parse(knob: Knob, raw: object, old: Value | None = None, boot: bool = False) -> Value:
+def parse(
+    knob: Knob, raw: object, old: Value | None = None, boot: bool = False, spare: bool = False
+) -> Value:
     """The value of `knob` that `raw` (int, bool, str, or a row of ints) means.
 
-    A row shorter than the knob's keeps the rest of `old`, as Linux does. Raises ValueError with a
-    sentence that says what is taken; ranges are checked by `rules`.
+    `boot`: from the loader, where 64K is a number. `spare`: what is too much is dropped, as Linux
+    does. A row shorter than the knob's keeps the rest of `old`. Raises ValueError with a sentence
+    that says what is taken; ranges are checked by `rules`.
     """
     if knob.type == "string":
         if not isinstance(raw, str):
@@ -66,6 +69,8 @@ def parse(knob: Knob, raw: object, old: Value | None = None, boot: bool = False)
         row = tuple(raw)
     else:
         raise ValueError(f"an integer is needed, not {raw!r}")
+    if len(row) > knob.count and spare:
+        row = row[: knob.count]
     if len(row) > knob.count:
         raise ValueError(f"{len(row)} numbers where {knob.count} {_are(knob.count)} taken")
     if knob.count == 1:

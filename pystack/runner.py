@@ -7,6 +7,7 @@ machine; other threads reach it through `call_soon_threadsafe` only.
 from __future__ import annotations
 
 import logging
+import os
 import select
 import signal
 import socket
@@ -19,13 +20,17 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Any, Protocol, Self
 
-from pystack._fast.consts import MS, NEVER, SECOND
+from pystack._fast.consts import MS, NEVER, SECOND, US
 
 log = logging.getLogger("pystack")
 
 FINE = 20 * MS
 """Waits shorter than this end to the microsecond; epoll would round them up to a millisecond."""
 BATCH_MAX = 64
+SPIN = 50 * US
+"""How long to look again before sleeping, once packets have come, where another processor runs the
+peer meanwhile: going to sleep and being woken costs about as much. Measured over a TUN device, echo of 8
+packets in flight: a quarter to a third more a second."""
 
 
 class Machine(Protocol):
@@ -64,6 +69,11 @@ class Handle:
         self.cancelled = True
 
 
+def default_spin() -> int:
+    """`SPIN`, or 0 where this process has one processor only: spinning would keep the peer from it."""
+    return SPIN if len(os.sched_getaffinity(0)) > 1 else 0
+
+
 class Runner:
     """Runs one machine on one device in real time.
 
@@ -73,12 +83,14 @@ class Runner:
     Exceptions of callbacks are logged and the loop goes on; what the device raises ends it.
     """
 
-    def __init__(self, host: Any, device: Device, *, iface: int = 0, spin: int = 0) -> None:
+    def __init__(
+        self, host: Any, device: Device, *, iface: int = 0, spin: int | None = None
+    ) -> None:
         self.host = host
         self.core: Any = host.core
         self.device = device
         self.iface = iface
-        self.spin = spin
+        self.spin = default_spin() if spin is None else spin
         self.now = time.monotonic_ns()
         """Time of the present round, ns; commands to the core take this."""
         self.rounds = 0

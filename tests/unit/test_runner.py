@@ -272,6 +272,15 @@ def test_spinning_looks_again_before_it_sleeps() -> None:
         assert bench.runner.rounds > before + 5
 
 
+@pytest.mark.parametrize(("processors", "spin"), [({0}, 0), ({0, 1}, runner_module.SPIN)])
+def test_it_spins_only_beside_another_processor(
+    monkeypatch: pytest.MonkeyPatch, processors: set[int], spin: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: processors)
+    with Bench() as bench:
+        assert bench.runner.spin == spin
+
+
 def test_nothing_is_left_open() -> None:
     before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
     with Bench() as bench:

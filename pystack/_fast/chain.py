@@ -18,7 +18,7 @@ def _power_of_two(buckets):
 
 
 def _row_count(rows):
-    if not 0 <= rows < (1 << 31) - 1:
+    if not 0 <= rows <= 0x7FFFFFFE:
         raise ValueError(f"{rows} rows are not in [0, 2**31 - 2]")
     return rows
 

@@ -6,8 +6,8 @@ cdef class Pool(Octets):
     cdef public int bulk_zone
     cdef public long long double_frees
     # mbuf rows
-    cdef int m_free
-    cdef int m_top
+    cdef readonly int m_free
+    cdef readonly int m_top
     # cluster rows
     cdef int[::1] c_refs
     cdef int[::1] c_zone
@@ -18,7 +18,7 @@ cdef class Pool(Octets):
     cdef int[::1] c_low
     cdef int[::1] c_fill
     cdef int[::1] c_next
-    cdef int c_top
+    cdef readonly int c_top
     cdef int c_cap
     # storage classes
     cdef int[::1] s_size

@@ -569,3 +569,26 @@ class Pool(Octets):
             return self.units_left(_CLUSTER) < 1
         shift: cython.int = _BY_2K if self.bulk_zone == _CLUSTER else _BY_4K
         return self.units_left(self.bulk_zone) < (n + (1 << shift) - 1) >> shift
+
+    def column(self, name: str) -> memoryview:
+        """A live column, for tests and views that read; KeyError for an unknown name."""
+        return memoryview(
+            {
+                "m_next": self.m_next,
+                "m_off": self.m_off,
+                "m_len": self.m_len,
+                "m_ext": self.m_ext,
+                "c_refs": self.c_refs,
+                "c_zone": self.c_zone,
+                "c_base": self.c_base,
+                "c_charge": self.c_charge,
+                "c_class": self.c_class,
+                "c_low": self.c_low,
+                "c_fill": self.c_fill,
+                "c_next": self.c_next,
+                "s_free": self.s_free,
+                "z_used": self.z_used,
+                "z_total": self.z_total,
+                "z_limit": self.z_limit,
+            }[name]
+        )

@@ -15,6 +15,13 @@ from pystack._fast.wirebytes import csum_octets
 _NORESERVE = 0x4000 if sys.platform == "linux" else 0  # mmap has no name for it before Python 3.13
 
 
+def _small_pages(octets: memoryview) -> memoryview:
+    """Keep the system from giving 2 MiB for the first octet: machines are many and most are small."""
+    if isinstance(octets.obj, mmap.mmap) and hasattr(mmap, "MADV_NOHUGEPAGE"):
+        octets.obj.madvise(mmap.MADV_NOHUGEPAGE)
+    return octets
+
+
 def _map_arena(octets: int) -> memoryview:
     """Anonymous private pages. Asks for less where the system counts address space as memory."""
     flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _NORESERVE
@@ -26,9 +33,7 @@ def _map_arena(octets: int) -> memoryview:
                 raise
             octets >>= 1
             continue
-        if hasattr(mmap, "MADV_NOHUGEPAGE"):  # or the first octet of a small machine costs 2 MiB
-            pages.madvise(mmap.MADV_NOHUGEPAGE)
-        return memoryview(pages)
+        return _small_pages(memoryview(pages))
 
 
 def stacked(codes: str, n: int, place: int = 0) -> list:
@@ -41,6 +46,7 @@ def stacked(codes: str, n: int, place: int = 0) -> list:
     """
     sizes = [n * (8 if code == "q" else 4) for code in codes]
     block = column("B", sum(sizes) + 2 * 4096 * len(sizes))
+    _small_pages(block)
     columns = []
     start = 0
     for i in range(len(sizes)):

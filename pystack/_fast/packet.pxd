@@ -26,6 +26,7 @@ cdef class Packet:
     # IPv4
     cdef public unsigned int src
     cdef public unsigned int dst
+    cdef public unsigned int nexthop
     cdef public int proto
     cdef public int tos
     cdef public int ttl

@@ -38,6 +38,7 @@ class Packet:
     - `gso_size`: 0, or the TCP payload that each packet cut from this super-segment is to carry.
     - `csum_ok`: the L4 checksum is known good, or is left to whoever needs the octets; its field in
       `head` then means nothing. `csum_none`: UDP without a checksum, none is to be written.
+    - `nexthop`: the neighbour that it is given to, set by routing.
     - `frag_off` in octets; `total` is the IP total length.
     - `win`, `urg` raw. `opt_mss`, `opt_wscale`, `tfo_off` are -1 where there is no such option.
       `sack` holds `sack_n` pairs left, right. `tfo_off`, `tfo_len`: the cookie's place in `head`
@@ -72,6 +73,7 @@ class Packet:
         self.iface_out = -1
         self.src = 0
         self.dst = 0
+        self.nexthop = 0
         self.proto = 0
         self.tos = 0
         self.ttl = 64
@@ -189,6 +191,7 @@ class Packet:
         self.iface_out = other.iface_out
         self.src = other.src
         self.dst = other.dst
+        self.nexthop = other.nexthop
         self.proto = other.proto
         self.tos = other.tos
         self.ttl = other.ttl

@@ -6,10 +6,8 @@ cdef class Wheel:
     cdef readonly int count, maximum
     cdef readonly int[::1] kind
     cdef readonly long long[::1] owner
-    cdef long long[::1] _deadline
-    cdef int[::1] _next, _prev
-    cdef unsigned short[::1] _slot
-    cdef int[::1] _head, _tail
+    cdef long long[::1] _when
+    cdef int[::1] _link, _head, _tail
     cdef unsigned long long[::1] _bits
     cdef long long _tick
     cdef int _grow(self) except -1

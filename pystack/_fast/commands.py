@@ -1,0 +1,376 @@
+"""What an application can ask of a connection: the calls of a BSD socket, without blocking.
+
+Each answers a count or 0, or the negative of an error (consts.Err); none raises for anything that a program can do.
+Blocking is the face's business (`sockets.py`): it runs the world until the call no longer answers EAGAIN.
+"""
+
+import cython
+
+from pystack._fast.consts import (
+    CLOSE_WAIT,
+    CLOSED,
+    CONNECT_PORT_LINUX,
+    ESTABLISHED,
+    EV_READ,
+    EV_WRITE,
+    LISTEN,
+    LISTEN_LINUX,
+    MS,
+    NEVER,
+    SHUT_RD_LINUX,
+    SYN_SENT,
+    Err,
+)
+from pystack._fast.internet import Internet  # noqa: F401
+from pystack._fast.packet import Packet  # noqa: F401
+from pystack._fast.ports import choose_port, tuple_free
+from pystack._fast.seq import add, after, dist
+from pystack._fast.tcb import (
+    SO_REUSEADDR,
+    SO_REUSEPORT,
+    SS_BOUND,
+    SS_CANTRCVMORE,
+    SS_CANTSENDMORE,
+    SS_CONNECTED,
+    SS_CONNECTING,
+    SS_DEAD,
+    SS_DISCONNECTED,
+    SS_INQUEUE,
+    SS_NOFDREF,
+    SS_WAS_CONNECTED,
+    SS_WRITE_BLOCKED,
+    TF_CORK_FLUSH,
+    TF_MORETOCOME,
+    TF_NO_SACK,
+    TF_NO_SCALE,
+    TF_NO_TS,
+    TF_NODELAY,
+    TF_NOPUSH,
+    Stack,
+    Tcb,
+)
+from pystack._fast.tcp_close import (
+    application_close,
+    application_shutdown_send,
+    disconnected,
+    remove_timewait,
+)
+from pystack._fast.tcp_in import set_mss
+from pystack._fast.tcp_out import receive_window, tcp_output
+
+EACCES = int(Err.EACCES)
+EADDRINUSE = int(Err.EADDRINUSE)
+EADDRNOTAVAIL = int(Err.EADDRNOTAVAIL)
+EAFNOSUPPORT = int(Err.EAFNOSUPPORT)
+EAGAIN = int(Err.EAGAIN)
+EALREADY = int(Err.EALREADY)
+ECONNABORTED = int(Err.ECONNABORTED)
+EINPROGRESS = int(Err.EINPROGRESS)
+EINVAL = int(Err.EINVAL)
+EISCONN = int(Err.EISCONN)
+ENETUNREACH = int(Err.ENETUNREACH)
+ENOBUFS = int(Err.ENOBUFS)
+ENOTCONN = int(Err.ENOTCONN)
+EOPNOTSUPP = int(Err.EOPNOTSUPP)
+EPIPE = int(Err.EPIPE)
+
+SHUT_RD = 0
+SHUT_WR = 1
+SHUT_RDWR = 2
+
+
+def take_error(t):
+    """The pending error, which is then no longer pending (SO_ERROR)."""
+    err: cython.int = t.so_error
+    t.so_error = 0
+    return err
+
+
+def offered_scale(s):
+    """The window scale to offer: the smallest that lets the largest buffer be announced (facts: freebsd-tcp 2.4)."""
+    cfg = s.cfg
+    shift = 0
+    if cfg.policy_listen == LISTEN_LINUX:
+        space = max(cfg.tcp_rmem_max, cfg.rmem_max)
+        while space > 65535 and shift < 14:
+            space >>= 1
+            shift += 1
+        return shift
+    while shift < 14 and 65535 << shift < cfg.sb_max:
+        shift += 1
+    return shift
+
+
+def prepare(s, t):
+    """What a connection or listener will offer, from the knobs of now."""
+    cfg = s.cfg
+    t.request_r_scale = offered_scale(s) if cfg.tcp_window_scaling else 0
+    if not cfg.tcp_window_scaling:
+        t.t_flags |= TF_NO_SCALE
+    if not cfg.tcp_timestamps:
+        t.t_flags |= TF_NO_TS
+    if not cfg.tcp_sack:
+        t.t_flags |= TF_NO_SACK
+
+
+def bind_conflict(s, t, addr, port):
+    """Does another socket's use of the port forbid this bind (facts: freebsd-tcp 2.5, SO_REUSEADDR)?"""
+    if s.demux.port_use[port] == 0:
+        return False
+    reuse = t.so_options & SO_REUSEADDR
+    for row in s.demux.rows_on_port(port):
+        other: Tcb = s.tcbs[row]
+        if other is None or other is t:
+            continue
+        if t.so_options & other.so_options & SO_REUSEPORT:
+            continue
+        if addr and other.laddr and addr != other.laddr:
+            continue
+        if reuse and other.so_options & SO_REUSEADDR and other.state != LISTEN:
+            continue
+        if reuse and other.state >= ESTABLISHED:
+            continue
+        if reuse and addr != other.laddr and s.cfg.policy_listen != LISTEN_LINUX:
+            continue
+        return True
+    if reuse:
+        return False
+    return any(row["lport"] == port for row in s.timewait.rows())
+
+
+def tcp_bind(s, t, addr, port):
+    """bind(2): address 0 for any, port 0 for one that the machine chooses."""
+    if t.so_state & SS_BOUND or t.row == 0:
+        return -EINVAL
+    if addr and not s.is_local(addr):
+        return -EADDRNOTAVAIL
+    if port == 0:
+        port = choose_port(s, addr, 0, 0, False)
+        if port == 0:
+            return -(EADDRINUSE if s.cfg.policy_connect_port == CONNECT_PORT_LINUX else EADDRNOTAVAIL)
+    elif bind_conflict(s, t, addr, port):
+        return -EADDRINUSE
+    if t.uid and s.cfg.port_reservedlow <= port <= s.cfg.port_reservedhigh:
+        return -EACCES
+    t.laddr = addr
+    t.lport = port
+    t.so_state |= SS_BOUND
+    s.demux.bind(t.row, addr, port)
+    return 0
+
+
+def tcp_listen(s, t, backlog):
+    """listen(2): SYNs are answered from now on; again, to change the backlog."""
+    if t.so_state & (SS_CONNECTED | SS_CONNECTING | SS_DISCONNECTED) or t.row == 0:
+        return -EINVAL
+    if not t.so_state & SS_BOUND:
+        err: cython.int = tcp_bind(s, t, 0, 0)
+        if err < 0:
+            return err
+    limit: cython.longlong = s.cfg.somaxconn
+    if backlog < 0:
+        backlog = limit if s.cfg.policy_listen != LISTEN_LINUX else limit
+    if backlog > limit:
+        backlog = limit
+    t.backlog = backlog
+    if t.state != LISTEN:
+        prepare(s, t)
+        s.set_state(t, LISTEN)
+        s.demux.listen(t.row)
+    return 0
+
+
+def tcp_connect(s, t, addr, port):
+    """connect(2): sends the SYN; EINPROGRESS, and later EV_CONNECT or EV_ERROR."""
+    row: cython.int
+    src: cython.uint
+    if t.state == LISTEN:
+        return -EOPNOTSUPP if s.cfg.policy_listen != LISTEN_LINUX else -EISCONN
+    if t.so_state & SS_CONNECTING:
+        return -EALREADY
+    if t.so_state & SS_CONNECTED:
+        return -EISCONN
+    if t.row == 0 or t.state != CLOSED:
+        return -EINVAL
+    if port == 0:
+        return -EADDRNOTAVAIL
+    if addr >> 28 >= 14:
+        return -(EAFNOSUPPORT if addr >> 28 == 14 else EACCES)
+    if addr == 0:
+        addr = s.source_for(0x7F000001)
+    if s.is_broadcast(addr):
+        return -EACCES
+    src = t.laddr
+    if src == 0:
+        src = s.source_for(addr)
+    if src == 0 or s.mtu_to(addr) == 0:
+        return -ENETUNREACH
+    if t.lport == 0:
+        t.lport = choose_port(s, src, addr, port, True)
+        if t.lport == 0:
+            return -EADDRNOTAVAIL
+    elif not tuple_free(s, src, t.lport, addr, port):
+        return -(EADDRNOTAVAIL if s.cfg.policy_connect_port == CONNECT_PORT_LINUX else EADDRINUSE)
+    t.laddr = src
+    t.faddr = addr
+    t.fport = port
+    t.iss = s.new_isn(src, t.lport, addr, port)
+    t.ts_offset = s.new_ts_offset(src, addr)
+    row = s.timewait.find(src, t.lport, addr, port)
+    if row != 0:
+        t.iss = add(s.timewait.snd_nxt[row], 65537)
+        remove_timewait(s, row)
+        s.stat.tw_reused += 1
+    s.demux.connect(t.row, src, t.lport, addr, port)
+    t.snd_una = t.snd_nxt = t.snd_max = t.snd_up = t.recover = t.iss
+    prepare(s, t)
+    set_mss(s, t)
+    t.cwnd = t.maxseg
+    t.ssthresh = 0x40000000
+    t.so_state |= SS_CONNECTING | SS_BOUND
+    t.rexmt_start = s.now
+    if t.keepinit > 0:
+        t.at_keep = s.now + t.keepinit * MS
+    s.stat.connattempt += 1
+    s.set_state(t, SYN_SENT)
+    tcp_output(s, t)
+    return -EINPROGRESS
+
+
+def tcp_accept(s, t):
+    """accept(2): the oldest connection in the queue, or None. One that was reset meanwhile is SS_DEAD with its error."""
+    child: Tcb = t.accept_first
+    if child is None:
+        return None
+    t.accept_first = child.accept_next
+    if t.accept_first is None:
+        t.accept_last = None
+    child.accept_next = None
+    t.qlen -= 1
+    child.so_state &= ~(SS_INQUEUE | SS_NOFDREF)
+    return child
+
+
+def tcp_send(s, t, data, off, n, more):
+    """send(2) of data[off:off+n]: the octets taken. EAGAIN when the queue has no room; `more` is MSG_MORE."""
+    room: cython.int
+    done: cython.int
+    if t.so_state & SS_CANTSENDMORE:
+        if t.so_error and s.cfg.policy_listen == LISTEN_LINUX:
+            return -take_error(t)
+        return -EPIPE
+    if t.so_error:
+        return -take_error(t)
+    if not t.so_state & SS_CONNECTED:
+        if t.so_state & SS_CONNECTING:
+            return -EAGAIN if s.cfg.policy_listen == LISTEN_LINUX else -ENOTCONN
+        return -ENOTCONN if s.cfg.policy_listen != LISTEN_LINUX else -EPIPE
+    if n == 0:
+        return 0
+    room = t.sndq.hiwat - t.sndq.cc
+    if room <= 0 or (room < n and room < t.sndq.lowat):
+        t.so_state |= SS_WRITE_BLOCKED
+        return -EAGAIN
+    if n > room:
+        n = room
+        t.so_state |= SS_WRITE_BLOCKED
+    done = t.sndq.append(data, off, n)
+    if done == 0:
+        return -ENOBUFS
+    if more:
+        t.t_flags |= TF_MORETOCOME
+    tcp_output(s, t)
+    t.t_flags &= ~TF_MORETOCOME
+    return done
+
+
+def tcp_readable(t):
+    """What recv would do now: octets ready (> 0), 0 for end of file, or a negative error."""
+    if t.rcvq.cc > 0:
+        return t.rcvq.cc
+    if t.so_error:
+        return -t.so_error
+    if t.so_state & SS_CANTRCVMORE:
+        return 0
+    if not t.so_state & (SS_CONNECTED | SS_CONNECTING):
+        return -ENOTCONN
+    return -EAGAIN
+
+
+def tcp_writable(t):
+    """What send would do now: octets of room, or a negative error (EAGAIN: none)."""
+    if t.so_state & SS_CANTSENDMORE:
+        return -EPIPE
+    if t.so_error:
+        return -t.so_error
+    if not t.so_state & SS_CONNECTED:
+        return -EAGAIN if t.so_state & SS_CONNECTING else -ENOTCONN
+    room: cython.int = t.sndq.hiwat - t.sndq.cc
+    if room < t.sndq.lowat:
+        t.so_state |= SS_WRITE_BLOCKED
+        return -EAGAIN
+    return room
+
+
+def tcp_recv_into(s, t, data, off, n, peek):
+    """recv(2) into data[off:off+n]: octets, 0 at the end of the stream; EAGAIN when there is nothing yet."""
+    got: cython.int
+    if t.rcvq.cc == 0:
+        got = tcp_readable(t)
+        if got < 0 and t.so_error:
+            t.so_error = 0
+        return got
+    got = t.rcvq.read_into(data, off, n, peek)
+    if not peek and t.row != 0:
+        after_read(s, t)
+    return got
+
+
+def tcp_recv_bytes(s, t, n, peek):
+    """As `tcp_recv_into`, answering bytes, or a negative error as int."""
+    if t.rcvq.cc == 0:
+        got = tcp_readable(t)
+        if got < 0 and t.so_error:
+            t.so_error = 0
+        return got if got < 0 else b""
+    data = t.rcvq.read_bytes(n, peek)
+    if not peek and t.row != 0:
+        after_read(s, t)
+    return data
+
+
+def after_read(s, t):
+    """There is room again: does the peer need to know (RFC 9293 MUST-39)?"""
+    advance: cython.int
+    if t.state < ESTABLISHED or t.state > CLOSE_WAIT + 5:
+        return 0
+    advance = receive_window(s, t) - dist(t.rcv_nxt, t.rcv_adv)
+    if advance >= 2 * t.maxseg or 2 * advance >= t.rcvq.hiwat:
+        tcp_output(s, t)
+    return 0
+
+
+def tcp_shutdown(s, t, how):
+    """shutdown(2)."""
+    if how < SHUT_RD or how > SHUT_RDWR:
+        return -EINVAL
+    if not t.so_state & (SS_CONNECTED | SS_CONNECTING) or t.row == 0:
+        return -ENOTCONN
+    if how != SHUT_WR:
+        if s.cfg.policy_shut_rd == SHUT_RD_LINUX:
+            t.so_state |= SS_CANTRCVMORE if t.rcvq.cc == 0 else 0
+        else:
+            t.so_state |= SS_CANTRCVMORE
+            t.rcvq.flush()
+        s.wakeup(t, EV_READ)
+    if how != SHUT_RD and not t.so_state & SS_CANTSENDMORE:
+        application_shutdown_send(s, t)
+        s.wakeup(t, EV_WRITE)
+    return 0
+
+
+def tcp_close(s, t):
+    """close(2). A lingering close (SO_LINGER with a time) is waited for by the face."""
+    if t.state == LISTEN:
+        s.listeners.forget_of(s, t)
+    return application_close(s, t)

@@ -1,0 +1,22 @@
+from pystack._fast cimport ip4
+from pystack._fast.internet cimport Internet
+from pystack._fast.packet cimport Packet, PacketQueue
+from pystack._fast.tcb cimport Tcb
+from pystack._fast.tcp_close cimport expire_timewait
+from pystack._fast.tcp_timers cimport fire
+
+cdef int TIMER_FRAG, TIMER_SYNCACHE, TIMER_TCB, TIMER_TIMEWAIT, MBUF
+cdef long long NEVER
+
+
+cdef class Core(Internet):
+    cdef object _landing_view
+    cdef Packet rx
+    cdef public long long scheduled
+    cdef public int number
+    cpdef int ingress(self, Packet p, long long now) except -1
+    cpdef int ingress_landed(self, int iface, int skip, int n, int gso_size, bint csum_ok, long long now) except -1
+    cpdef int tick(self, long long now) except -1
+    cpdef long long next_deadline(self) noexcept
+    cpdef Packet egress(self, long long now)
+    cpdef int settle(self, long long now) except -1

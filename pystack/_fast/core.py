@@ -1,0 +1,176 @@
+"""The whole of one machine without a socket, a thread or a clock.
+
+Three kinds of call, and nothing else touches the outside:
+
+    ingress(packet, now)         a device received this           (ingress_landed, ingress_bytes: as octets)
+    commands, after settle(now)  the application asked for something (commands.py, datagrams.py)
+    egress(now) -> packet|None   call until None; each packet goes to the interface that it names, then is released
+    tick(now)                    timers that are due run;  next_deadline() -> when to call no later than
+
+`now` is an integer count of nanoseconds and never goes back. Randomness comes from `seed` alone. Same inputs, same
+outputs, bit for bit, compiled or interpreted.
+"""
+
+import cython
+
+from pystack._fast import ip4
+from pystack._fast.chain import FreeList  # noqa: F401
+from pystack._fast.config import Config  # noqa: F401
+from pystack._fast.consts import NEVER, TIME_WAIT, Drop
+from pystack._fast.demux import Demux
+from pystack._fast.internet import TIMER_FRAG, TIMER_TCB, TIMER_TIMEWAIT, Internet
+from pystack._fast.mbuf import Pool
+from pystack._fast.packet import Packet, PacketQueue
+from pystack._fast.rng import Rng
+from pystack._fast.tcb import Tcb
+from pystack._fast.tcp_close import expire_timewait
+from pystack._fast.tcp_listen import TIMER_SYNCACHE
+from pystack._fast.tcp_timers import fire
+from pystack._fast.timewait import TimeWaitTable
+from pystack._fast.wheel import Wheel
+
+MBUF = int(Drop.MBUF)
+
+
+def power_of_two(n, least, most):
+    """The power of two at or above n, within bounds."""
+    size = least
+    while size < n and size < most:
+        size *= 2
+    return size
+
+
+@cython.final
+@cython.cclass
+class Core(Internet):
+    """One machine. `cfg` holds its knobs, `seed` its randomness, `now` its first present."""
+
+    def __init__(self, cfg, seed=0, now=0):
+        rng = Rng(seed)
+        pool = Pool(
+            cfg.nmbufs, cfg.nmbclusters, cfg.nmbjumbop, cfg.nmbjumbo9, cfg.nmbjumbo16
+        )
+        pool.now = now
+        sockets = max(16, cfg.maxsockets)
+        buckets = power_of_two(cfg.tcbhashsize or min(sockets // 4, 65536), 512, 1 << 24)
+        demux = Demux(sockets, buckets, rng.next32())
+        waiting = cfg.tcp_max_tw if cfg.tcp_max_tw > 0 else max(32, min(abs(cfg.port_last - cfg.port_first) // 2, sockets // 5))
+        timewait = TimeWaitTable(waiting, power_of_two(waiting // 4, 512, 1 << 20), rng.next32())
+        wheel = Wheel(64, now, 4 * sockets + cfg.syncache_cachelimit + 64)
+        self.init_stack(pool, wheel, cfg, rng, demux, timewait, now)
+        self.tw_timer = wheel.alloc(TIMER_TIMEWAIT, 0)
+        self.init_internet()
+        self.rx = Packet()
+        self._landing_view = None
+        self.scheduled = NEVER
+        self.number = 0
+
+    def settle(self, now):
+        """The present is `now`: call before commands."""
+        if now > self.now:
+            self.now = now
+            self.pool.now = now
+        return 0
+
+    def ingress(self, p, now):
+        """A packet of another machine of this process arrived; takes ownership. `p.iface_in` is set."""
+        self.settle(now)
+        if not p.csum_ok:
+            # its octets were touched on the way: read them as a device would have landed them
+            iface: cython.int = p.iface_in
+            data = p.to_bytes()
+            p.release()
+            return self.ingress_bytes(iface, data, now)
+        self.ip_input(p)
+        return 0
+
+    def landing(self):
+        """Where the next packet of a device is to be read to: a writable memoryview of at least 66,000 octets, None
+        when the pool denies it. The same until a packet was kept."""
+        if self.landing_m == 0:
+            self.landing_m = self.pool.land()
+            if self.landing_m == 0:
+                return None
+            off = self.pool.m_off[self.landing_m]
+            self._landing_view = self.pool.arena_bytes[off : off + 66000]
+        return self._landing_view
+
+    def ingress_landed(self, iface, skip, n, gso_size, csum_ok, now):
+        """The packet of `n` octets at landing()[skip:] arrived on `iface`. Answers 0 or its drop reason."""
+        reason: cython.int
+        self.settle(now)
+        p = self.packet()
+        p.csum_ok = csum_ok
+        p.gso_size = gso_size
+        p.iface_in = iface
+        reason = ip4.parse_landed(p, self.pool, self.landing_m, skip, n)
+        if p.m == self.landing_m:
+            self.landing_m = 0
+            self._landing_view = None
+        if reason:
+            self.interfaces[iface].idrops += 1
+            self.reject(p, reason)
+            return reason
+        p.csum_ok = True
+        self.ip_input(p)
+        return 0
+
+    def ingress_bytes(self, iface, data, now):
+        """As `ingress_landed`, from bytes."""
+        view = self.landing()
+        if view is None:
+            self.drops[MBUF] += 1
+            return MBUF
+        n = min(len(data), 65535)
+        view[:n] = data[:n]
+        return self.ingress_landed(iface, 0, n, 0, False, now)
+
+    def tick(self, now):
+        """Run the timers that are due."""
+        row: cython.int
+        kind: cython.int
+        owner: cython.int
+        self.settle(now)
+        row = self.wheel.expire(now)
+        while row != 0:
+            kind = self.wheel.kind[row]
+            owner = self.wheel.owner[row]
+            if kind == TIMER_TCB:
+                t: Tcb = self.tcbs[owner]
+                fire(self, t)
+            elif kind == TIMER_SYNCACHE:
+                self.listeners.expire(self, owner)
+            elif kind == TIMER_TIMEWAIT:
+                expire_timewait(self)
+            elif kind == TIMER_FRAG:
+                self.expire_fragments()
+            row = self.wheel.expire(now)
+        if self.loop.count:
+            self.drain_loop()
+        return 0
+
+    def next_deadline(self):
+        """No call is needed before this time."""
+        return self.wheel.next_deadline()
+
+    def egress(self, now):
+        """The next packet for a device, None when there is none. The caller releases it when it is written."""
+        if self.loop.count:
+            self.settle(now)
+            self.drain_loop()
+        return self.txq.pop()
+
+    def take_ready(self):
+        """The sockets for which something happened since the last call."""
+        out = self.ready
+        self.ready = []
+        self.n_ready = 0
+        for t in out:
+            t.queued = False
+        return out
+
+    def tcp_states(self):
+        """How many connections are in each state, TIME_WAIT rows and half-open ones included."""
+        counts = list(self.states)
+        counts[3] += self.listeners.cache.used
+        return counts

@@ -1,0 +1,31 @@
+from pystack._fast.chain cimport Chain, FreeList
+from pystack._fast.hashing cimport jhash_3words
+
+
+cdef class Demux:
+    cdef public int capacity
+    cdef public int used
+    cdef public int high_water
+    cdef public long long failures
+    cdef public long long last_failure
+    cdef unsigned int[::1] laddr
+    cdef unsigned int[::1] faddr
+    cdef unsigned int[::1] ports
+    cdef unsigned char[::1] kind
+    cdef int[::1] port_use
+    cdef FreeList free
+    cdef Chain connections
+    cdef Chain listeners
+    cdef unsigned int secret
+    cdef unsigned int mask
+    cdef unsigned int listen_mask
+    cpdef int take(self, long long now) noexcept
+    cpdef void give(self, int row) noexcept
+    cpdef void bind(self, int row, unsigned int laddr, int lport) noexcept
+    cpdef void unbind(self, int row) noexcept
+    cpdef void connect(self, int row, unsigned int laddr, int lport, unsigned int faddr, int fport) noexcept
+    cpdef void listen(self, int row) noexcept
+    cpdef void unlink(self, int row) noexcept
+    cpdef int find(self, unsigned int laddr, int lport, unsigned int faddr, int fport) noexcept
+    cpdef int find_listener(self, unsigned int laddr, int lport) noexcept
+    cpdef int next_listener(self, int row, unsigned int laddr, int lport) noexcept

@@ -1,0 +1,178 @@
+"""The socket demultiplexer: from a segment's four addresses to the row of its connection or listener.
+
+Three stages, as in FreeBSD's in_pcblookup: the exact 4-tuple, then a listener on address and port, then a listener on
+the port with any address. A row is the number of a `Tcb`; this table knows addresses only.
+
+Source: FreeBSD netinet/in_pcb.c (order of match), RFC 9293 section 3.10.
+"""
+
+import cython
+
+from pystack._fast.chain import Chain, FreeList
+from pystack._fast.columns import column
+from pystack._fast.hashing import jhash_3words
+
+FREE = 0
+UNBOUND = 1
+BOUND = 2
+LISTENING = 3
+CONNECTED = 4
+
+_UNBOUND = cython.declare(cython.int, UNBOUND)
+_BOUND = cython.declare(cython.int, BOUND)
+_LISTENING = cython.declare(cython.int, LISTENING)
+_CONNECTED = cython.declare(cython.int, CONNECTED)
+
+
+@cython.final
+@cython.cclass
+class Demux:
+    """Rows of sockets found by address. `capacity` rows, `buckets` chains (a power of two).
+
+    `take` answers 0 when all rows are in use; the caller decides which errno that is.
+    """
+
+    def __init__(self, capacity, buckets, secret):
+        self.capacity = capacity
+        self.used = 0
+        self.high_water = 0
+        self.failures = 0
+        self.last_failure = 0
+        self.laddr = column("I", capacity + 1)
+        self.faddr = column("I", capacity + 1)
+        self.ports = column("I", capacity + 1)
+        self.kind = column("B", capacity + 1)
+        self.port_use = column("i", 65536)
+        self.free = FreeList(capacity)
+        self.connections = Chain(buckets, capacity)
+        self.listeners = Chain(64, capacity)
+        self.secret = secret
+        self.mask = buckets - 1
+        self.listen_mask = 63
+
+    def take(self, now):
+        """A fresh row, or 0 when the table is full."""
+        row: cython.int = self.free.take()
+        if row == 0:
+            self.failures += 1
+            self.last_failure = now
+            return 0
+        self.kind[row] = _UNBOUND
+        self.laddr[row] = 0
+        self.faddr[row] = 0
+        self.ports[row] = 0
+        self.used += 1
+        if self.used > self.high_water:
+            self.high_water = self.used
+        return row
+
+    def give(self, row):
+        """The row is no longer anybody's."""
+        self.unlink(row)
+        self.unbind(row)
+        self.kind[row] = 0
+        self.free.give(row)
+        self.used -= 1
+
+    def bind(self, row, laddr, lport):
+        """The row has a local address (0: any) and port."""
+        if self.ports[row] >> 16:
+            self.port_use[self.ports[row] >> 16] -= 1
+        port: cython.uint = lport
+        self.laddr[row] = laddr
+        self.ports[row] = (port << 16) | (self.ports[row] & 0xFFFF)
+        self.port_use[lport] += 1
+        if self.kind[row] == _UNBOUND:
+            self.kind[row] = _BOUND
+
+    def unbind(self, row):
+        """The row's local port is free again, as far as this row is concerned."""
+        if self.ports[row] >> 16:
+            self.port_use[self.ports[row] >> 16] -= 1
+            self.ports[row] = 0
+        self.laddr[row] = 0
+
+    def connect(self, row, laddr, lport, faddr, fport):
+        """The row is the connection of these four; it must not be linked yet."""
+        self.bind(row, laddr, lport)
+        low: cython.uint = fport
+        self.faddr[row] = faddr
+        self.ports[row] = (self.ports[row] & 0xFFFF0000) | low
+        self.kind[row] = _CONNECTED
+        bucket: cython.uint = (
+            jhash_3words(self.laddr[row], self.faddr[row], self.ports[row], self.secret) & self.mask
+        )
+        self.connections.insert_head(bucket, row)
+
+    def listen(self, row):
+        """The bound row takes SYNs for its port from now on."""
+        if self.kind[row] == _LISTENING:
+            return
+        self.kind[row] = _LISTENING
+        self.listeners.insert_head((self.ports[row] >> 16) & self.listen_mask, row)
+
+    def unlink(self, row):
+        """Out of the chain that finds it; the local port stays bound."""
+        if self.kind[row] == _CONNECTED:
+            bucket: cython.uint = (
+                jhash_3words(self.laddr[row], self.faddr[row], self.ports[row], self.secret)
+                & self.mask
+            )
+            self.connections.remove(bucket, row)
+        elif self.kind[row] == _LISTENING:
+            self.listeners.remove((self.ports[row] >> 16) & self.listen_mask, row)
+        else:
+            return
+        self.kind[row] = _BOUND
+
+    def find(self, laddr, lport, faddr, fport):
+        """Row of the connection with these four addresses, or 0."""
+        local: cython.uint = lport
+        foreign: cython.uint = fport
+        ports: cython.uint = (local << 16) | foreign
+        bucket: cython.uint = jhash_3words(laddr, faddr, ports, self.secret) & self.mask
+        row: cython.int = self.connections.head[bucket]
+        while row != 0:
+            if self.ports[row] == ports and self.faddr[row] == faddr and self.laddr[row] == laddr:
+                return row
+            row = self.connections.next[row]
+        return 0
+
+    def find_listener(self, laddr, lport):
+        """Row of the listener for this address and port: bound to the address before bound to any."""
+        wild: cython.int = 0
+        row: cython.int = self.next_listener(0, laddr, lport)
+        while row != 0:
+            if self.laddr[row] != 0:
+                return row
+            if wild == 0:
+                wild = row
+            row = self.next_listener(row, laddr, lport)
+        return wild
+
+    def next_listener(self, row, laddr, lport):
+        """The next listener after `row` (0: the first) that would take a SYN to this address and port."""
+        port: cython.uint = lport
+        if row == 0:
+            row = self.listeners.head[port & self.listen_mask]
+        else:
+            row = self.listeners.next[row]
+        while row != 0:
+            if (self.ports[row] >> 16) == port and (
+                self.laddr[row] == 0 or self.laddr[row] == laddr
+            ):
+                return row
+            row = self.listeners.next[row]
+        return 0
+
+    def port_users(self, port):
+        """How many rows are bound to this local port."""
+        return self.port_use[port]
+
+    def rows_on_port(self, port):
+        """The rows bound to this local port, whatever they do with it (not hot: bind only)."""
+        return [row for row in range(1, self.capacity + 1) if self.ports[row] >> 16 == port]
+
+    def chain_lengths(self):
+        """Lengths of the chains of connections, one number a bucket."""
+        return self.connections.lengths()

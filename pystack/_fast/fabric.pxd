@@ -1,0 +1,29 @@
+from pystack._fast.core cimport Core
+from pystack._fast.events cimport EventQueue
+from pystack._fast.packet cimport Packet, PacketQueue
+from pystack._fast.wire cimport Wire
+
+cdef int EVENT_CORE, EVENT_WIRE, EVENT_CALL, NO_DEVICE
+cdef long long NEVER
+
+
+cdef class Fabric:
+    cdef public long long now
+    cdef public list cores
+    cdef public list wires
+    cdef public list ends
+    cdef public dict neighbours
+    cdef public list calls
+    cdef public object on_call
+    cdef public object on_tap
+    cdef EventQueue queue
+    cdef long long[::1] wire_scheduled
+    cdef int[::1] wire_core
+    cdef int[::1] wire_iface
+    cdef int[::1] only_wire
+    cdef public long long delivered
+    cpdef int after(self, Core c) except -1
+    cpdef int run(self, long long until, bint stop_on_ready) except -1
+    cdef int out_of(self, Core c, Packet p) except -1
+    cdef int schedule_wire(self, int w) except -1
+    cdef int arrive(self, int w, Packet p) except -1

@@ -1,0 +1,186 @@
+"""Machines and wires under one virtual clock: the inner loop of a fake network.
+
+The next event is a machine's timer, a packet's arrival at the end of a wire, or a call that Python asked for. Nothing
+here sleeps; time jumps from event to event. Events of the same nanosecond happen in the order in which they were
+scheduled, so that a run is a function of the seed.
+"""
+
+import cython
+
+from pystack._fast.columns import column, grown
+from pystack._fast.consts import NEVER, Drop
+from pystack._fast.core import Core
+from pystack._fast.events import EventQueue
+from pystack._fast.packet import Packet, PacketQueue  # noqa: F401
+from pystack._fast.wire import Wire
+
+EVENT_CORE = 0
+EVENT_WIRE = 1
+EVENT_CALL = 2
+NO_DEVICE = int(Drop.NO_DEVICE)
+MAX_IFACES = 64
+"""Interfaces of one machine that the fast table of single wires covers."""
+
+
+@cython.final
+@cython.cclass
+class Fabric:
+    """`cores` and `wires` by number. A wire ends at a core's interface, or at a tap (`ends[w]`, a Python object)."""
+
+    def __init__(self, now):
+        self.now = now
+        self.cores = []
+        self.wires = []
+        self.ends = []
+        self.neighbours = {}
+        self.calls = []
+        self.on_call = None
+        self.on_tap = None
+        self.queue = EventQueue()
+        self.wire_scheduled = column("q", 16)
+        self.wire_core = column("i", 16)
+        self.wire_iface = column("i", 16)
+        self.only_wire = column("i", 16 * MAX_IFACES)
+        self.delivered = 0
+
+    def add_core(self, core):
+        """A machine joins; answers its number."""
+        core.number = len(self.cores)
+        self.cores.append(core)
+        core.scheduled = NEVER
+        if len(self.cores) * MAX_IFACES > self.only_wire.shape[0]:
+            self.only_wire = grown(memoryview(self.only_wire), 2 * self.only_wire.shape[0])
+        self.after(core)
+        return core.number
+
+    def add_wire(self, wire, core, iface, end):
+        """A wire that ends at interface `iface` of machine number `core`, or with -1 at the tap `end`."""
+        w = len(self.wires)
+        self.wires.append(wire)
+        self.ends.append(end)
+        if w >= self.wire_core.shape[0]:
+            self.wire_scheduled = grown(memoryview(self.wire_scheduled), 2 * w)
+            self.wire_core = grown(memoryview(self.wire_core), 2 * w)
+            self.wire_iface = grown(memoryview(self.wire_iface), 2 * w)
+        self.wire_scheduled[w] = NEVER
+        self.wire_core[w] = core
+        self.wire_iface[w] = iface
+        return w
+
+    def attach(self, core, iface, addr, wire):
+        """What machine `core` sends through `iface` to the neighbour `addr` goes into `wire`.
+
+        While an interface has one wire, everything goes there, whoever the neighbour is.
+        """
+        self.neighbours[(core, iface, addr)] = wire
+        slot = core * MAX_IFACES + iface
+        if iface < MAX_IFACES:
+            self.only_wire[slot] = wire + 1 if self.only_wire[slot] == 0 else -1
+
+    def call_at(self, time, fn):
+        """Python wants `fn()` called at `time`; answers a handle for `cancel_call`."""
+        handle = len(self.calls)
+        self.calls.append(fn)
+        self.queue.push(time if time > self.now else self.now, EVENT_CALL, handle)
+        return handle
+
+    def cancel_call(self, handle):
+        """The call is not wanted any more."""
+        self.calls[handle] = None
+
+    def out_of(self, c, p):
+        """A packet that leaves a machine finds its wire."""
+        w: cython.int = -1
+        iface: cython.int = p.iface_out
+        if iface < 64:
+            w = self.only_wire[c.number * 64 + iface]
+        if w > 0:
+            w -= 1
+        else:
+            w = self.neighbours.get((c.number, iface, p.nexthop), -1)
+        if w < 0:
+            c.reject(p, NO_DEVICE)
+            return 0
+        wire: Wire = self.wires[w]
+        wire.send(p, self.now)
+        return self.schedule_wire(w)
+
+    def schedule_wire(self, w):
+        """The queue knows when the wire delivers next."""
+        wire: Wire = self.wires[w]
+        due: cython.longlong = wire.next_time()
+        if due < self.wire_scheduled[w]:
+            self.wire_scheduled[w] = due
+            self.queue.push(due, EVENT_WIRE, w)
+        return 0
+
+    def after(self, c):
+        """After any call of a machine: its packets go on their way, its next timer is scheduled."""
+        p: Packet = c.egress(self.now)
+        due: cython.longlong
+        while p is not None:
+            self.out_of(c, p)
+            p = c.egress(self.now)
+        due = c.next_deadline()
+        if due < c.scheduled:
+            c.scheduled = due
+            self.queue.push(due, EVENT_CORE, c.number)
+        return 0
+
+    def arrive(self, w, p):
+        """The packet is at the end of its wire."""
+        core: cython.int = self.wire_core[w]
+        self.delivered += 1
+        if core < 0:
+            self.ends[w].receive(self.now, p)
+            p.release()
+            return 0
+        c: Core = self.cores[core]
+        p.iface_in = self.wire_iface[w]
+        c.ingress(p, self.now)
+        return self.after(c)
+
+    def run(self, until, stop_on_ready):
+        """Let time pass to `until`. 1: a socket is ready (with `stop_on_ready`); 2: a call's time has come; 0: `until`."""
+        queue = self.queue
+        due: cython.longlong
+        c: Core
+        w: cython.int
+        p: Packet
+        while True:
+            due = queue.next_time()
+            if due > until:
+                if until != NEVER and until > self.now:
+                    self.now = until
+                return 0
+            queue.pop()
+            if due > self.now:
+                self.now = due
+            if queue.kind == EVENT_WIRE:
+                w = queue.arg
+                self.wire_scheduled[w] = NEVER
+                wire: Wire = self.wires[w]
+                p = wire.deliver(self.now)
+                core: cython.int = self.wire_core[w]
+                while p is not None:
+                    self.arrive(w, p)
+                    p = wire.deliver(self.now)
+                self.schedule_wire(w)
+                if stop_on_ready and core >= 0:
+                    c = self.cores[core]
+                    if c.n_ready:
+                        return 1
+            elif queue.kind == EVENT_CORE:
+                c = self.cores[queue.arg]
+                if c.scheduled == due:
+                    c.scheduled = NEVER
+                    c.tick(self.now)
+                    self.after(c)
+                    if stop_on_ready and c.n_ready:
+                        return 1
+            else:
+                fn = self.calls[queue.arg]
+                if fn is not None:
+                    self.calls[queue.arg] = None
+                    fn()
+                    return 2

@@ -1,0 +1,57 @@
+from pystack._fast cimport ip4, udp_icmp
+from pystack._fast.frag cimport Reassembler
+from pystack._fast.packet cimport Packet, PacketQueue
+from pystack._fast.routes cimport Interface, RouteTable
+from pystack._fast.seq cimport after_eq, before
+from pystack._fast.tcb cimport Stack, Tcb
+from pystack._fast.tcp_close cimport drop
+from pystack._fast.tcp_in cimport set_mss, tcp_input
+from pystack._fast.tcp_listen cimport Listener
+from pystack._fast.tcp_out cimport tcp_output
+from pystack._fast.udp cimport DatagramSocket
+from pystack._fast.udp_icmp cimport Quote
+
+cdef int PROTO_ICMP, PROTO_TCP, PROTO_UDP
+cdef int ICMP_ECHO, ICMP_ECHO_REPLY, ICMP_TIME_EXCEEDED, ICMP_UNREACH, ICMP_UNREACH_NEEDFRAG, ICMP_UNREACH_PORT
+cdef int ICMP_UNREACH_PROTOCOL, ICMP_UNREACH_NET, ICMP_UNREACH_HOST, ICMP_SOURCE_QUENCH
+cdef int EV_READ, EV_ERROR, SYN_SENT, SYN_RECEIVED, ESTABLISHED
+cdef int FRAG_HELD, IP_DESTINATION_INVALID, IP_NEED_FRAGMENT, IP_NOT_OURS, IP_NO_ROUTE, IP_PROTOCOL, IP_TTL, MBUF, TX_QUEUE
+cdef int TCP_BROADCAST, UDP_BUFFER, UDP_NO_PORT, ICMP_TYPE, FRAG_TIMEOUT
+cdef int ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, EMSGSIZE
+cdef long long SECOND
+cdef int TX_LIMIT
+
+
+cdef class Internet(Stack):
+    cdef public list interfaces
+    cdef public RouteTable routes
+    cdef public PacketQueue txq
+    cdef PacketQueue loop
+    cdef public Reassembler frags
+    cdef public Listener listeners
+    cdef public dict udp
+    cdef public dict echo
+    cdef public object tap
+    cdef Quote quote
+    cdef int ip_id
+    cdef int frag_timer
+    cdef long long icmp_second
+    cdef int icmp_count
+    cdef long long icmp_suppressed
+    cdef int landing_m
+    cpdef int ip_input(self, Packet p) except -1
+    cdef int local_input(self, Packet p) except -1
+    cdef int forward(self, Packet p) except -1
+    cdef int send_out(self, Packet p, Interface iface) except -1
+    cdef int finish_output(self, Packet p, int route) except -1
+    cdef int reject(self, Packet p, int reason) except -1
+    cdef int icmp_error(self, Packet p, int kind, int code, unsigned int rest) except -1
+    cdef int icmp_input(self, Packet p) except -1
+    cdef int icmp_quote(self, Packet p) except -1
+    cdef int tcp_unreachable(self, Tcb t, Packet p) except -1
+    cdef int udp_input(self, Packet p) except -1
+    cdef int queue_datagram(self, DatagramSocket d, Packet p) except -1
+    cdef int drain_loop(self) except -1
+    cdef bint is_broadcast(self, unsigned int addr) except -1
+    cpdef unsigned int source_for(self, unsigned int dst) except? 0
+    cdef int own_payload(self, Packet p) noexcept

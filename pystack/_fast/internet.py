@@ -1,0 +1,512 @@
+"""The internet layer of one machine: what arrives, what leaves, what is passed on, what ICMP says about it.
+
+The way of a packet, in and out (docs/packet_path.md has the picture):
+
+    ip_input  → local_input → reassembly → tcp_input | udp_input | icmp_input
+              → forward     → send_out
+    output    → finish_output → send_out → txq | loop
+
+Rules: RFC 1122 section 3, RFC 1812 section 5.3 for forwarding, RFC 792 and 1191 for ICMP. Nothing that arrives raises: a
+packet that goes no further is counted under its reason (`drops`).
+"""
+
+import cython
+
+from pystack._fast import ip4, udp_icmp
+from pystack._fast.consts import (
+    ESTABLISHED,
+    EV_ERROR,
+    EV_READ,
+    ICMP_ECHO,
+    ICMP_ECHO_REPLY,
+    ICMP_SOURCE_QUENCH,
+    ICMP_TIME_EXCEEDED,
+    ICMP_UNREACH,
+    ICMP_UNREACH_HOST,
+    ICMP_UNREACH_NEEDFRAG,
+    ICMP_UNREACH_NET,
+    ICMP_UNREACH_PORT,
+    ICMP_UNREACH_PROTOCOL,
+    PROTO_ICMP,
+    PROTO_TCP,
+    PROTO_UDP,
+    SECOND,
+    SYN_RECEIVED,
+    SYN_SENT,
+    Drop,
+    Err,
+)
+from pystack._fast.frag import Reassembler
+from pystack._fast.packet import Packet, PacketQueue  # noqa: F401
+from pystack._fast.routes import LOOPBACK, Interface, RouteTable
+from pystack._fast.seq import after_eq, before
+from pystack._fast.tcb import Stack, Tcb
+from pystack._fast.tcp_close import drop
+from pystack._fast.tcp_in import set_mss, tcp_input
+from pystack._fast.tcp_listen import Listener
+from pystack._fast.tcp_out import tcp_output
+from pystack._fast.udp import DatagramSocket
+from pystack._fast.udp_icmp import Quote
+
+FRAG_HELD = int(Drop.FRAG_HELD)
+FRAG_TIMEOUT = int(Drop.FRAG_TIMEOUT)
+ICMP_TYPE = int(Drop.ICMP_TYPE)
+IP_DESTINATION_INVALID = int(Drop.IP_DESTINATION_INVALID)
+IP_NEED_FRAGMENT = int(Drop.IP_NEED_FRAGMENT)
+IP_NOT_OURS = int(Drop.IP_NOT_OURS)
+IP_NO_ROUTE = int(Drop.IP_NO_ROUTE)
+IP_PROTOCOL = int(Drop.IP_PROTOCOL)
+IP_TTL = int(Drop.IP_TTL)
+MBUF = int(Drop.MBUF)
+TX_QUEUE = int(Drop.TX_QUEUE)
+TCP_BROADCAST = int(Drop.TCP_BROADCAST)
+UDP_BUFFER = int(Drop.UDP_BUFFER)
+UDP_NO_PORT = int(Drop.UDP_NO_PORT)
+ECONNREFUSED = int(Err.ECONNREFUSED)
+EHOSTUNREACH = int(Err.EHOSTUNREACH)
+ENETUNREACH = int(Err.ENETUNREACH)
+EMSGSIZE = int(Err.EMSGSIZE)
+
+TX_LIMIT = 1 << 20
+"""Packets that may wait in `txq` for the device; whoever drives the core empties it after every call."""
+
+TIMER_TCB = 0
+TIMER_TIMEWAIT = 1
+TIMER_FRAG = 3
+
+
+@cython.cclass
+class Internet(Stack):
+    """A machine up to its internet layer. `interfaces` by number; `txq`: packets for the devices."""
+
+    def init_internet(self):
+        """Called once, after init_stack."""
+        self.interfaces = []
+        self.routes = RouteTable()
+        self.txq = PacketQueue()
+        self.loop = PacketQueue()
+        cfg = self.cfg
+        self.frags = Reassembler(
+            self.pool,
+            cfg.ip_maxfragpackets,
+            cfg.ip_frag_bytes,
+            cfg.ip_maxfragsperpacket,
+            cfg.ip_frag_timeout,
+        )
+        self.listeners = Listener(cfg, self.rng)
+        self.udp = {}
+        self.echo = {}
+        self.tap = None
+        self.quote = Quote()
+        self.ip_id = self.rng.next32() & 0xFFFF
+        self.frag_timer = self.wheel.alloc(TIMER_FRAG, 0)
+        self.icmp_second = 0
+        self.icmp_count = 0
+        self.icmp_suppressed = 0
+        self.landing_m = 0
+
+    def add_interface(self, name, addr, prefix, mtu):
+        """A new interface with the route to its own prefix; answers its number."""
+        iface = Interface(len(self.interfaces), name, addr, prefix, mtu)
+        self.interfaces.append(iface)
+        self.routes.add(addr, prefix, iface.number, 0)
+        return iface.number
+
+    # --- questions ---------------------------------------------------------------------------------------------
+
+    def is_local(self, addr):
+        """Is `addr` one of this machine's own, or loopback?"""
+        i: cython.int
+        n: cython.int = len(self.interfaces)
+        for i in range(n):
+            iface: Interface = self.interfaces[i]
+            if iface.addr == addr:
+                return True
+        return addr >> 24 == 127
+
+    def is_broadcast(self, addr):
+        """Is `addr` the limited broadcast, or the directed broadcast or the network of one of the interfaces?"""
+        if addr == _BROADCAST:
+            return True
+        i: cython.int
+        n: cython.int = len(self.interfaces)
+        for i in range(n):
+            iface: Interface = self.interfaces[i]
+            if iface.prefix < 31 and addr & iface.mask == iface.addr & iface.mask:
+                if addr | iface.mask == _BROADCAST or addr == iface.addr & iface.mask:
+                    return True
+        return False
+
+    def mtu_to(self, dst):
+        """MTU of the interface towards `dst`, 0 without a route; 16384 to the machine itself, as on lo0."""
+        if self.is_local(dst):
+            return 16384
+        route: cython.int = self.routes.find(dst)
+        if route < 0:
+            return 0
+        iface: Interface = self.interfaces[self.routes.iface[route]]
+        return iface.mtu
+
+    def source_for(self, dst):
+        """The address that a connection to `dst` is made from, 0 without a route."""
+        if self.is_local(dst):
+            return dst
+        route: cython.int = self.routes.find(dst)
+        if route < 0:
+            return 0
+        iface: Interface = self.interfaces[self.routes.iface[route]]
+        return iface.addr
+
+    # --- out ---------------------------------------------------------------------------------------------------
+
+    def output(self, p):
+        """Send a packet of this machine: its L4 header is built, `src`, `dst`, `ttl`, `tos` are set."""
+        route: cython.int
+        self.ip_id = (self.ip_id + 1) & 0xFFFF
+        p.ip_id = self.ip_id
+        if p.gso_size > 0:
+            self.ip_id = (self.ip_id + p.length // p.gso_size) & 0xFFFF
+        if self.is_local(p.dst):
+            ip4.build(p)
+            p.iface_in = -1
+            self.loop.push(p)
+            return 0
+        route = self.routes.find(p.dst)
+        if route < 0:
+            return self.reject(p, IP_NO_ROUTE)
+        ip4.build(p)
+        return self.finish_output(p, route)
+
+    def finish_output(self, p, route):
+        """The packet is complete: on to its interface, in fragments if it must and may be."""
+        iface: Interface = self.interfaces[self.routes.iface[route]]
+        gateway: cython.uint = self.routes.gateway[route]
+        p.nexthop = gateway if gateway != 0 else p.dst
+        p.iface_out = iface.number
+        if p.gso_size == 0 and p.head_len + p.length > iface.mtu:
+            if p.df:
+                return self.reject(p, IP_NEED_FRAGMENT)
+            parts: PacketQueue = PacketQueue()
+            count: cython.int = ip4.fragment(p, iface.mtu, self.spare, parts)
+            if count == 0:
+                return self.reject(p, MBUF)
+            p.release()
+            while parts.count > 0:
+                part: Packet = parts.pop()
+                self.send_out(part, iface)
+            return 0
+        return self.send_out(p, iface)
+
+    def send_out(self, p, iface):
+        """Into the queue of the devices."""
+        if not iface.up or self.txq.count >= TX_LIMIT:
+            iface.odrops += 1
+            return self.reject(p, TX_QUEUE)
+        iface.opackets += 1
+        iface.obytes += p.head_len + p.length
+        self.txq.push(p)
+        return 0
+
+    def reject(self, p, reason):
+        """The packet goes no further; it is counted and released."""
+        self.drops[reason] += 1
+        p.drop = reason
+        if self.tap is not None:
+            self.tap(self.now, p, reason)
+        p.release()
+        return 0
+
+    def drain_loop(self):
+        """What the machine sent to itself arrives."""
+        while self.loop.count > 0:
+            p: Packet = self.loop.pop()
+            self.local_input(p)
+        return 0
+
+    # --- in ----------------------------------------------------------------------------------------------------
+
+    def ip_input(self, p):
+        """A parsed packet from an interface; takes ownership."""
+        if p.iface_in >= 0:
+            iface: Interface = self.interfaces[p.iface_in]
+            iface.ipackets += 1
+            iface.ibytes += p.head_len + p.length
+        if self.is_local(p.dst):
+            if p.dst >> 24 == 127 or p.src >> 24 == 127:
+                return self.reject(p, IP_DESTINATION_INVALID)  # loopback does not come from outside
+            self.local_input(p)
+        elif self.is_broadcast(p.dst):
+            if p.proto == PROTO_TCP:
+                return self.reject(p, TCP_BROADCAST)  # MUST-57
+            self.local_input(p)
+        elif p.dst >> 28 >= 14:
+            return self.reject(p, IP_DESTINATION_INVALID)
+        elif self.cfg.ip_forwarding:
+            self.forward(p)
+        else:
+            return self.reject(p, IP_NOT_OURS)
+        if self.loop.count:
+            self.drain_loop()
+        return 0
+
+    def own_payload(self, p):
+        """The payload into this machine's own pool; False when mbufs are denied."""
+        if p.pool is self.pool or p.m == 0:
+            p.pool = self.pool
+            return True
+        m: cython.int = self.pool.import_chain(p.pool, p.m, 0, p.length)
+        if m == 0:
+            return False
+        p.pool.free_chain(p.m)
+        p.pool = self.pool
+        p.m = m
+        return True
+
+    def local_input(self, p):
+        """A packet for this machine: whole, then to its protocol. Takes ownership."""
+        reason: cython.int
+        if p.mf or p.frag_off != 0:
+            if not self.own_payload(p):
+                return self.reject(p, MBUF)
+            reason = self.frags.add(p, self.now)
+            if self.frag_timer:
+                self.wheel.arm(self.frag_timer, self.frags.next_deadline())
+            if reason == FRAG_HELD:
+                self.drops[reason] += 1
+                p.release()
+                return 0
+            if reason != 0:
+                return self.reject(p, reason)
+        if p.proto == PROTO_TCP:
+            if p.src >> 28 >= 14 or self.is_broadcast(p.src):
+                return self.reject(p, TCP_BROADCAST)
+            reason = tcp_input(self, self.listeners, p)
+        elif p.proto == PROTO_UDP:
+            reason = self.udp_input(p)
+        elif p.proto == PROTO_ICMP:
+            reason = self.icmp_input(p)
+        else:
+            reason = IP_PROTOCOL
+            self.icmp_error(p, ICMP_UNREACH, ICMP_UNREACH_PROTOCOL, 0)
+        if reason > 0:
+            return self.reject(p, reason)
+        if reason == 0:
+            p.release()
+        return 0
+
+    def forward(self, p):
+        """A packet for somebody else (RFC 1812 section 5.3). Takes ownership."""
+        route: cython.int
+        if ip4.forward(p) != 0:
+            self.icmp_error(p, ICMP_TIME_EXCEEDED, 0, 0)
+            return self.reject(p, IP_TTL)
+        route = self.routes.find(p.dst)
+        if route < 0:
+            self.icmp_error(p, ICMP_UNREACH, ICMP_UNREACH_NET, 0)
+            return self.reject(p, IP_NO_ROUTE)
+        iface: Interface = self.interfaces[self.routes.iface[route]]
+        size: cython.int = p.head_len + (p.gso_size if p.gso_size > 0 else p.length)
+        if p.df and size > iface.mtu:
+            self.icmp_error(p, ICMP_UNREACH, ICMP_UNREACH_NEEDFRAG, iface.mtu)
+            return self.reject(p, IP_NEED_FRAGMENT)
+        return self.finish_output(p, route)
+
+    # --- ICMP --------------------------------------------------------------------------------------------------
+
+    def icmp_error(self, p, kind, code, rest):
+        """Tell the sender of `p`, unless the rules forbid it or enough was said in this second."""
+        if not udp_icmp.may_answer(p) or self.is_broadcast(p.dst):
+            return 0
+        limit: cython.longlong = self.cfg.icmp_icmplim
+        if self.now - self.icmp_second >= SECOND:
+            self.icmp_second = self.now
+            self.icmp_count = 0
+        self.icmp_count += 1
+        if limit > 0 and self.icmp_count > limit:
+            self.icmp_suppressed += 1
+            return 0
+        out = self.packet()
+        out.csum_ok = True
+        if not udp_icmp.build_error(p, out, self.pool, kind, code, rest, 8):
+            out.release()
+            return 0
+        out.src = self.source_for(p.src)
+        if self.is_local(p.dst):
+            out.src = p.dst
+        if out.src == 0:
+            out.release()
+            return 0
+        out.ttl = self.cfg.ip_ttl
+        self.output(out)
+        return 0
+
+    def icmp_input(self, p):
+        """An ICMP message. -1: the packet is not the caller's any more."""
+        if p.icmp_type == ICMP_ECHO:
+            if self.cfg.icmp_echo_ignore_all or self.is_broadcast(p.dst):
+                return ICMP_TYPE
+            out = self.packet()
+            out.proto = PROTO_ICMP
+            out.csum_ok = True
+            out.icmp_type = ICMP_ECHO_REPLY
+            out.icmp_rest = p.icmp_rest
+            out.src = p.dst
+            out.dst = p.src
+            out.tos = p.tos
+            out.ttl = self.cfg.ip_ttl
+            if p.length > 0:
+                out.m = self.pool.import_chain(p.pool, p.m, 0, p.length)
+                if out.m == 0:
+                    out.release()
+                    return MBUF
+                out.length = p.length
+            udp_icmp.build_icmp(out)
+            self.output(out)
+            return 0
+        if p.icmp_type == ICMP_ECHO_REPLY:
+            d = self.echo.get(p.icmp_rest >> 16)
+            if d is None:
+                return ICMP_TYPE
+            return self.queue_datagram(d, p)
+        if p.icmp_type == ICMP_SOURCE_QUENCH:
+            return ICMP_TYPE  # MUST-55: silently
+        if udp_icmp.is_error(p.icmp_type):
+            return self.icmp_quote(p)
+        return ICMP_TYPE
+
+    def icmp_quote(self, p):
+        """An error about a packet of ours: to the connection or socket that sent it."""
+        reason: cython.int = self.quote.parse(p)
+        q = self.quote
+        row: cython.int
+        if reason:
+            return reason
+        if q.q_proto == PROTO_TCP:
+            row = self.demux.find(q.q_src, q.q_sport, q.q_dst, q.q_dport)
+            if row == 0:
+                return _ICMP_QUOTE
+            t: Tcb = self.tcbs[row]
+            if before(q.q_seq, t.snd_una) or after_eq(q.q_seq, t.snd_max):
+                return _ICMP_QUOTE  # not something that is on its way: a forgery, or too late
+            return self.tcp_unreachable(t, p)
+        if q.q_proto == PROTO_UDP and p.icmp_type == ICMP_UNREACH:
+            d = self.udp.get(q.q_sport)
+            while d is not None:
+                if d.faddr == q.q_dst and d.fport == q.q_dport:
+                    d.error = ECONNREFUSED if p.icmp_code == ICMP_UNREACH_PORT else EHOSTUNREACH
+                    self.wakeup_datagram(d, EV_ERROR)
+                d = d.next
+        return 0
+
+    def tcp_unreachable(self, t, p):
+        """ICMP about a segment of `t` (RFC 1122 section 4.2.3.9, RFC 1191): hard errors end only a handshake."""
+        mtu: cython.int
+        if p.icmp_type == ICMP_UNREACH and p.icmp_code == ICMP_UNREACH_NEEDFRAG:
+            if not self.cfg.tcp_path_mtu_discovery:
+                return 0
+            mtu = self.quote.q_mtu
+            if mtu == 0:
+                mtu = plateau_below(self.quote.q_total)
+            if mtu < self.cfg.tcp_minmss + 40:
+                mtu = self.cfg.tcp_minmss + 40
+            if t.pmtu != 0 and mtu >= t.pmtu:
+                return 0
+            t.pmtu = mtu
+            mtu = t.maxseg
+            set_mss(self, t)
+            if t.maxseg >= mtu:
+                return 0
+            self.stat.mturesent += 1
+            if t.state >= ESTABLISHED:
+                t.snd_nxt = t.snd_una
+                tcp_output(self, t)
+            return 0
+        if p.icmp_type == ICMP_UNREACH and (
+            p.icmp_code == ICMP_UNREACH_PORT or p.icmp_code == ICMP_UNREACH_PROTOCOL
+        ):
+            if t.state == SYN_SENT and self.cfg.icmp_may_rst:
+                drop(self, t, ECONNREFUSED, False)
+            return 0
+        # net, host, source route; time exceeded; parameter problem: soft errors (MUST-56)
+        t.soft_error = ENETUNREACH if p.icmp_code == ICMP_UNREACH_NET else EHOSTUNREACH
+        return 0
+
+    # --- UDP ---------------------------------------------------------------------------------------------------
+
+    def udp_input(self, p):
+        """A datagram: to the socket that is bound most exactly. -1: the packet is not the caller's any more."""
+        best: DatagramSocket = None
+        score: cython.int
+        best_score: cython.int = -1
+        d: DatagramSocket = self.udp.get(p.dport)
+        while d is not None:
+            score = 0
+            if d.laddr != 0:
+                score = 1 if d.laddr == p.dst else -4
+            if d.fport != 0:
+                score += 2 if d.faddr == p.src and d.fport == p.sport else -8
+            if score > best_score:
+                best = d
+                best_score = score
+            d = d.next
+        if best is None:
+            self.icmp_error(p, ICMP_UNREACH, ICMP_UNREACH_PORT, 0)
+            return UDP_NO_PORT
+        return self.queue_datagram(best, p)
+
+    def queue_datagram(self, d, p):
+        """The packet waits for the application."""
+        if d.cantrecv or d.cc + p.length > d.hiwat:
+            d.dropped += 1
+            return UDP_BUFFER
+        copy = self.packet()
+        copy.copy_headers(p)
+        copy.pool = self.pool
+        if p.length > 0:
+            if p.pool is self.pool:
+                copy.m = p.m
+                p.m = 0
+            else:
+                copy.m = self.pool.import_chain(p.pool, p.m, 0, p.length)
+            if copy.m == 0:
+                copy.release()
+                return MBUF
+            copy.length = p.length
+        d.cc += copy.length
+        d.queue.push(copy)
+        self.wakeup_datagram(d, EV_READ)
+        return 0
+
+    def wakeup_datagram(self, d, events):
+        """Something happened that the application of the datagram socket may be waiting for."""
+        d.ready |= events
+        if not d.queued and d.wanted & events:
+            d.queued = True
+            self.ready.append(d)
+            self.n_ready += 1
+
+    def expire_fragments(self):
+        """Datagrams that never became whole (RFC 792: time exceeded, code 1, when the first fragment is known)."""
+        p = self.packet()
+        while self.frags.expire(self.now, p):
+            self.drops[FRAG_TIMEOUT] += 1
+            if p.head_len > 0:
+                self.icmp_error(p, ICMP_TIME_EXCEEDED, 1, 0)
+            p.drop_payload()
+            p.clear()
+            p.pool = self.pool
+        p.release()
+        if self.frags.waiting():
+            self.wheel.arm(self.frag_timer, self.frags.next_deadline())
+
+
+def plateau_below(total):
+    """The next lower plateau of RFC 1191 section 7.1 for routers that do not say their MTU."""
+    for size in (32000, 17914, 8166, 4352, 2002, 1492, 1006, 508, 296, 68):
+        if size < total:
+            return size
+    return 68
+
+
+_BROADCAST = cython.declare(cython.uint, 0xFFFFFFFF)
+_ICMP_QUOTE = cython.declare(cython.int, int(Drop.ICMP_QUOTE))

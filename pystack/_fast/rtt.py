@@ -1,0 +1,70 @@
+"""Round-trip time and retransmission timeout: RFC 6298, with each system's floor.
+
+`srtt` and `rttvar` are plain nanoseconds (the systems keep them in scaled ticks). FreeBSD adds `rexmit_slop` (200 ms) to
+every timeout and then applies the floor `rexmit_min`; Linux instead never lets the variance term fall below its
+`tcp_rto_min` (200 ms).
+"""
+
+import cython
+
+from pystack._fast.consts import RTO_LINUX
+from pystack._fast.tcb import Stack, Tcb  # noqa: F401
+
+
+def sample(s, t, rtt):
+    """A round trip took `rtt` ns (RFC 6298 section 2)."""
+    if rtt < 1:
+        rtt = 1
+    s.stat.rttupdated += 1
+    if t.srtt == 0:
+        t.srtt = rtt
+        t.rttvar = rtt // 2
+    else:
+        delta: cython.longlong = rtt - t.srtt
+        t.rttvar += ((delta if delta >= 0 else -delta) - t.rttvar) // 4
+        t.srtt += delta // 8
+        if t.srtt < 1:
+            t.srtt = 1
+    if t.rtt_min_window == 0 or rtt < t.rtt_min_window:
+        t.rtt_min_window = rtt
+    t.rxtshift = 0
+    t.rxtcur = rto(s, t)
+
+
+def rto(s, t):
+    """The timeout of a first transmission, ns."""
+    value: cython.longlong
+    if t.srtt == 0:
+        return s.cfg.tcp_rexmit_initial
+    if s.cfg.policy_rto == RTO_LINUX:
+        value = 4 * t.rttvar
+        if value < t.rttmin:
+            value = t.rttmin
+        value += t.srtt
+    else:
+        value = t.srtt + 4 * t.rttvar + s.cfg.tcp_rexmit_slop
+        if value < t.rttmin:
+            value = t.rttmin
+    if value > s.cfg.tcp_rexmit_max:
+        value = s.cfg.tcp_rexmit_max
+    return value
+
+
+def backoff(s, t, shift):
+    """The timeout after `shift` retransmissions of the same octet: doubled each time, up to 512 times (RFC 6298 5.5)."""
+    if shift > 9:
+        shift = 9
+    value: cython.longlong
+    if t.srtt == 0:
+        value = s.cfg.tcp_rexmit_initial << shift
+        if shift > 0:
+            value += s.cfg.tcp_rexmit_slop
+    elif s.cfg.policy_rto == RTO_LINUX:
+        value = rto(s, t) << shift
+    else:
+        value = ((t.srtt + 4 * t.rttvar + s.cfg.tcp_rexmit_slop) << shift)
+        if value < t.rttmin:
+            value = t.rttmin
+    if value > s.cfg.tcp_rexmit_max:
+        value = s.cfg.tcp_rexmit_max
+    return value

@@ -1,0 +1,19 @@
+from pystack._fast.seq cimport add, after, after_eq, before, before_eq, dist, maximum, minimum
+
+
+cdef class Scoreboard:
+    cdef unsigned int[::1] left
+    cdef unsigned int[::1] right
+    cdef public int n
+    cdef public int maximum
+    cdef public int sacked
+    cdef public unsigned int high_rxt
+    cdef public bint rescued
+    cdef public unsigned int hole_left
+    cdef public unsigned int hole_right
+    cpdef int add_block(self, unsigned int left, unsigned int right) noexcept
+    cpdef void advance(self, unsigned int una) noexcept
+    cpdef unsigned int lost_edge(self, unsigned int una, int mss, int dupthresh) noexcept
+    cpdef int pipe(self, unsigned int una, unsigned int nxt, unsigned int edge) noexcept
+    cpdef bint next_hole(self, unsigned int start) noexcept
+    cpdef void clear(self) noexcept

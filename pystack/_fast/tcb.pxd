@@ -1,0 +1,145 @@
+from pystack._fast.config cimport Config
+from pystack._fast.demux cimport Demux
+from pystack._fast.hashing cimport sip2
+from pystack._fast.mbuf cimport Pool
+from pystack._fast.packet cimport Packet, PacketQueue
+from pystack._fast.recvq cimport Reassembly, RecvQueue
+from pystack._fast.rng cimport Rng
+from pystack._fast.scoreboard cimport Scoreboard
+from pystack._fast.sendq cimport SendQueue
+from pystack._fast.timewait cimport TimeWaitTable
+from pystack._fast.wheel cimport Wheel
+
+cdef long long NEVER, MS
+
+
+cdef class TcpStat:
+    cdef public long long sndtotal, sndpack, sndbyte, sndrexmitpack, sndrexmitbyte, mturesent
+    cdef public long long sndacks, delack, sndurg, sndprobe, sndwinup, sndctrl
+    cdef public long long rcvtotal, rcvackpack, rcvackbyte, rcvdupack, rcvacktoomuch
+    cdef public long long rcvpack, rcvbyte, rcvduppack, rcvdupbyte, pawsdrop, rcvpartduppack, rcvpartdupbyte
+    cdef public long long rcvoopack, rcvoobyte, rcvpackafterwin, rcvbyteafterwin, rcvwinprobe, rcvwinupd
+    cdef public long long rcvafterclose, rcvbadsum, rcvbadoff, rcvshort, rcvmemdrop
+    cdef public long long connattempt, accepts, badsyn, listendrop, badrst
+    cdef public long long connects, closed, drops, conndrops
+    cdef public long long rttupdated, segstimed, rexmttimeo, timeoutdrop, persisttimeo, persistdrop
+    cdef public long long finwait2_drops, keeptimeo, keepprobe, keepdrops
+    cdef public long long sc_added, sc_retransmitted, sc_dupsyn, sc_dropped, sc_completed
+    cdef public long long sc_bucketoverflow, sc_cacheoverflow, sc_reset, sc_stale, sc_aborted
+    cdef public long long sc_badack, sc_unreach, sc_zonefail, sc_sendcookie, sc_recvcookie
+    cdef public long long sack_recovery_episode, sack_rexmits, sack_rexmit_bytes, sack_rcv_blocks, sack_send_blocks, sack_sboverflow
+    cdef public long long ecn_ce, ecn_ect0, ecn_ect1, ecn_shs, ecn_rcwnd
+    cdef public long long dsack_rcv, dsack_sent, badrexmt
+    cdef public long long challenge_acks, challenge_suppressed, rst_suppressed
+    cdef public long long tw_started, tw_recycled, tw_reused, tw_overflow
+    cdef public long long pmtud_activated, pmtud_failed
+    cdef public long long abort_on_close, abort_on_data
+
+
+cdef class Tcb:
+    # who
+    cdef public int row
+    cdef public unsigned int laddr, faddr
+    cdef public int lport, fport
+    cdef public int state
+    cdef public int t_flags
+    cdef public int so_state
+    cdef public int so_options
+    cdef public int so_error
+    cdef public int soft_error
+    cdef public int linger
+    cdef public int uid
+    # send side
+    cdef public unsigned int iss, snd_una, snd_nxt, snd_max, snd_up, snd_wl1, snd_wl2, recover
+    cdef public unsigned int snd_wnd, max_sndwnd
+    cdef public int snd_scale, rcv_scale, request_r_scale
+    # receive side
+    cdef public unsigned int irs, rcv_nxt, rcv_adv, rcv_up, last_ack_sent
+    cdef public unsigned int rcv_wnd
+    cdef public int oob, oob_state
+    # segments
+    cdef public int maxseg, mss_peer, user_mss, pmtu
+    # timestamps
+    cdef public unsigned int ts_recent, ts_offset
+    cdef public long long ts_recent_age
+    # round trip and timers
+    cdef public long long srtt, rttvar, rttmin, rxtcur, rtt_time, rtt_min_window
+    cdef public unsigned int rtt_seq
+    cdef public int rxtshift, syn_rexmits
+    cdef public int timer
+    cdef public long long timer_at
+    cdef public long long at_rexmt, at_persist, at_keep, at_2msl, at_delack
+    cdef public long long rcvtime, starttime, last_sent, rexmt_start, user_timeout
+    cdef public int keepidle, keepintvl, keepcnt, keepinit, keep_probes
+    # congestion
+    cdef public int cc
+    cdef public unsigned int cwnd, ssthresh, cwnd_prev, ssthresh_prev, recover_prev
+    cdef public long long badrxtwin
+    cdef public int dupacks, bytes_acked, prr_delivered, prr_out, recover_fs, cwnd_limited
+    cdef public unsigned int w_max, w_last_max, cwnd_epoch, w_est
+    cdef public long long epoch_start, cubic_k
+    cdef public int w_est_acked
+    # buffers
+    cdef public SendQueue sndq
+    cdef public RecvQueue rcvq
+    cdef public Reassembly reass
+    cdef public Scoreboard board
+    cdef public unsigned int dsack_left, dsack_right
+    cdef public int rcv_auto_bytes
+    cdef public unsigned int rcv_auto_seq
+    cdef public long long rcv_auto_start
+    # acknowledging
+    cdef public int unacked_segs, quick_acks
+    cdef public unsigned int fin_seq
+    cdef public long long challenge_start
+    cdef public int challenge_count
+    # black hole
+    cdef public int bh_mss
+    # type of service, hop limit of what is sent
+    cdef public int tos, ttl
+    # listener and its children
+    cdef public Tcb listener
+    cdef public Tcb accept_first, accept_last, accept_next
+    cdef public int backlog, qlen, synqlen
+    cdef public long long overflow_count, overflow_logged
+    # the application
+    cdef public object handler
+    cdef public int ready
+    cdef public int wanted
+    cdef public bint queued
+
+
+cdef class Stack:
+    cdef public Pool pool
+    cdef public Wheel wheel
+    cdef public Config cfg
+    cdef public Rng rng
+    cdef public long long now
+    cdef public TcpStat stat
+    cdef public Demux demux
+    cdef public TimeWaitTable timewait
+    cdef public list tcbs
+    cdef public list ready
+    cdef public int n_ready
+    cdef public int[::1] states
+    cdef public long long[::1] drops
+    cdef public PacketQueue spare
+    cdef public object log
+    cdef unsigned long long isn_k0, isn_k1
+    cdef public int tw_timer, port_step
+    cdef public long long rst_second
+    cdef public int rst_count
+    cdef int output(self, Packet p) except -1
+    cdef int mtu_to(self, unsigned int dst) except -1
+    cdef bint is_local(self, unsigned int addr) except -1
+    cdef Packet packet(self)
+    cpdef void wakeup(self, Tcb t, int events)
+    cpdef void set_state(self, Tcb t, int state) noexcept
+    cpdef void arm(self, Tcb t) noexcept
+    cpdef void stop_timers(self, Tcb t) noexcept
+    cpdef unsigned int new_isn(self, unsigned int laddr, int lport, unsigned int faddr, int fport) noexcept
+    cpdef unsigned int new_ts_offset(self, unsigned int laddr, unsigned int faddr) noexcept
+    cpdef unsigned int ts_clock(self, Tcb t) noexcept
+    cpdef Tcb new_tcb(self)
+    cpdef void detach(self, Tcb t)
+    cpdef bint icmp_limit_rst(self) noexcept

@@ -1,0 +1,346 @@
+"""One TCP connection's data (`Tcb`), and what all connections of a machine share (`Stack`).
+
+Data only: what happens to it is in tcp_in, tcp_out and tcp_timers. Names are those of RFC 9293 section 3.3.1 where it
+has one, else FreeBSD's. All sequence numbers are u32 and compared by `seq` alone; times are ns of the machine's clock,
+NEVER when off.
+"""
+
+import cython
+
+from pystack._fast.columns import column
+from pystack._fast.consts import MS, N_DROPS, NEVER, STATE_NAMES
+from pystack._fast.demux import Demux  # noqa: F401
+from pystack._fast.hashing import sip2
+from pystack._fast.packet import PacketQueue
+from pystack._fast.recvq import RecvQueue
+from pystack._fast.sendq import SendQueue
+from pystack._fast.timewait import TimeWaitTable  # noqa: F401
+
+# t_flags
+TF_ACKNOW = 0x1
+TF_DELACK = 0x2
+TF_NODELAY = 0x4
+TF_NOPUSH = 0x8
+TF_SENTFIN = 0x10
+TF_RCVD_SCALE = 0x20
+TF_RCVD_TS = 0x40
+TF_SACK_PERMIT = 0x80
+TF_FORCE = 0x100
+TF_FASTRECOVERY = 0x200
+TF_RTO_RECOVERY = 0x400
+TF_ECN = 0x800
+TF_ECN_SND_CWR = 0x1000
+TF_ECN_SND_ECE = 0x2000
+TF_LASTIDLE = 0x4000
+TF_RXWIN0SENT = 0x8000
+TF_MORETOCOME = 0x10000
+TF_FIN_PENDING = 0x20000
+TF_SACK_RXMT = 0x40000
+TF_DSACK = 0x80000
+TF_PASSIVE = 0x100000
+TF_KEEPALIVE_PROBE = 0x200000
+TF_NO_TS = 0x400000
+TF_NO_SCALE = 0x800000
+TF_NO_SACK = 0x1000000
+TF_CORK_FLUSH = 0x2000000
+TF_SND_AUTO_OFF = 0x4000000
+TF_RCV_AUTO_OFF = 0x8000000
+TF_QUICKACK_OFF = 0x10000000
+TF_NO_ECN = 0x20000000
+
+# so_state
+SS_BOUND = 0x1
+SS_CONNECTING = 0x2
+SS_CONNECTED = 0x4
+SS_CANTSENDMORE = 0x8
+SS_CANTRCVMORE = 0x10
+SS_NOFDREF = 0x20
+SS_DISCONNECTED = 0x40
+SS_INQUEUE = 0x80
+SS_WRITE_BLOCKED = 0x100
+SS_DEAD = 0x200
+SS_WAS_CONNECTED = 0x400
+
+# so_options, FreeBSD's bits (sys/socket.h)
+SO_REUSEADDR = 0x4
+SO_KEEPALIVE = 0x8
+SO_BROADCAST = 0x20
+SO_OOBINLINE = 0x100
+SO_REUSEPORT = 0x200
+
+STAT_NAMES = tuple(
+    """sndtotal sndpack sndbyte sndrexmitpack sndrexmitbyte mturesent sndacks delack sndurg sndprobe sndwinup sndctrl
+    rcvtotal rcvackpack rcvackbyte rcvdupack rcvacktoomuch rcvpack rcvbyte rcvduppack rcvdupbyte pawsdrop
+    rcvpartduppack rcvpartdupbyte rcvoopack rcvoobyte rcvpackafterwin rcvbyteafterwin rcvwinprobe rcvwinupd
+    rcvafterclose rcvbadsum rcvbadoff rcvshort rcvmemdrop connattempt accepts badsyn listendrop badrst connects closed
+    drops conndrops rttupdated segstimed rexmttimeo timeoutdrop persisttimeo persistdrop finwait2_drops keeptimeo
+    keepprobe keepdrops sc_added sc_retransmitted sc_dupsyn sc_dropped sc_completed sc_bucketoverflow sc_cacheoverflow
+    sc_reset sc_stale sc_aborted sc_badack sc_unreach sc_zonefail sc_sendcookie sc_recvcookie sack_recovery_episode
+    sack_rexmits sack_rexmit_bytes sack_rcv_blocks sack_send_blocks sack_sboverflow ecn_ce ecn_ect0 ecn_ect1 ecn_shs
+    ecn_rcwnd dsack_rcv dsack_sent badrexmt challenge_acks challenge_suppressed rst_suppressed tw_started tw_recycled
+    tw_reused tw_overflow pmtud_activated pmtud_failed abort_on_close abort_on_data""".split()
+)
+"""The counters of `TcpStat`, FreeBSD's tcpstat names (netinet/tcp_var.h) and a few of our own."""
+
+
+@cython.final
+@cython.cclass
+class TcpStat:
+    """Counters of a machine's TCP; `netstat -s` is a rendering of them."""
+
+    def __init__(self):
+        for name in STAT_NAMES:
+            self.set(name, 0)
+
+    def set(self, name, value):
+        """Set one counter by name."""
+        setattr(self, name, value)
+
+    def as_dict(self):
+        """All counters by name."""
+        return {name: getattr(self, name) for name in STAT_NAMES}
+
+
+@cython.final
+@cython.cclass
+class Tcb:
+    """A socket and its transmission control block in one: every field of one connection or listener.
+
+    `row` is its number in the demultiplexer, 0 once it is detached. The receive and send queues are always there; the
+    reassembly queue and the scoreboard only while data is out of order.
+    """
+
+    def __init__(self):
+        self.laddr = self.faddr = 0
+        self.row = self.lport = self.fport = self.state = 0
+        self.t_flags = self.so_state = self.so_options = self.so_error = self.soft_error = 0
+        self.linger = -1
+        self.uid = 0
+        self.iss = self.snd_una = self.snd_nxt = self.snd_max = self.snd_up = 0
+        self.snd_wl1 = self.snd_wl2 = self.recover = self.snd_wnd = self.max_sndwnd = 0
+        self.snd_scale = self.rcv_scale = self.request_r_scale = 0
+        self.irs = self.rcv_nxt = self.rcv_adv = self.rcv_up = self.last_ack_sent = self.rcv_wnd = 0
+        self.oob = self.oob_state = 0
+        self.maxseg = self.mss_peer = self.user_mss = self.pmtu = 0
+        self.ts_recent = self.ts_offset = 0
+        self.ts_recent_age = 0
+        self.srtt = self.rttvar = self.rttmin = self.rxtcur = self.rtt_time = 0
+        self.rtt_min_window = 0
+        self.rtt_seq = 0
+        self.rxtshift = self.syn_rexmits = self.timer = 0
+        self.timer_at = NEVER
+        self.at_rexmt = self.at_persist = self.at_keep = self.at_2msl = self.at_delack = NEVER
+        self.rcvtime = self.starttime = self.last_sent = self.rexmt_start = self.user_timeout = 0
+        self.keepidle = self.keepintvl = self.keepcnt = self.keepinit = self.keep_probes = 0
+        self.cc = 0
+        self.cwnd = self.ssthresh = self.cwnd_prev = self.ssthresh_prev = self.recover_prev = 0
+        self.badrxtwin = 0
+        self.dupacks = self.bytes_acked = self.prr_delivered = self.prr_out = 0
+        self.recover_fs = self.cwnd_limited = 0
+        self.w_max = self.w_last_max = self.cwnd_epoch = self.w_est = 0
+        self.epoch_start = self.cubic_k = 0
+        self.w_est_acked = 0
+        self.sndq = None
+        self.rcvq = None
+        self.reass = None
+        self.board = None
+        self.dsack_left = self.dsack_right = 0
+        self.rcv_auto_bytes = 0
+        self.rcv_auto_seq = 0
+        self.rcv_auto_start = 0
+        self.unacked_segs = self.quick_acks = 0
+        self.fin_seq = 0
+        self.challenge_start = 0
+        self.challenge_count = self.bh_mss = self.tos = self.ttl = 0
+        self.listener = self.accept_first = self.accept_last = self.accept_next = None
+        self.backlog = self.qlen = self.synqlen = 0
+        self.overflow_count = self.overflow_logged = 0
+        self.handler = None
+        self.ready = self.wanted = 0
+        self.queued = False
+
+    def __repr__(self):
+        def dotted(addr, port):
+            host = ".".join(str(addr >> s & 255) for s in (24, 16, 8, 0)) if addr else "*"
+            return f"{host}.{port or '*'}"
+
+        local, foreign = dotted(self.laddr, self.lport), dotted(self.faddr, self.fport)
+        return f"<tcp4 {local} {foreign} {STATE_NAMES[self.state]}>"
+
+
+@cython.cclass
+class Stack:
+    """What the connections of one machine share: buffers, timers, tables, knobs, counters, the present.
+
+    `Core` is the machine itself; it overrides the three methods through which TCP reaches the layers below:
+    `output`, `mtu_to`, `is_local`.
+    """
+
+    def output(self, p):
+        """Send a packet whose L4 header is built; takes ownership."""
+        raise AssertionError("Stack.output is the Core's")
+
+    def mtu_to(self, dst):
+        """MTU of the way to `dst` in octets, 0 without a route."""
+        raise AssertionError("Stack.mtu_to is the Core's")
+
+    def is_local(self, addr):
+        """Is `addr` one of this machine's own?"""
+        raise AssertionError("Stack.is_local is the Core's")
+
+    def init_stack(self, pool, wheel, cfg, rng, demux, timewait, now):
+        """The parts; called once by the Core."""
+        self.pool = pool
+        self.wheel = wheel
+        self.cfg = cfg
+        self.rng = rng
+        self.now = now
+        self.stat = TcpStat()
+        self.demux = demux
+        self.timewait = timewait
+        self.tcbs = [None]
+        self.ready = []
+        self.n_ready = 0
+        self.states = column("i", len(STATE_NAMES))
+        self.drops = column("q", N_DROPS)
+        self.spare = PacketQueue()
+        self.log = None
+        self.isn_k0 = rng.next64()
+        self.isn_k1 = rng.next64()
+        self.tw_timer = 0
+        self.port_step = 0
+        self.rst_second = 0
+        self.rst_count = 0
+
+    def packet(self):
+        """A cleared packet of this machine."""
+        p = self.spare.take_free()
+        p.clear()
+        p.pool = self.pool
+        return p
+
+    def wakeup(self, t, events):
+        """Something happened that the application of `t` may be waiting for (consts.EV_*)."""
+        t.ready |= events
+        if not t.queued and (t.wanted & events) != 0:
+            t.queued = True
+            self.ready.append(t)
+            self.n_ready += 1
+
+    def set_state(self, t, state):
+        """The only place that changes a connection's state."""
+        self.states[t.state] -= 1
+        self.states[state] += 1
+        t.state = state
+
+    def arm(self, t):
+        """The wheel knows the earliest of the connection's timers.
+
+        A timer that moved to a later time is left where it is: it comes up early once and is put right then. So
+        restarting the retransmission timer at each ACK costs a store, not a change of the wheel.
+        """
+        first: cython.longlong = t.at_rexmt
+        if t.at_delack < first:
+            first = t.at_delack
+        if t.at_keep < first:
+            first = t.at_keep
+        if t.at_persist < first:
+            first = t.at_persist
+        if t.at_2msl < first:
+            first = t.at_2msl
+        if first < t.timer_at:
+            t.timer_at = first
+            self.wheel.arm(t.timer, first)
+
+    def stop_timers(self, t):
+        """No timer of the connection runs any more."""
+        t.at_rexmt = t.at_persist = t.at_keep = t.at_2msl = t.at_delack = NEVER
+
+    def new_isn(self, laddr, lport, faddr, fport):
+        """Initial sequence number: a 4 us clock plus a keyed hash of the addresses (RFC 6528, RFC 9293 MUST-8, SHLD-1)."""
+        a: cython.ulonglong = laddr
+        b: cython.ulonglong = faddr
+        local: cython.ulonglong = lport
+        foreign: cython.ulonglong = fport
+        ports: cython.ulonglong = (local << 16) | foreign
+        f: cython.ulonglong = sip2(self.isn_k0, self.isn_k1, (a << 32) | b, ports)
+        clock: cython.ulonglong = self.now // 4000
+        return (f + clock) & _U32
+
+    def new_ts_offset(self, laddr, faddr):
+        """Where a connection's timestamp clock begins: keyed by the address pair (RFC 7323 section 5.4)."""
+        a: cython.ulonglong = laddr
+        b: cython.ulonglong = faddr
+        f: cython.ulonglong = sip2(self.isn_k1, self.isn_k0, (a << 32) | b, 1)
+        return f & _U32
+
+    def ts_clock(self, t):
+        """TSval of now: ticks of one millisecond."""
+        ticks: cython.ulonglong = self.now // MS
+        return (ticks + t.ts_offset) & _U32
+
+    def new_tcb(self):
+        """A socket with empty queues and the defaults of the knobs, or None when there are maxsockets already."""
+        row: cython.int = self.demux.take(self.now)
+        if row == 0:
+            return None
+        timer: cython.int = self.wheel.alloc(0, row)
+        if timer == 0:
+            self.demux.give(row)
+            return None
+        cfg = self.cfg
+        t = Tcb()
+        t.row = row
+        t.timer = timer
+        t.sndq = SendQueue(self.pool, cfg.tcp_sendspace, min(2048, cfg.tcp_sendspace))
+        t.rcvq = RecvQueue(self.pool, cfg.tcp_recvspace)
+        t.cc = cfg.tcp_cc
+        t.rxtcur = cfg.tcp_rexmit_initial
+        t.rttmin = cfg.tcp_rexmit_min
+        t.keepidle = cfg.tcp_keepidle // MS
+        t.keepintvl = cfg.tcp_keepintvl // MS
+        t.keepcnt = cfg.tcp_keepcnt
+        t.keepinit = cfg.tcp_keepinit // MS
+        t.ttl = cfg.ip_ttl
+        t.rcvtime = t.starttime = self.now
+        self.states[t.state] += 1
+        while len(self.tcbs) <= row:
+            self.tcbs.append(None)
+        self.tcbs[row] = t
+        return t
+
+    def detach(self, t):
+        """The connection is gone from the machine; what the application has not read yet stays in its receive queue."""
+        if t.row == 0:
+            return
+        self.states[t.state] -= 1
+        t.state = 0
+        self.stop_timers(t)
+        self.wheel.free(t.timer)
+        t.timer = 0
+        t.timer_at = NEVER
+        t.sndq.flush()
+        if t.reass is not None:
+            t.reass.flush()
+            t.reass = None
+        t.board = None
+        self.demux.give(t.row)
+        self.tcbs[t.row] = None
+        t.row = 0
+
+    def icmp_limit_rst(self):
+        """May another RST for a closed or open port go out in this second (net.inet.icmp.icmplim)?"""
+        limit: cython.longlong = self.cfg.icmp_icmplim
+        if limit <= 0:
+            return True
+        if self.now - self.rst_second >= 1000 * MS:
+            self.rst_second = self.now
+            self.rst_count = 0
+        self.rst_count += 1
+        if self.rst_count > limit:
+            self.stat.rst_suppressed += 1
+            return False
+        return True
+
+
+_U32 = cython.declare(cython.ulonglong, 0xFFFFFFFF)

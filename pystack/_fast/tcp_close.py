@@ -1,0 +1,275 @@
+"""How a connection ends: closing in order, dropping, TIME_WAIT, FIN_WAIT_2's timer.
+
+    application_close      close(2): by SO_LINGER and unread data, FIN or RST (policy `close_unread`)
+    user_closed            the state that follows when the sending side ends (RFC 9293 section 3.10.4)
+    drop                   the connection fails with an error, with or without a RST
+    close                  the connection is over: nothing of it stays on the machine
+    enter_timewait         nothing stays but a row that waits
+
+The FIN_WAIT_2 rule is a policy: FreeBSD arms a timer only once the receive side is shut (facts: freebsd-tcp 3.6), Linux
+only for a connection that no application holds, others never.
+"""
+
+from pystack._fast.consts import (
+    ACK,
+    CLOSE_UNREAD_RST,
+    CLOSE_WAIT,
+    CLOSED,
+    CLOSING,
+    ESTABLISHED,
+    EV_ACCEPT,
+    EV_CONNECT,
+    EV_ERROR,
+    EV_HANGUP,
+    EV_READ,
+    EV_WRITE,
+    FIN_WAIT_1,
+    FIN_WAIT_2,
+    FW2_NONE,
+    FW2_ORPHAN,
+    FW2_RECEIVE_SHUT,
+    LAST_ACK,
+    LISTEN,
+    NEVER,
+    RST,
+    SECOND,
+    SYN_RECEIVED,
+    SYN_SENT,
+    TIME_WAIT,
+    TIMEWAIT_LINUX,
+    Err,
+)
+from pystack._fast.seq import add, after
+from pystack._fast.tcb import (
+    SS_CANTRCVMORE,
+    SS_CANTSENDMORE,
+    SS_CONNECTED,
+    SS_CONNECTING,
+    SS_DEAD,
+    SS_DISCONNECTED,
+    SS_INQUEUE,
+    SS_NOFDREF,
+    TF_RCVD_TS,
+    Stack,
+    Tcb,
+)
+from pystack._fast.tcp_out import respond, tcp_output
+
+ECONNABORTED = int(Err.ECONNABORTED)
+ECONNRESET = int(Err.ECONNRESET)
+ETIMEDOUT = int(Err.ETIMEDOUT)
+
+
+def disconnected(s, t):
+    """No more data either way; whoever waits is told."""
+    t.so_state &= ~(SS_CONNECTED | SS_CONNECTING)
+    t.so_state |= SS_CANTRCVMORE | SS_CANTSENDMORE | SS_DISCONNECTED
+    s.wakeup(t, EV_READ | EV_WRITE | EV_HANGUP | EV_CONNECT)
+    return 0
+
+
+def send_reset(s, t):
+    """RST,ACK at SND.NXT, as drop sends it."""
+    flags = RST | ACK if t.state != SYN_SENT else RST
+    return respond(
+        s,
+        t.laddr,
+        t.lport,
+        t.faddr,
+        t.fport,
+        t.snd_max if after(t.snd_max, t.snd_nxt) else t.snd_nxt,
+        t.rcv_nxt,
+        flags,
+        0,
+        t.ttl,
+        t.tos,
+    )
+
+
+def drop(s, t, err, reset):
+    """The connection fails with `err` (consts.Err); with `reset` the peer is told by a RST."""
+    if t.row == 0:
+        return 0
+    if reset and t.state >= SYN_RECEIVED:
+        s.stat.drops += 1
+        send_reset(s, t)
+    else:
+        s.stat.conndrops += 1
+    if err == ETIMEDOUT and t.soft_error != 0:
+        err = t.soft_error
+    t.so_error = err
+    if err != 0:
+        s.wakeup(t, EV_ERROR)
+    return close(s, t)
+
+
+def close(s, t):
+    """The connection is over. Data that was received stays readable."""
+    s.stat.closed += 1
+    disconnected(s, t)
+    s.detach(t)
+    t.so_state |= SS_DEAD
+    if t.so_state & SS_NOFDREF and not t.so_state & SS_INQUEUE:
+        t.rcvq.flush()
+        t.handler = None
+    return 0
+
+
+def leave_queue(t):
+    """Out of the accept queue of its listener."""
+    listener = t.listener
+    if listener is None or not t.so_state & SS_INQUEUE:
+        return 0
+    at = listener.accept_first
+    before = None
+    while at is not None and at is not t:
+        before = at
+        at = at.accept_next
+    if at is None:
+        return 0
+    if before is None:
+        listener.accept_first = t.accept_next
+    else:
+        before.accept_next = t.accept_next
+    if listener.accept_last is t:
+        listener.accept_last = before
+    listener.qlen -= 1
+    t.accept_next = None
+    t.so_state &= ~SS_INQUEUE
+    return 0
+
+
+def arm_finwait2(s, t):
+    """The state is FIN_WAIT_2: does a timer bound it, and which (facts: freebsd-tcp 3.6 and 5, conntrack 9.2)?"""
+    cfg = s.cfg
+    wait = 0
+    t.at_keep = NEVER if cfg.policy_fin_wait_2 != FW2_NONE else t.at_keep
+    if cfg.policy_fin_wait_2 == FW2_RECEIVE_SHUT:
+        if t.so_state & SS_CANTRCVMORE:
+            if cfg.tcp_fast_finwait2_recycle:
+                wait = cfg.tcp_finwait2_timeout
+            else:
+                wait = t.keepcnt * t.keepintvl * 1000000
+            t.at_2msl = s.now + wait
+    elif cfg.policy_fin_wait_2 == FW2_ORPHAN and t.so_state & SS_NOFDREF:
+        wait = cfg.tcp_fin_timeout
+        if t.linger == -2:  # TCP_LINGER2 < 0: no wait at all
+            return drop(s, t, 0, True)
+        if wait < 3 * t.rxtcur + t.rxtcur // 2:
+            wait = 3 * t.rxtcur + t.rxtcur // 2
+        t.at_2msl = s.now + wait
+    s.arm(t)
+    return 0
+
+
+def user_closed(s, t):
+    """The application will send no more: the next state (RFC 9293 figure 5)."""
+    if t.state == SYN_RECEIVED or t.state == ESTABLISHED:
+        s.set_state(t, FIN_WAIT_1)
+    elif t.state == CLOSE_WAIT:
+        s.set_state(t, LAST_ACK)
+    elif t.state == FIN_WAIT_2:
+        arm_finwait2(s, t)
+    return 0
+
+
+def application_shutdown_send(s, t):
+    """shutdown(SHUT_WR): a FIN follows what is queued."""
+    t.so_state |= SS_CANTSENDMORE
+    user_closed(s, t)
+    tcp_output(s, t)
+    return 0
+
+
+def application_close(s, t):
+    """close(2) on a connection, a listener or a socket that is neither."""
+    unread = t.rcvq.cc > 0
+    t.so_state |= SS_NOFDREF
+    t.wanted = 0
+    t.handler = None
+    if t.row == 0:
+        t.rcvq.flush()
+        return 0
+    if t.state == LISTEN:
+        child = t.accept_first
+        while child is not None:
+            following = child.accept_next
+            child.so_state &= ~SS_INQUEUE
+            child.so_state |= SS_NOFDREF
+            drop(s, child, ECONNABORTED, True)
+            child.rcvq.flush()
+            child = following
+        t.accept_first = t.accept_last = None
+        t.qlen = 0
+        return close(s, t)
+    if t.state <= SYN_SENT:
+        return close(s, t)
+    if t.linger == 0:
+        s.stat.abort_on_data += 1
+        return drop(s, t, 0, True)
+    if unread and s.cfg.policy_close_unread == CLOSE_UNREAD_RST:
+        s.stat.abort_on_close += 1
+        return drop(s, t, 0, True)
+    t.rcvq.flush()
+    t.so_state |= SS_CANTRCVMORE | SS_CANTSENDMORE
+    user_closed(s, t)
+    if t.row != 0:
+        tcp_output(s, t)
+    return 0
+
+
+def arm_timewait(s):
+    """One timer of the wheel serves the whole table: it stands at the oldest row's end."""
+    if s.timewait.oldest != 0:
+        s.wheel.arm(s.tw_timer, s.timewait.expires[s.timewait.oldest])
+    return 0
+
+
+def remove_timewait(s, row):
+    """A row's wait is over, or cut short."""
+    s.demux.port_use[s.timewait.ports[row] >> 16] -= 1
+    s.states[TIME_WAIT] -= 1
+    s.timewait.remove(row)
+    return 0
+
+
+def expire_timewait(s):
+    """The wheel's timer of the TIME_WAIT table came up."""
+    tw = s.timewait
+    while tw.oldest != 0 and tw.expires[tw.oldest] <= s.now:
+        remove_timewait(s, tw.oldest)
+    return arm_timewait(s)
+
+
+def enter_timewait(s, t):
+    """Both FINs are acknowledged: a row waits in the connection's place (2 MSL, RFC 9293 section 3.6)."""
+    tw = s.timewait
+    if s.cfg.tcp_nolocaltimewait and s.is_local(t.faddr):
+        return close(s, t)
+    if tw.used >= tw.maximum:
+        if s.cfg.policy_timewait == TIMEWAIT_LINUX or tw.oldest == 0:
+            tw.overflow += 1
+            tw.last_failure = s.now
+            s.stat.tw_overflow += 1
+            return close(s, t)
+        tw.recycled += 1
+        s.stat.tw_recycled += 1
+        remove_timewait(s, tw.oldest)
+    win = t.rcv_wnd >> t.rcv_scale
+    laddr, lport, faddr, fport = t.laddr, t.lport, t.faddr, t.fport
+    snd_nxt, rcv_nxt = t.snd_max, t.rcv_nxt
+    close(s, t)
+    row = tw.add(laddr, lport, faddr, fport, s.now + s.cfg.tcp_timewait)
+    if row == 0:
+        return 0
+    tw.snd_nxt[row] = snd_nxt
+    tw.rcv_nxt[row] = rcv_nxt
+    tw.win[row] = win
+    tw.has_ts[row] = 1 if t.t_flags & TF_RCVD_TS else 0
+    tw.ts_recent[row] = t.ts_recent
+    tw.ts_stamp[row] = t.ts_recent_age
+    tw.ts_offset[row] = t.ts_offset
+    s.demux.port_use[lport] += 1
+    s.states[TIME_WAIT] += 1
+    s.stat.tw_started += 1
+    return arm_timewait(s)

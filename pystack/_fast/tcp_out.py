@@ -1,0 +1,602 @@
+"""What a connection sends, and when: RFC 9293 section 3.8.6 (Nagle, silly windows), RFC 5681, RFC 6675.
+
+`tcp_output` is called whenever something may have become sendable: the application wrote, a segment or a timer changed
+the state, an acknowledgment is owed. It sends all that may be sent and returns.
+
+    send_one   decides on one segment: how much, which flags, whether it is worth sending
+    emit       builds it, sends it, and notes in the Tcb that it was sent
+"""
+
+import cython
+
+from pystack._fast import congestion, rtt
+from pystack._fast.consts import (
+    ACK,
+    CLOSED,
+    CLOSE_WAIT,
+    CLOSING,
+    CWR,
+    ECE,
+    ESTABLISHED,
+    FIN,
+    FIN_WAIT_1,
+    FIN_WAIT_2,
+    LAST_ACK,
+    LISTEN,
+    MS,
+    NEVER,
+    PROTO_TCP,
+    PSH,
+    RST,
+    SYN,
+    SYN_RECEIVED,
+    SYN_SENT,
+    URG,
+    WINDOW_LINUX,
+)
+from pystack._fast.packet import Packet  # noqa: F401
+from pystack._fast.seq import (
+    add,
+    after,
+    after_eq,
+    before,
+    before_eq,
+    dist,
+    maximum,
+    minimum,
+    sub,
+)
+from pystack._fast.tcb import (
+    SS_CANTSENDMORE,
+    TF_ACKNOW,
+    TF_CORK_FLUSH,
+    TF_DELACK,
+    TF_DSACK,
+    TF_ECN,
+    TF_ECN_SND_CWR,
+    TF_ECN_SND_ECE,
+    TF_FASTRECOVERY,
+    TF_FORCE,
+    TF_LASTIDLE,
+    TF_MORETOCOME,
+    TF_NODELAY,
+    TF_NOPUSH,
+    TF_NO_ECN,
+    TF_NO_SACK,
+    TF_NO_SCALE,
+    TF_NO_TS,
+    TF_RCVD_SCALE,
+    TF_RCVD_TS,
+    TF_RXWIN0SENT,
+    TF_SACK_PERMIT,
+    TF_SENTFIN,
+    TF_SND_AUTO_OFF,
+    Stack,
+    Tcb,
+)
+from pystack._fast.tcp_wire import build, option_length
+
+MAX_PAYLOAD = 65535 - 120
+"""Octets of payload in the largest super-segment: an IP total length is 16 bits, headers may take 120."""
+
+
+def flags_of(t):
+    """The flags that a segment of this state carries by itself (RFC 9293 section 3.3.2)."""
+    if t.state >= ESTABLISHED:
+        if t.state == FIN_WAIT_1 or t.state == CLOSING or t.state == LAST_ACK:
+            return FIN | ACK
+        return ACK
+    if t.state == SYN_SENT:
+        return SYN
+    if t.state == SYN_RECEIVED:
+        return SYN | ACK
+    return RST | ACK
+
+
+def tcp_output(s, t):
+    """Send what may be sent. Answers 0, or -Err when the first segment was denied a buffer."""
+    if t.row == 0 or t.state == CLOSED or t.state == LISTEN:
+        return 0
+    idle: cython.bint = t.snd_max == t.snd_una
+    if idle and t.srtt != 0 and s.cfg.tcp_slow_start_after_idle and s.now - t.last_sent >= t.rxtcur:
+        t.cwnd = congestion.restart_window(s, t)
+    if t.t_flags & TF_MORETOCOME == 0:
+        t.t_flags &= ~TF_LASTIDLE
+    elif idle:
+        t.t_flags |= TF_LASTIDLE
+    if t.sndq.cc > 0 and s.cfg.tcp_sendbuf_auto and not t.t_flags & TF_SND_AUTO_OFF:
+        grow_send_buffer(s, t)
+    more: cython.int = 1
+    while more > 0:
+        more = send_one(s, t, idle)
+    if t.row != 0:
+        s.arm(t)
+    return 0
+
+
+def choose_hole(s, t):
+    """In SACK recovery: how many octets to send again from board.hole_left on (0: none), -1: send new data,
+    -2: the network is full (RFC 6675 section 4, NextSeg).
+    """
+    board = t.board
+    edge: cython.uint = board.lost_edge(t.snd_una, t.maxseg, 3)
+    pipe: cython.int = board.pipe(t.snd_una, t.snd_max, edge)
+    room: cython.int = cython.cast(cython.int, t.cwnd) - pipe
+    first: cython.bint = before_eq(board.high_rxt, t.snd_una)
+    start: cython.uint = maximum(board.high_rxt, t.snd_una)
+    length: cython.int
+    if room < t.maxseg and not first:
+        return -2
+    if board.next_hole(start):
+        length = dist(board.hole_left, board.hole_right)
+        if length > t.maxseg:
+            length = t.maxseg
+        if before(board.hole_left, edge) or first:
+            return length
+        if t.sndq.cc > dist(t.snd_una, t.snd_max) and dist(t.snd_una, t.snd_max) < cython.cast(
+            cython.int, t.snd_wnd
+        ):
+            return -1
+        return length
+    if first and board.n == 0:
+        board.hole_left = t.snd_una
+        length = dist(t.snd_una, t.snd_max)
+        return length if length < t.maxseg else t.maxseg
+    return -1
+
+
+def send_one(s, t, idle):
+    """Decide on one segment and send it. 1: there may be another; 0: nothing more now."""
+    flags: cython.int = flags_of(t)
+    cc: cython.int = t.sndq.cc
+    syn: cython.int = 0
+    off: cython.int = dist(t.snd_una, t.snd_nxt)
+    at: cython.uint = t.snd_nxt
+    win: cython.int = minimum_i(t.snd_wnd, t.cwnd)
+    length: cython.int
+    rexmit: cython.bint = False
+    more: cython.bint = False
+    mss: cython.int = t.maxseg
+
+    if flags & SYN:
+        syn = 1
+        if off > 0:  # the SYN is out; it is sent again only after the timer took SND.NXT back
+            flags &= ~SYN
+            off = 0
+            if t.state == SYN_SENT:
+                return 0
+        cc = 0
+        win = mss
+    if (
+        t.t_flags & TF_FASTRECOVERY
+        and t.t_flags & TF_SACK_PERMIT
+        and t.board is not None
+        and t.snd_nxt == t.snd_max
+    ):
+        length = choose_hole(s, t)
+        if length > 0:
+            at = t.board.hole_left
+            off = dist(t.snd_una, at)
+            if off + length > cc:  # the hole reaches over our FIN
+                length = cc - off
+            if length > 0 or t.t_flags & TF_SENTFIN:
+                if off + length < cc or before(add(at, length + 1), t.snd_max):
+                    flags &= ~FIN
+                t.board.high_rxt = add(at, length if length > 0 else 1)
+                s.stat.sack_rexmits += 1
+                s.stat.sack_rexmit_bytes += length
+                emit(s, t, at, off, length, flags, True)
+                return 1
+            return 0
+        if length == -2:
+            win = off  # nothing new may go; a window update or an ACK still may
+        else:
+            win = cython.cast(cython.int, t.snd_wnd)
+
+    if t.t_flags & TF_FORCE:
+        if win == 0:
+            if off < cc:
+                flags &= ~FIN
+            win = 1
+        else:
+            t.at_persist = NEVER
+            t.rxtshift = 0
+
+    length = (cc if cc < win else win) - off
+    if length < 0:
+        length = 0
+        if t.snd_wnd == 0 and off > 0 and before(t.snd_nxt, t.snd_max):
+            t.at_rexmt = NEVER
+            t.rxtshift = 0
+            t.snd_nxt = t.snd_una
+            off = 0
+            at = t.snd_nxt
+            if t.at_persist == NEVER:
+                set_persist(s, t)
+    if (
+        length == 0
+        and cc > 0
+        and t.snd_wnd == 0
+        and t.state >= ESTABLISHED
+        and t.at_rexmt == NEVER
+        and t.at_persist == NEVER
+        and not t.t_flags & TF_FORCE
+        and not (flags & FIN and off >= cc)
+    ):
+        t.rxtshift = 0
+        set_persist(s, t)
+
+    if length > mss:
+        if s.cfg.tcp_tso and not t.t_flags & TF_FORCE:
+            if length > MAX_PAYLOAD:
+                length = MAX_PAYLOAD - MAX_PAYLOAD % mss
+                more = True
+            elif off + length < cc or flags & FIN == 0:
+                if off + length < cc:
+                    length -= length % mss
+                    more = True
+        else:
+            length = mss
+            more = True
+    if off + length < cc:
+        flags &= ~FIN
+    elif flags & FIN and t.t_flags & TF_SENTFIN and t.snd_nxt == t.snd_max:
+        flags &= ~FIN  # it is out already and not asked for again
+
+    recwin: cython.int = receive_window(s, t)
+    if not worth_sending(s, t, idle, flags, off, length, cc, recwin, syn):
+        if cc > 0 and t.at_rexmt == NEVER and t.at_persist == NEVER and t.state >= ESTABLISHED:
+            t.rxtshift = 0
+            set_persist(s, t)
+        return 0
+    rexmit = before(t.snd_nxt, t.snd_max)
+    if not length and flags & (SYN | FIN) == 0 and t.at_persist == NEVER:
+        at = t.snd_max
+    if emit(s, t, at, off, length, flags, rexmit) < 1:
+        return 0
+    return 1 if more else 0
+
+
+def worth_sending(s, t, idle, flags, off, length, cc, recwin, syn):
+    """Is the segment that could be sent worth it: Nagle, sender's silly window avoidance (MUST-38), window updates."""
+    if length > 0:
+        if length >= t.maxseg or t.t_flags & TF_FORCE:
+            return True
+        if off + length >= cc:
+            if t.t_flags & TF_NOPUSH and not t.t_flags & TF_CORK_FLUSH and flags & FIN == 0:
+                pass
+            elif t.t_flags & TF_MORETOCOME == 0 and (
+                idle or t.t_flags & TF_NODELAY or flags & FIN
+            ):
+                return True
+        if t.max_sndwnd > 0 and length >= cython.cast(cython.int, t.max_sndwnd // 2):
+            return True
+        if before(t.snd_nxt, t.snd_max):
+            return True
+    if t.t_flags & TF_ACKNOW:
+        return True
+    if flags & SYN:
+        return True
+    if t.state >= ESTABLISHED and recwin > 0:
+        # how far the right edge would move (receiver's silly window avoidance, MUST-39)
+        advance: cython.int = recwin
+        if after(t.rcv_adv, t.rcv_nxt):
+            advance -= dist(t.rcv_nxt, t.rcv_adv)
+        hiwat: cython.int = t.rcvq.hiwat
+        if advance >= 2 * t.maxseg and (
+            advance >= hiwat // 4 or recwin <= hiwat // 8 or hiwat <= 8 * t.maxseg
+        ):
+            return True
+        if 2 * advance >= hiwat:
+            return True
+    if after(t.snd_up, t.snd_una):
+        return True
+    return flags & FIN != 0 and (t.t_flags & TF_SENTFIN == 0 or t.snd_nxt == t.snd_una)
+
+
+def minimum_i(a, b):
+    """The smaller of two windows, as an int."""
+    m: cython.uint = a if a < b else b
+    return m if m < 0x40000000 else 0x40000000
+
+
+def receive_window(s, t):
+    """The window to offer, octets: what fits, never less than was offered before (SHLD-14), never silly."""
+    win: cython.int = t.rcvq.space()
+    most: cython.int = 65535 << t.rcv_scale
+    offered: cython.int = dist(t.rcv_nxt, t.rcv_adv)
+    if s.cfg.policy_window == WINDOW_LINUX:
+        if t.state >= ESTABLISHED and win < t.rcvq.hiwat // 16 and win < t.maxseg:
+            win = 0
+        elif t.rcv_scale == 0 and t.maxseg > 0 and win > t.maxseg:
+            win -= win % t.maxseg
+    elif win < t.rcvq.hiwat // 4 and win < t.maxseg:
+        win = 0
+    if t.reass is not None and t.reass.octets > 0:
+        pass  # islands do not close the window: their octets are inside of what was offered
+    if win < offered:
+        win = offered
+    if win > most:
+        win = most
+    return win
+
+
+def grow_send_buffer(s, t):
+    """Automatic send buffer: larger while the peer's window and ours both fill it (FreeBSD tcp_output, tcp_sendbuf_auto)."""
+    q = t.sndq
+    hiwat: cython.int = q.hiwat
+    cfg = s.cfg
+    if (
+        cython.cast(cython.longlong, t.snd_wnd) // 4 * 5 >= hiwat
+        and q.cc >= hiwat // 8 * 7
+        and q.cc < cfg.tcp_sendbuf_max
+        and minimum_i(t.cwnd, t.snd_wnd) >= q.cc - dist(t.snd_una, t.snd_nxt)
+    ):
+        hiwat += cfg.tcp_sendbuf_inc if cfg.tcp_sendbuf_inc > 0 else hiwat
+        if hiwat > cfg.tcp_sendbuf_max:
+            hiwat = cfg.tcp_sendbuf_max
+        q.hiwat = hiwat
+
+
+def set_persist(s, t):
+    """The peer's window is shut: probe it after one timeout, then with backoff (SHLD-29, SHLD-30)."""
+    wait: cython.longlong = rtt.backoff(s, t, t.rxtshift)
+    if wait < s.cfg.tcp_persmin:
+        wait = s.cfg.tcp_persmin
+    if wait > s.cfg.tcp_persmax:
+        wait = s.cfg.tcp_persmax
+    t.at_persist = s.now + wait
+    if t.rxtshift < s.cfg.tcp_retries:
+        t.rxtshift += 1
+
+
+def our_mss(s, faddr, user_mss):
+    """The MSS to announce: the way's MTU less both headers, or what the application wants if that is less."""
+    mtu: cython.int = s.mtu_to(faddr)
+    mss: cython.int = mtu - 40 if mtu > 0 else s.cfg.tcp_mssdflt
+    if user_mss > 0 and user_mss < mss:
+        mss = user_mss
+    return mss
+
+
+def fill_syn_options(s, t, p):
+    """The options of a SYN or SYN-ACK: what we offer, or what the peer's SYN offered and we accept."""
+    answer: cython.bint = t.state == SYN_RECEIVED
+    p.opt_mss = our_mss(s, t.faddr, t.user_mss)
+    if not t.t_flags & TF_NO_SCALE and (not answer or t.t_flags & TF_RCVD_SCALE):
+        p.opt_wscale = t.request_r_scale
+    if not t.t_flags & TF_NO_SACK and (not answer or t.t_flags & TF_SACK_PERMIT):
+        p.opt_sack_ok = True
+    if not t.t_flags & TF_NO_TS and (not answer or t.t_flags & TF_RCVD_TS):
+        p.opt_ts = True
+        p.ts_val = s.ts_clock(t)
+        p.ts_ecr = t.ts_recent if answer else 0
+    return 0
+
+
+def fill_sack(s, t, p):
+    """SACK blocks to report, DSACK first (RFC 2018 section 4, RFC 2883). Answers how many."""
+    n: cython.int = 0
+    room: cython.int = 3 if p.opt_ts else 4
+    i: cython.int = 0
+    if t.t_flags & TF_DSACK:
+        p.sack[0] = t.dsack_left
+        p.sack[1] = t.dsack_right
+        n = 1
+        s.stat.dsack_sent += 1
+        t.t_flags &= ~TF_DSACK
+    if t.reass is not None:
+        while i < t.reass.n_recent and n < room:
+            p.sack[2 * n] = t.reass.recent[2 * i]
+            p.sack[2 * n + 1] = t.reass.recent[2 * i + 1]
+            n += 1
+            i += 1
+    p.sack_n = n
+    if n:
+        s.stat.sack_send_blocks += 1
+    return n
+
+
+def emit(s, t, at, off, length, flags, rexmit):
+    """Build the segment at sequence number `at` (octet `off` of the send queue), send it, note it. 0: no mbufs."""
+    p = s.packet()
+    win: cython.int = receive_window(s, t)
+    established: cython.bint = t.state >= ESTABLISHED
+    spare: cython.int
+    p.proto = PROTO_TCP
+    p.src = t.laddr
+    p.dst = t.faddr
+    p.sport = t.lport
+    p.dport = t.fport
+    p.ttl = t.ttl
+    p.tos = t.tos
+    p.csum_ok = True
+    p.df = s.cfg.tcp_path_mtu_discovery != 0 and t.bh_mss == 0
+    if flags & SYN:
+        fill_syn_options(s, t, p)
+    else:
+        if t.t_flags & TF_RCVD_TS and flags & RST == 0:
+            p.opt_ts = True
+            p.ts_val = s.ts_clock(t)
+            p.ts_ecr = t.ts_recent
+        if t.t_flags & TF_SACK_PERMIT and established:
+            if t.reass is not None or t.t_flags & TF_DSACK:
+                if fill_sack(s, t, p) and length > 0:
+                    spare = option_length(p, s.cfg.policy_options) - (12 if p.opt_ts else 0)
+                    if length > t.maxseg - spare:
+                        length = t.maxseg - spare
+                        flags &= ~FIN
+    if length > 0:
+        p.m = t.sndq.chain(off, length)
+        if p.m == 0:
+            p.release()
+            if t.at_rexmt == NEVER and t.at_persist == NEVER:
+                t.at_rexmt = s.now + t.rxtcur
+            t.cwnd = t.maxseg
+            return 0
+        p.length = length
+        if off + length >= t.sndq.cc and not t.t_flags & TF_MORETOCOME:
+            flags |= PSH
+        if length > t.maxseg:
+            p.gso_size = t.maxseg
+    if t.t_flags & TF_ECN and established:
+        if length > 0 and not rexmit and not t.t_flags & TF_FORCE:
+            p.tos = (p.tos & 0xFC) | 2
+            s.stat.ecn_ect0 += 1
+            if t.t_flags & TF_ECN_SND_CWR:
+                flags |= CWR
+                t.t_flags &= ~TF_ECN_SND_CWR
+        if t.t_flags & TF_ECN_SND_ECE:
+            flags |= ECE
+    elif flags & SYN and s.cfg.tcp_ecn == 1 and not t.t_flags & TF_NO_ECN and t.syn_rexmits <= 1:
+        if t.state == SYN_SENT:
+            flags |= ECE | CWR
+    p.seq = at
+    p.ack = t.rcv_nxt if flags & ACK else 0
+    if flags & SYN:
+        p.win = win if win < 65535 else 65535
+        win = p.win
+    else:
+        p.win = win >> t.rcv_scale
+        win = p.win << t.rcv_scale
+    if after(t.snd_up, at):
+        spare = dist(at, t.snd_up)
+        p.urg = spare if spare < 65535 else 65535
+        flags |= URG
+    p.flags = flags
+    count_sent(s, t, flags, length, rexmit)
+    note_sent(s, t, at, length, flags)
+    if win > 0 and after(add(t.rcv_nxt, win), t.rcv_adv):
+        t.rcv_adv = add(t.rcv_nxt, win)
+    if win == 0 and established:
+        t.t_flags |= TF_RXWIN0SENT
+    else:
+        t.t_flags &= ~TF_RXWIN0SENT
+    if flags & ACK:
+        t.last_ack_sent = t.rcv_nxt
+        t.t_flags &= ~(TF_ACKNOW | TF_DELACK)
+        t.at_delack = NEVER
+        t.unacked_segs = 0
+        if t.quick_acks > 0 and length == 0:
+            t.quick_acks -= 1
+    t.last_sent = s.now
+    build(p, s.cfg.policy_options)
+    s.output(p)
+    return 1
+
+
+def count_sent(s, t, flags, length, rexmit):
+    """The sender's part of netstat -s."""
+    st = s.stat
+    st.sndtotal += 1
+    if length > 0:
+        if t.t_flags & TF_FORCE and length == 1:
+            st.sndprobe += 1
+        elif rexmit:
+            st.sndrexmitpack += 1
+            st.sndrexmitbyte += length
+        else:
+            st.sndpack += 1
+            st.sndbyte += length
+    elif flags & (SYN | FIN | RST):
+        st.sndctrl += 1
+    elif t.t_flags & TF_ACKNOW:
+        st.sndacks += 1
+    else:
+        st.sndwinup += 1
+
+
+def note_sent(s, t, at, length, flags):
+    """SND.NXT, SND.MAX, the sample for the round trip and the timer after sending [at, at + length)."""
+    end: cython.uint = add(at, length)
+    if flags & (SYN | FIN):
+        end = add(end, 1)
+        if flags & FIN:
+            t.t_flags |= TF_SENTFIN
+    if t.t_flags & TF_FORCE or t.at_persist != NEVER:
+        if after(end, t.snd_max):
+            t.snd_max = end
+        return
+    if t.snd_nxt == at:
+        t.snd_nxt = end
+    if after(t.snd_nxt, t.snd_max):
+        t.snd_max = t.snd_nxt
+        if t.rtt_time == 0 and end != at:
+            t.rtt_time = s.now if s.now > 0 else 1
+            t.rtt_seq = at
+            s.stat.segstimed += 1
+    if t.at_rexmt == NEVER and end != at:
+        t.at_rexmt = s.now + t.rxtcur
+        if t.rxtshift == 0:
+            t.rexmt_start = s.now
+
+
+def respond(s, laddr, lport, faddr, fport, seq, ack, flags, win, ttl, tos):
+    """A bare segment that belongs to no connection (or to one that is about to go)."""
+    p = s.packet()
+    p.proto = PROTO_TCP
+    p.src = laddr
+    p.dst = faddr
+    p.sport = lport
+    p.dport = fport
+    p.seq = seq
+    p.ack = ack
+    p.flags = flags
+    p.win = win
+    p.ttl = ttl
+    p.tos = tos
+    p.csum_ok = True
+    p.df = s.cfg.tcp_path_mtu_discovery != 0
+    s.stat.sndtotal += 1
+    s.stat.sndctrl += 1
+    build(p, s.cfg.policy_options)
+    s.output(p)
+    return 0
+
+
+def reset_for(s, p):
+    """The RST that a segment for nobody deserves (RFC 9293 section 3.10.7.1); none for a RST."""
+    if p.flags & RST:
+        return 0
+    length: cython.int = p.length
+    if p.flags & ACK:
+        return respond(s, p.dst, p.dport, p.src, p.sport, p.ack, 0, RST, 0, s.cfg.ip_ttl, 0)
+    if p.flags & SYN:
+        length += 1
+    if p.flags & FIN:
+        length += 1
+    return respond(
+        s, p.dst, p.dport, p.src, p.sport, 0, add(p.seq, length), RST | ACK, 0, s.cfg.ip_ttl, 0
+    )
+
+
+def send_ack_only(s, t, at):
+    """An acknowledgment without data at sequence number `at`: keep-alive probes, challenge ACKs, Linux's window probes."""
+    p = s.packet()
+    win: cython.int = receive_window(s, t)
+    p.proto = PROTO_TCP
+    p.src = t.laddr
+    p.dst = t.faddr
+    p.sport = t.lport
+    p.dport = t.fport
+    p.ttl = t.ttl
+    p.tos = t.tos
+    p.csum_ok = True
+    p.df = s.cfg.tcp_path_mtu_discovery != 0
+    p.flags = ACK
+    p.seq = at
+    p.ack = t.rcv_nxt
+    if t.t_flags & TF_RCVD_TS:
+        p.opt_ts = True
+        p.ts_val = s.ts_clock(t)
+        p.ts_ecr = t.ts_recent
+    if t.t_flags & TF_SACK_PERMIT and (t.reass is not None or t.t_flags & TF_DSACK):
+        fill_sack(s, t, p)
+    p.win = win >> t.rcv_scale
+    t.last_ack_sent = t.rcv_nxt
+    t.last_sent = s.now
+    s.stat.sndtotal += 1
+    s.stat.sndacks += 1
+    build(p, s.cfg.policy_options)
+    s.output(p)
+    return 0

@@ -1,0 +1,215 @@
+"""What happens when time passes: retransmission, window probes, keep-alive, the end of FIN_WAIT_2, delayed ACKs.
+
+A connection has one row in the wheel; `fire` runs when it comes up and does what is due by then. A timer that was moved
+to a later time since comes up early: then nothing is due and the row is armed anew.
+
+Sources: RFC 6298 section 5, RFC 9293 sections 3.8.3, 3.8.4, 3.8.6.1; FreeBSD netinet/tcp_timer.c; facts: freebsd-tcp 3.7.
+"""
+
+import cython
+
+from pystack._fast import congestion, rtt
+from pystack._fast.consts import (
+    CLOSE_WAIT,
+    CLOSING,
+    ESTABLISHED,
+    FIN_WAIT_1,
+    FIN_WAIT_2,
+    FW2_ORPHAN,
+    MS,
+    NEVER,
+    RTO_LINUX,
+    SECOND,
+    SYN_RECEIVED,
+    SYN_SENT,
+    WINDOW_LINUX,
+    Err,
+)
+from pystack._fast.seq import add, after, before, dist, sub
+from pystack._fast.tcb import (
+    SO_KEEPALIVE,
+    SS_NOFDREF,
+    TF_ACKNOW,
+    TF_CORK_FLUSH,
+    TF_DELACK,
+    TF_ECN,
+    TF_ECN_SND_CWR,
+    TF_FASTRECOVERY,
+    TF_FORCE,
+    TF_NO_SCALE,
+    TF_NO_TS,
+    TF_NODELAY,
+    TF_RTO_RECOVERY,
+    TF_SENTFIN,
+    Stack,
+    Tcb,
+)
+from pystack._fast.tcp_close import close, drop
+from pystack._fast.tcp_in import set_mss
+from pystack._fast.tcp_out import send_ack_only, set_persist, tcp_output
+
+ETIMEDOUT = int(Err.ETIMEDOUT)
+
+
+def fire(s, t):
+    """The wheel says that a timer of `t` may be due."""
+    t.timer_at = NEVER
+    if t.at_delack <= s.now:
+        t.at_delack = NEVER
+        if t.t_flags & TF_DELACK:
+            t.t_flags &= ~TF_DELACK
+            t.t_flags |= TF_ACKNOW
+            tcp_output(s, t)
+    if t.row != 0 and t.at_rexmt <= s.now:
+        t.at_rexmt = NEVER
+        retransmit(s, t)
+    if t.row != 0 and t.at_persist <= s.now:
+        t.at_persist = NEVER
+        probe_window(s, t)
+    if t.row != 0 and t.at_keep <= s.now:
+        t.at_keep = NEVER
+        keep_alive(s, t)
+    if t.row != 0 and t.at_2msl <= s.now:
+        t.at_2msl = NEVER
+        wait_over(s, t)
+    if t.row != 0:
+        s.arm(t)
+    return 0
+
+
+def given_up(s, t):
+    """Has the retransmission gone on long enough: by count, by the system's time, or by the user timeout (RFC 5482)?"""
+    limit: cython.longlong = s.cfg.tcp_retries
+    waited: cython.longlong = s.now - t.rexmt_start
+    if t.state == SYN_SENT or t.state == SYN_RECEIVED:
+        limit = s.cfg.tcp_syn_retries
+    if t.user_timeout > 0:
+        return waited >= t.user_timeout
+    if t.so_state & SS_NOFDREF and t.state > ESTABLISHED and s.cfg.policy_rto == RTO_LINUX:
+        limit = s.cfg.tcp_orphan_retries if s.cfg.tcp_orphan_retries > 0 else 8
+    return t.rxtshift > limit
+
+
+def retransmit(s, t):
+    """The retransmission timer (RFC 6298 section 5.4 to 5.7): back off, shrink, send the first segment again."""
+    flight: cython.uint = dist(t.snd_una, t.snd_max)
+    t.rxtshift += 1
+    if t.rxtshift == 1 and t.rexmt_start == 0:
+        t.rexmt_start = s.now
+    if given_up(s, t):
+        t.rxtshift = s.cfg.tcp_retries
+        s.stat.timeoutdrop += 1
+        return drop(s, t, ETIMEDOUT, t.state >= ESTABLISHED and s.cfg.policy_rto != RTO_LINUX)
+    s.stat.rexmttimeo += 1
+    if t.state == SYN_SENT or t.state == SYN_RECEIVED:
+        t.syn_rexmits = t.rxtshift
+        if t.state == SYN_SENT and s.cfg.tcp_syn_linear_timeouts >= t.rxtshift:
+            t.rxtcur = s.cfg.tcp_rexmit_initial
+        elif s.cfg.tcp_syn_linear_timeouts > 0 and t.state == SYN_SENT:
+            t.rxtcur = rtt.backoff(s, t, t.rxtshift - s.cfg.tcp_syn_linear_timeouts)
+        else:
+            t.rxtcur = rtt.backoff(s, t, t.rxtshift)
+    else:
+        t.rxtcur = rtt.backoff(s, t, t.rxtshift)
+        if t.rxtshift == 1:
+            # remembered in case the timeout proves spurious
+            t.cwnd_prev = t.cwnd
+            t.ssthresh_prev = t.ssthresh
+            t.recover_prev = t.recover
+            t.badrxtwin = s.now + t.srtt // 2 if t.srtt > 0 else 0
+        else:
+            t.badrxtwin = 0
+        if s.cfg.tcp_blackhole_detection and t.rxtshift == 2 and t.bh_mss == 0:
+            if t.maxseg > s.cfg.tcp_blackhole_mss:
+                # two timeouts with full segments and DF: perhaps a router drops them in silence
+                t.bh_mss = s.cfg.tcp_blackhole_mss
+                s.stat.pmtud_activated += 1
+                set_mss(s, t)
+    if t.state >= ESTABLISHED and (t.rxtshift == 1 or not t.t_flags & TF_RTO_RECOVERY):
+        t.ssthresh = congestion.after_loss(s, t, flight)
+    t.recover = t.snd_max
+    t.snd_nxt = t.snd_una
+    t.rtt_time = 0
+    t.cwnd = t.maxseg
+    t.dupacks = 0
+    t.bytes_acked = 0
+    t.t_flags &= ~TF_FASTRECOVERY
+    if t.state >= ESTABLISHED:
+        t.t_flags |= TF_RTO_RECOVERY
+        if t.t_flags & TF_ECN:
+            t.t_flags |= TF_ECN_SND_CWR
+    if t.board is not None:
+        t.board = None  # RFC 2018 section 8: the peer may have dropped what it reported
+    t.t_flags |= TF_ACKNOW
+    tcp_output(s, t)
+    return 0
+
+
+def probe_window(s, t):
+    """The persist timer: the window is still shut, ask again (RFC 9293 section 3.8.6.1)."""
+    s.stat.persisttimeo += 1
+    idle: cython.longlong = s.now - t.rcvtime
+    if t.rxtshift >= s.cfg.tcp_retries and idle >= s.cfg.tcp_maxpersistidle:
+        s.stat.persistdrop += 1
+        return drop(s, t, ETIMEDOUT, True)
+    if t.user_timeout > 0 and idle >= t.user_timeout:
+        s.stat.persistdrop += 1
+        return drop(s, t, ETIMEDOUT, True)
+    if t.so_state & SS_NOFDREF and s.cfg.policy_rto != RTO_LINUX and idle >= s.cfg.tcp_persmax:
+        # the application has gone and the peer does not read: not for ever (facts: freebsd-tcp 2.5)
+        s.stat.persistdrop += 1
+        return drop(s, t, ETIMEDOUT, True)
+    set_persist(s, t)
+    if s.cfg.policy_window == WINDOW_LINUX:
+        s.stat.sndprobe += 1
+        return send_ack_only(s, t, sub(t.snd_una, 1))
+    t.t_flags |= TF_FORCE
+    t.snd_nxt = t.snd_una
+    tcp_output(s, t)
+    t.t_flags &= ~TF_FORCE
+    if t.row != 0 and after(t.snd_max, t.snd_una):
+        t.snd_nxt = t.snd_max
+    return 0
+
+
+def keep_alive(s, t):
+    """The keep-alive timer (RFC 9293 section 3.8.4): a probe of the octet before the window, or the end of patience."""
+    idle: cython.longlong = s.now - t.rcvtime
+    keepidle: cython.longlong = t.keepidle * MS
+    interval: cython.longlong = t.keepintvl * MS
+    if t.state < ESTABLISHED:
+        s.stat.keepdrops += 1
+        return drop(s, t, ETIMEDOUT, True)
+    s.stat.keeptimeo += 1
+    if not (s.cfg.tcp_always_keepalive or t.so_options & SO_KEEPALIVE) or t.state > CLOSING:
+        return 0
+    if idle < keepidle and t.keep_probes == 0:
+        t.at_keep = t.rcvtime + keepidle
+        return 0
+    if t.snd_una != t.snd_max:
+        t.at_keep = s.now + interval  # MUST-26: only when nothing is outstanding
+        return 0
+    if t.keep_probes >= t.keepcnt:
+        s.stat.keepdrops += 1
+        return drop(s, t, ETIMEDOUT, True)
+    t.keep_probes += 1
+    s.stat.keepprobe += 1
+    send_ack_only(s, t, sub(t.snd_una, 1))
+    t.at_keep = s.now + interval
+    return 0
+
+
+def wait_over(s, t):
+    """The 2MSL timer of a connection that still is one: FIN_WAIT_2 (facts: freebsd-tcp 3.6, 0.2)."""
+    if t.state != FIN_WAIT_2:
+        return 0
+    if s.cfg.policy_fin_wait_2 == FW2_ORPHAN:
+        s.stat.finwait2_drops += 1
+        return close(s, t)
+    idle: cython.longlong = s.now - t.rcvtime
+    longest: cython.longlong = t.keepcnt * t.keepintvl * MS
+    if not s.cfg.tcp_fast_finwait2_recycle and idle <= longest:
+        t.at_2msl = s.now + t.keepintvl * MS
+        return 0
+    s.stat.finwait2_drops += 1
+    return close(s, t)

@@ -44,7 +44,7 @@ SIZE_UNITS = {
 }
 
 _MEANT = {
-    # what people write -> what it is called here
+    # what people write -> what it is called here; the first that is a unit of the quantity
     "µs": "us",
     "μs": "us",
     "usec": "us",
@@ -73,9 +73,9 @@ _MEANT = {
     "tbit": "Tbit/s",
     "k": "kbit/s",
     "g": "Gbit/s",
-    "kb": "kB",
-    "mb": "MB",
-    "gb": "GB",
+    "kb": "kB kbit/s",
+    "mb": "MB Mbit/s",
+    "gb": "GB Gbit/s",
     "kib": "KiB",
     "mib": "MiB",
     "gib": "GiB",
@@ -106,8 +106,8 @@ def _suggest(unit: str, units: dict[str, int]) -> str:
     by_case = {name.lower(): name for name in units}
     if unit.lower() in by_case:
         return by_case[unit.lower()]
-    guess = _MEANT.get(unit, _MEANT.get(unit.lower(), ""))
-    return guess if guess in units else ""
+    guesses = _MEANT.get(unit, _MEANT.get(unit.lower(), "")).split()
+    return next((guess for guess in guesses if guess in units), "")
 
 
 def _whole(value: Fraction, text: str, what: str, unit: str) -> int:

@@ -316,6 +316,8 @@ def _default(document: Document, name: str, raw: object, sizes: Sizes) -> tuple[
             raise document.error("sysctl", name, f"nothing derives {name}: give a number")
         return knob, "auto"
     try:
+        if isinstance(raw, bool):
+            raise ValueError("write 0 or 1")
         value = parsing.parse(knob, raw)
     except ValueError as e:
         raise document.error("sysctl", name, f"{name}: {e}") from None

@@ -78,10 +78,9 @@ def freebsd(ram: int, given: Mapping[str, int]) -> Sizes:
     nine = size("kern.ipc.nmbjumbo9", memory // MJUM9BYTES // 6)
     sixteen = size("kern.ipc.nmbjumbo16", memory // MJUM16BYTES // 6)
     every = clusters + page + nine + sixteen
-    if given.get("kern.ipc.nmbufs", 0) < every:
-        out["kern.ipc.nmbufs"] = max(memory // MSIZE // 5, every)
-    else:
-        out["kern.ipc.nmbufs"] = given["kern.ipc.nmbufs"]
+    mbufs = given.get("kern.ipc.nmbufs", 0)
+    enough = mbufs and mbufs >= every
+    out["kern.ipc.nmbufs"] = mbufs if enough else max(memory // MSIZE // 5, every)
 
     size("net.inet.tcp.tcbhashsize", tcbhashsize(sockets))
     first = given.get("net.inet.ip.portrange.first", 10000)

@@ -187,9 +187,10 @@ class Sysctl(Mapping[str, Value]):
 
     def show(self, name: str) -> str:
         """What `sysctl name` prints."""
-        found, _ = self.find(name)
+        if self.system == "linux":
+            name = conf.dotted(name)
         between = " = " if self.system == "linux" else ": "
-        return f"{found}{between}{self.text(found)}"
+        return f"{name}{between}{self.text(name)}"
 
     def dump(self, pattern: str = "") -> list[str]:
         """The lines of `sysctl -a`, or of the part that matches."""
@@ -200,7 +201,7 @@ class Sysctl(Mapping[str, Value]):
         line = conf.parse_sysctl_conf(text.replace("\n", " "), self.system, "sysctl")
         if len(line) != 1:
             raise conf.ConfError("", f"not `name=value`: {text!r}")
-        name, _ = self.find(line[0].name)
+        name = line[0].name
         before = self.show(name)
         self[name] = line[0].value
         if self.system == "linux":

@@ -39,16 +39,17 @@ class Document:
         return cls(path.read_text("utf-8"), "/".join(path.parts[-2:]))
 
     def where(self, table: str, key: str = "") -> str:
-        """file:line:column of `key` in [table] ('' = before the first table), or of the header."""
+        """file:line:column of `key` in [table] ('' = before the first table), or of a header."""
         row, at = 1, 1
         inside = not table
         for number, line in enumerate(self.lines, 1):
             header = re.match(r"\s*\[\[?\s*(.*?)\s*\]", line)
             if header:
-                inside = header[1].strip("\"'") == table
-                if inside:
+                found_table = header[1].strip("\"'")
+                inside = found_table == table
+                if inside or (not table and found_table == key):
                     row, at = number, line.index("[") + 1
-                    if not key:
+                    if not inside or not key:
                         break
             elif inside and key:
                 found = re.match(rf"(\s*)[\"']?{re.escape(key)}[\"']?\s*=", line)

@@ -160,18 +160,21 @@ class Octets(Zones):
             m = self.m_next[m]
         return acc
 
-    def to_bytes(self, m: int, skip: int, n: int) -> bytes:
+    def to_bytes(self, m: cython.int, skip: cython.int, n: cython.int) -> bytes:
         """Up to `n` octets of a chain from `skip` on."""
         return b"".join(self.views(m, skip, n))
 
-    def views(self, m: int, skip: int, n: int) -> list:
+    def views(self, m: cython.int, skip: cython.int, n: cython.int) -> list:
         """The same octets as memoryviews of the arena, in order, for a gather write. Valid until freed."""
-        parts = []
+        parts: list = []
+        part: cython.int
+        start: cython.Py_ssize_t
         while m and n > 0:
             part = self.m_len[m] - skip
             if part > 0:
+                if part > n:
+                    part = n
                 start = self.m_off[m] + skip
-                part = min(part, n)
                 parts.append(self.arena_bytes[start : start + part])
                 n -= part
                 skip = 0

@@ -3,6 +3,7 @@ cdef class Zones:
     cdef public bint wait
     cdef public int denied_zone
     cdef public long long deny_in
+    cdef bint tight
     cdef long long[::1] z_limit
     cdef long long[::1] z_line
     cdef long long[::1] z_total

@@ -70,6 +70,7 @@ class Zones:
         self.wait = False
         self.denied_zone = -1
         self.deny_in = 0
+        self.tight = False
         self.z_limit = column("q", _ZONES)
         self.z_line = column("q", _ZONES)
         self.z_total = column("q", _ZONES)
@@ -115,7 +116,9 @@ class Zones:
         want: cython.longlong = self.z_used[_CLUSTER] + n
         extra: cython.longlong = want - self.z_total[_PACKET]
         mbufs: cython.longlong = self.z_used[_MBUF] + n
-        if extra <= 0:  # cached pairs suffice; the question came from an injected failure
+        if (
+            extra <= 0
+        ):  # cached pairs suffice; asked because of an injected failure or a limit elsewhere
             return True
         if self.z_limit[_CLUSTER] and want > self.z_limit[_CLUSTER]:
             self.z_fail[_CLUSTER] += not self.wait  # the pair's constructor failed in this zone too
@@ -165,7 +168,7 @@ class Zones:
     @cython.exceptval(check=False)
     def units_left(self, zone: cython.int) -> cython.longlong:
         """How many clusters of a zone, each with an mbuf, the limits still allow. Counts nothing."""
-        if self.z_line[_PACKET] < 0:
+        if self.deny_in > 0:
             return _PLENTY  # an injected failure is met by asking
         left: cython.longlong = self.mbufs_left()
         if self.z_limit[zone] and self.z_limit[zone] - self.z_used[zone] < left:
@@ -185,16 +188,31 @@ class Zones:
 
     @cython.exceptval(check=False)
     def settle(self) -> cython.void:
-        """Let the hot paths grant what the zones hold, unless a failure is to be injected."""
+        """Let the hot paths grant what the zones hold.
+
+        Not while a failure is to be injected, nor while more is in use than a lowered limit allows: then every
+        request is asked here, and what came back in between leaves the zone.
+        """
         zone: cython.int
+        self.tight = self.deny_in > 0
         for zone in range(_ZONES):
-            self.z_line[zone] = -1 if self.deny_in > 0 else self.z_total[zone]
+            if self.z_limit[zone] and self.z_total[zone] > self.z_limit[zone]:
+                if zone <= _CLUSTER:
+                    self.drain_pairs()
+                self.z_total[zone] = self.z_limit[zone]
+                if self.z_used[zone] > self.z_limit[zone]:
+                    self.z_total[zone] = self.z_used[zone]
+                    self.tight = True
+        for zone in range(_ZONES):
+            self.z_line[zone] = -1 if self.tight else self.z_total[zone]
 
     # --- shortage on request, for tests -------------------------------------------------------------------------
 
     @cython.exceptval(check=False)
     def injected(self, zone: cython.int) -> cython.bint:
         """Whether this is the request that `deny_nth` chose."""
+        if self.tight:
+            self.settle()
         if self.deny_in <= 0:
             return False
         self.deny_in -= 1
@@ -230,10 +248,6 @@ class Zones:
         if value < 0:
             raise ValueError(f"{KNOBS[zone]}: a limit of {value} is below 0")
         self.z_limit[zone] = value
-        if value and self.z_total[zone] > value:
-            if zone <= CLUSTER:
-                self.drain_pairs()
-            self.z_total[zone] = max(self.z_used[zone], value)
         self.settle()
 
     def zones(self) -> list:

@@ -26,7 +26,7 @@ class EventQueue:
     The storage doubles when it is full; `push` raises MemoryError or OSError when there is none left.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.count = 0
         self.high_water = 0
         self.time = NEVER

@@ -3,8 +3,8 @@
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-
 from model.chain import ChainModel, FreeListModel
+
 from pystack._fast.chain import Chain, FreeList
 from pystack._fast.columns import column
 

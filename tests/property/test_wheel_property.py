@@ -3,8 +3,8 @@
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-
 from model.wheel import NEVER, TICK, WheelModel
+
 from pystack._fast.wheel import Wheel
 
 DAY = 86_400 * 10**9

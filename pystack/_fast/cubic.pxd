@@ -3,8 +3,8 @@ from pystack._fast.tcb cimport Stack, Tcb
 
 cdef long long CUBE_TO_MS
 
-cdef void on_ack(Stack s, Tcb t, int acked) noexcept
-cdef unsigned int after_loss(Stack s, Tcb t, unsigned int flight) noexcept
+cpdef void on_ack(Stack s, Tcb t, int acked) noexcept
+cpdef unsigned int after_loss(Stack s, Tcb t, unsigned int flight) noexcept
 cpdef long long cube_root(long long x) noexcept
 cpdef long long window_at(long long ms, long long k, long long w_max, long long mss) noexcept
-cdef void begin_epoch(Stack s, Tcb t) noexcept
+cpdef void begin_epoch(Stack s, Tcb t) noexcept

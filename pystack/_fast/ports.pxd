@@ -6,4 +6,4 @@ cdef long long SECOND
 
 cpdef int choose_port(Stack s, unsigned int laddr, unsigned int faddr, int fport, bint connecting) noexcept
 cpdef bint tuple_free(Stack s, unsigned int laddr, int lport, unsigned int faddr, int fport) noexcept
-cdef bint usable(Stack s, unsigned int laddr, int port, unsigned int faddr, int fport, bint connecting) noexcept
+cpdef bint usable(Stack s, unsigned int laddr, int port, unsigned int faddr, int fport, bint connecting) noexcept

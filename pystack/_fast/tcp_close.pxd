@@ -11,16 +11,16 @@ cdef int TF_RCVD_TS
 cdef int ECONNABORTED, ECONNRESET, ETIMEDOUT
 cdef long long NEVER, SECOND
 
-cdef int drop(Stack s, Tcb t, int err, bint reset) except -1
-cdef int close(Stack s, Tcb t) except -1
-cdef int send_reset(Stack s, Tcb t) except -1
-cdef int user_closed(Stack s, Tcb t) except -1
-cdef int arm_finwait2(Stack s, Tcb t) except -1
-cdef int enter_timewait(Stack s, Tcb t) except -1
-cdef int disconnected(Stack s, Tcb t) except -1
-cdef int remove_timewait(Stack s, int row) except -1
-cdef int arm_timewait(Stack s) except -1
+cpdef int drop(Stack s, Tcb t, int err, bint reset) except -1
+cpdef int close(Stack s, Tcb t) except -1
+cpdef int send_reset(Stack s, Tcb t) except -1
+cpdef int user_closed(Stack s, Tcb t) except -1
+cpdef int arm_finwait2(Stack s, Tcb t) except -1
+cpdef int enter_timewait(Stack s, Tcb t) except -1
+cpdef int disconnected(Stack s, Tcb t) except -1
+cpdef int remove_timewait(Stack s, int row) except -1
+cpdef int arm_timewait(Stack s) except -1
 cpdef int expire_timewait(Stack s) except -1
 cpdef int application_close(Stack s, Tcb t) except -1
 cpdef int application_shutdown_send(Stack s, Tcb t) except -1
-cdef int leave_queue(Tcb t) except -1
+cpdef int leave_queue(Tcb t) except -1

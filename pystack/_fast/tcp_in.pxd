@@ -27,31 +27,31 @@ cdef int ECONNREFUSED, ECONNRESET
 cdef long long NEVER, MS, SECOND, PAWS_IDLE
 
 cpdef int tcp_input(Stack s, Listener listeners, Packet p) except -1
-cdef int segment_arrives(Stack s, Tcb t, Packet p) except -1
-cdef int closed_input(Stack s, Packet p) except -1
-cdef int listen_input(Stack s, Listener listeners, Tcb t, Packet p) except -1
-cdef int timewait_input(Stack s, Listener listeners, int row, Packet p) except -1
-cdef int syn_sent_input(Stack s, Tcb t, Packet p) except -1
-cdef int reset_input(Stack s, Tcb t, Packet p) except -1
-cdef int challenge(Stack s, Tcb t) except -1
-cdef int trim(Stack s, Tcb t, Packet p) except -1
-cdef int acknowledge(Stack s, Tcb t, Packet p) except -1
-cdef int duplicate_ack(Stack s, Tcb t, Packet p, bint sack_news) except -1
-cdef int new_ack(Stack s, Tcb t, Packet p) except -1
-cdef int recovery_ack(Stack s, Tcb t, int acked) except -1
-cdef int enter_recovery(Stack s, Tcb t) except -1
-cdef bint note_sack(Stack s, Tcb t, Packet p) except -1
-cdef int text(Stack s, Tcb t, Packet p) except -1
-cdef int deliver(Stack s, Tcb t, int m, int length) except -1
-cdef int owe_ack(Stack s, Tcb t, int length) except -1
-cdef int got_fin(Stack s, Tcb t) except -1
-cdef int take_payload(Stack s, Packet p) noexcept
-cdef int peer_options(Stack s, Tcb t, Packet p) except -1
-cdef int set_mss(Stack s, Tcb t) except -1
-cdef int established(Stack s, Tcb t) except -1
-cdef int ecn_congestion(Stack s, Tcb t) except -1
-cdef void grow_receive_buffer(Stack s, Tcb t, int length) noexcept
-cdef bint note_dsack(Tcb t, unsigned int left, unsigned int right) noexcept
-cdef int timewait_ack(Stack s, int row) except -1
-cdef int initial_window_field(Tcb t) noexcept
-cdef unsigned int minimum_u(unsigned int a, unsigned int b) noexcept
+cpdef int segment_arrives(Stack s, Tcb t, Packet p) except -1
+cpdef int closed_input(Stack s, Packet p) except -1
+cpdef int listen_input(Stack s, Listener listeners, Tcb t, Packet p) except -1
+cpdef int timewait_input(Stack s, Listener listeners, int row, Packet p) except -1
+cpdef int syn_sent_input(Stack s, Tcb t, Packet p) except -1
+cpdef int reset_input(Stack s, Tcb t, Packet p) except -1
+cpdef int challenge(Stack s, Tcb t) except -1
+cpdef int trim(Stack s, Tcb t, Packet p) except -1
+cpdef int acknowledge(Stack s, Tcb t, Packet p) except -1
+cpdef int duplicate_ack(Stack s, Tcb t, Packet p, bint sack_news) except -1
+cpdef int new_ack(Stack s, Tcb t, Packet p) except -1
+cpdef int recovery_ack(Stack s, Tcb t, int acked) except -1
+cpdef int enter_recovery(Stack s, Tcb t) except -1
+cpdef bint note_sack(Stack s, Tcb t, Packet p) except -1
+cpdef int text(Stack s, Tcb t, Packet p) except -1
+cpdef int deliver(Stack s, Tcb t, int m, int length) except -1
+cpdef int owe_ack(Stack s, Tcb t, int length) except -1
+cpdef int got_fin(Stack s, Tcb t) except -1
+cpdef int take_payload(Stack s, Packet p) noexcept
+cpdef int peer_options(Stack s, Tcb t, Packet p) except -1
+cpdef int set_mss(Stack s, Tcb t) except -1
+cpdef int established(Stack s, Tcb t) except -1
+cpdef int ecn_congestion(Stack s, Tcb t) except -1
+cpdef void grow_receive_buffer(Stack s, Tcb t, int length) noexcept
+cpdef bint note_dsack(Tcb t, unsigned int left, unsigned int right) noexcept
+cpdef int timewait_ack(Stack s, int row) except -1
+cpdef int initial_window_field(Tcb t) noexcept
+cpdef unsigned int minimum_u(unsigned int a, unsigned int b) noexcept

@@ -35,5 +35,5 @@ cdef class Listener:
     cpdef int expire(self, Stack s, int row) except -1
     cdef int forget_of(self, Stack s, Tcb t) except -1
 
-cdef int initial_syn_window(Stack s, int hiwat) noexcept
+cpdef int initial_syn_window(Stack s, int hiwat) noexcept
 cdef int TF_SND_AUTO_OFF, TF_RCV_AUTO_OFF

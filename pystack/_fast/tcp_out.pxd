@@ -15,21 +15,21 @@ cdef long long NEVER, MS
 cdef int MAX_PAYLOAD
 
 cpdef int tcp_output(Stack s, Tcb t) except -1
-cdef int send_one(Stack s, Tcb t, bint idle) except -2
-cdef int emit(Stack s, Tcb t, unsigned int at, int off, int length, int flags, bint rexmit) except -1
-cdef int respond(Stack s, unsigned int laddr, int lport, unsigned int faddr, int fport,
+cpdef int send_one(Stack s, Tcb t, bint idle) except -2
+cpdef int emit(Stack s, Tcb t, unsigned int at, int off, int length, int flags, bint rexmit) except -1
+cpdef int respond(Stack s, unsigned int laddr, int lport, unsigned int faddr, int fport,
                  unsigned int seq, unsigned int ack, int flags, int win, int ttl, int tos) except -1
-cdef int reset_for(Stack s, Packet p) except -1
-cdef int send_ack_only(Stack s, Tcb t, unsigned int at) except -1
+cpdef int reset_for(Stack s, Packet p) except -1
+cpdef int send_ack_only(Stack s, Tcb t, unsigned int at) except -1
 cpdef int receive_window(Stack s, Tcb t) noexcept
-cdef int choose_hole(Stack s, Tcb t) noexcept
-cdef void set_persist(Stack s, Tcb t) noexcept
-cdef int fill_syn_options(Stack s, Tcb t, Packet p) except -1
-cdef int fill_sack(Stack s, Tcb t, Packet p) noexcept
-cdef int our_mss(Stack s, unsigned int faddr, int user_mss) except -1
-cdef void grow_send_buffer(Stack s, Tcb t) noexcept
-cdef int flags_of(Tcb t) noexcept
-cdef bint worth_sending(Stack s, Tcb t, bint idle, int flags, int off, int length, int cc, int recwin, int syn) noexcept
-cdef int minimum_i(unsigned int a, unsigned int b) noexcept
-cdef void count_sent(Stack s, Tcb t, int flags, int length, bint rexmit) noexcept
-cdef void note_sent(Stack s, Tcb t, unsigned int at, int length, int flags) noexcept
+cpdef int choose_hole(Stack s, Tcb t) noexcept
+cpdef void set_persist(Stack s, Tcb t) noexcept
+cpdef int fill_syn_options(Stack s, Tcb t, Packet p) except -1
+cpdef int fill_sack(Stack s, Tcb t, Packet p) noexcept
+cpdef int our_mss(Stack s, unsigned int faddr, int user_mss) except -1
+cpdef void grow_send_buffer(Stack s, Tcb t) noexcept
+cpdef int flags_of(Tcb t) noexcept
+cpdef bint worth_sending(Stack s, Tcb t, bint idle, int flags, int off, int length, int cc, int recwin, int syn) noexcept
+cpdef int minimum_i(unsigned int a, unsigned int b) noexcept
+cpdef void count_sent(Stack s, Tcb t, int flags, int length, bint rexmit) noexcept
+cpdef void note_sent(Stack s, Tcb t, unsigned int at, int length, int flags) noexcept

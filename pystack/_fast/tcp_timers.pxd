@@ -13,9 +13,9 @@ cdef int TF_CORK_FLUSH, TF_NO_SCALE, TF_NO_TS, TF_ECN
 cdef int ETIMEDOUT
 cdef long long MS, NEVER, SECOND
 
-cdef int fire(Stack s, Tcb t) except -1
-cdef int retransmit(Stack s, Tcb t) except -1
-cdef int probe_window(Stack s, Tcb t) except -1
-cdef int keep_alive(Stack s, Tcb t) except -1
-cdef int wait_over(Stack s, Tcb t) except -1
-cdef bint given_up(Stack s, Tcb t) noexcept
+cpdef int fire(Stack s, Tcb t) except -1
+cpdef int retransmit(Stack s, Tcb t) except -1
+cpdef int probe_window(Stack s, Tcb t) except -1
+cpdef int keep_alive(Stack s, Tcb t) except -1
+cpdef int wait_over(Stack s, Tcb t) except -1
+cpdef bint given_up(Stack s, Tcb t) noexcept

@@ -11,6 +11,7 @@ import sys
 import cython
 
 from pystack._fast import consts
+from pystack._fast.ip4 import split, split_count
 from pystack._fast.packet import HEAD_ROOM, Packet
 
 VNET_LEN = 10
@@ -30,6 +31,7 @@ _NEEDS_CSUM = cython.declare(cython.int, NEEDS_CSUM)
 _GSO_TCPV4 = cython.declare(cython.int, GSO_TCPV4)
 _GSO_ECN = cython.declare(cython.int, GSO_ECN)
 _SMALL = cython.declare(cython.int, SMALL)
+_WHOLE = cython.declare(cython.int, 65536)
 _ICMP = cython.declare(cython.int, consts.PROTO_ICMP)
 _CWR = cython.declare(cython.int, consts.CWR)
 _LOW = cython.declare(cython.int, 0 if sys.byteorder == "little" else 1)
@@ -45,7 +47,8 @@ class Framer:
     """
 
     def __init__(self, vnet: cython.bint) -> None:
-        octets = bytearray(VNET_LEN + HEAD_ROOM + SMALL)
+        octets = bytearray(VNET_LEN + HEAD_ROOM + 65536)
+        self.cut = Packet()
         self.vnet = vnet
         self.out = memoryview(octets)
         self.view = memoryview(octets)
@@ -59,8 +62,32 @@ class Framer:
     def frame(self, p: Packet) -> cython.int:
         """Octets in `view` of the whole packet; or, negative, of what comes before its payload.
 
-        The packet does not change. Without `vnet` it must not be a super-segment.
+        0: a super-segment, which this device does not take: write its `pieces`. The packet does not
+        change.
         """
+        if not self.vnet and split_count(p) > 1:
+            return 0
+        return self._lay(p, _SMALL)
+
+    @cython.exceptval(check=False)
+    def pieces(self, p: Packet) -> cython.int:
+        """How many packets a super-segment is to be cut into."""
+        return split_count(p)
+
+    @cython.exceptval(check=False)
+    def piece(self, p: Packet, index: cython.int) -> cython.int:
+        """Octets in `view` of one piece of a super-segment; 0 when the pool denied an mbuf."""
+        n: cython.int
+        self.cut.clear()
+        if not split(p, index, self.cut):
+            return 0
+        n = self._lay(self.cut, _WHOLE)
+        self.cut.drop_payload()
+        return n
+
+    @cython.exceptval(check=False)
+    def _lay(self, p: Packet, most: cython.int) -> cython.int:
+        """Header, head, and the payload unless it is longer than `most`."""
         begin: cython.int = 0
         at: cython.int = p.checksum_at()
         i: cython.int
@@ -89,7 +116,7 @@ class Framer:
         n += begin
         if p.m == 0:
             return n
-        if p.length > _SMALL:
+        if p.length > most:
             return -n
         p.pool.copy_out(p.m, 0, self.out, n, p.length)
         return n + p.length

@@ -78,16 +78,24 @@ class Runner:
     """Runs one machine on one device in real time.
 
     `host` has `core` and `dispatch()`, which calls what waits for ready sockets and answers how many
-    calls that were. `spin`: ns to look again before sleeping, once packets have come.
+    calls that were; packets arrive on its interface number `iface`. `core`: what the device sees in
+    place of `host.core` (`wired.Wired`). `spin`: ns to look again before sleeping, once packets have
+    come; by default `default_spin()`.
 
     Exceptions of callbacks are logged and the loop goes on; what the device raises ends it.
     """
 
     def __init__(
-        self, host: Any, device: Device, *, iface: int = 0, spin: int | None = None
+        self,
+        host: Any,
+        device: Device,
+        *,
+        iface: int = 0,
+        core: Any = None,
+        spin: int | None = None,
     ) -> None:
         self.host = host
-        self.core: Any = host.core
+        self.core: Any = host.core if core is None else core
         self.device = device
         self.iface = iface
         self.spin = default_spin() if spin is None else spin
@@ -209,6 +217,7 @@ class Runner:
                     due = timers[0][0]
                 events = self._wait(due)
             self.now = now = clock()
+            tick(now)  # first: it also tells the core the time for the commands that follow
             for fd, _ in events:
                 if fd != device_fd:
                     reader = self._readers.get(fd)  # a reader may remove another
@@ -225,7 +234,6 @@ class Runner:
                 self._run_timers(now)
             if self._calls:
                 self._run_calls()
-            tick(now)
             again = dispatch() > 0
             transmit(core, now)
             self.rounds += 1

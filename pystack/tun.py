@@ -48,6 +48,8 @@ _FULL = frozenset({errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM})
 _VANISHED = frozenset({errno.EBADFD, errno.EBADF, errno.ENODEV, errno.ENXIO})
 _CSUM_KNOWN = 3
 """VIRTIO_NET_HDR_F_NEEDS_CSUM | VIRTIO_NET_HDR_F_DATA_VALID: nobody need look at the checksum."""
+_NOWHERE = bytearray(1)
+"""A device gives up a packet whatever there is room for."""
 
 BATCH = 64
 """Packets of one `receive` at most, so that answers and timers are never far behind."""
@@ -72,8 +74,8 @@ class Landing(Protocol):
     drops: Any
     """Counters by `consts.Drop`."""
 
-    def landing(self) -> memoryview:
-        """Writable, at least 66,000 octets: where the next packet is to be put."""
+    def landing(self) -> memoryview | None:
+        """Writable, at least 66,000 octets: where the next packet is to be put. None: no memory."""
 
     def ingress_landed(
         self, iface: int, skip: int, n: int, gso_size: int, csum_ok: bool, now: int
@@ -155,28 +157,31 @@ class Tun:
         readinto = self._file.readinto
         landing = core.landing
         landed = core.ingress_landed
+        offload = self.offload
+        skip = VNET_LEN if offload else 0
+        gso_size = 0
+        csum_ok = False
         count = 0
         room = BATCH_OCTETS
         try:
-            if self.offload:
-                while count < limit and room > 0:
-                    view = landing()
-                    n = readinto(view)
-                    if n is None:
+            while count < limit and room > 0:
+                view = landing()
+                if view is None:
+                    if readinto(_NOWHERE) is None:
                         break
+                    core.drops[Drop.MBUF] += 1
+                    count += 1
+                    continue
+                n = readinto(view)
+                if n is None:
+                    break
+                if offload:
                     # native byte order: TUNSETVNETLE was not used
                     gso_size = view[4 + _LOW] | view[5 - _LOW] << 8 if view[1] else 0
                     csum_ok = view[0] & _CSUM_KNOWN != 0
-                    landed(iface, VNET_LEN, n - VNET_LEN, gso_size, csum_ok, now)
-                    room -= n
-                    count += 1
-            else:
-                while count < limit:
-                    n = readinto(landing())
-                    if n is None:
-                        break
-                    landed(iface, 0, n, 0, False, now)
-                    count += 1
+                landed(iface, skip, n - skip, gso_size, csum_ok, now)
+                room -= n
+                count += 1
         except OSError as error:
             raise self._gone(error) from None
         return count
@@ -197,21 +202,38 @@ class Tun:
             try:
                 if n > 0:
                     os.write(fd, view[:n])
-                else:
+                elif n < 0:
                     pool: Any = packet.pool
                     os.writev(fd, [view[:-n], *pool.views(packet.m, 0, packet.length)])
+                else:
+                    count += self._write_pieces(core, packet) - 1
             except OSError as error:
-                reason = self._refusal(error)
-                packet.drop = reason
-                core.drops[reason] += 1
+                packet.drop = self._refused(core, error)
             packet.release()
             count += 1
         return count
 
-    def _refusal(self, error: OSError) -> Drop:
-        """Why a write failed: a full queue, or a device that is down, gone or of another opinion."""
+    def _write_pieces(self, core: Landing, packet: Packet) -> int:
+        """A super-segment for a device that takes none: this is the last place to cut it."""
+        framer = self._framer
+        pieces: int = framer.pieces(packet)
+        for index in range(pieces):
+            n = framer.piece(packet, index)
+            if n == 0:
+                core.drops[Drop.MBUF] += 1
+                continue
+            try:
+                os.write(self._fd, framer.view[:n])
+            except OSError as error:
+                self._refused(core, error)
+        return pieces
+
+    def _refused(self, core: Landing, error: OSError) -> Drop:
+        """Count a failed write: a full queue, or a device that is down, gone or of another mind."""
         self.refused[errno.errorcode.get(error.errno or 0, "unknown")] += 1
-        return Drop.TX_QUEUE if error.errno in _FULL else Drop.NO_DEVICE
+        reason = Drop.TX_QUEUE if error.errno in _FULL else Drop.NO_DEVICE
+        core.drops[reason] += 1
+        return reason
 
     def _gone(self, error: OSError) -> OSError | DeviceGone:
         if error.errno in _VANISHED:

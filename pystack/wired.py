@@ -51,12 +51,16 @@ class Wired:
             packet.release()
         else:
             self.inward.send(packet, now)
+            self._deliver(now)
 
-    def tick(self, now: int) -> None:
-        """What has arrived goes to the core, then what is due is done."""
+    def _deliver(self, now: int) -> None:
         while (packet := self.inward.deliver(now)) is not None:
             self.core.ingress(packet, now)
+
+    def tick(self, now: int) -> None:
+        """What is due is done, then what has arrived goes to the core."""
         self.core.tick(now)
+        self._deliver(now)
 
     def egress(self, now: int) -> Packet | None:
         """The next packet that has passed the outward wire, once all that is ready is on it."""

@@ -19,7 +19,7 @@ FAST_ORDER = """
     consts columns seq wirebytes rng hashing
     mbuf_zones mbuf_octets mbuf chain wheel events
     config
-    packet vnet tcp_wire udp_icmp ip4 landing frag trace wire routes
+    packet tcp_wire udp_icmp ip4 vnet landing frag trace wire routes
     ipfw_match ipfw_dyn tcp_track conntrack nat
     sendq recvq sack scoreboard demux timewait
     tcb tcp_state ports rtt newreno cubic congestion syncache

@@ -115,6 +115,22 @@ def test_a_batch_ends_when_its_octets_are_many(monkeypatch: pytest.MonkeyPatch) 
         assert near.receive(core, 3, 77) == 1
 
 
+@pytest.mark.parametrize("offload", [False, True])
+def test_without_memory_packets_are_read_and_dropped(
+    monkeypatch: pytest.MonkeyPatch, offload: bool
+) -> None:
+    """Left unread they would wake the loop for ever."""
+    core = Core()
+    near, far = pair(offload=offload)
+    with near, far:
+        for _ in range(3):
+            far.send(vnet() + bytes(1000))
+        monkeypatch.setattr(core, "landing", lambda: None)
+        assert [near.receive(core, 3, 77) for _ in range(2)] == [3, 0]
+    assert core.drops == {Drop.MBUF: 3}
+    assert core.landed == []
+
+
 def test_a_packet_shorter_than_the_header_does_not_raise() -> None:
     core = Core()
     near, far = pair(offload=True)

@@ -152,6 +152,41 @@ def test_one_segment_is_no_super_segment(length: int, kind: int) -> None:
     assert header.gso_type == kind
 
 
+@pytest.mark.parametrize("mss", [1, 536, 1448, 8960])
+def test_a_device_without_offload_gets_the_pieces(mss: int) -> None:
+    mbufs = pool()
+    size = 3 * mss + 1
+    p = packet(consts.PROTO_TCP, bytes(i & 0xFF for i in range(size)), pool=mbufs)
+    p.gso_size = mss
+    p.flags = consts.ACK | consts.FIN | consts.CWR
+    framer = Framer(False)
+    assert framer.frame(p) == 0
+    assert framer.pieces(p) == 4
+    for index in range(4):
+        piece = Packet()
+        assert ip4.split(p, index, piece)
+        n = framer.piece(p, index)
+        assert bytes(framer.view[:n]) == piece.to_bytes()
+        piece.release()
+    p.release()
+    assert mbufs.in_use == 0
+
+
+def test_a_denied_piece_is_nothing() -> None:
+    mbufs = Pool(12, 12, 0, 0, 0, 1 << 24)
+    p = packet(consts.PROTO_TCP, bytes(5000), pool=mbufs)
+    p.gso_size = 1000
+    taken = []
+    while m := mbufs.get():
+        taken.append(m)
+    assert taken
+    framer = Framer(False)
+    assert framer.piece(p, 0) == 0
+    for m in taken:
+        mbufs.free(m)
+    assert framer.piece(p, 0) == 1040
+
+
 def test_nothing_of_the_last_packet_is_left() -> None:
     framer = Framer(True)
     big = packet(consts.PROTO_TCP, bytes(20_000), pool=pool())

@@ -93,6 +93,14 @@ def test_a_packet_takes_the_delay_each_way() -> None:
     assert core.ticks == [100, 100 + 5 * MS]
 
 
+def test_without_a_delay_it_is_there_at_once() -> None:
+    core = Echo()
+    wired = Wired(core, *wires())
+    octets = udp(b"now")
+    land(wired, octets, 100)
+    assert core.came == [(100, octets)]
+
+
 def test_everything_can_be_lost() -> None:
     core = Echo()
     inward, outward = wires(loss=2**64 - 1)

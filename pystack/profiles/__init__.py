@@ -42,6 +42,20 @@ from pystack.sysctl.registry import data_files, registry
 from pystack.sysctl.strict_toml import Document, TomlError
 from pystack.units import parse_size, parse_time
 
+__all__ = [
+    "POLICIES",
+    "SYSTEMS",
+    "Profile",
+    "TomlError",
+    "UnknownProfile",
+    "build",
+    "compare",
+    "defaults",
+    "load",
+    "names",
+    "read",
+]
+
 SYSTEMS = ("freebsd", "linux")
 
 POLICIES: Mapping[str, str] = MappingProxyType(
@@ -332,20 +346,6 @@ def _default(document: Document, name: str, raw: object, sizes: Sizes) -> tuple[
     return knob, value
 
 
-__all__ = [
-    "POLICIES",
-    "SYSTEMS",
-    "Profile",
-    "TomlError",
-    "UnknownProfile",
-    "build",
-    "compare",
-    "load",
-    "names",
-    "read",
-]
-
-
 def compare(*profiles: Profile) -> list[tuple[str, list[str]]]:
     """What differs: (name of a policy, setting or knob, its value in each profile; "-" = none)."""
     tables: list[dict[str, str]] = []
@@ -357,3 +357,15 @@ def compare(*profiles: Profile) -> list[tuple[str, list[str]]]:
     every = dict.fromkeys(name for table in tables for name in table)
     rows = [(name, [table.get(name, "-") for table in tables]) for name in every]
     return [(name, row) for name, row in rows if len(set(row)) > 1]
+
+
+def defaults(name: str) -> dict[str, str]:
+    """Profile -> what this knob is there when the machine boots; profiles without it are left out."""
+    out = {}
+    for profile in map(load, names()):
+        found = profile.find(name)
+        if found is not None:
+            value = profile.values[found]
+            value = profile.sizes(profile.ram, {})[found] if value == "auto" else value
+            out[profile.name] = parsing.text(value)
+    return out

@@ -293,6 +293,13 @@ def test_an_unknown_profile_names_those_that_there_are() -> None:
     )
 
 
+def test_defaults_of_one_knob_by_any_of_its_names() -> None:
+    assert profiles.defaults("kern.ipc.somaxconn") == {"freebsd-10": "128", "freebsd-14": "128"}
+    assert profiles.defaults("kern.ipc.nmbclusters")["freebsd-10"] == "262144"
+    assert profiles.defaults("net.ipv4.tcp_wmem") == {"linux-6": "4096\t16384\t4194304"}
+    assert profiles.defaults("no.such") == {}
+
+
 def test_compare_shows_what_differs_and_no_more() -> None:
     ten, fourteen = profiles.load("freebsd-10"), profiles.load("freebsd-14")
     rows = dict(profiles.compare(ten, fourteen))

@@ -28,3 +28,7 @@ cpdef int tcp_shutdown(Internet s, Tcb t, int how) except -1000
 cpdef int tcp_close(Internet s, Tcb t) except -1000
 cpdef int after_read(Internet s, Tcb t) except -1
 cpdef int take_error(Tcb t) noexcept
+cpdef object tcp_recv_bytes(Internet s, Tcb t, Py_ssize_t n, bint peek)
+cdef int offered_scale(Internet s) except -1
+cdef int prepare(Internet s, Tcb t) except -1
+cdef bint bind_conflict(Internet s, Tcb t, unsigned int addr, int port) except -1

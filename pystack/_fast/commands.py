@@ -111,6 +111,7 @@ def prepare(s, t):
         t.t_flags |= TF_NO_TS
     if not cfg.tcp_sack:
         t.t_flags |= TF_NO_SACK
+    return 0
 
 
 def bind_conflict(s, t, addr, port):
@@ -135,7 +136,7 @@ def bind_conflict(s, t, addr, port):
         return True
     if reuse:
         return False
-    return any(row["lport"] == port for row in s.timewait.rows())
+    return s.timewait.port_waits(port)
 
 
 def tcp_bind(s, t, addr, port):
@@ -147,7 +148,9 @@ def tcp_bind(s, t, addr, port):
     if port == 0:
         port = choose_port(s, addr, 0, 0, False)
         if port == 0:
-            return -(EADDRINUSE if s.cfg.policy_connect_port == CONNECT_PORT_LINUX else EADDRNOTAVAIL)
+            return -(
+                EADDRINUSE if s.cfg.policy_connect_port == CONNECT_PORT_LINUX else EADDRNOTAVAIL
+            )
     elif bind_conflict(s, t, addr, port):
         return -EADDRINUSE
     if t.uid and s.cfg.port_reservedlow <= port <= s.cfg.port_reservedhigh:

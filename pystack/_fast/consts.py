@@ -249,3 +249,9 @@ RST_FLUSHES_DATA = 1
 
 CHALLENGE_HOST = 0
 CHALLENGE_CONNECTION = 1
+
+# --- whose a row of the timer wheel is ------------------------------------------------------------------------------
+TIMER_TCB = 0
+TIMER_TIMEWAIT = 1
+TIMER_SYNCACHE = 2
+TIMER_FRAG = 3

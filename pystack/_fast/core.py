@@ -16,20 +16,34 @@ import cython
 from pystack._fast import ip4
 from pystack._fast.chain import FreeList  # noqa: F401
 from pystack._fast.config import Config  # noqa: F401
-from pystack._fast.consts import NEVER, TIME_WAIT, Drop
+from pystack._fast.consts import (
+    NEVER,
+    TIMER_FRAG,
+    TIMER_SYNCACHE,
+    TIMER_TCB,
+    TIMER_TIMEWAIT,
+    Drop,
+)
 from pystack._fast.demux import Demux
-from pystack._fast.internet import TIMER_FRAG, TIMER_TCB, TIMER_TIMEWAIT, Internet
+from pystack._fast.internet import Internet
 from pystack._fast.mbuf import Pool
 from pystack._fast.packet import Packet, PacketQueue
 from pystack._fast.rng import Rng
 from pystack._fast.tcb import Tcb
 from pystack._fast.tcp_close import expire_timewait
-from pystack._fast.tcp_listen import TIMER_SYNCACHE
+from pystack._fast.tcp_listen import UNLIMITED_HALF_OPEN
 from pystack._fast.tcp_timers import fire
 from pystack._fast.timewait import TimeWaitTable
 from pystack._fast.wheel import Wheel
 
 MBUF = int(Drop.MBUF)
+UNLIMITED_SOCKETS = 1 << 20
+"""Rows for sockets where the system sets no limit of its own (Linux): address space, not memory."""
+
+
+def listeners_limit(cfg):
+    """Half-open connections that a machine holds: FreeBSD's limit, or room for what Linux counts by listener."""
+    return cfg.syncache_cachelimit or UNLIMITED_HALF_OPEN
 
 
 def power_of_two(n, least, most):
@@ -51,12 +65,12 @@ class Core(Internet):
             cfg.nmbufs, cfg.nmbclusters, cfg.nmbjumbop, cfg.nmbjumbo9, cfg.nmbjumbo16
         )
         pool.now = now
-        sockets = max(16, cfg.maxsockets)
+        sockets = cfg.maxsockets or UNLIMITED_SOCKETS
         buckets = power_of_two(cfg.tcbhashsize or min(sockets // 4, 65536), 512, 1 << 24)
         demux = Demux(sockets, buckets, rng.next32())
         waiting = cfg.tcp_max_tw if cfg.tcp_max_tw > 0 else max(32, min(abs(cfg.port_last - cfg.port_first) // 2, sockets // 5))
         timewait = TimeWaitTable(waiting, power_of_two(waiting // 4, 512, 1 << 20), rng.next32())
-        wheel = Wheel(64, now, 4 * sockets + cfg.syncache_cachelimit + 64)
+        wheel = Wheel(64, now, sockets + listeners_limit(cfg) + 64)
         self.init_stack(pool, wheel, cfg, rng, demux, timewait, now)
         self.tw_timer = wheel.alloc(TIMER_TIMEWAIT, 0)
         self.init_internet()

@@ -33,6 +33,7 @@ from pystack._fast.consts import (
     SECOND,
     SYN_RECEIVED,
     SYN_SENT,
+    TIMER_FRAG,
     Drop,
     Err,
 )
@@ -69,11 +70,6 @@ EMSGSIZE = int(Err.EMSGSIZE)
 
 TX_LIMIT = 1 << 20
 """Packets that may wait in `txq` for the device; whoever drives the core empties it after every call."""
-
-TIMER_TCB = 0
-TIMER_TIMEWAIT = 1
-TIMER_FRAG = 3
-
 
 @cython.cclass
 class Internet(Stack):

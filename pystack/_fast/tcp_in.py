@@ -798,9 +798,8 @@ def recovery_ack(s, t, acked):
         t.dupacks = 0
         if not sack:
             flight = dist(t.snd_una, t.snd_max)
-            if flight < t.maxseg:
-                flight = t.maxseg
-            t.cwnd = minimum_u(t.ssthresh, flight + t.maxseg)
+            flight = flight + t.maxseg if flight > 0 else 2 * t.maxseg
+            t.cwnd = minimum_u(t.ssthresh, flight)
         else:
             t.cwnd = t.ssthresh
         return 0

@@ -24,6 +24,7 @@ from pystack._fast.consts import (
     SECOND,
     SYN,
     SYN_RECEIVED,
+    TIMER_SYNCACHE,
     Drop,
 )
 from pystack._fast.hashing import sip3
@@ -59,8 +60,9 @@ TCP_LISTEN_STATE = int(Drop.TCP_LISTEN_STATE)
 TCP_SYN_LIMIT = int(Drop.TCP_SYN_LIMIT)
 TCP_BAD_ACK = int(Drop.TCP_BAD_ACK)
 TCP_BAD_RST = int(Drop.TCP_BAD_RST)
-TIMER_SYNCACHE = 2
 
+UNLIMITED_HALF_OPEN = 1 << 18
+"""Rows for half-open connections where the system limits them by listener only (Linux)."""
 COOKIE_MSS = (216, 536, 1200, 1360, 1400, 1440, 1452, 1460)
 COOKIE_SCALE = (-1, 0, 1, 2, 4, 6, 7, 8)
 _U32 = 0xFFFFFFFF
@@ -73,7 +75,10 @@ class Listener:
 
     def __init__(self, cfg, rng):
         self.cache = SynCache(
-            cfg.syncache_cachelimit, cfg.syncache_hashsize, cfg.syncache_bucketlimit, rng.next32()
+            cfg.syncache_cachelimit or UNLIMITED_HALF_OPEN,
+            cfg.syncache_hashsize,
+            cfg.syncache_bucketlimit or UNLIMITED_HALF_OPEN,
+            rng.next32(),
         )
         self.k0 = rng.next64()
         self.k1 = rng.next64()
@@ -325,7 +330,7 @@ class Listener:
         row: cython.int = cache.find(p.dst, p.dport, p.src, p.sport)
         iss: cython.uint
         irs: cython.uint
-        flags: cython.int
+        flags: cython.int = -1
         slot: cython.longlong
         linux: cython.bint = cfg.policy_listen == LISTEN_LINUX
         if row != 0:
@@ -355,7 +360,6 @@ class Listener:
                 return None
             iss = sub(p.ack, 1)
             irs = sub(p.seq, 1)
-            flags = -1
             slot = s.now // (15 * SECOND)
             mac: cython.uint
             guess: cython.int

@@ -150,6 +150,10 @@ class TimeWaitTable:
             n += 1
         return n
 
+    def port_waits(self, port):
+        """Does any row hold this local port (not hot: bind only)?"""
+        return any(row["lport"] == port for row in self.rows())
+
     def rows(self):
         """The rows in use as dicts, oldest first (for views)."""
         out = []

@@ -29,8 +29,12 @@ from pystack.packet_text import format_packet
 
 __all__ = ["Capture", "Record", "format_packet", "read"]
 
-LINKTYPE_RAW = 101
-"""Packets begin with the IP header (the tcpdump group's list of link-layer header types)."""
+LINKTYPE_IPV4 = 228
+"""Packets begin with the IPv4 header (the tcpdump group's list of link-layer header types).
+
+Not LINKTYPE_RAW, 101: libpcap 1.10 knows it inside by another number, and refuses a file with
+two interfaces of it because of "a type 101 different from the type of the first interface".
+"""
 
 _EPB = 6
 _OPT_COMMENT = 1
@@ -105,7 +109,7 @@ class Capture:
         if speed:
             options["if_speed"] = speed
         block = self._section.new_member(
-            blocks.InterfaceDescription, link_type=LINKTYPE_RAW, snaplen=0, options=options
+            blocks.InterfaceDescription, link_type=LINKTYPE_IPV4, snaplen=0, options=options
         )
         # the library's own schema leaves this option without a type and warns at each use
         block.options.schema[_OPT_TSRESOL] = Option(_OPT_TSRESOL, "if_tsresol", TYPE_BYTES)

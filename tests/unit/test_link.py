@@ -1,12 +1,12 @@
 """The face of a link: human units in, numbers out, both directions or one."""
 
 import pytest
+from wire_kit import Maker, arrivals
 
 from pystack import units
 from pystack._fast.consts import NEVER
 from pystack._fast.trace import Trace
 from pystack.link import Burst, Link
-from wire_kit import Maker, arrivals
 
 
 @pytest.fixture

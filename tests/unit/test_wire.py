@@ -3,6 +3,7 @@
 import itertools
 
 import pytest
+from wire_kit import MSS, PATTERN, Maker, arrivals, balanced, make_pool, make_wire
 
 from pystack._fast import consts, ip4
 from pystack._fast.consts import NEVER, Drop
@@ -10,7 +11,6 @@ from pystack._fast.packet import Packet
 from pystack._fast.rng import Rng
 from pystack._fast.trace import Trace
 from pystack._fast.wire import Wire
-from wire_kit import MSS, PATTERN, Maker, arrivals, balanced, make_pool, make_wire
 
 MS = consts.MS
 ALWAYS = 2**64 - 1

@@ -123,6 +123,9 @@ class BuildFast(build_ext):
             modules |= self._translate(todo)
             self.extensions = list(todo.values())
             super().run()
+        for library in folder.glob(f"*{sysconfig.get_config_var('EXT_SUFFIX')}"):
+            if library.name.partition(".")[0] not in every:
+                library.unlink()  # its module is gone, and must not be importable without it
         record = {
             "pure": False,
             "checked": CHECKED,

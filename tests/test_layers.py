@@ -24,7 +24,7 @@ FAST_ORDER = """
     sendq recvq sack scoreboard demux timewait
     tcb tcp_state ports rtt newreno cubic congestion syncache
     tcp_out tcp_close tcp_listen tcp_in tcp_timers udp
-    internet commands core fabric
+    internet commands datagrams core fabric
 """.split()
 """A module of `_fast` knows only those before it."""
 

@@ -14,6 +14,7 @@ cdef class Core(Internet):
     cdef Packet rx
     cdef public long long scheduled
     cdef public int number
+    cdef public bint listed
     cpdef int ingress(self, Packet p, long long now) except -1
     cpdef int ingress_landed(self, int iface, int skip, int n, int gso_size, bint csum_ok, long long now) except -1
     cpdef int tick(self, long long now) except -1

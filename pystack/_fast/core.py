@@ -78,6 +78,7 @@ class Core(Internet):
         self._landing_view = None
         self.scheduled = NEVER
         self.number = 0
+        self.listed = False
 
     def settle(self, now):
         """The present is `now`: call before commands."""

@@ -14,8 +14,9 @@ cdef class Fabric:
     cdef public list ends
     cdef public dict neighbours
     cdef public list calls
-    cdef public object on_call
-    cdef public object on_tap
+    cdef list free_calls
+    cdef list ready
+    cdef int n_ready
     cdef EventQueue queue
     cdef long long[::1] wire_scheduled
     cdef int[::1] wire_core
@@ -26,4 +27,7 @@ cdef class Fabric:
     cpdef int run(self, long long until, bint stop_on_ready) except -1
     cdef int out_of(self, Core c, Packet p) except -1
     cdef int schedule_wire(self, int w) except -1
+    cpdef long long next_time(self) noexcept
+    cpdef list take_ready(self)
+    cdef bint any_ready(self) except -1
     cdef int arrive(self, int w, Packet p) except -1

@@ -34,8 +34,9 @@ class Fabric:
         self.ends = []
         self.neighbours = {}
         self.calls = []
-        self.on_call = None
-        self.on_tap = None
+        self.free_calls = []
+        self.ready = []
+        self.n_ready = 0
         self.queue = EventQueue()
         self.wire_scheduled = column("q", 16)
         self.wire_core = column("i", 16)
@@ -78,15 +79,27 @@ class Fabric:
             self.only_wire[slot] = wire + 1 if self.only_wire[slot] == 0 else -1
 
     def call_at(self, time, fn):
-        """Python wants `fn()` called at `time`; answers a handle for `cancel_call`."""
-        handle = len(self.calls)
-        self.calls.append(fn)
-        self.queue.push(time if time > self.now else self.now, EVENT_CALL, handle)
-        return handle
+        """Python wants `fn()` called at `time`. It is called once, and is to know by itself whether it is still wanted."""
+        if self.free_calls:
+            slot = self.free_calls.pop()
+            self.calls[slot] = fn
+        else:
+            slot = len(self.calls)
+            self.calls.append(fn)
+        self.queue.push(time if time > self.now else self.now, EVENT_CALL, slot)
 
-    def cancel_call(self, handle):
-        """The call is not wanted any more."""
-        self.calls[handle] = None
+    def next_time(self):
+        """When the next event is, NEVER if none is to come."""
+        return self.queue.next_time()
+
+    def take_ready(self):
+        """The machines with sockets for which something happened since the last call."""
+        out = self.ready
+        self.ready = []
+        self.n_ready = 0
+        for c in out:
+            c.listed = False
+        return out
 
     def out_of(self, c, p):
         """A packet that leaves a machine finds its wire."""
@@ -125,6 +138,10 @@ class Fabric:
         if due < c.scheduled:
             c.scheduled = due
             self.queue.push(due, EVENT_CORE, c.number)
+        if c.n_ready and not c.listed:
+            c.listed = True
+            self.ready.append(c)
+            self.n_ready += 1
         return 0
 
     def arrive(self, w, p):
@@ -140,16 +157,30 @@ class Fabric:
         c.ingress(p, self.now)
         return self.after(c)
 
+    def any_ready(self):
+        """Does a machine of `ready` still have a socket that nobody took?"""
+        i: cython.int
+        c: Core
+        for i in range(self.n_ready):
+            c = self.ready[i]
+            if c.n_ready:
+                return True
+        self.take_ready()
+        return False
+
     def run(self, until, stop_on_ready):
-        """Let time pass to `until`. 1: a socket is ready (with `stop_on_ready`); 2: a call's time has come; 0: `until`."""
+        """Let time pass to `until`. 1: a socket is ready (with `stop_on_ready`); 2: a call was made; 0: `until` has come,
+        or nothing more will happen."""
         queue = self.queue
         due: cython.longlong
         c: Core
         w: cython.int
         p: Packet
         while True:
+            if stop_on_ready and self.n_ready > 0 and self.any_ready():
+                return 1
             due = queue.next_time()
-            if due > until:
+            if due > until or due == NEVER:
                 if until != NEVER and until > self.now:
                     self.now = until
                 return 0
@@ -161,26 +192,20 @@ class Fabric:
                 self.wire_scheduled[w] = NEVER
                 wire: Wire = self.wires[w]
                 p = wire.deliver(self.now)
-                core: cython.int = self.wire_core[w]
                 while p is not None:
                     self.arrive(w, p)
                     p = wire.deliver(self.now)
                 self.schedule_wire(w)
-                if stop_on_ready and core >= 0:
-                    c = self.cores[core]
-                    if c.n_ready:
-                        return 1
             elif queue.kind == EVENT_CORE:
                 c = self.cores[queue.arg]
                 if c.scheduled == due:
                     c.scheduled = NEVER
                     c.tick(self.now)
                     self.after(c)
-                    if stop_on_ready and c.n_ready:
-                        return 1
             else:
-                fn = self.calls[queue.arg]
-                if fn is not None:
-                    self.calls[queue.arg] = None
-                    fn()
-                    return 2
+                slot: cython.int = queue.arg
+                fn = self.calls[slot]
+                self.calls[slot] = None
+                self.free_calls.append(slot)
+                fn()
+                return 2

@@ -1,4 +1,4 @@
-# The bodies of the field functions stand here to be inlined by other modules; wirebytes.py says why.
+# The bodies of the field functions stand here to be inlined elsewhere; wirebytes.py says why.
 
 cpdef inline unsigned int be16(const unsigned char[:] b, int o) noexcept nogil:
     cdef unsigned int high = b[o], low = b[o + 1]
@@ -22,8 +22,17 @@ cpdef inline void put32(unsigned char[::1] b, int o, unsigned int v) noexcept no
     b[o + 3] = v & 0xFF
 
 
-cpdef unsigned int csum_add(const unsigned char[::1] b, Py_ssize_t off, Py_ssize_t n, unsigned int acc) noexcept nogil
-cpdef unsigned int csum_add16(const unsigned short[::1] words, Py_ssize_t first_word, Py_ssize_t nwords, unsigned int acc) noexcept nogil
-cpdef unsigned int csum_octets(const unsigned char[::1] b, const unsigned short[::1] words, Py_ssize_t off, Py_ssize_t n, unsigned int acc) noexcept nogil
+cpdef unsigned int csum_add(
+    const unsigned char[::1] b, Py_ssize_t off, Py_ssize_t n, unsigned int acc,
+) noexcept nogil
+cpdef unsigned int csum_add16(
+    const unsigned short[::1] words, Py_ssize_t first_word, Py_ssize_t nwords, unsigned int acc,
+) noexcept nogil
+cpdef unsigned int csum_octets(
+    const unsigned char[::1] b, const unsigned short[::1] words,
+    Py_ssize_t off, Py_ssize_t n, unsigned int acc,
+) noexcept nogil
 cpdef unsigned int csum_fold(unsigned int acc) noexcept nogil
-cpdef void copy(unsigned char[::1] dst, Py_ssize_t d, const unsigned char[::1] src, Py_ssize_t s, Py_ssize_t n) noexcept nogil
+cpdef void copy(
+    unsigned char[::1] dst, Py_ssize_t d, const unsigned char[::1] src, Py_ssize_t s, Py_ssize_t n,
+) noexcept nogil

@@ -1,4 +1,4 @@
-"""Prints what the wire modules make of two thousand packets, good and damaged: see test_twin_wire.py."""
+"""Prints what the wire modules make of a thousand packets, good and damaged: see test_twin_wire.py."""
 
 import random
 import sys
@@ -152,7 +152,7 @@ def write() -> None:
     p.release()
 
 
-for now in range(0, 20000, 20):
+for now in range(0, 10000, 20):
     read()
     write()
     late = home.take_free()

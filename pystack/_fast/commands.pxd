@@ -7,7 +7,7 @@ from pystack._fast.tcp_close cimport application_close, application_shutdown_sen
 from pystack._fast.tcp_in cimport set_mss
 from pystack._fast.tcp_out cimport receive_window, tcp_output
 
-cdef int CLOSED, ESTABLISHED, LISTEN, SYN_SENT, CLOSE_WAIT, EV_READ, EV_WRITE, CONNECT_PORT_LINUX, SHUT_RD_LINUX, LISTEN_LINUX
+cdef int CLOSED, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, LISTEN, SYN_SENT, EV_READ, EV_WRITE, CONNECT_PORT_LINUX, SHUT_RD_LINUX, LISTEN_LINUX
 cdef int EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, EAGAIN, EALREADY, ECONNABORTED, EINPROGRESS, EINVAL, EISCONN, ENETUNREACH
 cdef int ENOBUFS, ENOTCONN, EOPNOTSUPP, EPIPE, EACCES
 cdef int SO_REUSEADDR, SO_REUSEPORT

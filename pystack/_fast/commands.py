@@ -7,12 +7,13 @@ Blocking is the face's business (`sockets.py`): it runs the world until the call
 import cython
 
 from pystack._fast.consts import (
-    CLOSE_WAIT,
     CLOSED,
     CONNECT_PORT_LINUX,
     ESTABLISHED,
     EV_READ,
     EV_WRITE,
+    FIN_WAIT_1,
+    FIN_WAIT_2,
     LISTEN,
     LISTEN_LINUX,
     MS,
@@ -345,10 +346,10 @@ def tcp_recv_bytes(s, t, n, peek):
 def after_read(s, t):
     """There is room again: does the peer need to know (RFC 9293 MUST-39)?"""
     advance: cython.int
-    if t.state < ESTABLISHED or t.state > CLOSE_WAIT + 5:
+    if t.state != ESTABLISHED and t.state != FIN_WAIT_1 and t.state != FIN_WAIT_2:
         return 0
     advance = receive_window(s, t) - dist(t.rcv_nxt, t.rcv_adv)
-    if advance >= 2 * t.maxseg or 2 * advance >= t.rcvq.hiwat:
+    if advance >= 2 * t.maxseg or 2 * advance >= t.rcvq.limit():
         tcp_output(s, t)
     return 0
 

@@ -3,6 +3,7 @@ from pystack._fast.internet cimport Internet
 from pystack._fast.packet cimport Packet, PacketQueue
 from pystack._fast.tcb cimport Tcb
 from pystack._fast.tcp_close cimport expire_timewait
+from pystack._fast.tcp_out cimport tcp_output
 from pystack._fast.tcp_timers cimport fire
 
 cdef int TIMER_FRAG, TIMER_SYNCACHE, TIMER_TCB, TIMER_TIMEWAIT, MBUF
@@ -21,3 +22,4 @@ cdef class Core(Internet):
     cpdef long long next_deadline(self) noexcept
     cpdef Packet egress(self, long long now)
     cpdef int settle(self, long long now) except -1
+    cdef int flush_pending(self) except -1

@@ -32,6 +32,7 @@ from pystack._fast.rng import Rng
 from pystack._fast.tcb import Tcb
 from pystack._fast.tcp_close import expire_timewait
 from pystack._fast.tcp_listen import UNLIMITED_HALF_OPEN
+from pystack._fast.tcp_out import tcp_output
 from pystack._fast.tcp_timers import fire
 from pystack._fast.timewait import TimeWaitTable
 from pystack._fast.wheel import Wheel
@@ -170,10 +171,26 @@ class Core(Internet):
 
     def egress(self, now):
         """The next packet for a device, None when there is none. The caller releases it when it is written."""
-        if self.loop.count:
+        while self.n_pending or self.loop.count:
             self.settle(now)
-            self.drain_loop()
+            if self.n_pending:
+                self.flush_pending()
+            if self.loop.count:
+                self.drain_loop()
         return self.txq.pop()
+
+    def flush_pending(self):
+        """What the segments of this batch made sendable goes out, in the order in which it became so."""
+        i: cython.int
+        n: cython.int = self.n_pending
+        pending = self.pending
+        self.pending = []
+        self.n_pending = 0
+        for i in range(n):
+            t: Tcb = pending[i]
+            t.pending = False
+            tcp_output(self, t)
+        return 0
 
     def take_ready(self):
         """The sockets for which something happened since the last call."""

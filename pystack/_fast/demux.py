@@ -97,7 +97,7 @@ class Demux:
         self.bind(row, laddr, lport)
         low: cython.uint = fport
         self.faddr[row] = faddr
-        self.ports[row] = (self.ports[row] & 0xFFFF0000) | low
+        self.ports[row] = (self.ports[row] >> 16 << 16) | low
         self.kind[row] = _CONNECTED
         bucket: cython.uint = (
             jhash_3words(self.laddr[row], self.faddr[row], self.ports[row], self.secret) & self.mask

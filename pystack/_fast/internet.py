@@ -39,7 +39,7 @@ from pystack._fast.consts import (
 )
 from pystack._fast.frag import Reassembler
 from pystack._fast.packet import Packet, PacketQueue  # noqa: F401
-from pystack._fast.routes import LOOPBACK, Interface, RouteTable
+from pystack._fast.routes import Interface, RouteTable
 from pystack._fast.seq import after_eq, before
 from pystack._fast.tcb import Stack, Tcb
 from pystack._fast.tcp_close import drop

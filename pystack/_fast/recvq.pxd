@@ -12,6 +12,8 @@ cdef class RecvQueue:
     cdef public int cc
     cdef public int hiwat
     cdef public int lowat
+    cdef public int overhead
+    cpdef int limit(self) noexcept
     cpdef int space(self) noexcept
     cpdef void append(self, int m, int length) noexcept
     cpdef int read_into(self, unsigned char[::1] data, Py_ssize_t at, Py_ssize_t n, bint peek) except -1

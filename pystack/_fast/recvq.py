@@ -20,19 +20,29 @@ _MAX_REPORTED = MAX_REPORTED
 @cython.final
 @cython.cclass
 class RecvQueue:
-    """Octets in order: `cc` of them, of at most `hiwat`; readable from `lowat` on."""
+    """Octets in order: `cc` of them, of at most `limit()`; readable from `lowat` on.
 
-    def __init__(self, pool, hiwat):
+    `hiwat` is the buffer's size as its system counts it. `overhead` is 1 where bookkeeping is thought to take half of
+    it (Linux, tcp_adv_win_scale 1), else 0.
+    """
+
+    def __init__(self, pool, hiwat, overhead):
         self.pool = pool
         self.head = 0
         self.tail = 0
         self.cc = 0
         self.hiwat = hiwat
         self.lowat = 1
+        self.overhead = overhead
+
+    def limit(self):
+        """Octets of data that fit."""
+        return self.hiwat >> self.overhead
 
     def space(self):
         """Octets that may still arrive."""
-        return self.hiwat - self.cc if self.hiwat > self.cc else 0
+        most: cython.int = self.hiwat >> self.overhead
+        return most - self.cc if most > self.cc else 0
 
     def append(self, m, length):
         """The chain `m` of `length` octets is next; the queue owns it now."""

@@ -4,12 +4,12 @@ import cython
 
 from pystack._fast.columns import column, grown
 
-LOOPBACK = 0x7F000000
+ALL_ONES = 0xFFFFFFFF
 
 
 def mask_of(prefix):
     """The netmask of a prefix length 0..32."""
-    return (0xFFFFFFFF << (32 - prefix)) & 0xFFFFFFFF
+    return ALL_ONES << (32 - prefix) & ALL_ONES
 
 
 @cython.final

@@ -47,7 +47,7 @@ cdef class Tcb:
     cdef public int so_options
     cdef public int so_error
     cdef public int soft_error
-    cdef public int linger
+    cdef public int linger, linger2
     cdef public int uid
     # send side
     cdef public unsigned int iss, snd_una, snd_nxt, snd_max, snd_up, snd_wl1, snd_wl2, recover
@@ -107,6 +107,7 @@ cdef class Tcb:
     cdef public int ready
     cdef public int wanted
     cdef public bint queued
+    cdef public bint pending
 
 
 cdef class Stack:
@@ -120,6 +121,8 @@ cdef class Stack:
     cdef public TimeWaitTable timewait
     cdef public list tcbs
     cdef public list ready
+    cdef public list pending
+    cdef public int n_pending
     cdef public int n_ready
     cdef public int[::1] states
     cdef public long long[::1] drops
@@ -133,6 +136,7 @@ cdef class Stack:
     cdef int mtu_to(self, unsigned int dst) except -1
     cdef bint is_local(self, unsigned int addr) except -1
     cdef Packet packet(self)
+    cdef int defer(self, Tcb t) except -1
     cpdef void wakeup(self, Tcb t, int events)
     cpdef void set_state(self, Tcb t, int state) noexcept
     cpdef void arm(self, Tcb t) noexcept

@@ -8,7 +8,7 @@ NEVER when off.
 import cython
 
 from pystack._fast.columns import column
-from pystack._fast.consts import MS, N_DROPS, NEVER, STATE_NAMES
+from pystack._fast.consts import MS, N_DROPS, NEVER, STATE_NAMES, WINDOW_LINUX
 from pystack._fast.demux import Demux  # noqa: F401
 from pystack._fast.hashing import sip2
 from pystack._fast.packet import PacketQueue
@@ -115,6 +115,7 @@ class Tcb:
         self.row = self.lport = self.fport = self.state = 0
         self.t_flags = self.so_state = self.so_options = self.so_error = self.soft_error = 0
         self.linger = -1
+        self.linger2 = 0
         self.uid = 0
         self.iss = self.snd_una = self.snd_nxt = self.snd_max = self.snd_up = 0
         self.snd_wl1 = self.snd_wl2 = self.recover = self.snd_wnd = self.max_sndwnd = 0
@@ -158,6 +159,7 @@ class Tcb:
         self.handler = None
         self.ready = self.wanted = 0
         self.queued = False
+        self.pending = False
 
     def __repr__(self):
         def dotted(addr, port):
@@ -201,6 +203,8 @@ class Stack:
         self.tcbs = [None]
         self.ready = []
         self.n_ready = 0
+        self.pending = []
+        self.n_pending = 0
         self.states = column("i", len(STATE_NAMES))
         self.drops = column("q", N_DROPS)
         self.spare = PacketQueue()
@@ -218,6 +222,14 @@ class Stack:
         p.clear()
         p.pool = self.pool
         return p
+
+    def defer(self, t):
+        """The connection has something to send, at the end of the batch: one answer to many segments (MUST-58)."""
+        if not t.pending:
+            t.pending = True
+            self.pending.append(t)
+            self.n_pending += 1
+        return 0
 
     def wakeup(self, t, events):
         """Something happened that the application of `t` may be waiting for (consts.EV_*)."""
@@ -293,7 +305,7 @@ class Stack:
         t.row = row
         t.timer = timer
         t.sndq = SendQueue(self.pool, cfg.tcp_sendspace, min(2048, cfg.tcp_sendspace))
-        t.rcvq = RecvQueue(self.pool, cfg.tcp_recvspace)
+        t.rcvq = RecvQueue(self.pool, cfg.tcp_recvspace, cfg.policy_window == WINDOW_LINUX)
         t.cc = cfg.tcp_cc
         t.rxtcur = cfg.tcp_rexmit_initial
         t.rttmin = cfg.tcp_rexmit_min

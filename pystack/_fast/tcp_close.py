@@ -153,8 +153,10 @@ def arm_finwait2(s, t):
             t.at_2msl = s.now + wait
     elif cfg.policy_fin_wait_2 == FW2_ORPHAN and t.so_state & SS_NOFDREF:
         wait = cfg.tcp_fin_timeout
-        if t.linger == -2:  # TCP_LINGER2 < 0: no wait at all
+        if t.linger2 < 0:  # no wait at all
             return drop(s, t, 0, True)
+        if t.linger2 > 0:
+            wait = t.linger2 * SECOND
         if wait < 3 * t.rxtcur + t.rxtcur // 2:
             wait = 3 * t.rxtcur + t.rxtcur // 2
         t.at_2msl = s.now + wait

@@ -8,7 +8,7 @@ from pystack._fast.tcp_close cimport (
     arm_finwait2, arm_timewait, close, disconnected, drop, enter_timewait, leave_queue, remove_timewait,
 )
 from pystack._fast.tcp_listen cimport Listener
-from pystack._fast.tcp_out cimport receive_window, reset_for, respond, send_ack_only, tcp_output
+from pystack._fast.tcp_out cimport receive_window, reset_for, respond, send_ack_only, syn_window, tcp_output
 from pystack._fast.tcp_wire cimport build
 
 cdef unsigned long long _U32
@@ -53,5 +53,4 @@ cpdef int ecn_congestion(Stack s, Tcb t) except -1
 cpdef void grow_receive_buffer(Stack s, Tcb t, int length) noexcept
 cpdef bint note_dsack(Tcb t, unsigned int left, unsigned int right) noexcept
 cpdef int timewait_ack(Stack s, int row) except -1
-cpdef int initial_window_field(Tcb t) noexcept
 cpdef unsigned int minimum_u(unsigned int a, unsigned int b) noexcept

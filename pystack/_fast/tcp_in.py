@@ -108,7 +108,7 @@ from pystack._fast.tcp_close import (
     remove_timewait,
 )
 from pystack._fast.tcp_listen import Listener  # noqa: F401
-from pystack._fast.tcp_out import receive_window, reset_for, respond, send_ack_only, tcp_output
+from pystack._fast.tcp_out import receive_window, reset_for, respond, send_ack_only, syn_window, tcp_output
 from pystack._fast.tcp_wire import build
 
 _U32 = 0xFFFFFFFF
@@ -349,7 +349,7 @@ def syn_sent_input(s, t, p):
     t.irs = p.seq
     t.rcv_nxt = add(p.seq, 1)
     t.rcv_up = t.rcv_nxt
-    t.rcv_adv = add(t.rcv_nxt, initial_window_field(t))
+    t.rcv_adv = add(t.rcv_nxt, syn_window(s, t, t.maxseg))
     t.last_ack_sent = t.rcv_nxt
     peer_options(s, t, p)
     t.snd_wl1 = p.seq
@@ -401,12 +401,6 @@ def syn_sent_input(s, t, p):
         text(s, t, p)
     tcp_output(s, t)
     return 0
-
-
-def initial_window_field(t):
-    """The window that our SYN offered."""
-    win: cython.int = t.rcvq.hiwat
-    return win if win < 65535 else 65535
 
 
 def challenge(s, t):
@@ -511,16 +505,16 @@ def segment_arrives(s, t, p):
     text(s, t, p)
     if t.row == 0:
         return 0
-    if (
+    if t.reass is not None or t.t_flags & (TF_FASTRECOVERY | TF_DSACK) or t.snd_nxt != t.snd_max:
+        tcp_output(s, t)  # the peer counts these answers: one for each segment
+    elif (
         t.t_flags & TF_ACKNOW
-        or t.snd_nxt != t.snd_max
         or t.sndq.cc > dist(t.snd_una, t.snd_max)
-        or t.t_flags & TF_FASTRECOVERY
         or t.state == FIN_WAIT_1
         or t.state == LAST_ACK
         or t.state == CLOSING
     ):
-        tcp_output(s, t)
+        s.defer(t)
     else:
         s.arm(t)
     return 0
@@ -1012,7 +1006,9 @@ def owe_ack(s, t, length):
         t.t_flags |= TF_ACKNOW
         return 0
     t.t_flags |= TF_DELACK
-    t.at_delack = s.now + cfg.tcp_delacktime
+    t.at_delack = s.now + (
+        cfg.tcp_delack_min if cfg.policy_delack == DELACK_LINUX else cfg.tcp_delacktime
+    )
     s.stat.delack += 1
     return 0
 
@@ -1022,13 +1018,15 @@ def grow_receive_buffer(s, t, length):
     (FreeBSD tcp_autorcvbuf; with a fixed step before 12)."""
     cfg = s.cfg
     hiwat: cython.int
+    limit: cython.int
     if not cfg.tcp_recvbuf_auto or t.t_flags & TF_RCV_AUTO_OFF or t.srtt == 0:
         return
     t.rcv_auto_bytes += length
     if s.now - t.rcv_auto_start < t.srtt // 2:
         return
     hiwat = t.rcvq.hiwat
-    if t.rcv_auto_bytes > hiwat // 8 * 3 and hiwat < cfg.tcp_recvbuf_max:
+    limit = t.rcvq.limit()
+    if t.rcv_auto_bytes > limit // 8 * 3 and hiwat < cfg.tcp_recvbuf_max:
         hiwat = hiwat + (cfg.tcp_recvbuf_inc if cfg.tcp_recvbuf_inc > 0 else hiwat // 2)
         if hiwat > cfg.tcp_recvbuf_max:
             hiwat = cfg.tcp_recvbuf_max

@@ -5,7 +5,7 @@ from pystack._fast.seq cimport add, after, before, between, dist, sub
 from pystack._fast.syncache cimport SynCache
 from pystack._fast.tcb cimport Stack, Tcb
 from pystack._fast.tcp_close cimport drop
-from pystack._fast.tcp_out cimport our_mss, reset_for, respond
+from pystack._fast.tcp_out cimport our_mss, reset_for, respond, syn_window
 from pystack._fast.tcp_wire cimport build
 
 cdef int ACK, CWR, ECE, FIN, RST, SYN, PROTO_TCP, ESTABLISHED, LISTEN, SYN_RECEIVED, LISTEN_LINUX
@@ -35,5 +35,4 @@ cdef class Listener:
     cpdef int expire(self, Stack s, int row) except -1
     cdef int forget_of(self, Stack s, Tcb t) except -1
 
-cpdef int initial_syn_window(Stack s, int hiwat) noexcept
 cdef int TF_SND_AUTO_OFF, TF_RCV_AUTO_OFF

@@ -52,7 +52,7 @@ from pystack._fast.tcb import (
     Tcb,
 )
 from pystack._fast.tcp_close import drop
-from pystack._fast.tcp_out import our_mss, reset_for, respond
+from pystack._fast.tcp_out import our_mss, reset_for, respond, syn_window
 from pystack._fast.tcp_wire import build
 
 TCP_LISTEN_OVERFLOW = int(Drop.TCP_LISTEN_OVERFLOW)
@@ -114,9 +114,9 @@ class Listener:
         mac: cython.ulonglong = sip3(
             self.k0, self.k1, (a << 32) | b, (x << 48) | (y << 32) | irs, (when << 8) | flags
         )
-        half: cython.ulonglong = (mac >> 32) ^ (mac & _U32)
+        half: cython.uint = ((mac >> 32) ^ mac) & _U32
         low: cython.uint = (flags ^ (half >> 24)) & 0xFF
-        high: cython.uint = half & 0xFFFFFF00
+        high: cython.uint = half >> 8 << 8
         return high | low
 
     def on_syn(self, s, t, p):
@@ -225,7 +225,6 @@ class Listener:
     ):
         """Build and send a SYN-ACK."""
         p = s.packet()
-        win: cython.int = t.rcvq.hiwat
         p.proto = PROTO_TCP
         p.src = laddr
         p.dst = faddr
@@ -234,7 +233,7 @@ class Listener:
         p.seq = iss
         p.ack = add(irs, 1)
         p.flags = SYN | ACK | (ECE if ecn else 0)
-        p.win = initial_syn_window(s, win)
+        p.win = syn_window(s, t, our_mss(s, faddr, t.user_mss) - (12 if ts else 0))
         p.ttl = t.ttl
         p.tos = t.tos
         p.csum_ok = True
@@ -318,7 +317,7 @@ class Listener:
             respond(
                 s, cache.laddr[row], cache.ports[row] >> 16, cache.faddr[row],
                 cache.ports[row] & 0xFFFF, add(cache.iss[row], 1), add(cache.irs[row], 1), ACK,
-                initial_syn_window(s, t.rcvq.hiwat), t.ttl, t.tos,
+                syn_window(s, t, cache.mss[row]), t.ttl, t.tos,
             )  # fmt: skip
         return TCP_BAD_RST
 
@@ -436,6 +435,7 @@ class Listener:
         c.so_state = SS_BOUND | SS_NOFDREF
         c.so_options = t.so_options
         c.linger = t.linger
+        c.linger2 = t.linger2
         c.tos = t.tos
         c.ttl = t.ttl
         c.user_mss = t.user_mss
@@ -459,9 +459,9 @@ class Listener:
         c.irs = irs
         c.rcv_nxt = add(irs, 1)
         c.rcv_up = c.rcv_nxt
-        c.rcv_adv = add(c.rcv_nxt, initial_syn_window(s, t.rcvq.hiwat))
         c.last_ack_sent = c.rcv_nxt
-        c.rcv_wnd = initial_syn_window(s, t.rcvq.hiwat)
+        c.rcv_wnd = syn_window(s, t, our_mss(s, p.src, t.user_mss) - (12 if flags & SC_TS else 0))
+        c.rcv_adv = add(c.rcv_nxt, c.rcv_wnd)
         c.snd_wnd = win
         c.max_sndwnd = win
         c.snd_wl1 = irs
@@ -482,8 +482,3 @@ class Listener:
             c.rcv_scale = t.request_r_scale
         c.mss_peer = mss
         return c
-
-
-def initial_syn_window(s, hiwat):
-    """The window field of a SYN-ACK: never scaled, at most 65535 (RFC 7323 section 2.2)."""
-    return hiwat if hiwat < 65535 else 65535

@@ -10,7 +10,7 @@ cdef int TF_ACKNOW, TF_DELACK, TF_DSACK, TF_ECN, TF_ECN_SND_CWR, TF_ECN_SND_ECE,
 cdef int TF_RCVD_SCALE, TF_MORETOCOME, TF_NODELAY, TF_NOPUSH, TF_NO_ECN, TF_NO_SACK, TF_NO_SCALE, TF_NO_TS, TF_RCVD_TS, TF_RXWIN0SENT
 cdef int TF_SACK_PERMIT, TF_SENTFIN, TF_SND_AUTO_OFF, TF_CORK_FLUSH
 cdef int SS_CANTSENDMORE
-cdef int PROTO_TCP, WINDOW_LINUX
+cdef int PROTO_TCP, SOCKBUF_LINUX, WINDOW_LINUX
 cdef long long NEVER, MS
 cdef int MAX_PAYLOAD
 
@@ -27,6 +27,7 @@ cpdef void set_persist(Stack s, Tcb t) noexcept
 cpdef int fill_syn_options(Stack s, Tcb t, Packet p) except -1
 cpdef int fill_sack(Stack s, Tcb t, Packet p) noexcept
 cpdef int our_mss(Stack s, unsigned int faddr, int user_mss) except -1
+cpdef int syn_window(Stack s, Tcb t, int mss) noexcept
 cpdef void grow_send_buffer(Stack s, Tcb t) noexcept
 cpdef int flags_of(Tcb t) noexcept
 cpdef bint worth_sending(Stack s, Tcb t, bint idle, int flags, int off, int length, int cc, int recwin, int syn) noexcept

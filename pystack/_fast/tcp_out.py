@@ -28,6 +28,7 @@ from pystack._fast.consts import (
     PROTO_TCP,
     PSH,
     RST,
+    SOCKBUF_LINUX,
     SYN,
     SYN_RECEIVED,
     SYN_SENT,
@@ -282,7 +283,7 @@ def worth_sending(s, t, idle, flags, off, length, cc, recwin, syn):
         advance: cython.int = recwin
         if after(t.rcv_adv, t.rcv_nxt):
             advance -= dist(t.rcv_nxt, t.rcv_adv)
-        hiwat: cython.int = t.rcvq.hiwat
+        hiwat: cython.int = t.rcvq.limit()
         if advance >= 2 * t.maxseg and (
             advance >= hiwat // 4 or recwin <= hiwat // 8 or hiwat <= 8 * t.maxseg
         ):
@@ -306,14 +307,12 @@ def receive_window(s, t):
     most: cython.int = 65535 << t.rcv_scale
     offered: cython.int = dist(t.rcv_nxt, t.rcv_adv)
     if s.cfg.policy_window == WINDOW_LINUX:
-        if t.state >= ESTABLISHED and win < t.rcvq.hiwat // 16 and win < t.maxseg:
+        if t.state >= ESTABLISHED and win < t.rcvq.limit() // 16 and win < t.maxseg:
             win = 0
         elif t.rcv_scale == 0 and t.maxseg > 0 and win > t.maxseg:
             win -= win % t.maxseg
     elif win < t.rcvq.hiwat // 4 and win < t.maxseg:
         win = 0
-    if t.reass is not None and t.reass.octets > 0:
-        pass  # islands do not close the window: their octets are inside of what was offered
     if win < offered:
         win = offered
     if win > most:
@@ -321,11 +320,31 @@ def receive_window(s, t):
     return win
 
 
+def syn_window(s, t, mss):
+    """The window field of a SYN or SYN-ACK: never scaled, at most 65535 (RFC 7323 section 2.2); whole segments on Linux."""
+    win: cython.int = t.rcvq.limit()
+    if win > 65535 + s.cfg.policy_window:
+        win = 65535
+    if s.cfg.policy_window == WINDOW_LINUX and mss > 0 and win > mss:
+        win -= win % mss
+    return win if win < 65535 else 65535
+
+
 def grow_send_buffer(s, t):
     """Automatic send buffer: larger while the peer's window and ours both fill it (FreeBSD tcp_output, tcp_sendbuf_auto)."""
     q = t.sndq
     hiwat: cython.int = q.hiwat
     cfg = s.cfg
+    wanted: cython.longlong
+    if cfg.policy_sockbuf == SOCKBUF_LINUX:
+        # Linux: room for twice the window, whatever the peer offers (tcp_sndbuf_expand)
+        wanted = 2 * cython.cast(cython.longlong, max(cython.cast(cython.int, t.cwnd), 10 * t.maxseg))
+        wanted += wanted // 2
+        if wanted > cfg.tcp_sendbuf_max:
+            wanted = cfg.tcp_sendbuf_max
+        if wanted > hiwat:
+            q.hiwat = wanted
+        return
     if (
         cython.cast(cython.longlong, t.snd_wnd) // 4 * 5 >= hiwat
         and q.cc >= hiwat // 8 * 7
@@ -454,7 +473,7 @@ def emit(s, t, at, off, length, flags, rexmit):
     p.seq = at
     p.ack = t.rcv_nxt if flags & ACK else 0
     if flags & SYN:
-        p.win = win if win < 65535 else 65535
+        p.win = syn_window(s, t, t.maxseg)
         win = p.win
     else:
         p.win = win >> t.rcv_scale

@@ -81,8 +81,10 @@ def given_up(s, t):
     """Has the retransmission gone on long enough: by count, by the system's time, or by the user timeout (RFC 5482)?"""
     limit: cython.longlong = s.cfg.tcp_retries
     waited: cython.longlong = s.now - t.rexmt_start
-    if t.state == SYN_SENT or t.state == SYN_RECEIVED:
-        limit = s.cfg.tcp_syn_retries
+    if t.state == SYN_SENT:
+        limit = s.cfg.tcp_syn_retries + s.cfg.tcp_syn_linear_timeouts
+    elif t.state == SYN_RECEIVED:
+        limit = s.cfg.tcp_synack_retries
     if t.user_timeout > 0:
         return waited >= t.user_timeout
     if t.so_state & SS_NOFDREF and t.state > ESTABLISHED and s.cfg.policy_rto == RTO_LINUX:
@@ -104,7 +106,7 @@ def retransmit(s, t):
     if t.state == SYN_SENT or t.state == SYN_RECEIVED:
         t.syn_rexmits = t.rxtshift
         if t.state == SYN_SENT and s.cfg.tcp_syn_linear_timeouts >= t.rxtshift:
-            t.rxtcur = s.cfg.tcp_rexmit_initial
+            t.rxtcur = s.cfg.tcp_rexmit_initial + s.cfg.tcp_rexmit_slop
         elif s.cfg.tcp_syn_linear_timeouts > 0 and t.state == SYN_SENT:
             t.rxtcur = rtt.backoff(s, t, t.rxtshift - s.cfg.tcp_syn_linear_timeouts)
         else:

@@ -294,9 +294,9 @@ class Listener:
         cache.rexmits[row] += 1
         s.stat.sc_retransmitted += 1
         self.answer(s, row)
-        wait: cython.longlong = cfg.tcp_rexmit_initial << cache.rexmits[row]
-        if cfg.policy_listen != LISTEN_LINUX:
-            wait += cfg.tcp_rexmit_slop
+        shift: cython.int = cache.rexmits[row] - cfg.tcp_synack_linear_timeouts
+        wait: cython.longlong = cfg.tcp_rexmit_initial << (shift if shift > 0 else 0)
+        wait += cfg.tcp_synack_slop
         if wait > cfg.tcp_rexmit_max:
             wait = cfg.tcp_rexmit_max
         s.wheel.arm(cache.timer[row], s.now + wait)

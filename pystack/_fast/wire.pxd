@@ -30,19 +30,6 @@ cdef class Flight:
     cdef void forget_first(self) noexcept
 
 
-cdef class Backlog:
-    cdef readonly int count
-    cdef readonly long long octets
-    cdef int _head
-    cdef int _mask
-    cdef long long[::1] _start
-    cdef int[::1] _size
-
-    cdef void _grow(self) except *
-    cdef void push(self, long long start, int octets) noexcept
-    cdef void started(self, long long now) noexcept
-
-
 cdef class Wire:
     # settings; 0 switches each off
     cdef public int number
@@ -83,7 +70,8 @@ cdef class Wire:
     cdef readonly Rng rng
     cdef Flight _ordered
     cdef Flight _late
-    cdef Backlog _backlog
+    cdef Flight _backlog
+    cdef long long _backlog_octets
     cdef PacketQueue _free
     cdef long long _sequence
     cdef long long _last_due

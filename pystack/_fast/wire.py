@@ -79,7 +79,7 @@ class Flight:
 
     @cython.exceptval(check=False)
     def push(
-        self, p: Packet, piece: cython.int, due: cython.longlong, order: cython.longlong
+        self, p: Packet | None, piece: cython.int, due: cython.longlong, order: cython.longlong
     ) -> cython.int:
         """Append; `due` is not before that of any other. The answer is its distance from the head."""
         at: cython.int
@@ -119,55 +119,6 @@ class Flight:
         self._packets[self._head] = None
         self._head = (self._head + 1) & self._mask
         self.count -= 1
-
-
-@cython.final
-@cython.cclass
-class Backlog:
-    """Packets waiting for the transmitter: when each one's turn comes, and its octets."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.octets = 0
-        self._head = 0
-        self._mask = _ROOM - 1
-        self._start = column("q", _ROOM)
-        self._size = column("i", _ROOM)
-
-    def _grow(self) -> None:
-        size: cython.int = (self._mask + 1) * 2
-        start: cython.longlong[::1] = column("q", size)
-        sizes: cython.int[::1] = column("i", size)
-        i: cython.int
-        at: cython.int
-        for i in range(self.count):
-            at = (self._head + i) & self._mask
-            start[i] = self._start[at]
-            sizes[i] = self._size[at]
-        self._start = start
-        self._size = sizes
-        self._head = 0
-        self._mask = size - 1
-
-    @cython.exceptval(check=False)
-    def push(self, start: cython.longlong, octets: cython.int) -> cython.void:
-        """One more waits; `start` is not before that of any other."""
-        at: cython.int
-        if self.count > self._mask:
-            self._grow()
-        at = (self._head + self.count) & self._mask
-        self._start[at] = start
-        self._size[at] = octets
-        self.count += 1
-        self.octets += octets
-
-    @cython.exceptval(check=False)
-    def started(self, now: cython.longlong) -> cython.void:
-        """Those whose turn has come wait no longer."""
-        while self.count > 0 and self._start[self._head] <= now:
-            self.octets -= self._size[self._head]
-            self._head = (self._head + 1) & self._mask
-            self.count -= 1
 
 
 @cython.final
@@ -237,7 +188,8 @@ class Wire:
         self.drops = column("q", consts.N_DROPS)
         self._ordered = Flight()
         self._late = Flight()
-        self._backlog = Backlog()
+        self._backlog = Flight()
+        self._backlog_octets = 0
         self._free = PacketQueue()
         self._sequence = 0
         self._last_due = 0
@@ -423,7 +375,8 @@ class Wire:
     def _transmit(self, octets: cython.int, now: cython.longlong) -> cython.longlong:
         """When the last bit has left, or -1 when the queue is full.
 
-        The transmitter is free at `_free_at` + `_free_part` / rate ns.
+        The transmitter is free at `_free_at` + `_free_part` / rate ns. `_backlog` has those waiting for
+        it, by the time of their turn, with their octets in place of a piece.
         """
         bits: cython.longlong
         if self.rate != self._unit_rate or octets != self._unit_octets:
@@ -434,13 +387,16 @@ class Wire:
             bits = octets * _BIT_NS_PER_OCTET
             self._unit_ns = bits // self.rate
             self._unit_part = bits % self.rate
-        self._backlog.started(now)
+        while self._backlog.count > 0 and self._backlog._due[self._backlog._head] <= now:
+            self._backlog_octets -= self._backlog._piece[self._backlog._head]
+            self._backlog.forget_first()
         if self._free_at > now:
             if (self.queue_packets != 0 and self._backlog.count >= self.queue_packets) or (
-                self.queue_octets != 0 and self._backlog.octets + octets > self.queue_octets
+                self.queue_octets != 0 and self._backlog_octets + octets > self.queue_octets
             ):
                 return -1
-            self._backlog.push(self._free_at, octets)
+            self._backlog.push(None, octets, self._free_at, 0)
+            self._backlog_octets += octets
         elif self._free_at < now:
             self._free_at = now
             self._free_part = 0

@@ -16,9 +16,7 @@ import cython
 from pystack._fast import congestion, rtt
 from pystack._fast.consts import (
     ACK,
-    CHALLENGE_CONNECTION,
     CLOSE_WAIT,
-    CLOSED,
     CLOSING,
     CWR,
     DELACK_LINUX,
@@ -33,8 +31,6 @@ from pystack._fast.consts import (
     FIN_WAIT_1,
     FIN_WAIT_2,
     LAST_ACK,
-    LISTEN,
-    LISTEN_LINUX,
     MS,
     NEVER,
     PSH,
@@ -61,12 +57,10 @@ from pystack._fast.seq import (
     between,
     dist,
     maximum,
-    minimum,
     sub,
 )
 from pystack._fast.tcb import (
     SO_KEEPALIVE,
-    SO_OOBINLINE,
     SS_CANTRCVMORE,
     SS_CANTSENDMORE,
     SS_CONNECTED,
@@ -82,7 +76,6 @@ from pystack._fast.tcb import (
     TF_ECN_SND_ECE,
     TF_FASTRECOVERY,
     TF_FIN_PENDING,
-    TF_FORCE,
     TF_NO_SACK,
     TF_NO_SCALE,
     TF_NO_TS,
@@ -94,21 +87,25 @@ from pystack._fast.tcb import (
     TF_RXWIN0SENT,
     TF_SACK_PERMIT,
     TF_SENTFIN,
-    Stack,
     Tcb,
 )
 from pystack._fast.tcp_close import (
     arm_finwait2,
     arm_timewait,
     close,
-    disconnected,
     drop,
     enter_timewait,
-    leave_queue,
     remove_timewait,
 )
 from pystack._fast.tcp_listen import Listener  # noqa: F401
-from pystack._fast.tcp_out import receive_window, reset_for, respond, send_ack_only, syn_window, tcp_output
+from pystack._fast.tcp_out import (
+    receive_window,
+    reset_for,
+    respond,
+    send_ack_only,
+    syn_window,
+    tcp_output,
+)
 from pystack._fast.tcp_wire import build
 
 _U32 = 0xFFFFFFFF
@@ -233,7 +230,12 @@ def timewait_input(s, listeners, row, p):
         if p.flags & FIN and add(add(p.seq, length), 1) == rcv_nxt:
             tw.restart(row, s.now + s.cfg.tcp_timewait)
             arm_timewait(s)
-        elif length == 0 and p.flags & (SYN | FIN) == 0 and p.seq == rcv_nxt and p.ack == tw.snd_nxt[row]:
+        elif (
+            length == 0
+            and p.flags & (SYN | FIN) == 0
+            and p.seq == rcv_nxt
+            and p.ack == tw.snd_nxt[row]
+        ):
             return 0
     timewait_ack(s, row)
     return TCP_TIME_WAIT
@@ -474,7 +476,14 @@ def segment_arrives(s, t, p):
                 t.snd_nxt = t.snd_una
                 tcp_output(s, t)
                 return TCP_BAD_SYN
-        elif s.cfg.tcp_insecure_syn and t.state >= ESTABLISHED:
+        elif s.cfg.tcp_insecure_syn and t.state >= ESTABLISHED and before(p.seq, t.rcv_nxt):
+            # before RFC 5961: an old SYN is an octet that is known already
+            p.seq = add(p.seq, 1)
+            p.flags &= ~SYN
+            t.t_flags |= TF_ACKNOW
+        elif s.cfg.tcp_insecure_syn and t.state >= ESTABLISHED and between(
+            p.seq, t.rcv_nxt, add(t.rcv_nxt, t.rcv_wnd)
+        ):
             drop(s, t, ECONNRESET, True)
             return TCP_BAD_SYN
         else:
@@ -564,7 +573,12 @@ def trim(s, t, p):
             else:
                 p.flags &= ~URG
                 p.urg = 0
-    if t.so_state & SS_NOFDREF and t.state > CLOSE_WAIT and p.length > 0 and not t.so_state & SS_INQUEUE:
+    if (
+        t.so_state & SS_NOFDREF
+        and t.state > CLOSE_WAIT
+        and p.length > 0
+        and not t.so_state & SS_INQUEUE
+    ):
         # data for nobody: the application has closed (facts: freebsd-tcp 2.5)
         s.stat.rcvafterclose += 1
         respond(s, t.laddr, t.lport, t.faddr, t.fport, p.ack, 0, RST, 0, t.ttl, t.tos)
@@ -715,8 +729,8 @@ def duplicate_ack(s, t, p, sack_news):
         return 0
     if t.t_flags & TF_RTO_RECOVERY and before(t.snd_una, t.recover):
         return 0
-    lost: cython.bint = sack and t.board is not None and after(
-        t.board.lost_edge(t.snd_una, t.maxseg, 3), t.snd_una
+    lost: cython.bint = (
+        sack and t.board is not None and after(t.board.lost_edge(t.snd_una, t.maxseg, 3), t.snd_una)
     )
     if t.dupacks >= 3 or lost:
         if not sack and before_eq(t.snd_una, t.recover) and t.recover != t.iss:
@@ -844,7 +858,9 @@ def new_ack(s, t, p):
     if t.t_flags & TF_RCVD_TS and p.opt_ts and p.ts_ecr != 0:
         ticks = dist(p.ts_ecr, s.ts_clock(t))
         if t.rtt_time != 0 and after(p.ack, t.rtt_seq) and t.rxtshift == 0:
-            rtt.sample(s, t, s.now - t.rtt_time)  # finer than the timestamp's tick, and safe by Karn
+            rtt.sample(
+                s, t, s.now - t.rtt_time
+            )  # finer than the timestamp's tick, and safe by Karn
             t.rtt_time = 0
         elif t.rtt_time == 0 and ticks >= 0 and ticks < 3600000:
             rtt.sample(s, t, (ticks if ticks > 0 else 1) * MS)
@@ -947,7 +963,9 @@ def text(s, t, p):
                 s.stat.rcvmemdrop += 1
                 return 0
             if t.reass is None:
-                t.reass = Reassembly(s.pool, s.cfg.tcp_reass_maxqueuelen if s.cfg.tcp_reass_maxqueuelen > 0 else 1000)
+                t.reass = Reassembly(
+                    s.pool, s.cfg.tcp_reass_maxqueuelen if s.cfg.tcp_reass_maxqueuelen > 0 else 1000
+                )
             s.stat.rcvoopack += 1
             s.stat.rcvoobyte += length
             new = t.reass.insert(p.seq, m, length)
@@ -992,7 +1010,7 @@ def deliver(s, t, m, length):
 
 
 def owe_ack(s, t, length):
-    """Acknowledge `length` octets in order: at once, with the next segment, or after the delay (RFC 5681 section 4.2)."""
+    """Acknowledge `length` octets in order: at once, with the next segment, or after a delay (RFC 5681 section 4.2)."""
     cfg = s.cfg
     if not cfg.tcp_delayed_ack or t.t_flags & TF_RXWIN0SENT:
         t.t_flags |= TF_ACKNOW
@@ -1015,7 +1033,8 @@ def owe_ack(s, t, length):
 
 def grow_receive_buffer(s, t, length):
     """Automatic receive buffer: half as much again when a round trip brought more than 3/8 of it
-    (FreeBSD tcp_autorcvbuf; with a fixed step before 12)."""
+    (FreeBSD tcp_autorcvbuf; with a fixed step before 12).
+    """
     cfg = s.cfg
     hiwat: cython.int
     limit: cython.int

@@ -1,18 +1,17 @@
-from pystack._fast cimport rtt
 from pystack._fast.hashing cimport sip3
 from pystack._fast.packet cimport Packet
-from pystack._fast.seq cimport add, after, before, between, dist, sub
+from pystack._fast.seq cimport add, after, before, between, sub
 from pystack._fast.syncache cimport SynCache
 from pystack._fast.tcb cimport Stack, Tcb
 from pystack._fast.tcp_close cimport drop
 from pystack._fast.tcp_out cimport our_mss, reset_for, respond, syn_window
 from pystack._fast.tcp_wire cimport build
 
-cdef int ACK, CWR, ECE, FIN, RST, SYN, PROTO_TCP, ESTABLISHED, LISTEN, SYN_RECEIVED, LISTEN_LINUX
-cdef int EV_ACCEPT, EV_READ
+cdef int ACK, CWR, ECE, RST, SYN, PROTO_TCP, LISTEN, SYN_RECEIVED, LISTEN_LINUX
 cdef int SC_ECN, SC_SACK, SC_SCALE, SC_TS
-cdef int SS_BOUND, SS_CONNECTED, SS_INQUEUE, SS_NOFDREF
-cdef int TF_ECN, TF_NODELAY, TF_NOPUSH, TF_NO_SACK, TF_NO_SCALE, TF_NO_TS, TF_PASSIVE, TF_RCVD_SCALE, TF_RCVD_TS, TF_SACK_PERMIT
+cdef int SS_BOUND, SS_NOFDREF
+cdef int TF_ECN, TF_NODELAY, TF_NOPUSH, TF_NO_SACK, TF_NO_SCALE, TF_NO_TS, TF_PASSIVE, TF_RCVD_SCALE
+cdef int TF_RCVD_TS, TF_SACK_PERMIT
 cdef int TCP_LISTEN_OVERFLOW, TCP_LISTEN_STATE, TCP_SYN_LIMIT, TCP_BAD_ACK, TCP_BAD_RST
 cdef long long SECOND, MS
 cdef int TIMER_SYNCACHE
@@ -26,6 +25,7 @@ cdef class Listener:
     cdef Tcb on_ack(self, Stack s, Tcb t, Packet p)
     cdef int on_rst(self, Stack s, Tcb t, Packet p) except -1
     cdef int answer(self, Stack s, int row) except -1
+    cdef int announced(self, Stack s, Tcb t, int row) except -1
     cdef int forget(self, Stack s, int row) except -1
     cdef int send_syn_ack(self, Stack s, unsigned int laddr, int lport, unsigned int faddr, int fport, unsigned int iss, unsigned int irs, Tcb t, bint ts, unsigned int ts_recent, unsigned int ts_offset, bint scale, bint sack, bint ecn) except -1
     cdef Tcb child(self, Stack s, Tcb t, Packet p, unsigned int iss, unsigned int irs, int mss, int win, int peer_scale, int flags, unsigned int ts_recent, unsigned int ts_offset)

@@ -2,25 +2,21 @@
 
 The systems differ in where they refuse (policy `listen`): FreeBSD keeps half-open connections in one table for the
 machine and finds out at the third segment that the accept queue is full; Linux counts them per listener and refuses
-the SYN already. Sources: FreeBSD netinet/tcp_syncache.c, uipc_socket.c; facts: freebsd-tcp 2.1, 3.3, 3.4, conntrack 9.6.
+the SYN already.
+
+Sources: FreeBSD netinet/tcp_syncache.c, uipc_socket.c; facts: freebsd-tcp 2.1, 3.3, 3.4, conntrack 9.6.
 """
 
 import cython
 
-from pystack._fast import rtt
 from pystack._fast.consts import (
     ACK,
     CWR,
     ECE,
-    ESTABLISHED,
-    EV_ACCEPT,
-    EV_READ,
-    FIN,
     LISTEN,
     LISTEN_LINUX,
     MS,
     PROTO_TCP,
-    RST,
     SECOND,
     SYN,
     SYN_RECEIVED,
@@ -29,12 +25,10 @@ from pystack._fast.consts import (
 )
 from pystack._fast.hashing import sip3
 from pystack._fast.packet import Packet  # noqa: F401
-from pystack._fast.seq import add, after, before, between, dist, sub
+from pystack._fast.seq import add, after, before, between, sub
 from pystack._fast.syncache import SC_ECN, SC_SACK, SC_SCALE, SC_TS, SynCache
 from pystack._fast.tcb import (
     SS_BOUND,
-    SS_CONNECTED,
-    SS_INQUEUE,
     SS_NOFDREF,
     TF_ECN,
     TF_NO_SACK,
@@ -43,15 +37,13 @@ from pystack._fast.tcb import (
     TF_NODELAY,
     TF_NOPUSH,
     TF_PASSIVE,
-    TF_RCVD_SCALE,
     TF_RCV_AUTO_OFF,
+    TF_RCVD_SCALE,
     TF_RCVD_TS,
     TF_SACK_PERMIT,
     TF_SND_AUTO_OFF,
-    Stack,
     Tcb,
 )
-from pystack._fast.tcp_close import drop
 from pystack._fast.tcp_out import our_mss, reset_for, respond, syn_window
 from pystack._fast.tcp_wire import build
 
@@ -104,7 +96,7 @@ class Listener:
         return (k << 5) | (i << 2) | (2 if p.opt_sack_ok else 0)
 
     def cookie(self, s, p, flags, slot):
-        """The ISS that proves a later ACK: 24 bits of MAC over addresses, IRS and a 15-second slot, 8 bits of `flags`."""
+        """The ISS that proves a later ACK: 24 bits of MAC over addresses, IRS and 15-second slot, 8 of `flags`."""
         a: cython.ulonglong = p.src
         b: cython.ulonglong = p.dst
         x: cython.ulonglong = p.sport
@@ -142,10 +134,10 @@ class Listener:
             return TCP_LISTEN_OVERFLOW
         ts: cython.bint = p.opt_ts and cfg.tcp_timestamps and not t.t_flags & TF_NO_TS
         sack: cython.bint = p.opt_sack_ok and cfg.tcp_sack and not t.t_flags & TF_NO_SACK
-        scale: cython.bint = p.opt_wscale >= 0 and cfg.tcp_window_scaling and not t.t_flags & TF_NO_SCALE
-        ecn: cython.bint = (
-            p.flags & (ECE | CWR) == (ECE | CWR) and cfg.tcp_ecn != 0
+        scale: cython.bint = (
+            p.opt_wscale >= 0 and cfg.tcp_window_scaling and not t.t_flags & TF_NO_SCALE
         )
+        ecn: cython.bint = p.flags & (ECE | CWR) == (ECE | CWR) and cfg.tcp_ecn != 0
         cookie_only: cython.bint = cfg.tcp_syncookies == 2 or (linux and t.synqlen > t.backlog)
         if cookie_only and cfg.tcp_syncookies == 0:
             s.stat.sc_dropped += 1
@@ -253,6 +245,12 @@ class Listener:
         s.output(p)
         return 0
 
+    def announced(self, s, t, row):
+        """The window that the row's SYN-ACK offered."""
+        return syn_window(
+            s, t, our_mss(s, self.cache.faddr[row], t.user_mss) - (12 if self.cache.flags[row] & SC_TS else 0)
+        )
+
     def forget(self, s, row):
         """The row goes, with its timer."""
         cache = self.cache
@@ -312,7 +310,7 @@ class Listener:
             s.stat.sc_reset += 1
             self.forget(s, row)
             return 0
-        if between(p.seq, add(cache.irs[row], 1), add(cache.irs[row], 1 + t.rcvq.hiwat)):
+        if between(p.seq, add(cache.irs[row], 1), add(cache.irs[row], 1 + self.announced(s, t, row))):
             s.stat.badrst += 1
             respond(
                 s, cache.laddr[row], cache.ports[row] >> 16, cache.faddr[row],
@@ -323,7 +321,8 @@ class Listener:
 
     def on_ack(self, s, t, p):
         """The third segment: the connection that it completes, or None with p.drop set. The caller gives the segment to
-        the new connection, which is in SYN_RECEIVED still."""
+        the new connection, which is in SYN_RECEIVED still.
+        """
         cache = self.cache
         cfg = s.cfg
         row: cython.int = cache.find(p.dst, p.dport, p.src, p.sport)
@@ -338,7 +337,7 @@ class Listener:
             if (
                 p.ack != add(iss, 1)
                 or not after(p.seq, irs)
-                or after(p.seq, add(irs, 1 + t.rcvq.hiwat))
+                or after(p.seq, add(irs, self.announced(s, t, row)))
             ):
                 s.stat.sc_badack += 1
                 p.drop = TCP_BAD_ACK
@@ -400,6 +399,9 @@ class Listener:
             )  # fmt: skip
             if child is not None:
                 child.syn_rexmits = cache.rexmits[row]
+                if linux and child.syn_rexmits == 0:
+                    # the SYN-ACK's round trip is the first sample; FreeBSD's entries do not keep the time
+                    child.rtt_time = cache.born[row] if cache.born[row] > 0 else 1
             self.forget(s, row)
         else:
             child = self.child(
@@ -418,9 +420,7 @@ class Listener:
         s.stat.sc_completed += 1
         return child
 
-    def child(
-        self, s, t, p, iss, irs, mss, win, peer_scale, flags, ts_recent, ts_offset
-    ):
+    def child(self, s, t, p, iss, irs, mss, win, peer_scale, flags, ts_recent, ts_offset):
         """A connection out of a half-open one, in SYN_RECEIVED with the SYN-ACK sent; None at maxsockets."""
         c = s.new_tcb()
         if c is None:
@@ -449,7 +449,9 @@ class Listener:
         c.sndq.lowat = t.sndq.lowat
         c.rcvq.hiwat = t.rcvq.hiwat
         c.rcvq.lowat = t.rcvq.lowat
-        c.t_flags = TF_PASSIVE | (t.t_flags & (TF_NODELAY | TF_NOPUSH | TF_SND_AUTO_OFF | TF_RCV_AUTO_OFF))
+        c.t_flags = TF_PASSIVE | (
+            t.t_flags & (TF_NODELAY | TF_NOPUSH | TF_SND_AUTO_OFF | TF_RCV_AUTO_OFF)
+        )
         c.iss = iss
         c.snd_una = iss
         c.snd_nxt = add(iss, 1)

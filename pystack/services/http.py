@@ -1,0 +1,503 @@
+"""HTTP/1.1 (RFC 9110, RFC 9112), parsed by httptools: a directory, generated bodies, the machine's page.
+
+    /                 a page that shows the machine, unless there is a directory
+    /bytes/N          N octets, out of one buffer, as fast as the peer takes them
+    everything else   files below `root`, or 404
+
+Requests that are octet for octet the same mean the same, so the answer to one that came whole in one
+piece is looked up by its octets, and parsed only the first time: what a load generator repeats a
+million times costs two socket calls and a dictionary.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.utils import formatdate
+from socket import SHUT_WR
+from typing import TYPE_CHECKING, Literal, get_args
+
+import httptools
+
+from pystack._fast.consts import NEVER, SECOND
+from pystack.services.base import CHUNK, Connection, Service
+from pystack.services.deadlines import Deadlines
+from pystack.services.http_files import Directory
+from pystack.services.http_page import machine_page
+from pystack.services.http_plans import BODY_MAX, Body, Plan, generated, page, problem
+from pystack.sockopts import IPPROTO_TCP, TCP_NODELAY
+from pystack.sockets import MSG_MORE
+from pystack.units import parse_time
+
+if TYPE_CHECKING:
+    from pystack.host import Host
+    from pystack.sockets import StreamSocket
+
+PORT = 80
+TARGET_MAX = 8 * 1024
+HEAD_MAX = 16 * 1024
+"""Octets of the request line and all fields."""
+REQUEST_BODY_MAX = 1 << 20
+LINGER_SILENCE = 2 * SECOND
+LINGER_MAX = 30 * SECOND
+KEPT_PLANS = 1024
+KEPT_REQUEST = 1024
+"""Longer requests are not looked up."""
+
+Linger = Literal["lingering", "plain", "reset"]
+CONTINUE = Plan(100, b"HTTP/1.1 100 Continue\r\n")
+
+
+class _Refused(Exception):
+    """Raised through the parser: nothing more of this connection is read."""
+
+
+@dataclass(slots=True)
+class Request:
+    """One request, complete."""
+
+    method: bytes
+    target: bytes
+    """Path and query."""
+    http10: bool
+    keep: bool
+    since: bytes
+    """If-Modified-Since, or b""."""
+    octets: bytes
+    """All of it, where its answer may be kept; else b""."""
+
+
+class HttpService(Service):
+    """A web server.
+
+    `root`: a directory to serve. `keepalive`: how long an idle connection is kept, and how long the
+    head of a request may take ("15s", or int ns). `send_timeout`: how long a peer may take nothing.
+    `requests_max`: requests of one connection, None for any number.
+
+    `linger`: how a connection is ended by this side. "lingering": the sending side is shut, then what
+    still comes is read and thrown away until the peer closes, two seconds pass in silence, or thirty in
+    all (Apache's lingering_close: a reset because of unread data would take the answer with it).
+    "plain": close at once. "reset": SO_LINGER {1, 0} and close; what the peer has not acknowledged is
+    lost.
+
+    `epoch`: the UTC of the clock's 0 in ns, for the Date field. Raises ValueError for what cannot be.
+    """
+
+    name = "http"
+
+    def __init__(
+        self,
+        port: int = PORT,
+        *,
+        root: str | os.PathLike[str] | None = None,
+        keepalive: int | str = "15s",
+        send_timeout: int | str = "300s",
+        requests_max: int | None = None,
+        body_max: int = REQUEST_BODY_MAX,
+        linger: Linger = "lingering",
+        epoch: int = 0,
+        address: str = "",
+        backlog: int = 1024,
+    ) -> None:
+        super().__init__(port, address=address, backlog=backlog)
+        if linger not in get_args(Linger):
+            raise ValueError(f"linger {linger!r} is none of {', '.join(get_args(Linger))}")
+        self.directory = Directory(root) if root is not None else None
+        self.keepalive = parse_time(keepalive, "keepalive")
+        self.send_timeout = parse_time(send_timeout, "send_timeout")
+        self.requests_max = requests_max or NEVER
+        self.body_max = body_max
+        self.linger = linger
+        self.epoch = epoch
+        self.answers: Counter[int] = Counter()
+        """By status."""
+        self.body_octets = 0
+        """Octets of answers, heads included, that sockets took."""
+        self.plans: dict[bytes, Plan] = {}
+        """By the octets of the request."""
+        self.room = memoryview(bytearray(CHUNK))
+        self._date = b""
+        self._date_until = -1
+
+    def started(self) -> None:
+        self.clock = self.host.clock
+        self.deadlines = Deadlines(self.host)
+        if self._listener is not None:  # connections inherit it
+            self._listener.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+
+    def connection(self, sock: StreamSocket) -> Connection:
+        return HttpConnection(self, sock)
+
+    def date(self, now: int) -> bytes:
+        """The Date field of now. The same object for a second."""
+        if now >= self._date_until:
+            second = (now + self.epoch) // SECOND
+            self._date = f"Date: {formatdate(second, usegmt=True)}\r\n".encode()
+            self._date_until = (second + 1) * SECOND - self.epoch
+        return self._date
+
+    def plan(self, request: Request) -> Plan:
+        """How this request is answered."""
+        method = request.method
+        head_only = method == b"HEAD"
+        if method != b"GET" and not head_only:
+            known = problem(
+                405, keep=request.keep, http10=request.http10, fields={"Allow": "GET, HEAD"}
+            )
+            return self._kept(request, known)
+        path = request.target.partition(b"?")[0].partition(b"#")[0]
+        if not path.startswith(b"/"):
+            path = httptools.parse_url(request.target).path or b"/"  # http://host/path
+        how = {"keep": request.keep, "head_only": head_only, "http10": request.http10}
+        if path.startswith(b"/bytes/"):
+            digits = path[7:]
+            if digits.isdigit() and len(digits) < 15 and int(digits) <= BODY_MAX:
+                return self._kept(request, generated(int(digits), **how))
+        elif self.directory is not None:
+            return self.directory.plan(path, since=request.since, **how)
+        elif path == b"/":
+            return page(machine_page(self.host, self), "text/html; charset=utf-8", **how)
+        return self._kept(request, problem(404, **how))
+
+    def _kept(self, request: Request, plan: Plan) -> Plan:
+        """The plan, which is looked up by the octets of its request from now on."""
+        if request.octets:
+            if len(self.plans) >= KEPT_PLANS:
+                del self.plans[next(iter(self.plans))]
+            self.plans[request.octets] = plan
+        return plan
+
+
+class HttpConnection(Connection):
+    """Reads requests, answers them in order, one at a time; reads on when what it has is answered."""
+
+    __slots__ = (
+        "body",
+        "deadline",
+        "expects",
+        "fields",
+        "head_octets",
+        "in_message",
+        "last",
+        "linger_end",
+        "lingering",
+        "octets",
+        "parser",
+        "requests",
+        "requests_left",
+        "rest",
+        "since",
+        "slot",
+        "url",
+    )
+
+    service: HttpService
+
+    def __init__(self, service: HttpService, sock: StreamSocket) -> None:
+        super().__init__(service, sock)
+        self.parser: httptools.HttpRequestParser | None = None
+        self.requests: deque[Request | Plan] = deque()
+        """Read and not answered yet."""
+        self.requests_left = service.requests_max
+        self.rest: bytes | memoryview = b""
+        """Octets that the socket has not taken yet, and what comes after them:"""
+        self.body: Body | None = None
+        self.in_message = False
+        """Has a request begun that is not complete?"""
+        self.last = False
+        """Nothing more is read: what is in `requests` is answered, then the connection ends."""
+        self.lingering = False
+        self.slot = 0
+        self.deadline = service.clock.now + service.keepalive
+        service.deadlines.add(self)
+
+    # --- readiness -----------------------------------------------------------------------------------
+
+    def ready(self, events: int) -> None:
+        try:
+            if self.lingering:
+                self._throw_away()
+                return
+            if self.rest or self.body is not None:
+                self._flush()
+            self._serve()
+        except BlockingIOError:
+            if self.rest or self.body is not None:
+                self.deadline = self.service.clock.now + self.service.send_timeout
+        except OSError as error:
+            self.failed(error)
+
+    def _serve(self) -> None:
+        """Answer and read until there is nothing to read, or no room to write (BlockingIOError)."""
+        sock = self.sock
+        service = self.service
+        requests = self.requests
+        while True:
+            if requests:
+                self._answer()
+            if self.last:
+                self._finish()
+                return
+            data = sock.recv(CHUNK)
+            if not data:
+                self.close()
+                return
+            now = service.clock.now
+            if not self.in_message:
+                self.deadline = now + service.keepalive
+                plan = service.plans.get(data)
+                if plan is not None:
+                    self._plan_is(plan)
+                    octets = plan.octets(service.date(now))
+                    if plan.make is None:
+                        sent = sock.send(octets)
+                        service.body_octets += sent
+                        if sent < len(octets):
+                            self.rest = memoryview(octets)[sent:]
+                            self._flush()
+                    else:
+                        self.rest = octets
+                        self.body = plan.make()
+                        self._flush()
+                else:
+                    self._parse(data)
+            else:
+                self._parse(data)
+            if len(data) < CHUNK and not (requests or self.last or sock.readable()):
+                return
+
+    def _plan_is(self, plan: Plan) -> None:
+        """A request is answered so: count it, and see whether it is the last."""
+        if plan is CONTINUE:
+            return
+        self.service.answers[plan.status] += 1
+        self.requests_left -= 1
+        if not plan.keep or self.requests_left <= 0:
+            self.last = True
+
+    def _answer(self) -> None:
+        """Answer what was read, short answers together. Raises BlockingIOError when there is no room."""
+        service = self.service
+        date = service.date(service.clock.now)
+        requests = self.requests
+        parts = []
+        while requests:
+            request = requests.popleft()
+            plan = request if isinstance(request, Plan) else service.plan(request)
+            self._plan_is(plan)
+            parts.append(plan.octets(date))
+            if plan.make is not None:
+                self.rest = b"".join(parts)
+                self.body = plan.make()
+                parts = []
+                self._flush()
+            if self.last and plan is not CONTINUE:
+                requests.clear()
+        if parts:
+            self.rest = b"".join(parts) if len(parts) > 1 else parts[0]
+            self._flush()
+
+    def _flush(self) -> None:
+        """Send what is left. Raises BlockingIOError when there is no room; EV_WRITE will come."""
+        send = self.sock.send
+        service = self.service
+        body = self.body
+        while self.rest:
+            sent = send(self.rest, MSG_MORE if body is not None else 0)
+            service.body_octets += sent
+            self.rest = memoryview(self.rest)[sent:]
+        if body is not None:
+            while piece := body.piece():
+                sent = send(piece)
+                service.body_octets += sent
+                body.sent(sent)
+            self.body = None
+            body.close()
+
+    # --- the end -------------------------------------------------------------------------------------
+
+    def _finish(self) -> None:
+        """Everything is answered: end the connection as `linger` says."""
+        service = self.service
+        if service.linger == "plain":
+            self.close()
+        elif service.linger == "reset":
+            self.abort()
+        else:
+            try:
+                self.sock.shutdown(SHUT_WR)
+            except OSError:
+                self.close()
+                return
+            self.lingering = True
+            now = service.clock.now
+            self.linger_end = now + LINGER_MAX
+            self.deadline = now + LINGER_SILENCE
+            service.deadlines.sooner(self)
+            self._throw_away()
+
+    def _throw_away(self) -> None:
+        sock = self.sock
+        service = self.service
+        got = -1
+        while sock.readable():
+            try:
+                got = sock.recv_into(service.room)
+            except OSError:
+                got = 0
+            if got == 0:
+                self.close()
+                return
+        if got > 0:
+            self.deadline = min(service.clock.now + LINGER_SILENCE, self.linger_end)
+
+    def overdue(self) -> None:
+        """The deadline has passed."""
+        if self.rest or self.body is not None:
+            self.abort()  # the peer does not read
+        elif self.in_message and not self.lingering:
+            try:
+                self._refuse(408)
+                self.deadline = self.service.clock.now + self.service.send_timeout
+                self.service.deadlines.add(self)
+                self._serve()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self.failed(error)
+        else:
+            self.close()
+
+    def closing(self) -> None:
+        self.service.deadlines.remove(self)
+        self.parser = None
+        body, self.body = self.body, None
+        if body is not None:
+            body.close()
+
+    # --- parsing -------------------------------------------------------------------------------------
+
+    def _parse(self, data: bytes) -> None:
+        """Feed the parser; requests that become complete are in `requests` then."""
+        parser = self.parser
+        if parser is None:
+            parser = self.parser = httptools.HttpRequestParser(self)
+        whole = not self.in_message and len(data) <= KEPT_REQUEST
+        if self.in_message and self.url is not None:
+            self.head_octets += len(data)
+            if self.head_octets > HEAD_MAX + CHUNK:
+                self._refuse(431)
+                return
+        try:
+            parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self.last = True
+        except httptools.HttpParserCallbackError as error:
+            if not isinstance(error.__context__, _Refused):
+                raise
+        except httptools.HttpParserInvalidMethodError:
+            self._malformed(501 if data[:3].isalpha() and data[:3].isupper() else 400)
+        except httptools.HttpParserError:
+            self._malformed(400)
+        if whole and len(self.requests) == 1 and not self.in_message:
+            request = self.requests[0]
+            if isinstance(request, Request) and not self.octets and not request.since:
+                request.octets = data
+
+    def _malformed(self, status: int) -> None:
+        if not self.last:  # after `Connection: close` nobody asked for more
+            self._refuse(status)
+
+    def _refuse(self, status: int, **fields: str | int) -> None:
+        """Answer so, behind the answers to what came before, and end."""
+        self.in_message = False
+        self.last = True
+        self.requests.append(problem(status, keep=False, fields=fields))
+
+    def _stop(self, status: int) -> None:
+        self._refuse(status)
+        raise _Refused
+
+    def on_message_begin(self) -> None:
+        self.in_message = True
+        self.url: bytes | None = b""
+        self.head_octets = 0
+        self.octets = 0
+        """Of the body."""
+        self.fields = 0
+        self.since = b""
+        self.expects = b""
+
+    def on_url(self, url: bytes) -> None:
+        self.url = (self.url or b"") + url
+        if len(self.url) > TARGET_MAX:
+            self._stop(414)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.head_octets += len(name) + len(value) + 4
+        read = _FIELDS.get(name.lower())
+        if read is not None:
+            read(self, value)
+
+    def on_headers_complete(self) -> None:
+        parser = self.parser
+        assert parser is not None
+        assert self.url is not None
+        version = parser.get_http_version()
+        method = parser.get_method()
+        self.head_octets += len(method) + len(self.url) + 12
+        if self.head_octets > HEAD_MAX:
+            self._stop(431)
+        if version not in ("1.1", "1.0"):
+            self._stop(505 if version > "1.1" else 400)
+        if version == "1.1" and not self.fields & _HOST:
+            self._stop(400)
+        if self.octets > self.service.body_max:
+            self._stop(413)
+        self.octets = 0
+        if self.expects and version == "1.1":
+            if self.expects.lower() != b"100-continue":
+                self._stop(417)
+            if method not in (b"GET", b"HEAD"):
+                self._stop(405)
+            self.requests.append(CONTINUE)
+
+    def on_body(self, data: bytes) -> None:
+        self.octets += len(data)
+        if self.octets > self.service.body_max:
+            self._stop(413)
+
+    def on_message_complete(self) -> None:
+        parser = self.parser
+        assert parser is not None
+        assert self.url is not None
+        self.in_message = False
+        keep = parser.should_keep_alive() and not parser.should_upgrade()
+        http10 = parser.get_http_version() == "1.0"
+        method = parser.get_method()
+        self.requests.append(Request(method, self.url, http10, keep, self.since, b""))
+
+    # fields of a request that matter
+
+    def _field_host(self, value: bytes) -> None:
+        self.fields |= _HOST
+
+    def _field_since(self, value: bytes) -> None:
+        self.since = value
+
+    def _field_expect(self, value: bytes) -> None:
+        self.expects = value
+
+    def _field_length(self, value: bytes) -> None:
+        self.octets = int(value)
+
+
+_HOST = 1
+_FIELDS: dict[bytes, Callable[[HttpConnection, bytes], None]] = {
+    b"host": HttpConnection._field_host,
+    b"if-modified-since": HttpConnection._field_since,
+    b"expect": HttpConnection._field_expect,
+    b"content-length": HttpConnection._field_length,
+}

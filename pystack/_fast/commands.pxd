@@ -1,27 +1,34 @@
 from pystack._fast.internet cimport Internet
 from pystack._fast.packet cimport Packet
 from pystack._fast.ports cimport choose_port, tuple_free
-from pystack._fast.seq cimport add, after, dist
-from pystack._fast.tcb cimport Stack, Tcb
-from pystack._fast.tcp_close cimport application_close, application_shutdown_send, disconnected, remove_timewait
+from pystack._fast.seq cimport add, dist
+from pystack._fast.tcb cimport Tcb
+from pystack._fast.tcp_close cimport application_close, application_shutdown_send, remove_timewait
 from pystack._fast.tcp_in cimport set_mss
 from pystack._fast.tcp_out cimport receive_window, tcp_output
 
-cdef int CLOSED, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, LISTEN, SYN_SENT, EV_READ, EV_WRITE, CONNECT_PORT_LINUX, SHUT_RD_LINUX, LISTEN_LINUX
-cdef int EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, EAGAIN, EALREADY, ECONNABORTED, EINPROGRESS, EINVAL, EISCONN, ENETUNREACH
+cdef int CLOSED, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, LISTEN, SYN_SENT, EV_READ, EV_WRITE
+cdef int CONNECT_PORT_LINUX, SHUT_RD_LINUX, LISTEN_LINUX
+cdef int EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, EAGAIN, EALREADY, ECONNABORTED, EINPROGRESS
+cdef int EINVAL, EISCONN, ENETUNREACH
 cdef int ENOBUFS, ENOTCONN, EOPNOTSUPP, EPIPE, EACCES
 cdef int SO_REUSEADDR, SO_REUSEPORT
-cdef int SS_BOUND, SS_CANTRCVMORE, SS_CANTSENDMORE, SS_CONNECTED, SS_CONNECTING, SS_DEAD, SS_DISCONNECTED, SS_INQUEUE
-cdef int SS_NOFDREF, SS_WAS_CONNECTED, SS_WRITE_BLOCKED
-cdef int TF_MORETOCOME, TF_NODELAY, TF_NOPUSH, TF_CORK_FLUSH, TF_NO_SACK, TF_NO_SCALE, TF_NO_TS
-cdef long long MS, NEVER
+cdef int SS_BOUND, SS_CANTRCVMORE, SS_CANTSENDMORE, SS_CONNECTED, SS_CONNECTING, SS_DEAD
+cdef int SS_DISCONNECTED, SS_INQUEUE
+cdef int SS_NOFDREF, SS_WRITE_BLOCKED
+cdef int TF_MORETOCOME, TF_NO_SACK, TF_NO_SCALE, TF_NO_TS
+cdef long long MS
 
 cpdef int tcp_bind(Internet s, Tcb t, unsigned int addr, int port) except -1000
 cpdef int tcp_listen(Internet s, Tcb t, int backlog) except -1000
 cpdef int tcp_connect(Internet s, Tcb t, unsigned int addr, int port) except -1000
 cpdef Tcb tcp_accept(Internet s, Tcb t)
-cpdef int tcp_send(Internet s, Tcb t, const unsigned char[::1] data, Py_ssize_t off, Py_ssize_t n, bint more) except -1000
-cpdef int tcp_recv_into(Internet s, Tcb t, unsigned char[::1] data, Py_ssize_t off, Py_ssize_t n, bint peek) except -1000
+cpdef int tcp_send(
+    Internet s, Tcb t, const unsigned char[::1] data, Py_ssize_t off, Py_ssize_t n, bint more,
+) except -1000
+cpdef int tcp_recv_into(
+    Internet s, Tcb t, unsigned char[::1] data, Py_ssize_t off, Py_ssize_t n, bint peek,
+) except -1000
 cpdef int tcp_readable(Tcb t) except -1000
 cpdef int tcp_writable(Tcb t) except -1000
 cpdef int tcp_shutdown(Internet s, Tcb t, int how) except -1000

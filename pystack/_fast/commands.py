@@ -17,7 +17,6 @@ from pystack._fast.consts import (
     LISTEN,
     LISTEN_LINUX,
     MS,
-    NEVER,
     SHUT_RD_LINUX,
     SYN_SENT,
     Err,
@@ -25,7 +24,7 @@ from pystack._fast.consts import (
 from pystack._fast.internet import Internet  # noqa: F401
 from pystack._fast.packet import Packet  # noqa: F401
 from pystack._fast.ports import choose_port, tuple_free
-from pystack._fast.seq import add, after, dist
+from pystack._fast.seq import add, dist
 from pystack._fast.tcb import (
     SO_REUSEADDR,
     SO_REUSEPORT,
@@ -34,26 +33,19 @@ from pystack._fast.tcb import (
     SS_CANTSENDMORE,
     SS_CONNECTED,
     SS_CONNECTING,
-    SS_DEAD,
     SS_DISCONNECTED,
     SS_INQUEUE,
     SS_NOFDREF,
-    SS_WAS_CONNECTED,
     SS_WRITE_BLOCKED,
-    TF_CORK_FLUSH,
     TF_MORETOCOME,
     TF_NO_SACK,
     TF_NO_SCALE,
     TF_NO_TS,
-    TF_NODELAY,
-    TF_NOPUSH,
-    Stack,
     Tcb,
 )
 from pystack._fast.tcp_close import (
     application_close,
     application_shutdown_send,
-    disconnected,
     remove_timewait,
 )
 from pystack._fast.tcp_in import set_mss
@@ -173,7 +165,7 @@ def tcp_listen(s, t, backlog):
             return err
     limit: cython.longlong = s.cfg.somaxconn
     if backlog < 0:
-        backlog = limit if s.cfg.policy_listen != LISTEN_LINUX else limit
+        backlog = limit
     if backlog > limit:
         backlog = limit
     t.backlog = backlog
@@ -242,7 +234,7 @@ def tcp_connect(s, t, addr, port):
 
 
 def tcp_accept(s, t):
-    """accept(2): the oldest connection in the queue, or None. One that was reset meanwhile is SS_DEAD with its error."""
+    """accept(2): the oldest connection in the queue, or None. One that was reset meanwhile is SS_DEAD."""
     child: Tcb = t.accept_first
     if child is None:
         return None

@@ -1,6 +1,6 @@
 from pystack._fast cimport ip4
 from pystack._fast.internet cimport Internet
-from pystack._fast.packet cimport Packet, PacketQueue
+from pystack._fast.packet cimport Packet
 from pystack._fast.tcb cimport Tcb
 from pystack._fast.tcp_close cimport expire_timewait
 from pystack._fast.tcp_out cimport tcp_output

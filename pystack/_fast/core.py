@@ -27,7 +27,7 @@ from pystack._fast.consts import (
 from pystack._fast.demux import Demux
 from pystack._fast.internet import Internet
 from pystack._fast.mbuf import Pool
-from pystack._fast.packet import Packet, PacketQueue
+from pystack._fast.packet import Packet
 from pystack._fast.rng import Rng
 from pystack._fast.tcb import Tcb
 from pystack._fast.tcp_close import expire_timewait
@@ -38,6 +38,7 @@ from pystack._fast.timewait import TimeWaitTable
 from pystack._fast.wheel import Wheel
 
 MBUF = int(Drop.MBUF)
+UNLIMITED_TIME_WAIT = 1 << 18
 UNLIMITED_SOCKETS = 1 << 20
 """Rows for sockets where the system sets no limit of its own (Linux): address space, not memory."""
 
@@ -62,14 +63,16 @@ class Core(Internet):
 
     def __init__(self, cfg, seed=0, now=0):
         rng = Rng(seed)
-        pool = Pool(
-            cfg.nmbufs, cfg.nmbclusters, cfg.nmbjumbop, cfg.nmbjumbo9, cfg.nmbjumbo16
-        )
+        pool = Pool(cfg.nmbufs, cfg.nmbclusters, cfg.nmbjumbop, cfg.nmbjumbo9, cfg.nmbjumbo16)
         pool.now = now
         sockets = cfg.maxsockets or UNLIMITED_SOCKETS
         buckets = power_of_two(cfg.tcbhashsize or min(sockets // 4, 65536), 512, 1 << 24)
         demux = Demux(sockets, buckets, rng.next32())
-        waiting = cfg.tcp_max_tw if cfg.tcp_max_tw > 0 else max(32, min(abs(cfg.port_last - cfg.port_first) // 2, sockets // 5))
+        waiting = (
+            cfg.tcp_max_tw
+            if cfg.tcp_max_tw > 0
+            else max(32, min(abs(cfg.port_last - cfg.port_first) // 2, sockets // 5))
+        )
         timewait = TimeWaitTable(waiting, power_of_two(waiting // 4, 512, 1 << 20), rng.next32())
         wheel = Wheel(64, now, sockets + listeners_limit(cfg) + 64)
         self.init_stack(pool, wheel, cfg, rng, demux, timewait, now)
@@ -102,7 +105,8 @@ class Core(Internet):
 
     def landing(self):
         """Where the next packet of a device is to be read to: a writable memoryview of at least 66,000 octets, None
-        when the pool denies it. The same until a packet was kept."""
+        when the pool denies it. The same until a packet was kept.
+        """
         if self.landing_m == 0:
             self.landing_m = self.pool.land()
             if self.landing_m == 0:

@@ -86,7 +86,7 @@ def on_ack(s, t, acked):
 
 
 def after_loss(s, t, flight):
-    """ssthresh after a loss or an ECN mark; notes the plateau, lower when capacity is shrinking (section 4.7)."""
+    """Ssthresh after a loss or an ECN mark; notes the plateau, lower when capacity is shrinking (section 4.7)."""
     cwnd: cython.longlong = t.cwnd
     t.w_last_max = t.cwnd
     if cwnd < t.w_max:

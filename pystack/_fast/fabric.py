@@ -79,7 +79,7 @@ class Fabric:
             self.only_wire[slot] = wire + 1 if self.only_wire[slot] == 0 else -1
 
     def call_at(self, time, fn):
-        """Python wants `fn()` called at `time`. It is called once, and is to know by itself whether it is still wanted."""
+        """Python wants `fn()` called at `time`: once, and it is to know by itself whether it is still wanted."""
         if self.free_calls:
             slot = self.free_calls.pop()
             self.calls[slot] = fn
@@ -127,6 +127,10 @@ class Fabric:
             self.queue.push(due, EVENT_WIRE, w)
         return 0
 
+    def schedule(self, w):
+        """A tap put something on wire `w`."""
+        self.schedule_wire(w)
+
     def after(self, c):
         """After any call of a machine: its packets go on their way, its next timer is scheduled."""
         p: Packet = c.egress(self.now)
@@ -169,8 +173,10 @@ class Fabric:
         return False
 
     def run(self, until, stop_on_ready):
-        """Let time pass to `until`. 1: a socket is ready (with `stop_on_ready`); 2: a call was made; 0: `until` has come,
-        or nothing more will happen."""
+        """Let time pass to `until`.
+
+        1: a socket is ready (with `stop_on_ready`); 2: a call was made; 0: `until` has come, or nothing more will happen.
+        """
         queue = self.queue
         due: cython.longlong
         c: Core

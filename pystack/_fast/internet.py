@@ -6,8 +6,8 @@ The way of a packet, in and out (docs/packet_path.md has the picture):
               → forward     → send_out
     output    → finish_output → send_out → txq | loop
 
-Rules: RFC 1122 section 3, RFC 1812 section 5.3 for forwarding, RFC 792 and 1191 for ICMP. Nothing that arrives raises: a
-packet that goes no further is counted under its reason (`drops`).
+Rules: RFC 1122 section 3, RFC 1812 section 5.3 for forwarding, RFC 792 and 1191 for ICMP. Nothing that arrives raises:
+a packet that goes no further is counted under its reason (`drops`).
 """
 
 import cython
@@ -22,7 +22,6 @@ from pystack._fast.consts import (
     ICMP_SOURCE_QUENCH,
     ICMP_TIME_EXCEEDED,
     ICMP_UNREACH,
-    ICMP_UNREACH_HOST,
     ICMP_UNREACH_NEEDFRAG,
     ICMP_UNREACH_NET,
     ICMP_UNREACH_PORT,
@@ -31,14 +30,13 @@ from pystack._fast.consts import (
     PROTO_TCP,
     PROTO_UDP,
     SECOND,
-    SYN_RECEIVED,
     SYN_SENT,
     TIMER_FRAG,
     Drop,
     Err,
 )
 from pystack._fast.frag import Reassembler
-from pystack._fast.packet import Packet, PacketQueue  # noqa: F401
+from pystack._fast.packet import Packet, PacketQueue
 from pystack._fast.routes import Interface, RouteTable
 from pystack._fast.seq import after_eq, before
 from pystack._fast.tcb import Stack, Tcb
@@ -70,6 +68,7 @@ EMSGSIZE = int(Err.EMSGSIZE)
 
 TX_LIMIT = 1 << 20
 """Packets that may wait in `txq` for the device; whoever drives the core empties it after every call."""
+
 
 @cython.cclass
 class Internet(Stack):

@@ -26,7 +26,7 @@ def on_ack(s, t, acked):
 
 
 def after_loss(s, t, flight):
-    """ssthresh after a loss or an ECN mark: half the flight, two segments at least (RFC 5681 section 3.1)."""
+    """Ssthresh after a loss or an ECN mark: half the flight, two segments at least (RFC 5681 section 3.1)."""
     half: cython.uint = flight // 2
     floor: cython.uint = 2 * t.maxseg
     return half if half > floor else floor

@@ -11,9 +11,7 @@ import cython
 
 from pystack._fast.consts import (
     CONNECT_PORT_LINUX,
-    CONNECT_PORT_TUPLE,
     CONNECT_PORT_UNUSED,
-    SECOND,
 )
 from pystack._fast.hashing import sip2
 from pystack._fast.tcb import Stack, Tcb  # noqa: F401
@@ -69,12 +67,13 @@ def choose_port(s, laddr, faddr, fport, connecting):
         keyed: cython.ulonglong = sip2(s.isn_k0, s.isn_k1, (a << 32) | b, c)
         start = (keyed & 0xFFFFFF) % count + s.port_step
         parity: cython.int = 0 if connecting else 1
-        half: cython.int
-        for half in range(2):
+        for _half in range(2):
             i = (start + count) & ~1
             while i < ((start + count) & ~1) + count:
                 port = first + (i + parity) % count
-                if (port - first) & 1 == parity and usable(s, laddr, port, faddr, fport, connecting):
+                if (port - first) & 1 == parity and usable(
+                    s, laddr, port, faddr, fport, connecting
+                ):
                     s.port_step = (s.port_step + 2 + 2 * (s.rng.below(8))) % count
                     return port
                 i += 1

@@ -200,7 +200,9 @@ class Reassembly:
                     skip = dist(self.right[i], self.right[i + 1])
                     if skip < length:
                         rest = self.pool.share(m, skip, length - skip)
-                        if rest == 0:  # no mbuf: the octets beyond are not taken, the peer sends them again
+                        if (
+                            rest == 0
+                        ):  # no mbuf: the octets beyond are not taken, the peer sends them again
                             end = self.right[i + 1]
                     else:
                         end = self.right[i + 1]
@@ -237,15 +239,15 @@ class Reassembly:
         """[left, right) is the block to report first from now on."""
         kept: cython.int = 0
         i: cython.int
-        l: cython.uint
-        r: cython.uint
+        lo: cython.uint
+        hi: cython.uint
         for i in range(self.n_recent):
-            l = self.recent[2 * i]
-            r = self.recent[2 * i + 1]
-            if after_eq(l, left) and before_eq(r, right):
+            lo = self.recent[2 * i]
+            hi = self.recent[2 * i + 1]
+            if after_eq(lo, left) and before_eq(hi, right):
                 continue
-            self.recent[2 * kept] = l
-            self.recent[2 * kept + 1] = r
+            self.recent[2 * kept] = lo
+            self.recent[2 * kept + 1] = hi
             kept += 1
         if kept == _MAX_REPORTED:
             kept -= 1

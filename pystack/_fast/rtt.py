@@ -1,8 +1,8 @@
 """Round-trip time and retransmission timeout: RFC 6298, with each system's floor.
 
-`srtt` and `rttvar` are plain nanoseconds (the systems keep them in scaled ticks). FreeBSD adds `rexmit_slop` (200 ms) to
-every timeout and then applies the floor `rexmit_min`; Linux instead never lets the variance term fall below its
-`tcp_rto_min` (200 ms).
+`srtt` and `rttvar` are plain nanoseconds (the systems keep them in scaled ticks). FreeBSD adds `rexmit_slop`
+(200 ms) to every timeout and then applies the floor `rexmit_min`; Linux instead never lets the variance term
+fall below its `tcp_rto_min` (200 ms).
 """
 
 import cython
@@ -51,7 +51,7 @@ def rto(s, t):
 
 
 def backoff(s, t, shift):
-    """The timeout after `shift` retransmissions of the same octet: doubled each time, up to 512 times (RFC 6298 5.5)."""
+    """The timeout after `shift` retransmissions of the same octet: doubled each time, at most 512 times (5.5)."""
     if shift > 9:
         shift = 9
     value: cython.longlong
@@ -62,7 +62,7 @@ def backoff(s, t, shift):
     elif s.cfg.policy_rto == RTO_LINUX:
         value = rto(s, t) << shift
     else:
-        value = ((t.srtt + 4 * t.rttvar + s.cfg.tcp_rexmit_slop) << shift)
+        value = (t.srtt + 4 * t.rttvar + s.cfg.tcp_rexmit_slop) << shift
         if value < t.rttmin:
             value = t.rttmin
     if value > s.cfg.tcp_rexmit_max:

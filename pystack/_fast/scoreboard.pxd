@@ -1,4 +1,4 @@
-from pystack._fast.seq cimport add, after, after_eq, before, before_eq, dist, maximum, minimum
+from pystack._fast.seq cimport after, before, before_eq, dist, maximum, minimum
 
 
 cdef class Scoreboard:

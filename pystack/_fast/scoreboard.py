@@ -7,7 +7,7 @@ octets are lost (`lost_edge`), how many are in the network (`pipe`), which come 
 import cython
 
 from pystack._fast.columns import column
-from pystack._fast.seq import add, after, after_eq, before, before_eq, dist, maximum, minimum
+from pystack._fast.seq import after, before, before_eq, dist, maximum, minimum
 
 
 @cython.final

@@ -17,8 +17,10 @@ cdef class TcpStat:
     cdef public long long sndtotal, sndpack, sndbyte, sndrexmitpack, sndrexmitbyte, mturesent
     cdef public long long sndacks, delack, sndurg, sndprobe, sndwinup, sndctrl
     cdef public long long rcvtotal, rcvackpack, rcvackbyte, rcvdupack, rcvacktoomuch
-    cdef public long long rcvpack, rcvbyte, rcvduppack, rcvdupbyte, pawsdrop, rcvpartduppack, rcvpartdupbyte
-    cdef public long long rcvoopack, rcvoobyte, rcvpackafterwin, rcvbyteafterwin, rcvwinprobe, rcvwinupd
+    cdef public long long rcvpack, rcvbyte, rcvduppack, rcvdupbyte, pawsdrop, rcvpartduppack
+    cdef public long long rcvpartdupbyte
+    cdef public long long rcvoopack, rcvoobyte, rcvpackafterwin, rcvbyteafterwin, rcvwinprobe
+    cdef public long long rcvwinupd
     cdef public long long rcvafterclose, rcvbadsum, rcvbadoff, rcvshort, rcvmemdrop
     cdef public long long connattempt, accepts, badsyn, listendrop, badrst
     cdef public long long connects, closed, drops, conndrops
@@ -27,7 +29,8 @@ cdef class TcpStat:
     cdef public long long sc_added, sc_retransmitted, sc_dupsyn, sc_dropped, sc_completed
     cdef public long long sc_bucketoverflow, sc_cacheoverflow, sc_reset, sc_stale, sc_aborted
     cdef public long long sc_badack, sc_unreach, sc_zonefail, sc_sendcookie, sc_recvcookie
-    cdef public long long sack_recovery_episode, sack_rexmits, sack_rexmit_bytes, sack_rcv_blocks, sack_send_blocks, sack_sboverflow
+    cdef public long long sack_recovery_episode, sack_rexmits, sack_rexmit_bytes, sack_rcv_blocks
+    cdef public long long sack_send_blocks, sack_sboverflow
     cdef public long long ecn_ce, ecn_ect0, ecn_ect1, ecn_shs, ecn_rcwnd
     cdef public long long dsack_rcv, dsack_sent, badrexmt
     cdef public long long challenge_acks, challenge_suppressed, rst_suppressed
@@ -141,7 +144,9 @@ cdef class Stack:
     cpdef void set_state(self, Tcb t, int state) noexcept
     cpdef void arm(self, Tcb t) noexcept
     cpdef void stop_timers(self, Tcb t) noexcept
-    cpdef unsigned int new_isn(self, unsigned int laddr, int lport, unsigned int faddr, int fport) noexcept
+    cpdef unsigned int new_isn(
+        self, unsigned int laddr, int lport, unsigned int faddr, int fport,
+    ) noexcept
     cpdef unsigned int new_ts_offset(self, unsigned int laddr, unsigned int faddr) noexcept
     cpdef unsigned int ts_clock(self, Tcb t) noexcept
     cpdef Tcb new_tcb(self)

@@ -269,7 +269,7 @@ class Stack:
         t.at_rexmt = t.at_persist = t.at_keep = t.at_2msl = t.at_delack = NEVER
 
     def new_isn(self, laddr, lport, faddr, fport):
-        """Initial sequence number: a 4 us clock plus a keyed hash of the addresses (RFC 6528, RFC 9293 MUST-8, SHLD-1)."""
+        """Initial sequence number: a 4 us clock plus a keyed hash of the addresses (RFC 6528, MUST-8)."""
         a: cython.ulonglong = laddr
         b: cython.ulonglong = faddr
         local: cython.ulonglong = lport

@@ -14,10 +14,7 @@ from pystack._fast.consts import (
     ACK,
     CLOSE_UNREAD_RST,
     CLOSE_WAIT,
-    CLOSED,
-    CLOSING,
     ESTABLISHED,
-    EV_ACCEPT,
     EV_CONNECT,
     EV_ERROR,
     EV_HANGUP,
@@ -39,7 +36,7 @@ from pystack._fast.consts import (
     TIMEWAIT_LINUX,
     Err,
 )
-from pystack._fast.seq import add, after
+from pystack._fast.seq import after
 from pystack._fast.tcb import (
     SS_CANTRCVMORE,
     SS_CANTSENDMORE,
@@ -50,8 +47,6 @@ from pystack._fast.tcb import (
     SS_INQUEUE,
     SS_NOFDREF,
     TF_RCVD_TS,
-    Stack,
-    Tcb,
 )
 from pystack._fast.tcp_out import respond, tcp_output
 

@@ -2,27 +2,34 @@ from pystack._fast cimport congestion, rtt
 from pystack._fast.packet cimport Packet
 from pystack._fast.recvq cimport Reassembly
 from pystack._fast.scoreboard cimport Scoreboard
-from pystack._fast.seq cimport add, after, after_eq, before, before_eq, between, dist, maximum, minimum, sub
+from pystack._fast.seq cimport add, after, after_eq, before, before_eq, between, dist, maximum, sub
 from pystack._fast.tcb cimport Stack, Tcb
 from pystack._fast.tcp_close cimport (
     arm_finwait2, arm_timewait, close, disconnected, drop, enter_timewait, leave_queue, remove_timewait,
 )
 from pystack._fast.tcp_listen cimport Listener
-from pystack._fast.tcp_out cimport receive_window, reset_for, respond, send_ack_only, syn_window, tcp_output
+from pystack._fast.tcp_out cimport receive_window, reset_for, respond, send_ack_only, syn_window
+from pystack._fast.tcp_out cimport tcp_output
 from pystack._fast.tcp_wire cimport build
 
 cdef unsigned long long _U32
 cdef int ACK, CWR, ECE, FIN, RST, SYN, URG, PSH
-cdef int CLOSED, CLOSE_WAIT, CLOSING, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, LAST_ACK, LISTEN, SYN_RECEIVED, SYN_SENT, TIME_WAIT
+cdef int CLOSE_WAIT, CLOSING, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, LAST_ACK, SYN_RECEIVED, SYN_SENT
+cdef int TIME_WAIT
 cdef int EV_ACCEPT, EV_CONNECT, EV_READ, EV_WRITE, EV_ERROR
-cdef int DELACK_LINUX, TIMEWAIT_LINUX, LISTEN_LINUX, CHALLENGE_CONNECTION
-cdef int SS_CANTRCVMORE, SS_CANTSENDMORE, SS_CONNECTED, SS_CONNECTING, SS_INQUEUE, SS_NOFDREF, SS_WRITE_BLOCKED
-cdef int SO_OOBINLINE, SO_KEEPALIVE
-cdef int TF_ACKNOW, TF_DELACK, TF_DSACK, TF_ECN, TF_ECN_SND_CWR, TF_ECN_SND_ECE, TF_FASTRECOVERY, TF_FIN_PENDING
-cdef int TF_NO_SACK, TF_NO_SCALE, TF_NO_TS, TF_PASSIVE, TF_RCVD_SCALE, TF_RCVD_TS, TF_RCV_AUTO_OFF, TF_RTO_RECOVERY
-cdef int TF_RXWIN0SENT, TF_SACK_PERMIT, TF_SENTFIN, TF_FORCE
-cdef int TCP_NO_PORT, TCP_BLACKHOLE, TCP_WINDOW, TCP_OLD, TCP_PAWS, TCP_NO_TIMESTAMP, TCP_BAD_ACK, TCP_BAD_RST, TCP_BAD_SYN
-cdef int TCP_NO_ACK, TCP_AFTER_CLOSE, TCP_TIME_WAIT, TCP_REASSEMBLY, TCP_LISTEN_STATE, TCP_SYNFIN, TCP_FROM_SELF, MBUF
+cdef int DELACK_LINUX, TIMEWAIT_LINUX
+cdef int SS_CANTRCVMORE, SS_CANTSENDMORE, SS_CONNECTED, SS_CONNECTING, SS_INQUEUE, SS_NOFDREF
+cdef int SS_WRITE_BLOCKED
+cdef int SO_KEEPALIVE
+cdef int TF_ACKNOW, TF_DELACK, TF_DSACK, TF_ECN, TF_ECN_SND_CWR, TF_ECN_SND_ECE, TF_FASTRECOVERY
+cdef int TF_FIN_PENDING
+cdef int TF_NO_SACK, TF_NO_SCALE, TF_NO_TS, TF_PASSIVE, TF_RCVD_SCALE, TF_RCVD_TS, TF_RCV_AUTO_OFF
+cdef int TF_RTO_RECOVERY
+cdef int TF_RXWIN0SENT, TF_SACK_PERMIT, TF_SENTFIN
+cdef int TCP_NO_PORT, TCP_BLACKHOLE, TCP_WINDOW, TCP_OLD, TCP_PAWS, TCP_NO_TIMESTAMP, TCP_BAD_ACK
+cdef int TCP_BAD_RST, TCP_BAD_SYN
+cdef int TCP_NO_ACK, TCP_AFTER_CLOSE, TCP_TIME_WAIT, TCP_REASSEMBLY, TCP_LISTEN_STATE, TCP_SYNFIN
+cdef int TCP_FROM_SELF, MBUF
 cdef int ECONNREFUSED, ECONNRESET
 cdef long long NEVER, MS, SECOND, PAWS_IDLE
 

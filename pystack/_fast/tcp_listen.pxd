@@ -27,8 +27,15 @@ cdef class Listener:
     cdef int answer(self, Stack s, int row) except -1
     cdef int announced(self, Stack s, Tcb t, int row) except -1
     cdef int forget(self, Stack s, int row) except -1
-    cdef int send_syn_ack(self, Stack s, unsigned int laddr, int lport, unsigned int faddr, int fport, unsigned int iss, unsigned int irs, Tcb t, bint ts, unsigned int ts_recent, unsigned int ts_offset, bint scale, bint sack, bint ecn) except -1
-    cdef Tcb child(self, Stack s, Tcb t, Packet p, unsigned int iss, unsigned int irs, int mss, int win, int peer_scale, int flags, unsigned int ts_recent, unsigned int ts_offset)
+    cdef int send_syn_ack(
+        self, Stack s, unsigned int laddr, int lport, unsigned int faddr, int fport,
+        unsigned int iss, unsigned int irs, Tcb t, bint ts, unsigned int ts_recent,
+        unsigned int ts_offset, bint scale, bint sack, bint ecn,
+    ) except -1
+    cdef Tcb child(
+        self, Stack s, Tcb t, Packet p, unsigned int iss, unsigned int irs, int mss, int win,
+        int peer_scale, int flags, unsigned int ts_recent, unsigned int ts_offset,
+    )
     cdef unsigned int cookie(self, Stack s, Packet p, int flags, long long slot) noexcept
     cdef int encode(self, Packet p) noexcept
     cdef bint queue_full(self, Stack s, Tcb t) noexcept

@@ -13,17 +13,14 @@ from pystack._fast import congestion, rtt
 from pystack._fast.consts import (
     ACK,
     CLOSED,
-    CLOSE_WAIT,
     CLOSING,
     CWR,
     ECE,
     ESTABLISHED,
     FIN,
     FIN_WAIT_1,
-    FIN_WAIT_2,
     LAST_ACK,
     LISTEN,
-    MS,
     NEVER,
     PROTO_TCP,
     PSH,
@@ -39,16 +36,12 @@ from pystack._fast.packet import Packet  # noqa: F401
 from pystack._fast.seq import (
     add,
     after,
-    after_eq,
     before,
     before_eq,
     dist,
     maximum,
-    minimum,
-    sub,
 )
 from pystack._fast.tcb import (
-    SS_CANTSENDMORE,
     TF_ACKNOW,
     TF_CORK_FLUSH,
     TF_DELACK,
@@ -60,20 +53,18 @@ from pystack._fast.tcb import (
     TF_FORCE,
     TF_LASTIDLE,
     TF_MORETOCOME,
-    TF_NODELAY,
-    TF_NOPUSH,
     TF_NO_ECN,
     TF_NO_SACK,
     TF_NO_SCALE,
     TF_NO_TS,
+    TF_NODELAY,
+    TF_NOPUSH,
     TF_RCVD_SCALE,
     TF_RCVD_TS,
     TF_RXWIN0SENT,
     TF_SACK_PERMIT,
     TF_SENTFIN,
     TF_SND_AUTO_OFF,
-    Stack,
-    Tcb,
 )
 from pystack._fast.tcp_wire import build, option_length
 
@@ -266,9 +257,7 @@ def worth_sending(s, t, idle, flags, off, length, cc, recwin, syn):
         if off + length >= cc:
             if t.t_flags & TF_NOPUSH and not t.t_flags & TF_CORK_FLUSH and flags & FIN == 0:
                 pass
-            elif t.t_flags & TF_MORETOCOME == 0 and (
-                idle or t.t_flags & TF_NODELAY or flags & FIN
-            ):
+            elif t.t_flags & TF_MORETOCOME == 0 and (idle or t.t_flags & TF_NODELAY or flags & FIN):
                 return True
         if t.max_sndwnd > 0 and length >= cython.cast(cython.int, t.max_sndwnd // 2):
             return True
@@ -321,7 +310,7 @@ def receive_window(s, t):
 
 
 def syn_window(s, t, mss):
-    """The window field of a SYN or SYN-ACK: never scaled, at most 65535 (RFC 7323 section 2.2); whole segments on Linux."""
+    """The window field of a SYN or SYN-ACK: never scaled, at most 65535 (RFC 7323 2.2); whole segments on Linux."""
     win: cython.int = t.rcvq.limit()
     if win > 65535 + s.cfg.policy_window:
         win = 65535
@@ -331,14 +320,16 @@ def syn_window(s, t, mss):
 
 
 def grow_send_buffer(s, t):
-    """Automatic send buffer: larger while the peer's window and ours both fill it (FreeBSD tcp_output, tcp_sendbuf_auto)."""
+    """Automatic send buffer: larger while the peer's window and ours both fill it (tcp_sendbuf_auto)."""
     q = t.sndq
     hiwat: cython.int = q.hiwat
     cfg = s.cfg
     wanted: cython.longlong
     if cfg.policy_sockbuf == SOCKBUF_LINUX:
         # Linux: room for twice the window, whatever the peer offers (tcp_sndbuf_expand)
-        wanted = 2 * cython.cast(cython.longlong, max(cython.cast(cython.int, t.cwnd), 10 * t.maxseg))
+        wanted = 2 * cython.cast(
+            cython.longlong, max(cython.cast(cython.int, t.cwnd), 10 * t.maxseg)
+        )
         wanted += wanted // 2
         if wanted > cfg.tcp_sendbuf_max:
             wanted = cfg.tcp_sendbuf_max
@@ -590,7 +581,7 @@ def reset_for(s, p):
 
 
 def send_ack_only(s, t, at):
-    """An acknowledgment without data at sequence number `at`: keep-alive probes, challenge ACKs, Linux's window probes."""
+    """An ACK without data at sequence number `at`: keep-alive probes, challenge ACKs, Linux's window probes."""
     p = s.packet()
     win: cython.int = receive_window(s, t)
     p.proto = PROTO_TCP

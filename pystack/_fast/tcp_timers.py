@@ -3,46 +3,37 @@
 A connection has one row in the wheel; `fire` runs when it comes up and does what is due by then. A timer that was moved
 to a later time since comes up early: then nothing is due and the row is armed anew.
 
-Sources: RFC 6298 section 5, RFC 9293 sections 3.8.3, 3.8.4, 3.8.6.1; FreeBSD netinet/tcp_timer.c; facts: freebsd-tcp 3.7.
+Sources: RFC 6298 section 5, RFC 9293 sections 3.8.3, 3.8.4, 3.8.6.1; FreeBSD netinet/tcp_timer.c;
+facts: freebsd-tcp 3.7.
 """
 
 import cython
 
 from pystack._fast import congestion, rtt
 from pystack._fast.consts import (
-    CLOSE_WAIT,
     CLOSING,
     ESTABLISHED,
-    FIN_WAIT_1,
     FIN_WAIT_2,
     FW2_ORPHAN,
     MS,
     NEVER,
     RTO_LINUX,
-    SECOND,
     SYN_RECEIVED,
     SYN_SENT,
     WINDOW_LINUX,
     Err,
 )
-from pystack._fast.seq import add, after, before, dist, sub
+from pystack._fast.seq import after, dist, sub
 from pystack._fast.tcb import (
     SO_KEEPALIVE,
     SS_NOFDREF,
     TF_ACKNOW,
-    TF_CORK_FLUSH,
     TF_DELACK,
     TF_ECN,
     TF_ECN_SND_CWR,
     TF_FASTRECOVERY,
     TF_FORCE,
-    TF_NO_SCALE,
-    TF_NO_TS,
-    TF_NODELAY,
     TF_RTO_RECOVERY,
-    TF_SENTFIN,
-    Stack,
-    Tcb,
 )
 from pystack._fast.tcp_close import close, drop
 from pystack._fast.tcp_in import set_mss

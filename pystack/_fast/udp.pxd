@@ -1,4 +1,4 @@
-from pystack._fast.packet cimport Packet, PacketQueue
+from pystack._fast.packet cimport PacketQueue
 
 
 cdef class DatagramSocket:

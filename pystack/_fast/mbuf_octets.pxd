@@ -14,7 +14,7 @@ cpdef inline void copy_octets(
     cdef Py_ssize_t i
     # memcpy's `rep movsb` is 13 times slower where the target lies 1 to 31 octets behind the source
     # modulo 4 KiB (AMD Zen: 64 KiB in 36 us), which a packet's headers easily bring about.
-    if n >= 4096 and (<size_t> &dst[d] - <size_t> &src[s] - 1) & 4095 >= 31:
+    if n >= 4096 and (<Py_ssize_t> &dst[d] - <Py_ssize_t> &src[s] - 1) & 4095 >= 31:
         copy_slice(dst, d, src, s, n)
     else:
         for i in range(n):

@@ -1,0 +1,400 @@
+"""`Host`: one machine, a core with its knobs, interfaces, routes and sockets.
+
+A host lives in a world: a `Network` in virtual time, or a `Runner` on a real device. The world says
+what time it is, carries packets away, and lets time pass while a call waits.
+"""
+
+from __future__ import annotations
+
+import os
+import socket as std
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from itertools import count
+from typing import Any, Protocol
+
+from pystack import profiles
+from pystack._fast import mbuf_zones
+from pystack._fast.consts import ICMP_ECHO, NEVER, PROTO_ICMP, PROTO_UDP, STATE_NAMES, Drop, Err
+from pystack._fast.core import Core
+from pystack.addresses import dotted, parse_host, parse_interface, parse_network
+from pystack.datagram import DatagramSocket
+from pystack.errors import error_of
+from pystack.sockets import Socket, StreamSocket
+from pystack.sysctl import Sysctl, Value
+from pystack.units import parse_size, parse_time
+
+INTERFACES: Mapping[str, str] = {"freebsd": "em", "linux": "eth"}
+"""What the first kind of network card is called on each system."""
+
+_ZONES = {knob: zone for zone, knob in enumerate(mbuf_zones.KNOBS) if knob}
+_SOCKET_FLAGS = 0o4000 | 0o2000000
+_NONBLOCK = 0o4000
+
+
+class Clock(Protocol):
+    """What knows the present."""
+
+    now: int
+    """Nanoseconds."""
+
+
+class World(Protocol):
+    """What a host lives in (`Network`, `runner.Runner`). Times are ns of its own clock."""
+
+    @property
+    def clock(self) -> Clock:
+        """Who is asked for the time."""
+
+    def after(self, core: Any) -> object:
+        """The core was given commands: its packets go on their way."""
+
+    def step(self, deadline: int) -> bool:
+        """Let time pass until a socket became ready or a call was made; False when `deadline` has come.
+
+        Raises DeadlockError where nothing can happen any more.
+        """
+
+    def run_until(self, condition: Callable[[], object], deadline: int) -> bool:
+        """Let time pass until `condition()` is true (True) or `deadline` has come (False)."""
+
+    def call_at(self, time: int, fn: Callable[[], object]) -> object:
+        """Call `fn()` at this time."""
+
+
+class _Nowhere:
+    """The world of a host that was not put into one yet: time stands still, nothing leaves."""
+
+    now = 0
+
+    @property
+    def clock(self) -> _Nowhere:
+        return self
+
+    def after(self, core: Any) -> None:
+        core.scheduled = NEVER
+
+    def step(self, deadline: int) -> bool:
+        raise RuntimeError("this machine is in no world: make it with Network.host, or serve it")
+
+    def run_until(self, condition: Callable[[], object], deadline: int) -> bool:
+        return self.step(deadline)
+
+    def call_at(self, time: int, fn: Callable[[], object]) -> None:
+        self.step(time)
+
+
+class Timer:
+    """A call that is to come; `cancel()` prevents it."""
+
+    __slots__ = ("args", "fn", "time")
+
+    def __init__(self, time: int, fn: Callable[..., object], args: tuple[Any, ...]) -> None:
+        self.time = time
+        self.fn: Callable[..., object] | None = fn
+        self.args = args
+
+    def __call__(self) -> None:
+        fn, self.fn = self.fn, None
+        if fn is not None:
+            fn(*self.args)
+
+    def cancel(self) -> None:
+        """It is not called, or not again."""
+        self.fn = None
+        self.args = ()
+
+    @property
+    def active(self) -> bool:
+        """Is the call still to come?"""
+        return self.fn is not None
+
+
+class Host:
+    """One machine.
+
+    `addresses`: "192.0.2.1/24" or several, one interface each (em0, em1 … on FreeBSD, eth0 … on
+    Linux). `profile`: the operating system (`pystack profiles`). `seed`: an int, or None for one that
+    nobody knows. `ram`: "8GiB"; sizes follow from it. `sysctl`: knobs that are set before it runs, those
+    of the boot loader included. `forwarding`: it is a router.
+
+    Raises ValueError, and what `Sysctl` raises, for what cannot be.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        addresses: str | Iterable[str] = (),
+        *,
+        profile: str | profiles.Profile = "freebsd-10",
+        seed: int | None = None,
+        forwarding: bool = False,
+        ram: int | str | None = None,
+        sysctl: Mapping[str, object] | None = None,
+        mtu: int = 1500,
+    ) -> None:
+        self.name = name
+        self.profile = profiles.load(profile) if isinstance(profile, str) else profile
+        self.seed = int.from_bytes(os.urandom(8), "big") if seed is None else seed
+        given = dict(sysctl or {})
+        boot = {knob: value for knob, value in given.items() if self._at_boot(knob)}
+        self.sysctl: MutableMapping[str, Value] | Sysctl = Sysctl(
+            self.profile, ram=None if ram is None else parse_size(ram, "ram"), boot=boot
+        )
+        for knob, value in given.items():
+            if knob not in boot:
+                self.sysctl[knob] = value
+        if forwarding:
+            self.sysctl[self._knob_of("ip_forwarding")] = 1
+        self.core = Core(self.sysctl.config, self.seed, 0)
+        self.world: World = _Nowhere()
+        self.clock: Clock = self.world.clock
+        self.after: Callable[[Any], object] = self.world.after
+        self._fds = count(3)
+        self.mtu = mtu
+        self._hook_knobs()
+        for address in [addresses] if isinstance(addresses, str) else addresses:
+            self.add_interface(address)
+
+    def __repr__(self) -> str:
+        where = ", ".join(f"{i.name} {dotted(i.addr)}/{i.prefix}" for i in self.interfaces)
+        return f"<Host {self.name}: {self.profile.name}{', ' if where else ''}{where}>"
+
+    # --- knobs -------------------------------------------------------------------------------------
+
+    def _at_boot(self, knob: str) -> bool:
+        found = self.profile.find(knob.replace("/", "."))
+        return found is not None and self.profile.knobs[found].when == "boot"
+
+    def _knob_of(self, attribute: str) -> str:
+        """The knob of this system that sets an attribute of the core's configuration."""
+        for name, knob in self.profile.knobs.items():
+            if attribute in knob.attributes:
+                return name
+        raise ValueError(f"{self.profile.title} has no knob for {attribute}")
+
+    def _hook_knobs(self) -> None:
+        core = self.core
+        for knob, zone in _ZONES.items():
+            if knob in self.sysctl:
+                self.sysctl.on_change(
+                    knob, lambda value, zone=zone: core.pool.set_limit(zone, value)
+                )
+        counters: dict[str, Callable[[], Value]] = {
+            "net.inet.tcp.pcbcount": lambda: core.demux.used + core.timewait.used,
+            "net.inet.tcp.syncache.count": lambda: core.listeners.cache.used,
+            "kern.ipc.numopensockets": lambda: core.demux.used,
+            "kern.openfiles": lambda: core.demux.used,
+        }
+        for knob, read in counters.items():
+            if knob in self.sysctl:
+                self.sysctl.provide(knob, read)
+
+    def load_sysctl_conf(self, text: str) -> list[str]:
+        """Set what a sysctl.conf says; the names that were set. Errors name line and column."""
+        return self.sysctl.load_sysctl_conf(text)
+
+    # --- interfaces and routes ---------------------------------------------------------------------
+
+    @property
+    def interfaces(self) -> list[Any]:
+        """The interfaces, by number: name, addr, prefix, mtu, up, counters."""
+        return list(self.core.interfaces)
+
+    def add_interface(self, address: str, name: str | None = None, mtu: int | None = None) -> Any:
+        """A new interface with "192.0.2.1/24"; the route to its own network comes with it."""
+        addr, prefix = parse_interface(address)
+        if any(i.addr == addr for i in self.core.interfaces):
+            raise ValueError(f"{self.name} has {dotted(addr)} already")
+        if name is None:
+            name = f"{INTERFACES[self.profile.system]}{len(self.core.interfaces)}"
+        if any(i.name == name for i in self.core.interfaces):
+            raise ValueError(f"{self.name} has an interface {name} already")
+        number = self.core.add_interface(name, addr, prefix, mtu or self.mtu)
+        return self.core.interfaces[number]
+
+    @property
+    def address(self) -> str:
+        """The address of the first interface."""
+        if not self.core.interfaces:
+            raise ValueError(f"{self.name} has no interface")
+        return dotted(self.core.interfaces[0].addr)
+
+    def route(self, network: str, via: str | None = None, dev: str | None = None) -> None:
+        """Add a route: route("0.0.0.0/0", via="192.0.2.254"), or through an interface by its name.
+
+        Raises ValueError where the gateway is on none of the own networks.
+        """
+        net, prefix = parse_network(network)
+        gateway = parse_host(via) if via else 0
+        if not via and not dev:
+            raise ValueError(f"a route to {network} needs a gateway (via=) or an interface (dev=)")
+        for iface in self.core.interfaces:
+            if dev in (None, iface.name) and (not gateway or _covers(iface, gateway)):
+                self.core.routes.add(net, prefix, iface.number, gateway)
+                return
+        if dev and not any(i.name == dev for i in self.core.interfaces):
+            raise ValueError(f"{self.name} has no interface {dev}")
+        raise ValueError(f"{self.name} has no interface in the network of gateway {via}")
+
+    def delete_route(self, network: str) -> None:
+        """Remove the route to a network. Raises ValueError where there is none."""
+        if not self.core.routes.delete(*parse_network(network)):
+            raise ValueError(f"{self.name} has no route to {network}")
+
+    @property
+    def routes(self) -> list[tuple[str, str, str]]:
+        """(network, gateway or "", interface), in order of match."""
+        return [
+            (
+                f"{dotted(net)}/{bin(mask).count('1')}",
+                dotted(gateway) if gateway else "",
+                self.core.interfaces[iface].name,
+            )
+            for net, mask, gateway, iface in self.core.routes.rows()
+        ]
+
+    # --- sockets -----------------------------------------------------------------------------------
+
+    def socket(
+        self, type: int = std.SOCK_STREAM, proto: int = 0, *, uid: int = 0
+    ) -> StreamSocket | Any:
+        """A new socket: TCP, with SOCK_DGRAM UDP, with SOCK_DGRAM and IPPROTO_ICMP for pings.
+
+        `uid` is the owner: any but 0 may not bind a reserved port. Raises OSError (ENOBUFS) at
+        kern.ipc.maxsockets; EPROTONOSUPPORT does not occur, other types are a ValueError.
+        """
+        kind = int(type) & ~_SOCKET_FLAGS
+        sock: Socket
+        if kind == std.SOCK_STREAM and proto in (0, std.IPPROTO_TCP):
+            core = self.core
+            core.settle(self.clock.now)
+            row = core.new_tcb()
+            if row is None:
+                raise error_of(Err.ENOBUFS)
+            row.uid = uid
+            sock = StreamSocket(self, row)
+        elif kind == std.SOCK_DGRAM and proto in (0, PROTO_UDP, PROTO_ICMP):
+            sock = DatagramSocket(self, proto or PROTO_UDP)
+        else:
+            raise ValueError(f"socket type {type!r}, protocol {proto}: give SOCK_STREAM or SOCK_DGRAM")
+        if int(type) & _NONBLOCK:
+            sock.setblocking(False)
+        return sock
+
+    def next_fd(self) -> int:
+        """A number for a socket's `fileno`."""
+        return next(self._fds)
+
+    def dispatch(self) -> int:
+        """Call `on_ready` of the sockets for which something happened; how many calls that were.
+
+        The world does it. What a callback raises is raised when all have been called.
+        """
+        calls = 0
+        failure: BaseException | None = None
+        for row in self.core.take_ready():
+            events = row.ready
+            row.ready = 0
+            fn = row.handler
+            if fn is None:
+                continue
+            calls += 1
+            try:
+                fn(events)
+            except BaseException as e:
+                if failure is not None:
+                    e.__context__ = failure
+                failure = e
+        if failure is not None:
+            raise failure
+        return calls
+
+    def ping(
+        self,
+        address: str,
+        count: int = 1,
+        timeout: int | str = "1s",
+        *,
+        size: int = 56,
+        interval: int | str = "1s",
+    ) -> list[int | None]:
+        """Send `count` echo requests with `size` octets, one each `interval`; round-trip times in ns, None
+        for each one that was not answered within `timeout`."""
+        wait, pause = parse_time(timeout, "timeout"), parse_time(interval, "interval")
+        data = bytes(i & 0xFF for i in range(size))
+        answers: list[int | None] = []
+        with self.socket(std.SOCK_DGRAM, PROTO_ICMP) as sock:
+            for number in range(count):
+                begin = self.now
+                sent = bytes((ICMP_ECHO, 0, 0, 0, 0, 0)) + (number & 0xFFFF).to_bytes(2, "big")
+                answers.append(self._ping_once(sock, address, sent + data, begin, begin + wait))
+                if number + 1 < count and self.now < begin + pause:
+                    self.world.run_until(lambda: False, begin + pause)
+        return answers
+
+    def _ping_once(
+        self, sock: DatagramSocket, address: str, message: bytes, begin: int, end: int
+    ) -> int | None:
+        try:
+            sock.sendto(message, (address, 0))
+            while self.now < end:
+                sock.settimeout((end - self.now) / 1e9)
+                reply, _ = sock.recvfrom(65535)
+                if reply[6:] == message[6:]:
+                    return self.now - begin
+        except OSError as e:
+            if e.errno is not None and not isinstance(e, TimeoutError):
+                return None
+            if e.errno is not None:
+                raise
+        return None
+
+    # --- time --------------------------------------------------------------------------------------
+
+    def join(self, world: World) -> None:
+        """The host is in this world from now on; its owner calls this."""
+        self.world = world
+        self.clock = world.clock
+        self.after = world.after
+        self.after(self.core)
+
+    @property
+    def now(self) -> int:
+        """The world's present, ns."""
+        return int(self.clock.now)
+
+    def call_later(
+        self, delay: int | str, fn: Callable[..., object], *args: Any
+    ) -> Timer:
+        """Call fn(*args) after `delay` ("5s", or int ns); the answer has `cancel()`."""
+        return self.call_at(self.now + parse_time(delay, "delay"), fn, *args)
+
+    def call_at(self, time: int, fn: Callable[..., object], *args: Any) -> Timer:
+        """Call fn(*args) at `time`, ns."""
+        timer = Timer(time, fn, args)
+        self.world.call_at(time, timer)
+        return timer
+
+    # --- counters ----------------------------------------------------------------------------------
+
+    def tcp_states(self) -> Counter[str]:
+        """How many connections are in each state, by netstat's names; TIME_WAIT and half-open included."""
+        counts = self.core.tcp_states()
+        return Counter({name: n for name, n in zip(STATE_NAMES, counts, strict=True) if n})
+
+    @property
+    def stats(self) -> dict[str, int]:
+        """TCP's counters, by FreeBSD's names of `struct tcpstat`."""
+        return dict(self.core.stat.as_dict())
+
+    def drops(self) -> Counter[str]:
+        """How many packets went no further, by the name of the reason."""
+        drops = self.core.drops
+        return Counter({drop.name: int(drops[drop]) for drop in Drop if drops[drop]})
+
+
+def _covers(iface: Any, addr: int) -> bool:
+    """Is `addr` in the interface's own network?"""
+    return bool(iface.mask & addr == iface.mask & iface.addr)

@@ -1,0 +1,275 @@
+"""`Network`: hosts, taps and links under one virtual clock and one seed.
+
+    net = pystack.Network(seed=7)
+    web = net.host("web", "192.0.2.1/24", profile="freebsd-10")
+    me = net.host("client", "192.0.2.2/24", profile="linux-6")
+    net.link(web, me, delay="5ms", loss=0.01)
+
+Time passes only in `run` and while a blocking call waits, and jumps from event to event. All randomness
+comes from the seed: the same program gives the same packets at the same nanoseconds (`trace_hash`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from typing import Any, Self
+
+from pystack._fast.consts import NEVER
+from pystack._fast.fabric import Fabric
+from pystack._fast.mbuf import Pool
+from pystack._fast.rng import Rng
+from pystack._fast.trace import Trace
+from pystack.addresses import dotted, parse_interface
+from pystack.errors import DeadlockError
+from pystack.host import Host, Timer
+from pystack.link import Link
+from pystack.tap import Tap
+from pystack.units import format_time, parse_size, parse_time
+
+__all__ = ["Network", "Tap"]
+
+PATIENCE = 7 * 86_400 * 10**9
+"""Virtual time after which a call that waits without a timeout gives up when no socket was told anything."""
+
+_TAP_ARENA = 64 << 20
+
+
+class Network:
+    """A network in virtual time. The same `seed` and the same calls give the same run.
+
+    `record`: how much of the newest traffic is kept for `capture` ("32MiB"); False for none, which is
+    faster. `trace`: whether `trace_hash` is kept up. `with Network() as net:` closes captures at the end.
+    """
+
+    def __init__(
+        self, seed: int = 0, *, record: bool | int | str = True, trace: bool = True
+    ) -> None:
+        self.seed = seed
+        self._rng = Rng(seed & (2**64 - 1))
+        self.clock = self._fabric = Fabric(0)
+        self.after = self._fabric.after
+        self.hosts: dict[str, Host] = {}
+        self.taps: dict[str, Tap] = {}
+        self.links: list[Link] = []
+        self._machines: list[Host] = []
+        self._used: set[tuple[str, int]] = set()
+        self._trace = Trace() if trace else None
+        self._pool = Pool(0, 0, 0, 0, 0, _TAP_ARENA)
+        self._progress = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        names = ", ".join([*self.hosts, *self.taps])
+        return f"<Network seed {self.seed} at {format_time(self.now)}: {names or 'empty'}>"
+
+    # --- what it is made of ------------------------------------------------------------------------
+
+    def host(self, name: str, addresses: str | Iterable[str] = (), **options: Any) -> Host:
+        """A new machine (see `Host`); its seed comes from the network's and its name. Raises ValueError."""
+        self._new_name(name)
+        options.setdefault("seed", self._rng.fork(b"host " + name.encode()).seed)
+        host = Host(name, addresses, **options)
+        self._fabric.add_core(host.core)
+        self._machines.append(host)
+        self.hosts[name] = host
+        host.join(self)
+        return host
+
+    def tap(self, address: str, name: str | None = None) -> Tap:
+        """A bare end: raw IP packets in and out, no stack."""
+        name = f"tap{len(self.taps)}" if name is None else name
+        self._new_name(name)
+        addr, prefix = parse_interface(address)
+        tap = self.taps[name] = Tap(name, addr, prefix, self._fabric, self._pool)
+        return tap
+
+    def _new_name(self, name: str) -> None:
+        if not name or name in self.hosts or name in self.taps:
+            raise ValueError(f"the name {name!r} is {'taken' if name else 'empty'}")
+
+    def link(self, a: Host | Tap, b: Host | Tap, **settings: Any) -> Link:
+        """A cable between two machines, or a machine and a tap; settings are those of `Link`.
+
+        The interfaces are those whose networks contain each other's addresses. Raises ValueError where
+        there are none.
+        """
+        ends = self._ends(a, b)
+        number = len(self.links)
+        link = Link(
+            a.name,
+            b.name,
+            seed=self._rng.fork(b"links").seed,
+            number=number,
+            trace=self._trace,
+            **settings,
+        )
+        self.links.append(link)
+        for way, (source, target) in zip(
+            (link.forward, link.backward), (ends, ends[::-1]), strict=True
+        ):
+            self._lay(way.wire, *source, *target)
+        return link
+
+    def _lay(self, wire: Any, source: Any, out: Any, target: Any, into: Any) -> None:
+        """One wire from an interface (None: of a tap) to another."""
+        if isinstance(target, Tap):
+            wire.offload = False
+            number = self._fabric.add_wire(wire, -1, -1, target)
+        else:
+            number = self._fabric.add_wire(wire, target.core.number, into.number, None)
+        peer = target.addr if into is None else into.addr
+        if isinstance(source, Tap):
+            source.attach(peer, number, wire)
+        else:
+            self._fabric.attach(source.core.number, out.number, peer, number)
+
+    def _ends(self, a: Host | Tap, b: Host | Tap) -> list[tuple[Any, Any]]:
+        """[(a, its interface), (b, its interface)]; interfaces without a link are preferred."""
+        for end in (a, b):
+            if self.hosts.get(end.name) is not end and self.taps.get(end.name) is not end:
+                raise ValueError(f"{end.name} is not of this network")
+        if a is b or (isinstance(a, Tap) and isinstance(b, Tap)):
+            raise ValueError(f"a link between {a.name} and {b.name} joins nothing")
+        pairs = [
+            ((a, x), (b, y))
+            for x in _interfaces(a)
+            for y in _interfaces(b)
+            if x[1] != y[1] and _within(x, y[1]) and _within(y, x[1])
+        ]
+        if not pairs:
+            raise ValueError(
+                f"no interface of {a.name} ({_list(a)}) is in a network of {b.name} ({_list(b)})"
+            )
+        for pair in pairs:
+            if not any((end.name, face[1]) in self._used for end, face in pair):
+                break
+        else:
+            pair = pairs[0]
+        self._used |= {(end.name, face[1]) for end, face in pair}
+        return [(end, face[0]) for end, face in pair]
+
+    # --- time --------------------------------------------------------------------------------------
+
+    @property
+    def now(self) -> int:
+        """Nanoseconds since the network was made."""
+        return int(self._fabric.now)
+
+    def run(
+        self,
+        for_: int | str | None = None,
+        *,
+        until: Callable[[], object] | None = None,
+        until_ns: int | None = None,
+    ) -> bool:
+        """Let time pass: `for_` "60s" (or int ns), to `until_ns`, or until `until()` is true.
+
+        Answers whether `until()` became true; True without it. `until` is asked after every event.
+        Raises DeadlockError where it is not true and nothing will happen any more.
+        """
+        if for_ is None and until is None and until_ns is None:
+            raise TypeError("run for how long? run(for_='60s'), run(until=callable), run(until_ns=…)")
+        end = NEVER if until_ns is None else until_ns
+        if for_ is not None:
+            end = min(end, self.now + parse_time(for_, "for_"))
+        if until is not None:
+            return self.run_until(until, end)
+        fabric = self._fabric
+        while True:
+            result = fabric.run(end, True)
+            if result == 0:
+                return True
+            if result == 1:
+                self._dispatch()
+
+    def run_until(self, condition: Callable[[], object], deadline: int = NEVER) -> bool:
+        """`run(until=condition)`, with a time at which it ends in any case."""
+        fabric = self._fabric
+        while not condition():
+            due = min(fabric.next_time(), deadline)
+            if due == NEVER:
+                raise self._deadlock()
+            result = fabric.run(due, True)
+            if result == 1:
+                self._dispatch()
+            elif result == 0 and due >= deadline:
+                return bool(condition())
+        return True
+
+    def step(self, deadline: int) -> bool:
+        """Let time pass until a socket became ready or a call was made; False when `deadline` has come.
+
+        Raises DeadlockError where that cannot happen any more.
+        """
+        fabric = self._fabric
+        if deadline != NEVER:
+            result = fabric.run(deadline, True)
+        else:
+            begin = fabric.now
+            result = fabric.run(begin + PATIENCE, True)
+            if result == 0 or (result == 2 and fabric.now - self._progress > PATIENCE):
+                if result == 2 and not self._progress:
+                    self._progress = begin
+                else:
+                    raise self._deadlock()
+        if result == 1:
+            self._progress = fabric.now
+            for core in fabric.take_ready():
+                self._machines[core.number].dispatch()
+        return bool(result)
+
+    def _dispatch(self) -> None:
+        for core in self._fabric.take_ready():
+            self._machines[core.number].dispatch()
+
+    def _deadlock(self) -> DeadlockError:
+        if self._fabric.next_time() == NEVER:
+            return DeadlockError(
+                f"at {format_time(self.now)} nothing is on its way and no timer runs: this would wait for ever"
+            )
+        return DeadlockError(
+            f"no socket became ready in {format_time(PATIENCE)} of virtual time: this would wait for ever"
+        )
+
+    def call_at(self, time: int, fn: Callable[[], object]) -> None:
+        """Call `fn()` at `time`, ns."""
+        self._fabric.call_at(time, fn)
+
+    def call_later(self, delay: int | str, fn: Callable[..., object], *args: Any) -> Timer:
+        """Call fn(*args) after `delay`; the answer has `cancel()`."""
+        timer = Timer(self.now + parse_time(delay, "delay"), fn, args)
+        self._fabric.call_at(timer.time, timer)
+        return timer
+
+    # --- what happened -----------------------------------------------------------------------------
+
+    def trace_hash(self) -> str:
+        """32 hex digits over every packet and its nanosecond so far."""
+        if self._trace is None:
+            raise RuntimeError("this network was made with trace=False")
+        return self._trace.hexdigest()
+
+    def close(self) -> None:
+        """Complete captures."""
+
+
+def _interfaces(end: Host | Tap) -> list[tuple[Any, int, int]]:
+    """[(interface, address, mask)]; a tap has one that is None."""
+    if isinstance(end, Tap):
+        return [(None, end.addr, (0xFFFFFFFF << (32 - end.prefix)) & 0xFFFFFFFF)]
+    return [(iface, iface.addr, iface.mask) for iface in end.interfaces]
+
+
+def _within(face: tuple[Any, int, int], addr: int) -> bool:
+    return face[1] & face[2] == addr & face[2]
+
+
+def _list(end: Host | Tap) -> str:
+    faces = [f"{dotted(addr)}/{bin(mask).count('1')}" for _, addr, mask in _interfaces(end)]
+    return ", ".join(faces) or "none"

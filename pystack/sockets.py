@@ -1,0 +1,580 @@
+"""Sockets: BSD-shaped calls over the core's commands, in virtual or real time.
+
+A blocking call tries first; only where that says EAGAIN does it let the world go on (`world.step`) until
+something happened to the socket. Errors are OSError with the errno of the real call. Addresses are
+("192.0.2.1", 80), or ("", 80) for any. `on_ready` makes a socket event-driven; see `Socket.on_ready`.
+
+    Socket             what all sockets can
+    StreamSocket       TCP: this file, and the options of `sockopts`
+    DatagramSocket     UDP and ICMP echo: `datagram`
+"""
+
+from __future__ import annotations
+
+import socket as std
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NoReturn, Self
+
+from pystack import sockopts
+from pystack._fast.commands import (
+    take_error,
+    tcp_accept,
+    tcp_bind,
+    tcp_close,
+    tcp_connect,
+    tcp_listen,
+    tcp_readable,
+    tcp_recv_bytes,
+    tcp_recv_into,
+    tcp_send,
+    tcp_shutdown,
+    tcp_writable,
+)
+from pystack._fast.consts import (
+    EV_ACCEPT,
+    EV_CONNECT,
+    EV_ERROR,
+    EV_HANGUP,
+    EV_READ,
+    EV_WRITE,
+    FIN_WAIT_2,
+    LISTEN,
+    LISTEN_LINUX,
+    NEVER,
+    SECOND,
+    SOCKBUF_LINUX,
+    STATE_NAMES,
+    Err,
+)
+from pystack._fast.tcb import (
+    SS_CONNECTED,
+    SS_CONNECTING,
+    SS_DEAD,
+    SS_DISCONNECTED,
+)
+from pystack.addresses import dotted, parse_host
+from pystack.errors import error_of, number_of, timed_out
+from pystack.sockio import makefile
+
+if TYPE_CHECKING:
+    import io
+
+    from pystack._fast.tcb import Tcb
+    from pystack.host import Host
+
+Address = tuple[str, int]
+Buffer = bytes | bytearray | memoryview
+
+EV_ALL = EV_READ | EV_WRITE | EV_ERROR | EV_ACCEPT | EV_CONNECT | EV_HANGUP
+
+MSG_OOB = 0x1
+MSG_PEEK = 0x2
+MSG_DONTWAIT = 0x40
+MSG_WAITALL = 0x100
+MSG_MORE = 0x8000
+MSG_NOSIGNAL = 0x4000
+"""Linux's numbers, which are those of the standard library there."""
+
+_AGAIN = -int(Err.EAGAIN)
+_IN_PROGRESS = -int(Err.EINPROGRESS)
+_ENDED = EV_ERROR | EV_HANGUP
+_READING = EV_READ | _ENDED
+_WRITING = EV_WRITE | _ENDED
+_CONNECTING = EV_CONNECT | _ENDED
+
+
+def octets(data: Any) -> Buffer:
+    """What may be sent: bytes as they are, any other contiguous buffer as octets."""
+    if isinstance(data, bytes):
+        return data
+    view = memoryview(data)
+    return view if view.format == "B" and view.ndim == 1 else view.cast("B")
+
+
+def address_of(address: Any) -> tuple[int, int]:
+    """Number and port of ("192.0.2.1", 80). Raises TypeError, OverflowError, gaierror."""
+    if not isinstance(address, tuple) or len(address) != 2:
+        raise TypeError(f"an address is a pair such as ('192.0.2.1', 80), not {address!r}")
+    host, port = address
+    if not isinstance(host, str) or not isinstance(port, int):
+        raise TypeError(f"an address is a pair such as ('192.0.2.1', 80), not {address!r}")
+    if not 0 <= port <= 65535:
+        raise OverflowError("bind(): port must be 0-65535.")
+    return parse_host(host), port
+
+
+class Socket:
+    """What stream and datagram sockets share. Made by `Host.socket`, closed by `close` or `with`.
+
+    `host`: the machine that it belongs to. Every call on a closed socket raises OSError (EBADF).
+    """
+
+    __slots__ = ("__weakref__", "_fd", "_timeout", "_wanted", "host", "row")
+
+    family = std.AF_INET
+    type: int
+    proto: int
+    row: Any
+    """The core's own object: a `Tcb` or a `DatagramSocket`; read it, do not write it."""
+
+    def __init__(self, host: Host, row: Any) -> None:
+        self.host = host
+        self.row = row
+        self._timeout = -1
+        self._wanted = 0
+        self._fd = 0
+
+    def __getattr__(self, name: str) -> NoReturn:
+        # only reached when the attribute is not there: `row` is deleted by close()
+        if name == "row":
+            raise error_of(Err.EBADF)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the socket back; a second time does nothing."""
+        raise NotImplementedError
+
+    @property
+    def closed(self) -> bool:
+        """Was `close` called?"""
+        try:
+            return self.row is None
+        except OSError:
+            return True
+
+    # --- blocking ----------------------------------------------------------------------------------
+
+    def settimeout(self, seconds: float | None) -> None:
+        """How long calls may wait, in seconds of the world's time: None for ever, 0 not at all."""
+        if seconds is None:
+            self._timeout = -1
+        elif seconds < 0:
+            raise ValueError("Timeout value out of range")
+        else:
+            self._timeout = round(seconds * SECOND)
+
+    def gettimeout(self) -> float | None:
+        """What `settimeout` was told."""
+        return None if self._timeout < 0 else self._timeout / SECOND
+
+    def setblocking(self, flag: bool) -> None:
+        """`settimeout(None)` or `settimeout(0)`."""
+        self._timeout = -1 if flag else 0
+
+    def getblocking(self) -> bool:
+        """May calls wait at all?"""
+        return self._timeout != 0
+
+    def _deadline(self) -> int:
+        return NEVER if self._timeout < 0 else int(self.host.clock.now) + self._timeout
+
+    def _pause(self, events: int, deadline: int) -> None:
+        """Let the world go on until one of `events` may have happened. Raises TimeoutError."""
+        row = self.row
+        row.wanted = self._wanted | events
+        try:
+            if not self.host.world.step(deadline):
+                raise timed_out()
+        finally:
+            row.wanted = self._wanted
+
+    # --- readiness ---------------------------------------------------------------------------------
+
+    def readable(self) -> bool:
+        """Would receiving (or `accept`) answer at once, be it with the end or an error?"""
+        raise NotImplementedError
+
+    def writable(self) -> bool:
+        """Would sending answer at once?"""
+        raise NotImplementedError
+
+    def level(self) -> int:
+        """The events (EV_*) that describe the socket as it is now."""
+        found = EV_READ if self.readable() else 0
+        return found | (EV_WRITE if self.writable() else 0)
+
+    @property
+    def on_ready(self) -> Callable[[int], object] | None:
+        """Called as fn(events) once for each batch of events (EV_* of `pystack._fast.consts`) in `wanted`.
+
+        Edges: it says that something happened since the last call, so read until EAGAIN (and, after a
+        short write, expect EV_WRITE). What is so already when it is set is told too. It runs between
+        two moments of the world and must not block. Set `wanted` to be told less; None ends it.
+        """
+        handler: Callable[[int], object] | None = self.row.handler
+        return handler
+
+    @on_ready.setter
+    def on_ready(self, fn: Callable[[int], object] | None) -> None:
+        self.row.handler = fn
+        self._wanted = 0
+        self.wanted = EV_ALL if fn is not None else 0
+
+    @property
+    def wanted(self) -> int:
+        """The events that `on_ready` is called for: EV_ALL from when it is set."""
+        return self._wanted
+
+    @wanted.setter
+    def wanted(self, events: int) -> None:
+        row = self.row
+        added = events & ~self._wanted
+        self._wanted = row.wanted = events
+        if added:
+            self._wake(self.level() & added)
+
+    def _wake(self, events: int) -> None:
+        """Tell the application of something that is so already."""
+        if events:
+            core = self.host.core
+            core.wakeup(self.row, events)
+            self.host.after(core)
+
+    def fileno(self) -> int:
+        """A number for this socket, unique on its machine; -1 once closed. No system call takes it."""
+        if self.closed:
+            return -1
+        if not self._fd:
+            self._fd = self.host.next_fd()
+        return self._fd
+
+    # --- addresses and options ---------------------------------------------------------------------
+
+    def getsockname(self) -> Address:
+        """The own address; ("0.0.0.0", 0) before there is one."""
+        row = self.row
+        return dotted(row.laddr), row.lport
+
+    def setsockopt(self, level: int, name: int, value: Any, optlen: int | None = None) -> None:
+        """setsockopt(2), with the numbers of the standard library's `socket` and those of `sockopts`."""
+        sockopts.set_option(self, level, name, value)
+
+    def getsockopt(self, level: int, name: int, buflen: int = 0) -> Any:
+        """getsockopt(2): an int, or for options with a structure what `sockopts` says; with
+        `buflen` its octets."""
+        return sockopts.get_option(self, level, name, buflen)
+
+
+class StreamSocket(Socket):
+    """A TCP socket: a new one, a listener or a connection."""
+
+    __slots__ = ()
+
+    type = std.SOCK_STREAM
+    proto = std.IPPROTO_TCP
+    row: Tcb
+
+    def __repr__(self) -> str:
+        if self.closed:
+            return f"<{self.host.name}: tcp4 closed>"
+        t = self.row
+        local, foreign = (
+            f"{dotted(addr) if addr else '*'}.{port or '*'}"
+            for addr, port in ((t.laddr, t.lport), (t.faddr, t.fport))
+        )
+        state = STATE_NAMES[t.state]
+        return f"<{self.host.name}: tcp4 {t.rcvq.cc} {t.sndq.cc} {local} {foreign} {state}>"
+
+    # --- opening -----------------------------------------------------------------------------------
+
+    def bind(self, address: Address) -> None:
+        """bind(2). Port 0: the machine chooses one."""
+        addr, port = address_of(address)
+        core = self.host.core
+        core.settle(self.host.clock.now)
+        answer = tcp_bind(core, self.row, addr, port)
+        if answer < 0:
+            raise error_of(answer)
+
+    def listen(self, backlog: int = 128) -> None:
+        """listen(2). Again, to change the backlog."""
+        core = self.host.core
+        core.settle(self.host.clock.now)
+        answer = tcp_listen(core, self.row, min(max(backlog, -1), 2**31 - 1))
+        if answer < 0:
+            raise error_of(answer)
+
+    def connect(self, address: Address) -> None:
+        """connect(2): waits until the connection is made, unless the socket does not block."""
+        answer = self._connect(address)
+        if answer < 0:
+            raise error_of(answer)
+
+    def connect_ex(self, address: Address) -> int:
+        """`connect` with the errno as its answer: 0 for success, EAGAIN when the timeout ends the wait."""
+        try:
+            answer = self._connect(address)
+        except TimeoutError:
+            return number_of(Err.EAGAIN)
+        return number_of(-answer)
+
+    def _connect(self, address: Address) -> int:
+        addr, port = address_of(address)
+        host = self.host
+        core = host.core
+        t = self.row
+        core.settle(host.clock.now)
+        answer: int = tcp_connect(core, t, addr, port)
+        host.after(core)
+        if answer != _IN_PROGRESS or self._timeout == 0:
+            return answer
+        deadline = self._deadline()
+        while t.so_state & SS_CONNECTING:
+            self._pause(_CONNECTING, deadline)
+        return -take_error(t) if t.so_error else 0
+
+    def accept(self) -> tuple[StreamSocket, Address]:
+        """accept(2): the oldest connection that waits, and the address of its peer."""
+        child = tcp_accept(self.host.core, self.row)
+        if child is None:
+            child = self._wait_for_child()
+        if child.so_state & SS_DEAD and self.host.core.cfg.policy_listen != LISTEN_LINUX:
+            tcp_close(self.host.core, child)
+            raise error_of(Err.ECONNABORTED)
+        return StreamSocket(self.host, child), (dotted(child.faddr), child.fport)
+
+    def _wait_for_child(self) -> Tcb:
+        t = self.row
+        deadline = self._deadline()
+        while True:
+            if t.state != LISTEN:
+                raise error_of(Err.EINVAL)
+            if self._timeout == 0:
+                raise error_of(Err.EAGAIN)
+            self._pause(EV_ACCEPT | _ENDED, deadline)
+            child = tcp_accept(self.host.core, t)
+            if child is not None:
+                return child
+
+    # --- data --------------------------------------------------------------------------------------
+
+    def send(self, data: Buffer, flags: int = 0) -> int:
+        """send(2): octets taken. A socket without a timeout waits until all are, one with a timeout
+        until some are."""
+        if type(data) is not bytes:
+            data = octets(data)
+        if flags & MSG_OOB:
+            return sockopts.send_urgent(self, data)
+        n = len(data)
+        host = self.host
+        core = host.core
+        core.settle(host.clock.now)
+        done: int = tcp_send(core, self.row, data, 0, n, flags & MSG_MORE != 0)
+        host.after(core)
+        if done == n:
+            return done
+        if done > 0 and (self._timeout >= 0 or flags & MSG_DONTWAIT):
+            return done
+        if done < 0 and (done != _AGAIN or self._timeout == 0 or flags & MSG_DONTWAIT):
+            raise error_of(done)
+        return self._send_rest(data, max(done, 0), self._timeout < 0, flags)
+
+    def sendall(self, data: Buffer, flags: int = 0) -> None:
+        """Send everything; the timeout is for all of it."""
+        if type(data) is not bytes:
+            data = octets(data)
+        n = len(data)
+        host = self.host
+        core = host.core
+        core.settle(host.clock.now)
+        done = tcp_send(core, self.row, data, 0, n, flags & MSG_MORE != 0)
+        host.after(core)
+        if done == n:
+            return
+        if done < 0:
+            if done != _AGAIN:
+                raise error_of(done)
+            done = 0
+        if self._timeout == 0:
+            raise error_of(_AGAIN)
+        self._send_rest(data, done, True, flags)
+
+    def _send_rest(self, data: Buffer, done: int, everything: bool, flags: int) -> int:
+        """Wait for room and go on from `done`."""
+        host = self.host
+        core = host.core
+        t = self.row
+        n = len(data)
+        more = flags & MSG_MORE != 0
+        deadline = self._deadline()
+        while True:
+            self._pause(_WRITING, deadline)
+            core.settle(host.clock.now)
+            took: int = tcp_send(core, t, data, done, n - done, more)
+            host.after(core)
+            if took == _AGAIN:
+                continue
+            if took < 0:
+                if done and not everything:
+                    return done
+                raise error_of(took)
+            done += took
+            if done == n or not everything:
+                return done
+
+    def sendto(self, data: Buffer, *args: Any) -> int:
+        """`send`: a stream has one peer."""
+        return self.send(data, args[0] if len(args) == 2 else 0)
+
+    def recv(self, bufsize: int, flags: int = 0) -> bytes:
+        """recv(2): up to `bufsize` octets; b"" at the end of the stream."""
+        host = self.host
+        core = host.core
+        core.settle(host.clock.now)
+        data: bytes | int = tcp_recv_bytes(core, self.row, bufsize, flags & MSG_PEEK != 0)
+        if data.__class__ is bytes and not flags & MSG_WAITALL:
+            host.after(core)
+            return data  # type: ignore[return-value]
+        return self._recv_slowly(data, bufsize, flags)
+
+    def _recv_slowly(self, data: bytes | int, bufsize: int, flags: int) -> bytes:
+        if bufsize < 0:
+            raise ValueError("negative buffersize in recv")
+        if flags & MSG_OOB:
+            return sockopts.receive_urgent(self)
+        host = self.host
+        core = host.core
+        t = self.row
+        peek = flags & MSG_PEEK != 0
+        deadline = self._deadline()
+        parts = b""
+        while True:
+            host.after(core)
+            if isinstance(data, bytes):
+                if not data or peek:
+                    return parts + data
+                parts += data
+                if len(parts) >= bufsize or not flags & MSG_WAITALL:
+                    return parts
+            elif data != _AGAIN:
+                if parts:
+                    return parts
+                raise error_of(data)
+            elif bufsize == 0:
+                return b""
+            elif self._timeout == 0 or flags & MSG_DONTWAIT:
+                if parts:
+                    return parts
+                raise error_of(data)
+            else:
+                self._pause(_READING, deadline)
+            core.settle(host.clock.now)
+            data = tcp_recv_bytes(core, t, bufsize - len(parts), peek)
+
+    def recv_into(self, buffer: bytearray | memoryview, nbytes: int = 0, flags: int = 0) -> int:
+        """recv(2) into a buffer: how many octets; 0 at the end of the stream."""
+        view = buffer if type(buffer) is memoryview else memoryview(buffer)
+        if view.format != "B" or view.ndim != 1:
+            view = view.cast("B")
+        n = nbytes or len(view)
+        if n > len(view) or n < 0:
+            raise ValueError("buffer too small for requested bytes")
+        host = self.host
+        core = host.core
+        core.settle(host.clock.now)
+        peek = flags & MSG_PEEK != 0
+        got: int = tcp_recv_into(core, self.row, view, 0, n, peek)
+        host.after(core)
+        if got >= 0:
+            return got
+        deadline = self._deadline()
+        while got == _AGAIN and n and self._timeout != 0 and not flags & MSG_DONTWAIT:
+            self._pause(_READING, deadline)
+            core.settle(host.clock.now)
+            got = tcp_recv_into(core, self.row, view, 0, n, peek)
+            host.after(core)
+        if got == _AGAIN and n == 0:
+            return 0
+        if got < 0:
+            raise error_of(got)
+        return got
+
+    def recvfrom(self, bufsize: int, flags: int = 0) -> tuple[bytes, None]:
+        """`recv`, and None for an address, as the standard library has it."""
+        return self.recv(bufsize, flags), None
+
+    def makefile(self, mode: str = "r", buffering: int | None = None, **text: Any) -> io.IOBase:
+        """A file object over this socket, as the standard library's `socket.makefile`."""
+        return makefile(self, mode, buffering, **text)
+
+    # --- ending ------------------------------------------------------------------------------------
+
+    def shutdown(self, how: int) -> None:
+        """shutdown(2): SHUT_RD, SHUT_WR or SHUT_RDWR."""
+        host = self.host
+        core = host.core
+        core.settle(host.clock.now)
+        answer = tcp_shutdown(core, self.row, how)
+        host.after(core)
+        if answer < 0:
+            raise error_of(answer)
+
+    def close(self) -> None:
+        """close(2): the connection ends in order, by the rules of the machine's profile and SO_LINGER.
+
+        With a linger time a blocking socket waits for the peer to acknowledge everything; when the
+        time is over, FreeBSD answers EWOULDBLOCK, and the connection goes on without its socket.
+        """
+        if self.closed:
+            return
+        t = self.row
+        host = self.host
+        core = host.core
+        del self.row
+        core.settle(host.clock.now)
+        connected = t.so_state & SS_CONNECTED
+        tcp_close(core, t)
+        host.after(core)
+        if t.linger > 0 and connected and self._timeout != 0 and t.row:
+            self._linger(t)
+
+    def _linger(self, t: Tcb) -> None:
+        host = self.host
+        deadline = int(host.clock.now) + t.linger * SECOND
+        done = host.world.run_until(lambda: t.row == 0 or t.state >= FIN_WAIT_2, deadline)
+        if not done and host.core.cfg.policy_sockbuf != SOCKBUF_LINUX:
+            raise error_of(Err.EAGAIN)
+
+    # --- asking ------------------------------------------------------------------------------------
+
+    def getpeername(self) -> Address:
+        """The peer's address. Raises OSError (ENOTCONN)."""
+        t = self.row
+        if not t.so_state & SS_CONNECTED:
+            raise error_of(Err.ENOTCONN)
+        return dotted(t.faddr), t.fport
+
+    def readable(self) -> bool:
+        t = self.row
+        if t.state == LISTEN:
+            return bool(t.qlen > 0)
+        if t.rcvq.cc:
+            return bool(t.rcvq.cc >= t.rcvq.lowat or t.so_state & SS_DISCONNECTED)
+        answer = tcp_readable(t)
+        return answer != _AGAIN and bool(answer == 0 or t.so_error or t.so_state & SS_DISCONNECTED)
+
+    def writable(self) -> bool:
+        t = self.row
+        if t.state == LISTEN:
+            return False
+        answer = tcp_writable(t)
+        return answer >= 0 or answer == -Err.EPIPE or t.so_error != 0
+
+    def level(self) -> int:
+        t = self.row
+        found = super().level()
+        if t.state == LISTEN:
+            return EV_READ | EV_ACCEPT if t.qlen else 0
+        if t.so_error:
+            found |= EV_ERROR
+        if t.so_state & SS_DISCONNECTED:
+            found |= EV_HANGUP | EV_CONNECT
+        elif t.so_state & SS_CONNECTED:
+            found |= EV_CONNECT
+        return found

@@ -1,0 +1,67 @@
+"""File objects over stream sockets, as the standard library's `socket.makefile` makes them."""
+
+from __future__ import annotations
+
+import errno
+import io
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pystack.sockets import StreamSocket
+
+
+class SocketIO(io.RawIOBase):
+    """A raw stream over a socket; closing it leaves the socket open.
+
+    A socket that does not block answers None where it would have to.
+    """
+
+    def __init__(self, sock: StreamSocket, mode: str) -> None:
+        super().__init__()
+        self._sock = sock
+        self._mode = mode
+
+    def readable(self) -> bool:
+        return "r" in self._mode
+
+    def writable(self) -> bool:
+        return "w" in self._mode
+
+    def readinto(self, buffer: Any) -> int | None:
+        """Octets read, 0 at the end."""
+        try:
+            return self._sock.recv_into(buffer)
+        except BlockingIOError:
+            return None
+
+    def write(self, data: Any) -> int | None:
+        """Octets written."""
+        try:
+            return self._sock.send(data)
+        except OSError as e:
+            if e.errno == errno.EAGAIN:
+                return None
+            raise
+
+
+def makefile(
+    sock: StreamSocket, mode: str = "r", buffering: int | None = None, **text: Any
+) -> io.IOBase:
+    """A file over `sock`; `text` are encoding, errors and newline of a text file. Raises ValueError."""
+    if not set(mode) <= set("rwb") or not set(mode) & set("rw"):
+        raise ValueError(f"invalid mode {mode!r} (only r, w, b allowed)")
+    raw = SocketIO(sock, mode)
+    if buffering is None or buffering < 0:
+        buffering = io.DEFAULT_BUFFER_SIZE
+    if buffering == 0:
+        if "b" not in mode:
+            raise ValueError("unbuffered streams must be binary")
+        return raw
+    file: Any
+    if "r" in mode and "w" in mode:
+        file = io.BufferedRWPair(raw, raw, buffering)
+    elif "r" in mode:
+        file = io.BufferedReader(raw, buffering)
+    else:
+        file = io.BufferedWriter(raw, buffering)
+    return file if "b" in mode else io.TextIOWrapper(file, **text)

@@ -1,0 +1,430 @@
+"""Socket options: what setsockopt and getsockopt of each kind of socket do.
+
+Levels and names are the numbers of the standard library's `socket`; options that it does not have where
+it runs have Linux's numbers, or (TCP_NOPUSH, TCP_KEEPINIT: FreeBSD's own) the ones below.
+"""
+
+from __future__ import annotations
+
+import socket as std
+import struct
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from pystack import tcpinfo
+from pystack._fast import tcb
+from pystack._fast.commands import take_error
+from pystack._fast.consts import (
+    CC_CUBIC,
+    CC_NEWRENO,
+    LISTEN,
+    LISTEN_LINUX,
+    MS,
+    SECOND,
+    SOCKBUF_LINUX,
+    Err,
+)
+from pystack._fast.seq import add
+from pystack._fast.tcp_out import tcp_output
+from pystack.errors import error_of, number_of
+
+if TYPE_CHECKING:
+    from pystack._fast.tcb import Tcb
+    from pystack.sockets import Buffer, Socket, StreamSocket
+
+
+def _number(name: str, otherwise: int) -> int:
+    return int(getattr(std, name, otherwise))
+
+
+SOL_SOCKET = _number("SOL_SOCKET", 1)
+IPPROTO_IP = 0
+IPPROTO_TCP = 6
+
+SO_REUSEADDR = _number("SO_REUSEADDR", 2)
+SO_TYPE = _number("SO_TYPE", 3)
+SO_ERROR = _number("SO_ERROR", 4)
+SO_BROADCAST = _number("SO_BROADCAST", 6)
+SO_SNDBUF = _number("SO_SNDBUF", 7)
+SO_RCVBUF = _number("SO_RCVBUF", 8)
+SO_KEEPALIVE = _number("SO_KEEPALIVE", 9)
+SO_OOBINLINE = _number("SO_OOBINLINE", 10)
+SO_LINGER = _number("SO_LINGER", 13)
+SO_REUSEPORT = _number("SO_REUSEPORT", 15)
+SO_RCVLOWAT = _number("SO_RCVLOWAT", 18)
+SO_SNDLOWAT = _number("SO_SNDLOWAT", 19)
+SO_ACCEPTCONN = _number("SO_ACCEPTCONN", 30)
+SO_PROTOCOL = _number("SO_PROTOCOL", 38)
+
+IP_TOS = _number("IP_TOS", 1)
+IP_TTL = _number("IP_TTL", 2)
+
+TCP_NODELAY = _number("TCP_NODELAY", 1)
+TCP_MAXSEG = _number("TCP_MAXSEG", 2)
+TCP_CORK = _number("TCP_CORK", 3)
+TCP_KEEPIDLE = _number("TCP_KEEPIDLE", 4)
+TCP_KEEPINTVL = _number("TCP_KEEPINTVL", 5)
+TCP_KEEPCNT = _number("TCP_KEEPCNT", 6)
+TCP_LINGER2 = _number("TCP_LINGER2", 8)
+TCP_INFO = _number("TCP_INFO", 11)
+TCP_QUICKACK = _number("TCP_QUICKACK", 12)
+TCP_CONGESTION = _number("TCP_CONGESTION", 13)
+TCP_USER_TIMEOUT = _number("TCP_USER_TIMEOUT", 18)
+TCP_NOPUSH = _number("TCP_NOPUSH", 0x10004)
+TCP_KEEPINIT = _number("TCP_KEEPINIT", 0x10080)
+
+MAX_SEG = 32767
+_LINGER = struct.Struct("ii")
+_CONTROLS = {"newreno": CC_NEWRENO, "reno": CC_NEWRENO, "cubic": CC_CUBIC}
+
+Getter = Callable[[Any], Any]
+Setter = Callable[[Any, Any], None]
+
+
+def _fail(error: Err) -> None:
+    raise error_of(error)
+
+
+def integer(value: Any) -> int:
+    """The int of an option that takes one: a number, or the octets of a C int."""
+    if isinstance(value, int):
+        return value
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        if len(value) < 4:
+            raise error_of(Err.EINVAL)
+        return int(struct.unpack_from("i", value)[0])
+    raise TypeError(f"an option's value is an int or octets, not {value!r}")
+
+
+def set_option(sock: Socket, level: int, name: int, value: Any) -> None:
+    """setsockopt(2). Raises OSError (ENOPROTOOPT for an option that there is not)."""
+    options = STREAM if sock.type == std.SOCK_STREAM else DATAGRAM
+    _, setter = options.get((level, name), (None, None))
+    if setter is None:
+        raise error_of(Err.ENOPROTOOPT)
+    host = sock.host
+    host.core.settle(host.clock.now)
+    setter(sock, value)
+    host.after(host.core)
+
+
+def get_option(sock: Socket, level: int, name: int, buflen: int) -> Any:
+    """getsockopt(2). SO_LINGER answers (on, seconds), TCP_INFO a `TcpInfo`, TCP_CONGESTION a str; with
+    `buflen` all answer octets."""
+    options = STREAM if sock.type == std.SOCK_STREAM else DATAGRAM
+    getter, _ = options.get((level, name), (None, None))
+    if getter is None:
+        raise error_of(Err.ENOPROTOOPT)
+    value = getter(sock)
+    if not buflen:
+        return value
+    if isinstance(value, tuple):
+        return _LINGER.pack(*value)[:buflen]
+    if isinstance(value, str):
+        return value.encode().ljust(16, b"\0")[:buflen]
+    if isinstance(value, int):
+        return struct.pack("i", value)[:buflen]
+    return value.pack()[:buflen]
+
+
+# --- kinds of options -------------------------------------------------------------------------------
+
+
+def _flag(bit: int) -> tuple[Getter, Setter]:
+    """A bit of `so_options`; reads as 1, or as the bit itself where FreeBSD does so."""
+
+    def read(sock: Socket) -> int:
+        on = sock.row.so_options & bit
+        return int(on) if sock.host.core.cfg.policy_sockbuf != SOCKBUF_LINUX else int(on != 0)
+
+    def write(sock: Socket, value: Any) -> None:
+        row = sock.row
+        row.so_options = row.so_options | bit if integer(value) else row.so_options & ~bit
+
+    return read, write
+
+
+def _field(name: str, low: int, high: int, scale: int = 1) -> tuple[Getter, Setter]:
+    """An attribute of the row, in units of `scale`; EINVAL outside of the range."""
+
+    def read(sock: Socket) -> int:
+        return int(getattr(sock.row, name)) // scale
+
+    def write(sock: Socket, value: Any) -> None:
+        number = integer(value)
+        if not low <= number <= high:
+            raise error_of(Err.EINVAL)
+        setattr(sock.row, name, number * scale)
+
+    return read, write
+
+
+def _read_only(read: Getter) -> tuple[Getter, Setter]:
+    return read, lambda _sock, _value: _fail(Err.ENOPROTOOPT)
+
+
+def _error(sock: Socket) -> int:
+    row = sock.row
+    if sock.type == std.SOCK_STREAM:
+        return number_of(take_error(row))
+    error, row.error = row.error, 0
+    return number_of(error)
+
+
+# --- buffers ----------------------------------------------------------------------------------------
+
+
+def _size(sock: Socket, value: Any, largest: int, least: int) -> int:
+    """The size that a buffer gets: Linux doubles and clamps, BSD takes it as it is or says ENOBUFS."""
+    cfg = sock.host.core.cfg
+    wanted = integer(value)
+    if cfg.policy_sockbuf == SOCKBUF_LINUX:
+        return max(2 * min(max(wanted, 0), largest), least)
+    if wanted <= 0:
+        raise error_of(Err.EINVAL)
+    if wanted > cfg.sb_max * 2048 // (256 + 2048):
+        raise error_of(Err.ENOBUFS)
+    return wanted
+
+
+def _set_sndbuf(sock: StreamSocket, value: Any) -> None:
+    queue = sock.row.sndq
+    queue.hiwat = _size(sock, value, sock.host.core.cfg.wmem_max, 4608)
+    queue.lowat = min(queue.lowat, queue.hiwat)
+    sock.row.t_flags |= tcb.TF_SND_AUTO_OFF
+
+
+def _set_rcvbuf(sock: StreamSocket, value: Any) -> None:
+    queue = sock.row.rcvq
+    queue.hiwat = _size(sock, value, sock.host.core.cfg.rmem_max, 2304)
+    queue.lowat = min(queue.lowat, queue.hiwat)
+    sock.row.t_flags |= tcb.TF_RCV_AUTO_OFF
+
+
+def _set_datagram_rcvbuf(sock: Socket, value: Any) -> None:
+    sock.row.hiwat = _size(sock, value, sock.host.core.cfg.rmem_max, 2304)
+
+
+def _set_rcvlowat(sock: StreamSocket, value: Any) -> None:
+    wanted = max(integer(value), 1)
+    queue = sock.row.rcvq
+    queue.lowat = min(wanted, queue.hiwat)
+
+
+def _set_sndlowat(sock: StreamSocket, value: Any) -> None:
+    if sock.host.core.cfg.policy_sockbuf == SOCKBUF_LINUX:
+        raise error_of(Err.ENOPROTOOPT)
+    queue = sock.row.sndq
+    queue.lowat = min(max(integer(value), 1), queue.hiwat)
+
+
+# --- SO_LINGER and friends --------------------------------------------------------------------------
+
+
+def _get_linger(sock: StreamSocket) -> tuple[int, int]:
+    seconds = sock.row.linger
+    if seconds < 0:
+        return 0, 0
+    return (1 if sock.host.core.cfg.policy_sockbuf == SOCKBUF_LINUX else 128), int(seconds)
+
+
+def _set_linger(sock: StreamSocket, value: Any) -> None:
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        if len(value) < _LINGER.size:
+            raise error_of(Err.EINVAL)
+        on, seconds = _LINGER.unpack_from(value)
+    else:
+        on, seconds = value
+    if on and not 0 <= seconds <= 65535 and sock.host.core.cfg.policy_sockbuf != SOCKBUF_LINUX:
+        raise error_of(Err.EDOM)
+    sock.row.linger = min(max(int(seconds), 0), 2**31 - 1) if on else -1
+
+
+def _set_keepalive(sock: StreamSocket, value: Any) -> None:
+    _KEEPALIVE[1](sock, value)
+    _restart_keepalive(sock)
+
+
+def _restart_keepalive(sock: StreamSocket) -> None:
+    """Whoever changes keep-alive of a living connection means from now on."""
+    t = sock.row
+    core = sock.host.core
+    if not t.so_state & tcb.SS_CONNECTED or t.row == 0:
+        return
+    if t.so_options & tcb.SO_KEEPALIVE or core.cfg.tcp_always_keepalive:
+        t.at_keep = max(t.rcvtime, t.starttime) + t.keepidle * MS
+        t.at_keep = max(t.at_keep, core.now)
+    else:
+        t.at_keep = tcb.NEVER
+    core.arm(t)
+
+
+def _keep(name: str, low: int, high: int, scale: int) -> tuple[Getter, Setter]:
+    read, write = _field(name, low, high, scale)
+
+    def write_and_restart(sock: StreamSocket, value: Any) -> None:
+        write(sock, value)
+        _restart_keepalive(sock)
+
+    return read, write_and_restart
+
+
+# --- TCP --------------------------------------------------------------------------------------------
+
+
+def _tcp_flag(bit: int, push: bool = False) -> tuple[Getter, Setter]:
+    """A bit of `t_flags`. `push`: turning it off sends what it held back."""
+
+    def read(sock: StreamSocket) -> int:
+        return int(sock.row.t_flags & bit != 0)
+
+    def write(sock: StreamSocket, value: Any) -> None:
+        t = sock.row
+        linux = sock.host.core.cfg.policy_listen == LISTEN_LINUX
+        if integer(value):
+            t.t_flags |= bit
+            if linux and bit == tcb.TF_NODELAY:
+                tcp_output(sock.host.core, t)
+        else:
+            t.t_flags &= ~bit
+            if push and t.state >= 4:
+                flush(sock.host.core, t)
+
+    return read, write
+
+
+def flush(core: Any, t: Tcb) -> None:
+    """What a cork held back goes, the last short segment too."""
+    held = t.t_flags & tcb.TF_NODELAY
+    t.t_flags |= tcb.TF_NODELAY
+    tcp_output(core, t)
+    if not held:
+        t.t_flags &= ~tcb.TF_NODELAY
+
+
+def _get_maxseg(sock: StreamSocket) -> int:
+    t = sock.row
+    if t.maxseg:
+        return int(t.maxseg)
+    return int(t.user_mss or sock.host.core.cfg.tcp_mssdflt)
+
+
+def _set_maxseg(sock: StreamSocket, value: Any) -> None:
+    mss = integer(value)
+    cfg = sock.host.core.cfg
+    if cfg.policy_listen == LISTEN_LINUX:
+        if mss and not 88 <= mss <= MAX_SEG:
+            raise error_of(Err.EINVAL)
+        sock.row.user_mss = mss
+        return
+    t = sock.row
+    if not cfg.tcp_minmss <= mss <= (t.maxseg or MAX_SEG):  # BSD: only ever smaller
+        raise error_of(Err.EINVAL)
+    t.user_mss = mss
+    if t.maxseg:
+        t.maxseg = mss
+
+
+def _get_congestion(sock: StreamSocket) -> str:
+    if sock.row.cc == CC_CUBIC:
+        return "cubic"
+    return "reno" if sock.host.core.cfg.policy_listen == LISTEN_LINUX else "newreno"
+
+
+def _set_congestion(sock: StreamSocket, value: Any) -> None:
+    name = value if isinstance(value, str) else bytes(value).split(b"\0")[0].decode()
+    if name not in _CONTROLS:
+        raise error_of(Err.EINVAL)
+    sock.row.cc = _CONTROLS[name]
+
+
+def _get_linger2(sock: StreamSocket) -> int:
+    seconds: int = sock.row.linger2
+    return seconds if seconds else sock.host.core.cfg.tcp_fin_timeout // SECOND
+
+
+def _set_linger2(sock: StreamSocket, value: Any) -> None:
+    """Seconds in FIN_WAIT_2 once closed: negative none at all, 0 the knob's; 120 at most."""
+    seconds = integer(value)
+    sock.row.linger2 = -1 if seconds < 0 else 0 if seconds > 120 else seconds
+
+
+def _no_effect(sock: StreamSocket, value: Any) -> None:
+    integer(value)
+
+
+_KEEPALIVE = _flag(tcb.SO_KEEPALIVE)
+
+Options = dict[tuple[int, int], tuple[Getter, Setter]]
+
+COMMON: Options = {
+    (SOL_SOCKET, SO_REUSEADDR): _flag(tcb.SO_REUSEADDR),
+    (SOL_SOCKET, SO_REUSEPORT): _flag(tcb.SO_REUSEPORT),
+    (SOL_SOCKET, SO_BROADCAST): _flag(tcb.SO_BROADCAST),
+    (SOL_SOCKET, SO_TYPE): _read_only(lambda sock: int(sock.type)),
+    (SOL_SOCKET, SO_PROTOCOL): _read_only(lambda sock: int(sock.proto)),
+    (SOL_SOCKET, SO_ERROR): _read_only(_error),
+    (IPPROTO_IP, IP_TTL): _field("ttl", 1, 255),
+    (IPPROTO_IP, IP_TOS): _field("tos", 0, 255),
+}
+
+DATAGRAM: Options = COMMON | {
+    (SOL_SOCKET, SO_ACCEPTCONN): _read_only(lambda _: 0),
+    (SOL_SOCKET, SO_RCVBUF): (lambda sock: int(sock.row.hiwat), _set_datagram_rcvbuf),
+    (SOL_SOCKET, SO_SNDBUF): (
+        lambda sock: int(sock.host.core.cfg.udp_maxdgram),
+        lambda sock, value: None if _size(sock, value, 2**31, 0) else None,
+    ),
+}
+
+STREAM: Options = COMMON | {
+    (SOL_SOCKET, SO_ACCEPTCONN): _read_only(lambda sock: int(sock.row.state == LISTEN)),
+    (SOL_SOCKET, SO_SNDBUF): (lambda sock: int(sock.row.sndq.hiwat), _set_sndbuf),
+    (SOL_SOCKET, SO_RCVBUF): (lambda sock: int(sock.row.rcvq.hiwat), _set_rcvbuf),
+    (SOL_SOCKET, SO_SNDLOWAT): (lambda sock: int(sock.row.sndq.lowat), _set_sndlowat),
+    (SOL_SOCKET, SO_RCVLOWAT): (lambda sock: int(sock.row.rcvq.lowat), _set_rcvlowat),
+    (SOL_SOCKET, SO_OOBINLINE): _flag(tcb.SO_OOBINLINE),
+    (SOL_SOCKET, SO_KEEPALIVE): (_KEEPALIVE[0], _set_keepalive),
+    (SOL_SOCKET, SO_LINGER): (_get_linger, _set_linger),
+    (IPPROTO_TCP, TCP_NODELAY): _tcp_flag(tcb.TF_NODELAY),
+    (IPPROTO_TCP, TCP_CORK): _tcp_flag(tcb.TF_NOPUSH, push=True),
+    (IPPROTO_TCP, TCP_NOPUSH): _tcp_flag(tcb.TF_NOPUSH, push=True),
+    (IPPROTO_TCP, TCP_MAXSEG): (_get_maxseg, _set_maxseg),
+    (IPPROTO_TCP, TCP_KEEPIDLE): _keep("keepidle", 1, 32767, 1000),
+    (IPPROTO_TCP, TCP_KEEPINTVL): _keep("keepintvl", 1, 32767, 1000),
+    (IPPROTO_TCP, TCP_KEEPCNT): _keep("keepcnt", 1, 127, 1),
+    (IPPROTO_TCP, TCP_KEEPINIT): _field("keepinit", 1, 2147483, 1000),
+    (IPPROTO_TCP, TCP_USER_TIMEOUT): _field("user_timeout", 0, 2**31 - 1, MS),
+    (IPPROTO_TCP, TCP_LINGER2): (_get_linger2, _set_linger2),
+    (IPPROTO_TCP, TCP_QUICKACK): (lambda sock: int(sock.row.quick_acks > 0), _no_effect),
+    (IPPROTO_TCP, TCP_CONGESTION): (_get_congestion, _set_congestion),
+    (IPPROTO_TCP, TCP_INFO): _read_only(tcpinfo.of),
+}
+
+
+# --- urgent data ------------------------------------------------------------------------------------
+
+
+def send_urgent(sock: StreamSocket, data: Buffer) -> int:
+    """send(2) with MSG_OOB: the last octet of `data` is urgent (RFC 9293 section 3.8.5)."""
+    from pystack._fast.commands import tcp_send
+
+    host = sock.host
+    core = host.core
+    t = sock.row
+    core.settle(host.clock.now)
+    before = t.sndq.cc
+    # the pointer is set before the octets leave, and names the last of them (RFC 6093 section 3.1)
+    t.snd_up = add(t.snd_una, before + len(data))
+    done: int = tcp_send(core, t, data, 0, len(data), False)
+    if done != len(data):
+        t.snd_up = add(t.snd_una, before + max(done, 0))
+    host.after(core)
+    if done < 0:
+        raise error_of(done)
+    return done
+
+
+def receive_urgent(sock: StreamSocket) -> bytes:
+    """recv(2) with MSG_OOB: EINVAL, because urgent octets stay in the stream, as with SO_OOBINLINE."""
+    raise error_of(Err.EINVAL)

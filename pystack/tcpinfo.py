@@ -1,0 +1,114 @@
+"""TCP_INFO: the state of a connection under the names of Linux's `struct tcp_info`."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import astuple, dataclass
+from typing import TYPE_CHECKING
+
+from pystack._fast import tcb
+from pystack._fast.consts import LISTEN_LINUX, US
+from pystack._fast.seq import dist
+
+if TYPE_CHECKING:
+    from pystack.sockets import StreamSocket
+
+LINUX_STATES = (7, 10, 2, 3, 1, 8, 4, 11, 9, 5, 6)
+"""Linux's numbers (net/tcp_states.h), by ours, which are FreeBSD's."""
+
+_OPTION_TIMESTAMPS = 1
+_OPTION_SACK = 2
+_OPTION_WSCALE = 4
+_OPTION_ECN = 8
+_UNTIL_NOW = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class TcpInfo:
+    """Times are microseconds or (`last_…`) milliseconds, sizes octets, as in the real structure; windows
+    `snd_cwnd`, `snd_ssthresh` and counts are segments on Linux, octets on FreeBSD."""
+
+    tcpi_state: int
+    """By the numbers of the machine's system."""
+    tcpi_ca_state: int
+    """0 open, 3 recovery, 4 loss."""
+    tcpi_retransmits: int
+    """Timeouts in a row that are not repaired yet."""
+    tcpi_probes: int
+    tcpi_backoff: int
+    tcpi_options: int
+    """1 timestamps, 2 SACK, 4 window scale, 8 ECN."""
+    tcpi_snd_wscale: int
+    tcpi_rcv_wscale: int
+    tcpi_rto: int
+    tcpi_ato: int
+    tcpi_snd_mss: int
+    tcpi_rcv_mss: int
+    tcpi_unacked: int
+    tcpi_sacked: int
+    tcpi_lost: int
+    tcpi_retrans: int
+    tcpi_last_data_sent: int
+    tcpi_last_data_recv: int
+    tcpi_pmtu: int
+    tcpi_rcv_ssthresh: int
+    tcpi_rtt: int
+    tcpi_rttvar: int
+    tcpi_snd_ssthresh: int
+    tcpi_snd_cwnd: int
+    tcpi_advmss: int
+    tcpi_rcv_space: int
+    tcpi_snd_wnd: int
+    tcpi_rcv_wnd: int
+
+    def pack(self) -> bytes:
+        """All fields in their order as u32: not the layout of any kernel."""
+        return struct.pack(f"{len(astuple(self))}I", *(v & 0xFFFFFFFF for v in astuple(self)))
+
+
+def of(sock: StreamSocket) -> TcpInfo:
+    """The connection as it is now."""
+    t = sock.row
+    core = sock.host.core
+    linux = core.cfg.policy_listen == LISTEN_LINUX
+    unit = max(t.maxseg, 1) if linux else 1
+    flags = t.t_flags
+    options = (
+        _OPTION_TIMESTAMPS * bool(flags & tcb.TF_RCVD_TS)
+        | _OPTION_SACK * bool(flags & tcb.TF_SACK_PERMIT)
+        | _OPTION_WSCALE * bool(flags & tcb.TF_RCVD_SCALE)
+        | _OPTION_ECN * bool(flags & tcb.TF_ECN)
+    )
+    flight = dist(t.snd_una, t.snd_max)
+    threshold = min(t.ssthresh, _UNTIL_NOW)
+    since = max(core.now, sock.host.clock.now)
+    return TcpInfo(
+        tcpi_state=LINUX_STATES[t.state] if linux else t.state,
+        tcpi_ca_state=4 if t.rxtshift else 3 if flags & tcb.TF_FASTRECOVERY else 0,
+        tcpi_retransmits=t.rxtshift,
+        tcpi_probes=t.keep_probes,
+        tcpi_backoff=t.rxtshift,
+        tcpi_options=options,
+        tcpi_snd_wscale=t.snd_scale,
+        tcpi_rcv_wscale=t.rcv_scale,
+        tcpi_rto=t.rxtcur // US,
+        tcpi_ato=core.cfg.tcp_delacktime // US,
+        tcpi_snd_mss=t.maxseg,
+        tcpi_rcv_mss=t.maxseg,
+        tcpi_unacked=-(-flight // unit),
+        tcpi_sacked=0,
+        tcpi_lost=0,
+        tcpi_retrans=0,
+        tcpi_last_data_sent=max(since - t.last_sent, 0) // 1_000_000,
+        tcpi_last_data_recv=max(since - t.rcvtime, 0) // 1_000_000,
+        tcpi_pmtu=t.pmtu,
+        tcpi_rcv_ssthresh=t.rcvq.hiwat,
+        tcpi_rtt=t.srtt // US,
+        tcpi_rttvar=t.rttvar // US,
+        tcpi_snd_ssthresh=threshold // unit if threshold < 0x40000000 else _UNTIL_NOW,
+        tcpi_snd_cwnd=max(t.cwnd // unit, 1),
+        tcpi_advmss=t.user_mss or t.maxseg,
+        tcpi_rcv_space=t.rcvq.hiwat,
+        tcpi_snd_wnd=t.snd_wnd,
+        tcpi_rcv_wnd=t.rcv_wnd,
+    )

@@ -523,7 +523,7 @@ def note_sent(s, t, at, length, flags):
         end = add(end, 1)
         if flags & FIN:
             t.t_flags |= TF_SENTFIN
-    if t.t_flags & TF_FORCE or t.at_persist != NEVER:
+    if t.t_flags & TF_FORCE and t.at_persist != NEVER:
         if after(end, t.snd_max):
             t.snd_max = end
         return
@@ -536,6 +536,9 @@ def note_sent(s, t, at, length, flags):
             t.rtt_seq = at
             s.stat.segstimed += 1
     if t.at_rexmt == NEVER and end != at:
+        if t.at_persist != NEVER:  # the window has opened: from here on it is a matter of retransmission
+            t.at_persist = NEVER
+            t.rxtshift = 0
         t.at_rexmt = s.now + t.rxtcur
         if t.rxtshift == 0:
             t.rexmt_start = s.now

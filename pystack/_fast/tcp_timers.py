@@ -120,6 +120,10 @@ def retransmit(s, t):
                 set_mss(s, t)
     if t.state >= ESTABLISHED and (t.rxtshift == 1 or not t.t_flags & TF_RTO_RECOVERY):
         t.ssthresh = congestion.after_loss(s, t, flight)
+    if t.user_timeout > 0 and s.cfg.policy_rto == RTO_LINUX:
+        left: cython.longlong = t.rexmt_start + t.user_timeout - s.now
+        if left > 0 and t.rxtcur > left:
+            t.rxtcur = left  # the application's patience ends before the next retransmission
     t.recover = t.snd_max
     t.snd_nxt = t.snd_una
     t.rtt_time = 0
@@ -153,7 +157,7 @@ def probe_window(s, t):
         s.stat.persistdrop += 1
         return drop(s, t, ETIMEDOUT, True)
     set_persist(s, t)
-    if s.cfg.policy_window == WINDOW_LINUX:
+    if s.cfg.policy_window == WINDOW_LINUX and dist(t.snd_una, t.snd_nxt) >= cython.cast(cython.int, t.snd_wnd):
         s.stat.sndprobe += 1
         return send_ack_only(s, t, sub(t.snd_una, 1))
     t.t_flags |= TF_FORCE

@@ -224,10 +224,14 @@ def test_fragments_refused_at_all(limits):
     b.end()
 
 
-@pytest.mark.parametrize(("limit", "answer"), [(3, Drop.FRAG_MEMORY), (4, 0), (5, 0)])
+@pytest.mark.parametrize(
+    ("limit", "answer"), [(1, Drop.FRAG_MEMORY), (3, Drop.FRAG_MEMORY), (4, 0), (5, 0)]
+)
 def test_fragments_of_one_datagram(limit: int, answer: int):
     b = Bench(max_per_packet=limit)
-    assert [b.put(*cut) for cut in CUTS] == [HELD, HELD, HELD, answer]
+    for cut in CUTS[:limit][:3]:
+        assert b.put(*cut) == HELD
+    assert b.put(*CUTS[min(limit, 3)]) == answer
     assert b.r.waiting() == 0
     assert b.r.evicted == (answer != 0)
     b.end()
@@ -240,6 +244,7 @@ def test_octets_in_all(limit: int, left: list[int]):
         assert b.put(0, 24, ident=ident) == HELD
     assert b.r.octets == 24 * len(left)
     assert b.r.waiting() == len(left)
+    assert b.r.evicted == 5 - len(left)
     b.r.max_bytes = 1 << 20
     assert [i for i in range(5) if b.put(24, 108, ident=i) == 0] == left
     b.end()

@@ -19,7 +19,9 @@ def fields(p: Packet) -> dict[str, int]:
 
 def test_clear_makes_every_field_new():
     p = Packet()
-    new = fields(p)
+    none = {"iface_in": -1, "iface_out": -1, "opt_mss": -1, "opt_wscale": -1, "tfo_off": -1}
+    new = dict.fromkeys(FIELDS, 0) | none | {"ip_len": 20, "ttl": 64}
+    assert fields(p) == new
     for name, value in new.items():
         setattr(p, name, value + 1)
     p.clear()
@@ -152,5 +154,8 @@ def test_a_fragment_has_no_l4_checksum():
     assert p.checksum_at() == 0
     p.mf = False
     assert p.checksum_at() == 36
+    p.head_len = 20  # nothing behind the IP header
+    assert p.checksum_at() == 0
+    p.head_len = 40
     p.frag_off = 8
     assert p.checksum_at() == 0

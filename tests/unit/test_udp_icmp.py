@@ -70,6 +70,13 @@ def test_udp_is_built(left: bool, body: bytes):
     p.release()
 
 
+def test_a_verified_checksum_is_known_good():
+    for data in (octets.ip(octets.udp(b"x"), UDP), octets.ip(octets.icmp(8), ICMP)):
+        p = Packet()
+        assert ip4.parse(p, memoryview(data), 0, len(data)) == 0
+        assert p.csum_ok
+
+
 def test_echo_is_read_and_answered():
     p = load(octets.ip(octets.icmp(8, 0, 0x12345678, b"ping!"), ICMP))
     assert (p.icmp_type, p.icmp_code, p.icmp_rest, p.length) == (8, 0, 0x12345678, 5)

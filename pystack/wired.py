@@ -35,7 +35,7 @@ class Wired:
 
     def landing(self) -> memoryview:
         """As the core's."""
-        view: memoryview = self._landing.view
+        view: memoryview = self._landing.place()
         return view
 
     def ingress_landed(

@@ -1,5 +1,5 @@
-from pystack._fast cimport ip4
 from pystack._fast.internet cimport Internet
+from pystack._fast.landing cimport Landing
 from pystack._fast.packet cimport Packet
 from pystack._fast.tcb cimport Tcb
 from pystack._fast.tcp_close cimport expire_timewait
@@ -11,8 +11,7 @@ cdef long long NEVER
 
 
 cdef class Core(Internet):
-    cdef object _landing_view
-    cdef Packet rx
+    cdef Landing land
     cdef public long long scheduled
     cdef public int number
     cdef public bint listed

@@ -13,7 +13,6 @@ outputs, bit for bit, compiled or interpreted.
 
 import cython
 
-from pystack._fast import ip4
 from pystack._fast.chain import FreeList  # noqa: F401
 from pystack._fast.config import Config  # noqa: F401
 from pystack._fast.consts import (
@@ -26,8 +25,8 @@ from pystack._fast.consts import (
 )
 from pystack._fast.demux import Demux
 from pystack._fast.internet import Internet
+from pystack._fast.landing import Landing
 from pystack._fast.mbuf import Pool
-from pystack._fast.packet import Packet
 from pystack._fast.rng import Rng
 from pystack._fast.tcb import Tcb
 from pystack._fast.tcp_close import expire_timewait
@@ -78,8 +77,7 @@ class Core(Internet):
         self.init_stack(pool, wheel, cfg, rng, demux, timewait, now)
         self.tw_timer = wheel.alloc(TIMER_TIMEWAIT, 0)
         self.init_internet()
-        self.rx = Packet()
-        self._landing_view = None
+        self.land = Landing(pool)
         self.scheduled = NEVER
         self.number = 0
         self.listed = False
@@ -104,16 +102,8 @@ class Core(Internet):
         return 0
 
     def landing(self):
-        """Where the next packet of a device is to be read to: a writable memoryview of at least 66,000 octets, None
-        when the pool denies it. The same until a packet was kept.
-        """
-        if self.landing_m == 0:
-            self.landing_m = self.pool.land()
-            if self.landing_m == 0:
-                return None
-            off = self.pool.m_off[self.landing_m]
-            self._landing_view = self.pool.arena_bytes[off : off + 66000]
-        return self._landing_view
+        """Where the next packet of a device is to be read to: a writable memoryview of 66,048 octets. Ask each time."""
+        return self.land.place()
 
     def ingress_landed(self, iface, skip, n, gso_size, csum_ok, now):
         """The packet of `n` octets at landing()[skip:] arrived on `iface`. Answers 0 or its drop reason."""
@@ -123,10 +113,7 @@ class Core(Internet):
         p.csum_ok = csum_ok
         p.gso_size = gso_size
         p.iface_in = iface
-        reason = ip4.parse_landed(p, self.pool, self.landing_m, skip, n)
-        if p.m == self.landing_m:
-            self.landing_m = 0
-            self._landing_view = None
+        reason = self.land.parse(p, skip, n)
         if reason:
             self.interfaces[iface].idrops += 1
             self.reject(p, reason)
@@ -137,13 +124,13 @@ class Core(Internet):
 
     def ingress_bytes(self, iface, data, now):
         """As `ingress_landed`, from bytes."""
-        view = self.landing()
-        if view is None:
-            self.drops[MBUF] += 1
-            return MBUF
         n = min(len(data), 65535)
-        view[:n] = data[:n]
+        self.land.place()[:n] = data[:n]
         return self.ingress_landed(iface, 0, n, 0, False, now)
+
+    def close(self):
+        """The machine is switched off: the landing mbuf goes back, so that the pool's books can be closed."""
+        self.land.close()
 
     def tick(self, now):
         """Run the timers that are due."""

@@ -40,7 +40,6 @@ cdef class Internet(Stack):
     cdef long long icmp_second
     cdef int icmp_count
     cdef long long icmp_suppressed
-    cdef int landing_m
     cpdef int ip_input(self, Packet p) except -1
     cdef int local_input(self, Packet p) except -1
     cdef int forward(self, Packet p) except -1

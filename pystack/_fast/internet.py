@@ -98,7 +98,6 @@ class Internet(Stack):
         self.icmp_second = 0
         self.icmp_count = 0
         self.icmp_suppressed = 0
-        self.landing_m = 0
 
     def add_interface(self, name, addr, prefix, mtu):
         """A new interface with the route to its own prefix; answers its number."""

@@ -9,10 +9,9 @@ cdef int _BIG
 
 cdef class Landing:
     cdef readonly Pool pool
-    cdef readonly object view
+    cdef object view
     cdef readonly int m
-    cdef object spare
 
-    cpdef land(self)
+    cpdef object place(self)
     cpdef int parse(self, Packet p, int skip, int n) except? -1
     cpdef close(self)

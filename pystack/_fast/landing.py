@@ -11,51 +11,48 @@ from pystack._fast.packet import Packet
 
 _MBUF = cython.declare(cython.int, consts.Drop.MBUF)
 _BIG = cython.declare(cython.int, BIG)
+_SPARE = memoryview(bytearray(BIG))
+"""Where packets are read to, and lost, when the pool has no landing mbuf to give."""
 
 
 @cython.final
 @cython.cclass
 class Landing:
-    """One landing mbuf of a pool, replaced whenever a packet keeps it.
-
-    `view` is writable and `BIG` octets long; ask for it before every read. When the pool has no
-    landing mbuf left it is a place outside the pool, and what is read there is dropped.
-    """
+    """One landing mbuf of a pool, taken when it is first needed and replaced whenever a packet keeps it."""
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
         self.m = 0
-        self.spare = memoryview(bytearray(BIG))
-        self.view = self.spare
-        self.land()
+        self.view = _SPARE
 
-    def land(self) -> None:
-        """Take a landing mbuf, if the pool gives one."""
-        self.m = self.pool.land()
+    def place(self) -> memoryview:
+        """Where to read the next packet: writable, `BIG` octets. Ask before every read."""
         if self.m == 0:
-            self.view = self.spare
-        else:
-            off: cython.longlong = self.pool.m_off[self.m]
-            self.view = self.pool.arena_bytes[off : off + _BIG]
+            self.m = self.pool.land()
+            if self.m == 0:
+                self.view = _SPARE
+            else:
+                off: cython.longlong = self.pool.m_off[self.m]
+                self.view = self.pool.arena_bytes[off : off + _BIG]
+        return self.view
 
     def parse(self, p: Packet, skip: cython.int, n: cython.int) -> cython.int:
-        """Fill `p` with the packet of `n` octets at `view[skip]`; a Drop reason or 0.
+        """Fill `p` with the packet of `n` octets at `place()[skip]`; a Drop reason or 0.
 
         `csum_ok`, `gso_size` and `iface_in` are the caller's to set before. The payload is in `pool`.
         """
         reason: cython.int = _MBUF
         if self.m == 0:
-            self.land()  # for the next one
             p.drop = reason
             return reason
         reason = parse_landed(p, self.pool, self.m, skip, n)
         if p.m == self.m:
-            self.land()
+            self.m = 0
         return reason
 
     def close(self) -> None:
-        """Give the landing mbuf back; nothing can be read after that."""
+        """Give the landing mbuf back."""
         if self.m:
             self.pool.free(self.m)
             self.m = 0
-        self.view = self.spare
+        self.view = _SPARE

@@ -877,8 +877,8 @@ def new_ack(s, t, p):
         t.at_rexmt = s.now + t.rxtcur
         t.rexmt_start = s.now
     if t.t_flags & TF_FASTRECOVERY == 0:
-        if t.sndq.cc > 0:
-            congestion.on_ack(s, t, acked)
+        if t.cwnd < 2 * cython.cast(cython.uint, dist(t.snd_una, t.snd_max)):
+            congestion.on_ack(s, t, acked)  # a window that is not used proves nothing (RFC 7661)
         t.dupacks = 0
         if t.t_flags & TF_RTO_RECOVERY and after_eq(p.ack, t.recover):
             t.t_flags &= ~TF_RTO_RECOVERY

@@ -8,12 +8,19 @@ Not hot: columns are made when a table is made or grown, never for a packet.
 
 import mmap
 from array import array
+from itertools import count
 
 CODES = "bBhHiIqQ"
 """Item types that a column may have, as in the `array` module; `Q` is 64 bits, unsigned."""
 
 BIG = 64 * 1024
 """Columns of this many octets and more live in anonymous private pages of their own."""
+
+PAGE = 4096
+LINE = 64
+_starts = count(0, 5)
+"""Big columns begin at different cache lines of a page. If they all began at its start, the same row of a table's
+columns would fall into the same set of the cache, and using a row would cost a miss for each column."""
 
 
 def column(code: str, n: int) -> memoryview:
@@ -33,8 +40,11 @@ def column(code: str, n: int) -> memoryview:
     octets = n * array(code).itemsize
     if octets < BIG:
         return memoryview(array(code, bytes(octets)))
-    pages = mmap.mmap(-1, octets, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    return memoryview(pages).cast(code)
+    pages = mmap.mmap(-1, octets + PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if hasattr(mmap, "MADV_NOHUGEPAGE"):
+        pages.madvise(mmap.MADV_NOHUGEPAGE)  # or the first row of each column would take 2 MiB
+    start = next(_starts) * LINE % PAGE
+    return memoryview(pages)[start : start + octets].cast(code)
 
 
 def grown(old: memoryview, n: int) -> memoryview:

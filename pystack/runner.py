@@ -56,6 +56,24 @@ class Device(Protocol):
         """Write all that the core has to send; how many packets."""
 
 
+class Clock:
+    """Monotonic time, ns. `now` stands still during a round of the loop, so that all that happens in one
+    happens at one time; outside of the loop it is the present.
+    """
+
+    now: int
+
+    def __getattr__(self, name: str) -> int:
+        if name == "now":  # there is none in the instance between rounds
+            return time.monotonic_ns()
+        raise AttributeError(name)
+
+
+def utc_offset() -> int:
+    """What to add to `Clock.now` for nanoseconds since 1970, as this system sees it now."""
+    return time.time_ns() - time.monotonic_ns()
+
+
 class Handle:
     """A call that repeats or is to come; `cancel()` ends it."""
 
@@ -75,7 +93,7 @@ def default_spin() -> int:
 
 
 class Runner:
-    """Runs one machine on one device in real time.
+    """Runs one machine on one device in real time: the world of a `Host` on a device.
 
     `host` has `core` and `dispatch()`, which calls what waits for ready sockets and answers how many
     calls that were; packets arrive on its interface number `iface`. `core`: what the device sees in
@@ -99,9 +117,13 @@ class Runner:
         self.device = device
         self.iface = iface
         self.spin = default_spin() if spin is None else spin
-        self.now = time.monotonic_ns()
+        self.clock = Clock()
+        self.now = self.clock.now
         """Time of the present round, ns; commands to the core take this."""
         self.rounds = 0
+        self.woken = False
+        """Did the last round wake anybody: a ready socket or a call?"""
+        self._looping = False
         self._stopping = False
         self._calls: deque[Callable[[], object]] = deque()
         self._timers: list[tuple[int, int, Handle]] = []
@@ -151,6 +173,10 @@ class Runner:
         heappush(self._timers, (due, next(self._order), handle))
         return handle
 
+    def call_at(self, time: int, call: Callable[[], object]) -> None:
+        """Call it once, at this time of `clock`."""
+        heappush(self._timers, (time, next(self._order), Handle(call, 0)))
+
     def add_reader(self, fd: int, call: Callable[[], object]) -> None:
         """Call it whenever `fd` is readable."""
         self._readers[fd] = call
@@ -165,6 +191,26 @@ class Runner:
         """End `run` after the present round. From any thread and from signal handlers."""
         self._stopping = True
         self._wake()
+
+    # what a machine asks of its world
+
+    def after(self, core: Any) -> None:
+        """The core was given commands. In the loop the end of the round sends; outside this does."""
+        if not self._looping:
+            self.device.transmit(self.core, self.clock.now)
+
+    def step(self, deadline: int) -> bool:
+        """Run until a socket became ready or a call was made; False when `deadline` (ns) has come.
+
+        What blocking calls of sockets wait in. Raises KeyboardInterrupt as any waiting does.
+        """
+        return self.run_until(lambda: self.woken, deadline)
+
+    def run_until(self, condition: Callable[[], object], deadline: int) -> bool:
+        """Run until `condition()` is true (True), or `deadline` has come (False)."""
+        if self._looping:
+            raise RuntimeError("a call that waits cannot be made by a callback of the loop")
+        return self._run(condition, deadline)
 
     # the loop
 
@@ -185,17 +231,26 @@ class Runner:
         if signals is None:
             signals = threading.current_thread() is threading.main_thread()
         end = NEVER if timeout is None else time.monotonic_ns() + round(timeout * SECOND)
-        self._stopping = False
         if not signals:
-            return self._loop(until, end)
+            return self._run(until, end)
         with self._signals():
+            return self._run(until, end)
+
+    def _run(self, until: Callable[[], object] | None, end: int) -> bool:
+        self._stopping = False
+        self._looping = True
+        try:
             return self._loop(until, end)
+        finally:
+            self._looping = False
+            vars(self.clock).pop("now", None)
 
     def _loop(self, until: Callable[[], object] | None, end: int) -> bool:
         core = self.core
         device = self.device
         device_fd = self._device_fd
         iface = self.iface
+        time_of_round = self.clock
         clock = time.monotonic_ns
         dispatch = self.host.dispatch
         next_deadline = core.next_deadline
@@ -216,7 +271,8 @@ class Runner:
                 if timers and timers[0][0] < due:
                     due = timers[0][0]
                 events = self._wait(due)
-            self.now = now = clock()
+            self.now = time_of_round.now = now = clock()
+            woken = False
             tick(now)  # first: it also tells the core the time for the commands that follow
             for fd, _ in events:
                 if fd != device_fd:
@@ -232,9 +288,12 @@ class Runner:
                     awake_until = now + spin
             if timers and timers[0][0] <= now:
                 self._run_timers(now)
+                woken = True
             if self._calls:
                 self._run_calls()
+                woken = True
             again = dispatch() > 0
+            self.woken = again or woken
             transmit(core, now)
             self.rounds += 1
             if until is not None and until():

@@ -288,6 +288,7 @@ class Peer:
         self.their_scale = 0
         self.ts_skew = 5000
         self.dst = US
+        self.compare = True
 
     # --- from the machine ---------------------------------------------------------------------------------------
 
@@ -298,7 +299,7 @@ class Peer:
         if s.ts:
             self.their_ts = s.ts[0]
         at = self.theirs(s.seq)
-        if s.payload:
+        if s.payload and self.compare:
             assert s.payload == pattern(at, len(s.payload)), f"wrong octets at {at}"
         self.inbox.append(s)
 

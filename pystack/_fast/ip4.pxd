@@ -1,5 +1,6 @@
 from pystack._fast.mbuf cimport Pool
 from pystack._fast.packet cimport Packet, PacketQueue
+from pystack._fast.seq cimport add as seq_add
 from pystack._fast.tcp_wire cimport parse as parse_tcp
 from pystack._fast.udp_icmp cimport parse_icmp, parse_udp
 from pystack._fast.wirebytes cimport be16, csum_add16, csum_fold, csum_octets, put16, put32
@@ -9,7 +10,6 @@ cdef int _UDP
 cdef int _ICMP
 cdef int _FIN_PSH
 cdef int _CWR
-cdef unsigned int _U32
 cdef int _TRUNCATED
 cdef int _VERSION
 cdef int _HEADER_LENGTH

@@ -5,6 +5,7 @@ import cython
 from pystack._fast import consts
 from pystack._fast.mbuf import Pool
 from pystack._fast.packet import Packet, PacketQueue
+from pystack._fast.seq import add as seq_add
 from pystack._fast.tcp_wire import parse as parse_tcp
 from pystack._fast.udp_icmp import parse_icmp, parse_udp
 from pystack._fast.wirebytes import (
@@ -21,7 +22,6 @@ _UDP = cython.declare(cython.int, consts.PROTO_UDP)
 _ICMP = cython.declare(cython.int, consts.PROTO_ICMP)
 _FIN_PSH = cython.declare(cython.int, consts.FIN | consts.PSH)
 _CWR = cython.declare(cython.int, consts.CWR)
-_U32 = cython.declare(cython.uint, 0xFFFFFFFF)
 _TRUNCATED = cython.declare(cython.int, consts.Drop.IP_TRUNCATED)
 _VERSION = cython.declare(cython.int, consts.Drop.IP_VERSION)
 _HEADER_LENGTH = cython.declare(cython.int, consts.Drop.IP_HEADER_LENGTH)
@@ -324,7 +324,7 @@ def split(p: Packet, index: cython.int, out: Packet) -> cython.bint:
     out.length = size
     out.total = p.head_len + size
     out.ip_id = (p.ip_id + index) & 0xFFFF
-    out.seq = (p.seq + skip) & _U32
+    out.seq = seq_add(p.seq, skip)
     if skip + size < p.length:
         out.flags &= ~_FIN_PSH
     if index > 0:

@@ -115,8 +115,8 @@ def test_landed_packet(size: int, csum_ok: bool, skip: int):
     body = bytes(i * 11 & 255 for i in range(size))
     data = octets.ip(octets.tcp(body), TCP)
     landing = Landing(pool)
+    landing.place()[skip : skip + len(data) + 7] = data + b"padding"
     m = landing.m
-    landing.view[skip : skip + len(data) + 7] = data + b"padding"
     p = Packet()
     p.csum_ok = csum_ok
     assert ip4.parse_landed(p, pool, m, skip, len(data) + 7) == 0

@@ -34,7 +34,11 @@ HOT = {
     "rtt": "sample rto backoff",
     "newreno": "on_ack after_loss",
     "cubic": "on_ack after_loss window_at cube_root",
-    "tcp_out": "tcp_output send_one worth_sending receive_window emit respond",
+    "tcp_reply": "respond send_ack_only",
+    "tcp_ack": "acknowledge new_ack duplicate_ack recovery_ack",
+    "tcp_text": "text deliver owe_ack grow_receive_buffer take_payload",
+    "tcp_in": "segment_arrives trim reset_input",
+    "tcp_out": "tcp_output send_one worth_sending receive_window emit",
 }
 """The functions of each module of `_fast`. One that does not exist is a failure."""
 

@@ -19,11 +19,11 @@ FAST_ORDER = """
     consts columns seq wirebytes rng hashing
     mbuf_zones mbuf_octets mbuf chain wheel events
     config
-    packet tcp_wire udp_icmp ip4 vnet landing frag trace wire routes
+    packet tcp_wire udp_icmp ip4 vnet landing frag trace record wire routes
     ipfw_match ipfw_dyn tcp_track conntrack nat
     sendq recvq sack scoreboard demux timewait
     tcb tcp_state ports rtt newreno cubic congestion syncache
-    tcp_out tcp_close tcp_listen tcp_in tcp_timers udp
+    tcp_out tcp_reply tcp_close tcp_listen tcp_handshake tcp_ack tcp_text tcp_in tcp_timers udp
     internet commands datagrams core fabric
 """.split()
 """A module of `_fast` knows only those before it."""
@@ -47,7 +47,8 @@ FORBIDDEN = set(
 
 SEQUENCE_FILES = set(
     "tcp_wire tcp_track tcb tcp_state newreno cubic congestion sendq recvq sack scoreboard "
-    "syncache timewait tcp_out tcp_close tcp_listen tcp_in tcp_timers".split()
+    "syncache timewait tcp_out tcp_reply tcp_close tcp_listen tcp_handshake tcp_ack tcp_text tcp_in "
+    "tcp_timers".split()
 )
 SEQUENCE_NAMES = set(
     "seq ack seg_seq seg_ack seq_end snd_una snd_nxt snd_max snd_up snd_wl1 snd_wl2 rcv_nxt rcv_adv "

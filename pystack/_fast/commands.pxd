@@ -4,19 +4,15 @@ from pystack._fast.ports cimport choose_port, tuple_free
 from pystack._fast.seq cimport add, dist
 from pystack._fast.tcb cimport Tcb
 from pystack._fast.tcp_close cimport application_close, application_shutdown_send, remove_timewait
-from pystack._fast.tcp_in cimport set_mss
+from pystack._fast.tcp_handshake cimport set_mss
 from pystack._fast.tcp_out cimport receive_window, tcp_output
 
-cdef int CLOSED, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, LISTEN, SYN_SENT, EV_READ, EV_WRITE
-cdef int CONNECT_PORT_LINUX, SHUT_RD_LINUX, LISTEN_LINUX
-cdef int EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, EAGAIN, EALREADY, ECONNABORTED, EINPROGRESS
-cdef int EINVAL, EISCONN, ENETUNREACH
-cdef int ENOBUFS, ENOTCONN, EOPNOTSUPP, EPIPE, EACCES
-cdef int SO_REUSEADDR, SO_REUSEPORT
-cdef int SS_BOUND, SS_CANTRCVMORE, SS_CANTSENDMORE, SS_CONNECTED, SS_CONNECTING, SS_DEAD
-cdef int SS_DISCONNECTED, SS_INQUEUE
-cdef int SS_NOFDREF, SS_WRITE_BLOCKED
-cdef int TF_MORETOCOME, TF_NO_SACK, TF_NO_SCALE, TF_NO_TS
+cdef int CLOSED, CONNECT_PORT_LINUX, EACCES, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, EAGAIN
+cdef int EALREADY, ECONNABORTED, EINPROGRESS, EINVAL, EISCONN, ENETUNREACH, ENOBUFS, ENOTCONN
+cdef int EOPNOTSUPP, EPIPE, ESTABLISHED, EV_READ, EV_WRITE, FIN_WAIT_1, FIN_WAIT_2, LISTEN
+cdef int LISTEN_LINUX, SHUT_RD_LINUX, SO_REUSEADDR, SO_REUSEPORT, SS_BOUND, SS_CANTRCVMORE
+cdef int SS_CANTSENDMORE, SS_CONNECTED, SS_CONNECTING, SS_DEAD, SS_DISCONNECTED, SS_INQUEUE
+cdef int SS_NOFDREF, SS_WRITE_BLOCKED, SYN_SENT, TF_MORETOCOME, TF_NO_SACK, TF_NO_SCALE, TF_NO_TS
 cdef long long MS
 
 cpdef int tcp_bind(Internet s, Tcb t, unsigned int addr, int port) except -1000

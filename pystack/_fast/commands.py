@@ -48,7 +48,7 @@ from pystack._fast.tcp_close import (
     application_shutdown_send,
     remove_timewait,
 )
-from pystack._fast.tcp_in import set_mss
+from pystack._fast.tcp_handshake import set_mss
 from pystack._fast.tcp_out import receive_window, tcp_output
 
 EACCES = int(Err.EACCES)

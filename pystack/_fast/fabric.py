@@ -175,7 +175,8 @@ class Fabric:
     def run(self, until, stop_on_ready):
         """Let time pass to `until`.
 
-        1: a socket is ready (with `stop_on_ready`); 2: a call was made; 0: `until` has come, or nothing more will happen.
+        1: a socket is ready (with `stop_on_ready`); 2: a call was made; 0: `until` has come, or nothing more will
+        happen.
         """
         queue = self.queue
         due: cython.longlong

@@ -5,23 +5,20 @@ from pystack._fast.routes cimport Interface, RouteTable
 from pystack._fast.seq cimport after_eq, before
 from pystack._fast.tcb cimport Stack, Tcb
 from pystack._fast.tcp_close cimport drop
-from pystack._fast.tcp_in cimport set_mss, tcp_input
+from pystack._fast.tcp_handshake cimport set_mss
+from pystack._fast.tcp_in cimport tcp_input
 from pystack._fast.tcp_listen cimport Listener
 from pystack._fast.tcp_out cimport tcp_output
 from pystack._fast.udp cimport DatagramSocket
 from pystack._fast.udp_icmp cimport Quote
 
-cdef int PROTO_ICMP, PROTO_TCP, PROTO_UDP
-cdef int ICMP_ECHO, ICMP_ECHO_REPLY, ICMP_TIME_EXCEEDED, ICMP_UNREACH, ICMP_UNREACH_NEEDFRAG
-cdef int ICMP_UNREACH_PORT
-cdef int ICMP_UNREACH_PROTOCOL, ICMP_UNREACH_NET, ICMP_SOURCE_QUENCH
-cdef int EV_READ, EV_ERROR, SYN_SENT, ESTABLISHED
-cdef int FRAG_HELD, IP_DESTINATION_INVALID, IP_NEED_FRAGMENT, IP_NOT_OURS, IP_NO_ROUTE, IP_PROTOCOL
-cdef int IP_TTL, MBUF, TX_QUEUE
-cdef int TCP_BROADCAST, UDP_BUFFER, UDP_NO_PORT, ICMP_TYPE, FRAG_TIMEOUT
-cdef int ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, EMSGSIZE
+cdef int ECONNREFUSED, EHOSTUNREACH, EMSGSIZE, ENETUNREACH, ESTABLISHED, EV_ERROR, EV_READ
+cdef int FRAG_HELD, FRAG_TIMEOUT, ICMP_ECHO, ICMP_ECHO_REPLY, ICMP_SOURCE_QUENCH, ICMP_TIME_EXCEEDED
+cdef int ICMP_TYPE, ICMP_UNREACH, ICMP_UNREACH_NEEDFRAG, ICMP_UNREACH_NET, ICMP_UNREACH_PORT
+cdef int ICMP_UNREACH_PROTOCOL, IP_DESTINATION_INVALID, IP_NEED_FRAGMENT, IP_NOT_OURS, IP_NO_ROUTE
+cdef int IP_PROTOCOL, IP_TTL, MBUF, PROTO_ICMP, PROTO_TCP, PROTO_UDP, SYN_SENT, TCP_BROADCAST
+cdef int TX_LIMIT, TX_QUEUE, UDP_BUFFER, UDP_NO_PORT
 cdef long long SECOND
-cdef int TX_LIMIT
 
 
 cdef class Internet(Stack):

@@ -41,7 +41,8 @@ from pystack._fast.routes import Interface, RouteTable
 from pystack._fast.seq import after_eq, before
 from pystack._fast.tcb import Stack, Tcb
 from pystack._fast.tcp_close import drop
-from pystack._fast.tcp_in import set_mss, tcp_input
+from pystack._fast.tcp_handshake import set_mss
+from pystack._fast.tcp_in import tcp_input
 from pystack._fast.tcp_listen import Listener
 from pystack._fast.tcp_out import tcp_output
 from pystack._fast.udp import DatagramSocket

@@ -1,15 +1,13 @@
 from pystack._fast.seq cimport add, after
 from pystack._fast.tcb cimport Stack, Tcb
-from pystack._fast.tcp_out cimport respond, tcp_output
+from pystack._fast.tcp_out cimport tcp_output
+from pystack._fast.tcp_reply cimport respond
 
-cdef int ACK, RST, CLOSE_WAIT, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, LAST_ACK, LISTEN
-cdef int SYN_RECEIVED, SYN_SENT, TIME_WAIT
-cdef int EV_ERROR, EV_HANGUP, EV_READ, EV_WRITE, EV_CONNECT
-cdef int CLOSE_UNREAD_RST, FW2_NONE, FW2_ORPHAN, FW2_RECEIVE_SHUT, TIMEWAIT_LINUX
-cdef int SS_CANTRCVMORE, SS_CANTSENDMORE, SS_CONNECTED, SS_CONNECTING, SS_DEAD, SS_DISCONNECTED
-cdef int SS_INQUEUE, SS_NOFDREF
-cdef int TF_RCVD_TS
-cdef int ECONNABORTED, ECONNRESET, ETIMEDOUT
+cdef int ACK, CLOSE_UNREAD_RST, CLOSE_WAIT, ECONNABORTED, ECONNRESET, ESTABLISHED, ETIMEDOUT
+cdef int EV_CONNECT, EV_ERROR, EV_HANGUP, EV_READ, EV_WRITE, FIN_WAIT_1, FIN_WAIT_2, FW2_NONE
+cdef int FW2_ORPHAN, FW2_RECEIVE_SHUT, LAST_ACK, LISTEN, RST, SS_CANTRCVMORE, SS_CANTSENDMORE
+cdef int SS_CONNECTED, SS_CONNECTING, SS_DEAD, SS_DISCONNECTED, SS_INQUEUE, SS_NOFDREF, SYN_RECEIVED
+cdef int SYN_SENT, TF_RCVD_TS, TIMEWAIT_LINUX, TIME_WAIT
 cdef long long NEVER, SECOND
 
 cpdef int drop(Stack s, Tcb t, int err, bint reset) except -1

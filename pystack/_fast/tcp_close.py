@@ -48,7 +48,8 @@ from pystack._fast.tcb import (
     SS_NOFDREF,
     TF_RCVD_TS,
 )
-from pystack._fast.tcp_out import respond, tcp_output
+from pystack._fast.tcp_out import tcp_output
+from pystack._fast.tcp_reply import respond
 
 ECONNABORTED = int(Err.ECONNABORTED)
 ECONNRESET = int(Err.ECONNRESET)

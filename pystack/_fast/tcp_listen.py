@@ -44,7 +44,8 @@ from pystack._fast.tcb import (
     TF_SND_AUTO_OFF,
     Tcb,
 )
-from pystack._fast.tcp_out import our_mss, reset_for, respond, syn_window
+from pystack._fast.tcp_out import our_mss, syn_window
+from pystack._fast.tcp_reply import reset_for, respond
 from pystack._fast.tcp_wire import build
 
 TCP_LISTEN_OVERFLOW = int(Drop.TCP_LISTEN_OVERFLOW)
@@ -248,7 +249,10 @@ class Listener:
     def announced(self, s, t, row):
         """The window that the row's SYN-ACK offered."""
         return syn_window(
-            s, t, our_mss(s, self.cache.faddr[row], t.user_mss) - (12 if self.cache.flags[row] & SC_TS else 0)
+            s,
+            t,
+            our_mss(s, self.cache.faddr[row], t.user_mss)
+            - (12 if self.cache.flags[row] & SC_TS else 0),
         )
 
     def forget(self, s, row):
@@ -310,7 +314,9 @@ class Listener:
             s.stat.sc_reset += 1
             self.forget(s, row)
             return 0
-        if between(p.seq, add(cache.irs[row], 1), add(cache.irs[row], 1 + self.announced(s, t, row))):
+        if between(
+            p.seq, add(cache.irs[row], 1), add(cache.irs[row], 1 + self.announced(s, t, row))
+        ):
             s.stat.badrst += 1
             respond(
                 s, cache.laddr[row], cache.ports[row] >> 16, cache.faddr[row],

@@ -4,28 +4,19 @@ from pystack._fast.seq cimport add, after, before, before_eq, dist, maximum
 from pystack._fast.tcb cimport Stack, Tcb
 from pystack._fast.tcp_wire cimport build, option_length
 
-cdef int ACK, CWR, ECE, FIN, PSH, RST, SYN, URG
-cdef int CLOSED, CLOSING, ESTABLISHED, FIN_WAIT_1, LAST_ACK, LISTEN, SYN_RECEIVED, SYN_SENT
-cdef int TF_ACKNOW, TF_DELACK, TF_DSACK, TF_ECN, TF_ECN_SND_CWR, TF_ECN_SND_ECE, TF_FASTRECOVERY
-cdef int TF_FORCE, TF_LASTIDLE
-cdef int TF_RCVD_SCALE, TF_MORETOCOME, TF_NODELAY, TF_NOPUSH, TF_NO_ECN, TF_NO_SACK, TF_NO_SCALE
-cdef int TF_NO_TS, TF_RCVD_TS, TF_RXWIN0SENT
-cdef int TF_SACK_PERMIT, TF_SENTFIN, TF_SND_AUTO_OFF, TF_CORK_FLUSH
-cdef int PROTO_TCP, SOCKBUF_LINUX, WINDOW_LINUX
+cdef int ACK, CLOSED, CLOSING, CWR, ECE, ESTABLISHED, FIN, FIN_WAIT_1, LAST_ACK, LISTEN, MAX_PAYLOAD
+cdef int PROTO_TCP, PSH, RST, SOCKBUF_LINUX, SYN, SYN_RECEIVED, SYN_SENT, TF_ACKNOW, TF_CORK_FLUSH
+cdef int TF_DELACK, TF_DSACK, TF_ECN, TF_ECN_SND_CWR, TF_ECN_SND_ECE, TF_FASTRECOVERY, TF_FORCE
+cdef int TF_LASTIDLE, TF_MORETOCOME, TF_NODELAY, TF_NOPUSH, TF_NO_ECN, TF_NO_SACK, TF_NO_SCALE
+cdef int TF_NO_TS, TF_RCVD_SCALE, TF_RCVD_TS, TF_RXWIN0SENT, TF_SACK_PERMIT, TF_SENTFIN
+cdef int TF_SND_AUTO_OFF, URG, WINDOW_LINUX
 cdef long long NEVER
-cdef int MAX_PAYLOAD
 
 cpdef int tcp_output(Stack s, Tcb t) except -1
 cpdef int send_one(Stack s, Tcb t, bint idle) except -2
 cpdef int emit(
     Stack s, Tcb t, unsigned int at, int off, int length, int flags, bint rexmit,
 ) except -1
-cpdef int respond(
-    Stack s, unsigned int laddr, int lport, unsigned int faddr, int fport, unsigned int seq,
-    unsigned int ack, int flags, int win, int ttl, int tos,
-) except -1
-cpdef int reset_for(Stack s, Packet p) except -1
-cpdef int send_ack_only(Stack s, Tcb t, unsigned int at) except -1
 cpdef int receive_window(Stack s, Tcb t) noexcept
 cpdef int choose_hole(Stack s, Tcb t) noexcept
 cpdef void set_persist(Stack s, Tcb t) noexcept

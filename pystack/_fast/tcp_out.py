@@ -536,80 +536,11 @@ def note_sent(s, t, at, length, flags):
             t.rtt_seq = at
             s.stat.segstimed += 1
     if t.at_rexmt == NEVER and end != at:
-        if t.at_persist != NEVER:  # the window has opened: from here on it is a matter of retransmission
+        if (
+            t.at_persist != NEVER
+        ):  # the window has opened: from here on it is a matter of retransmission
             t.at_persist = NEVER
             t.rxtshift = 0
         t.at_rexmt = s.now + t.rxtcur
         if t.rxtshift == 0:
             t.rexmt_start = s.now
-
-
-def respond(s, laddr, lport, faddr, fport, seq, ack, flags, win, ttl, tos):
-    """A bare segment that belongs to no connection (or to one that is about to go)."""
-    p = s.packet()
-    p.proto = PROTO_TCP
-    p.src = laddr
-    p.dst = faddr
-    p.sport = lport
-    p.dport = fport
-    p.seq = seq
-    p.ack = ack
-    p.flags = flags
-    p.win = win
-    p.ttl = ttl
-    p.tos = tos
-    p.csum_ok = True
-    p.df = s.cfg.tcp_path_mtu_discovery != 0
-    s.stat.sndtotal += 1
-    s.stat.sndctrl += 1
-    build(p, s.cfg.policy_options)
-    s.output(p)
-    return 0
-
-
-def reset_for(s, p):
-    """The RST that a segment for nobody deserves (RFC 9293 section 3.10.7.1); none for a RST."""
-    if p.flags & RST:
-        return 0
-    length: cython.int = p.length
-    if p.flags & ACK:
-        return respond(s, p.dst, p.dport, p.src, p.sport, p.ack, 0, RST, 0, s.cfg.ip_ttl, 0)
-    if p.flags & SYN:
-        length += 1
-    if p.flags & FIN:
-        length += 1
-    return respond(
-        s, p.dst, p.dport, p.src, p.sport, 0, add(p.seq, length), RST | ACK, 0, s.cfg.ip_ttl, 0
-    )
-
-
-def send_ack_only(s, t, at):
-    """An ACK without data at sequence number `at`: keep-alive probes, challenge ACKs, Linux's window probes."""
-    p = s.packet()
-    win: cython.int = receive_window(s, t)
-    p.proto = PROTO_TCP
-    p.src = t.laddr
-    p.dst = t.faddr
-    p.sport = t.lport
-    p.dport = t.fport
-    p.ttl = t.ttl
-    p.tos = t.tos
-    p.csum_ok = True
-    p.df = s.cfg.tcp_path_mtu_discovery != 0
-    p.flags = ACK
-    p.seq = at
-    p.ack = t.rcv_nxt
-    if t.t_flags & TF_RCVD_TS:
-        p.opt_ts = True
-        p.ts_val = s.ts_clock(t)
-        p.ts_ecr = t.ts_recent
-    if t.t_flags & TF_SACK_PERMIT and (t.reass is not None or t.t_flags & TF_DSACK):
-        fill_sack(s, t, p)
-    p.win = win >> t.rcv_scale
-    t.last_ack_sent = t.rcv_nxt
-    t.last_sent = s.now
-    s.stat.sndtotal += 1
-    s.stat.sndacks += 1
-    build(p, s.cfg.policy_options)
-    s.output(p)
-    return 0

@@ -2,15 +2,13 @@ from pystack._fast cimport congestion, rtt
 from pystack._fast.seq cimport after, before, dist, sub
 from pystack._fast.tcb cimport Stack, Tcb
 from pystack._fast.tcp_close cimport close, drop
-from pystack._fast.tcp_in cimport set_mss
-from pystack._fast.tcp_out cimport send_ack_only, set_persist, tcp_output
+from pystack._fast.tcp_handshake cimport set_mss
+from pystack._fast.tcp_out cimport set_persist, tcp_output
+from pystack._fast.tcp_reply cimport send_ack_only
 
-cdef int CLOSING, ESTABLISHED, FIN_WAIT_2, SYN_RECEIVED, SYN_SENT
-cdef int FW2_ORPHAN, RTO_LINUX, WINDOW_LINUX
-cdef int SS_NOFDREF, SO_KEEPALIVE
-cdef int TF_ACKNOW, TF_DELACK, TF_ECN_SND_CWR, TF_FASTRECOVERY, TF_FORCE, TF_RTO_RECOVERY
-cdef int TF_ECN
-cdef int ETIMEDOUT
+cdef int CLOSING, ESTABLISHED, ETIMEDOUT, FIN_WAIT_2, FW2_ORPHAN, RTO_LINUX, SO_KEEPALIVE
+cdef int SS_NOFDREF, SYN_RECEIVED, SYN_SENT, TF_ACKNOW, TF_DELACK, TF_ECN, TF_ECN_SND_CWR
+cdef int TF_FASTRECOVERY, TF_FORCE, TF_RTO_RECOVERY, WINDOW_LINUX
 cdef long long MS, NEVER
 
 cpdef int fire(Stack s, Tcb t) except -1

@@ -36,8 +36,9 @@ from pystack._fast.tcb import (
     TF_RTO_RECOVERY,
 )
 from pystack._fast.tcp_close import close, drop
-from pystack._fast.tcp_in import set_mss
-from pystack._fast.tcp_out import send_ack_only, set_persist, tcp_output
+from pystack._fast.tcp_handshake import set_mss
+from pystack._fast.tcp_out import set_persist, tcp_output
+from pystack._fast.tcp_reply import send_ack_only
 
 ETIMEDOUT = int(Err.ETIMEDOUT)
 
@@ -157,7 +158,9 @@ def probe_window(s, t):
         s.stat.persistdrop += 1
         return drop(s, t, ETIMEDOUT, True)
     set_persist(s, t)
-    if s.cfg.policy_window == WINDOW_LINUX and dist(t.snd_una, t.snd_nxt) >= cython.cast(cython.int, t.snd_wnd):
+    if s.cfg.policy_window == WINDOW_LINUX and dist(t.snd_una, t.snd_nxt) >= cython.cast(
+        cython.int, t.snd_wnd
+    ):
         s.stat.sndprobe += 1
         return send_ack_only(s, t, sub(t.snd_una, 1))
     t.t_flags |= TF_FORCE

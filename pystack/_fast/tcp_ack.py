@@ -1,0 +1,348 @@
+"""The ACK field of a segment: what is acknowledged, what is lost, how the window changes.
+
+acknowledge        fifth step of RFC 9293 section 3.10.7.4, RFC 5961 section 5
+note_sack        SACK blocks into the scoreboard (RFC 2018, RFC 2883)
+duplicate_ack    three of them: enter_recovery (RFC 5681 section 3.2, RFC 6675 section 5); RFC 3042 before
+new_ack          SND.UNA moves: round trip, timer, congestion window; recovery_ack (RFC 6582 section 3.2)
+ecn_congestion     the peer echoes a mark (RFC 3168 section 6.1.2)
+"""
+
+import cython
+
+from pystack._fast import congestion, rtt
+from pystack._fast.consts import (
+    CLOSING,
+    EV_WRITE,
+    FIN,
+    FIN_WAIT_1,
+    FIN_WAIT_2,
+    LAST_ACK,
+    MS,
+    NEVER,
+    SYN_RECEIVED,
+    Drop,
+)
+from pystack._fast.scoreboard import Scoreboard
+from pystack._fast.seq import add, after, after_eq, before, before_eq, dist, sub
+from pystack._fast.tcb import (
+    SS_CANTSENDMORE,
+    SS_NOFDREF,
+    SS_WRITE_BLOCKED,
+    TF_ACKNOW,
+    TF_ECN,
+    TF_ECN_SND_CWR,
+    TF_FASTRECOVERY,
+    TF_PASSIVE,
+    TF_RCVD_TS,
+    TF_RTO_RECOVERY,
+    TF_SACK_PERMIT,
+    TF_SENTFIN,
+)
+from pystack._fast.tcp_close import arm_finwait2, close, enter_timewait
+from pystack._fast.tcp_handshake import established
+from pystack._fast.tcp_out import tcp_output
+from pystack._fast.tcp_reply import challenge, reset_for
+
+TCP_BAD_ACK = int(Drop.TCP_BAD_ACK)
+
+
+def acknowledge(s, t, p):
+    """The ACK field (RFC 9293 section 3.10.7.4 fifth step, RFC 5961 section 5)."""
+    win: cython.uint = p.win
+    news: cython.bint = False
+    win = win << t.snd_scale
+    if t.state == SYN_RECEIVED:
+        if before_eq(p.ack, t.snd_una) or after(p.ack, t.snd_max):
+            reset_for(s, p)
+            return TCP_BAD_ACK
+        fin: cython.bint = t.so_state & SS_CANTSENDMORE != 0
+        if t.rtt_time != 0 and t.rxtshift == 0:
+            rtt.sample(s, t, s.now - t.rtt_time)
+            t.rtt_time = 0
+        elif t.t_flags & TF_RCVD_TS and p.opt_ts and p.ts_ecr != 0 and t.srtt == 0:
+            ticks: cython.longlong = dist(p.ts_ecr, s.ts_clock(t))
+            if ticks >= 0:
+                rtt.sample(s, t, ticks * MS if ticks > 0 else MS)
+        t.at_rexmt = NEVER
+        t.rxtshift = 0
+        t.snd_una = add(t.iss, 1)
+        if before(t.snd_nxt, t.snd_una):
+            t.snd_nxt = t.snd_una
+        t.snd_wl1 = sub(p.seq, 1)
+        t.snd_up = t.snd_una
+        if t.t_flags & TF_PASSIVE:
+            t.so_state &= ~SS_NOFDREF
+        established(s, t)
+        if fin:
+            s.set_state(t, FIN_WAIT_1)
+    if after(p.ack, t.snd_max):
+        s.stat.rcvacktoomuch += 1
+        t.t_flags |= TF_ACKNOW
+        tcp_output(s, t)
+        return TCP_BAD_ACK
+    if before(p.ack, sub(t.snd_una, t.max_sndwnd)) and before(p.ack, t.snd_una):
+        challenge(s, t)
+        return TCP_BAD_ACK
+    if p.sack_n > 0 and t.t_flags & TF_SACK_PERMIT:
+        news = note_sack(s, t, p)
+    if before_eq(p.ack, t.snd_una):
+        duplicate_ack(s, t, p, news)
+    else:
+        new_ack(s, t, p)
+        if t.row == 0:
+            return 0
+    # the window (RFC 9293 section 3.10.7.4; SND.WL1, SND.WL2)
+    if (
+        before(t.snd_wl1, p.seq)
+        or (t.snd_wl1 == p.seq and before(t.snd_wl2, p.ack))
+        or (t.snd_wl2 == p.ack and win > t.snd_wnd)
+        or (t.snd_wl1 == p.seq and t.snd_wl2 == p.ack and win != t.snd_wnd)
+    ):
+        if p.length == 0 and t.snd_wl2 == p.ack and win > t.snd_wnd:
+            s.stat.rcvwinupd += 1
+        opened: cython.bint = t.snd_wnd == 0 and win > 0
+        t.snd_wnd = win
+        t.snd_wl1 = p.seq
+        t.snd_wl2 = p.ack
+        if win > t.max_sndwnd:
+            t.max_sndwnd = win
+        if opened and t.at_persist != NEVER:
+            t.at_persist = NEVER
+            t.rxtshift = 0
+            t.snd_nxt = t.snd_una if before(t.snd_una, t.snd_nxt) else t.snd_nxt
+            tcp_output(s, t)
+    return 0
+
+
+def note_sack(s, t, p):
+    """SACK blocks into the scoreboard; is there news in them (RFC 6675 section 3, RFC 2883 for the first block)?"""
+    i: cython.int
+    left: cython.uint
+    right: cython.uint
+    news: cython.int = 0
+    for i in range(p.sack_n):
+        left = p.sack[2 * i]
+        right = p.sack[2 * i + 1]
+        s.stat.sack_rcv_blocks += 1
+        if not before(left, right) or after(right, t.snd_max):
+            continue
+        if before_eq(right, p.ack) or before_eq(right, t.snd_una):
+            s.stat.dsack_rcv += 1
+            continue
+        if before(left, t.snd_una):
+            left = t.snd_una
+        if before(left, p.ack):
+            left = p.ack
+        if t.board is None:
+            t.board = Scoreboard(s.cfg.tcp_sack_maxholes)
+            t.board.high_rxt = t.snd_una
+        news += t.board.add_block(left, right)
+    return news > 0
+
+
+def duplicate_ack(s, t, p, sack_news):
+    """An ACK that acknowledges nothing new: is it one of the three (RFC 5681 section 2, RFC 6675)?"""
+    win: cython.uint = p.win
+    win = win << t.snd_scale
+    sack: cython.bint = t.t_flags & TF_SACK_PERMIT != 0
+    limited: cython.uint
+    if p.ack != t.snd_una or t.snd_una == t.snd_max or p.flags & FIN:
+        return 0
+    if not (sack_news if sack and t.board is not None else (p.length == 0 and win == t.snd_wnd)):
+        if p.length == 0 and t.t_flags & TF_FASTRECOVERY == 0 and not sack:
+            t.dupacks = 0
+        return 0
+    s.stat.rcvdupack += 1
+    t.dupacks += 1
+    if t.t_flags & TF_FASTRECOVERY:
+        if not sack:
+            t.cwnd += t.maxseg
+        tcp_output(s, t)
+        return 0
+    if t.t_flags & TF_RTO_RECOVERY and before(t.snd_una, t.recover):
+        return 0
+    lost: cython.bint = (
+        sack and t.board is not None and after(t.board.lost_edge(t.snd_una, t.maxseg, 3), t.snd_una)
+    )
+    if t.dupacks >= 3 or lost:
+        if not sack and before_eq(t.snd_una, t.recover) and t.recover != t.iss:
+            # RFC 6582 section 3.2 step 1: these duplicates are answers to our own retransmissions
+            t.dupacks = 0
+            return 0
+        enter_recovery(s, t)
+        return 0
+    if s.cfg.tcp_rfc3042 and t.sndq.cc > dist(t.snd_una, t.snd_max):
+        # limited transmit (RFC 3042): one new segment for each of the first two
+        limited = t.cwnd
+        t.cwnd = dist(t.snd_una, t.snd_max) + t.maxseg
+        if t.cwnd > limited + 2 * t.maxseg:
+            t.cwnd = limited + 2 * t.maxseg
+        tcp_output(s, t)
+        t.cwnd = limited
+    return 0
+
+
+def enter_recovery(s, t):
+    """Three duplicates: fast retransmit and fast recovery (RFC 5681 section 3.2, RFC 6675 section 5)."""
+    flight: cython.uint = dist(t.snd_una, t.snd_max)
+    sack: cython.bint = t.t_flags & TF_SACK_PERMIT != 0 and t.board is not None
+    keep: cython.uint
+    window: cython.uint
+    s.stat.sack_recovery_episode += 1 if sack else 0
+    t.ssthresh = congestion.after_loss(s, t, flight)
+    t.recover = t.snd_max
+    t.t_flags |= TF_FASTRECOVERY
+    t.rtt_time = 0
+    t.bytes_acked = 0
+    if t.t_flags & TF_ECN:
+        t.t_flags |= TF_ECN_SND_CWR
+    if sack:
+        t.cwnd = t.ssthresh
+        t.board.high_rxt = t.snd_una
+        t.board.rescued = False
+        t.at_rexmt = s.now + t.rxtcur
+        tcp_output(s, t)
+        return 0
+    keep = t.snd_nxt
+    window = t.ssthresh + 3 * t.maxseg
+    t.at_rexmt = NEVER
+    t.snd_nxt = t.snd_una
+    t.cwnd = t.maxseg
+    tcp_output(s, t)
+    t.cwnd = window
+    if after(keep, t.snd_nxt):
+        t.snd_nxt = keep
+    tcp_output(s, t)
+    return 0
+
+
+def ecn_congestion(s, t):
+    """The peer echoes a congestion mark: reduce once a window (RFC 3168 section 6.1.2)."""
+    if t.t_flags & TF_FASTRECOVERY or before(t.snd_una, t.recover):
+        return 0
+    s.stat.ecn_rcwnd += 1
+    t.ssthresh = congestion.after_loss(s, t, dist(t.snd_una, t.snd_max))
+    t.cwnd = t.ssthresh
+    t.recover = t.snd_max
+    t.t_flags |= TF_ECN_SND_CWR
+    return 0
+
+
+def recovery_ack(s, t, acked):
+    """New data was acknowledged in recovery: the end of it, or a partial acknowledgment (RFC 6582 section 3.2)."""
+    flight: cython.uint
+    sack: cython.bint = t.t_flags & TF_SACK_PERMIT != 0 and t.board is not None
+    keep: cython.uint
+    if after_eq(t.snd_una, t.recover):
+        t.t_flags &= ~TF_FASTRECOVERY
+        t.dupacks = 0
+        if not sack:
+            flight = dist(t.snd_una, t.snd_max)
+            flight = flight + t.maxseg if flight > 0 else 2 * t.maxseg
+            t.cwnd = minimum_u(t.ssthresh, flight)
+        else:
+            t.cwnd = t.ssthresh
+        return 0
+    t.at_rexmt = s.now + t.rxtcur
+    if sack:
+        return 0  # tcp_output goes on with the scoreboard
+    # the next hole begins at SND.UNA: send it, deflate by what was acknowledged, one segment back
+    keep = t.snd_nxt
+    flight = t.cwnd
+    t.at_rexmt = NEVER
+    t.rtt_time = 0
+    t.snd_nxt = t.snd_una
+    t.cwnd = t.maxseg
+    tcp_output(s, t)
+    t.cwnd = flight
+    if after(keep, t.snd_nxt):
+        t.snd_nxt = keep
+    if t.cwnd > cython.cast(cython.uint, acked):
+        t.cwnd -= acked
+    else:
+        t.cwnd = 0
+    t.cwnd += t.maxseg
+    return 0
+
+
+def minimum_u(a, b):
+    """The smaller of two windows."""
+    return a if a < b else b
+
+
+def new_ack(s, t, p):
+    """SND.UNA moves."""
+    acked: cython.int = dist(t.snd_una, p.ack)
+    data: cython.int
+    fin_acked: cython.bint = False
+    ticks: cython.longlong
+    s.stat.rcvackpack += 1
+    s.stat.rcvackbyte += acked
+    if t.rxtshift == 1 and t.badrxtwin != 0 and s.now < t.badrxtwin:
+        # the answer came too soon to be one to the retransmission: the timeout was spurious
+        s.stat.badrexmt += 1
+        t.cwnd = t.cwnd_prev
+        t.ssthresh = t.ssthresh_prev
+        t.recover = t.recover_prev
+        t.t_flags &= ~TF_RTO_RECOVERY
+        t.snd_nxt = t.snd_max
+        t.badrxtwin = 0
+    if t.t_flags & TF_RCVD_TS and p.opt_ts and p.ts_ecr != 0:
+        ticks = dist(p.ts_ecr, s.ts_clock(t))
+        if t.rtt_time != 0 and after(p.ack, t.rtt_seq) and t.rxtshift == 0:
+            rtt.sample(
+                s, t, s.now - t.rtt_time
+            )  # finer than the timestamp's tick, and safe by Karn
+            t.rtt_time = 0
+        elif t.rtt_time == 0 and ticks >= 0 and ticks < 3600000:
+            rtt.sample(s, t, (ticks if ticks > 0 else 1) * MS)
+    elif t.rtt_time != 0 and after(p.ack, t.rtt_seq):
+        rtt.sample(s, t, s.now - t.rtt_time)
+        t.rtt_time = 0
+    t.rxtshift = 0
+    t.soft_error = 0
+    t.badrxtwin = 0
+    if p.ack == t.snd_max:
+        t.at_rexmt = NEVER
+    elif t.at_persist == NEVER:
+        t.rxtcur = rtt.rto(s, t)
+        t.at_rexmt = s.now + t.rxtcur
+        t.rexmt_start = s.now
+    if t.t_flags & TF_FASTRECOVERY == 0:
+        if t.cwnd < 2 * cython.cast(cython.uint, dist(t.snd_una, t.snd_max)):
+            congestion.on_ack(s, t, acked)  # a window that is not used proves nothing (RFC 7661)
+        t.dupacks = 0
+        if t.t_flags & TF_RTO_RECOVERY and after_eq(p.ack, t.recover):
+            t.t_flags &= ~TF_RTO_RECOVERY
+    data = acked
+    if data > t.sndq.cc:
+        data = t.sndq.cc
+        fin_acked = t.t_flags & TF_SENTFIN != 0
+    t.snd_una = p.ack
+    if data > 0:
+        t.sndq.drop(data)
+    if t.board is not None:
+        t.board.advance(p.ack)
+        if before(t.board.high_rxt, p.ack):
+            t.board.high_rxt = p.ack
+        if t.board.n == 0 and t.t_flags & TF_FASTRECOVERY == 0:
+            t.board = None
+    if before(t.snd_up, t.snd_una):
+        t.snd_up = t.snd_una
+    if before(t.snd_nxt, t.snd_una):
+        t.snd_nxt = t.snd_una
+    if t.t_flags & TF_FASTRECOVERY:
+        recovery_ack(s, t, acked)
+    if data > 0 and t.wanted & EV_WRITE and t.so_state & SS_WRITE_BLOCKED:
+        if t.sndq.hiwat - t.sndq.cc >= t.sndq.lowat:
+            t.so_state &= ~SS_WRITE_BLOCKED
+            s.wakeup(t, EV_WRITE)
+    if fin_acked:
+        if t.state == FIN_WAIT_1:
+            s.set_state(t, FIN_WAIT_2)
+            arm_finwait2(s, t)
+        elif t.state == CLOSING:
+            enter_timewait(s, t)
+        elif t.state == LAST_ACK:
+            close(s, t)
+    return 0

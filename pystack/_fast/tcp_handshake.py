@@ -1,0 +1,87 @@
+"""What both ways into ESTABLISHED share: the peer's options, the effective MSS, the first moments of a connection.
+
+RFC 9293 sections 3.7.1 (MSS) and 3.10.7.3, RFC 7323 section 1.3, RFC 2018 section 2.
+"""
+
+import cython
+
+from pystack._fast.consts import ESTABLISHED, EV_ACCEPT, EV_CONNECT, EV_READ, EV_WRITE, MS, NEVER
+from pystack._fast.tcb import (
+    SO_KEEPALIVE,
+    SS_CONNECTED,
+    SS_CONNECTING,
+    SS_INQUEUE,
+    TF_NO_SACK,
+    TF_NO_SCALE,
+    TF_NO_TS,
+    TF_PASSIVE,
+    TF_RCVD_SCALE,
+    TF_RCVD_TS,
+    TF_SACK_PERMIT,
+)
+
+
+def peer_options(s, t, p):
+    """What the peer's SYN or SYN-ACK offers, as far as we offered it too."""
+    if p.opt_wscale >= 0 and s.cfg.tcp_window_scaling and not t.t_flags & TF_NO_SCALE:
+        t.t_flags |= TF_RCVD_SCALE
+        t.snd_scale = p.opt_wscale
+        t.rcv_scale = t.request_r_scale
+    if p.opt_ts and s.cfg.tcp_timestamps and not t.t_flags & TF_NO_TS:
+        t.t_flags |= TF_RCVD_TS
+        t.ts_recent = p.ts_val
+        t.ts_recent_age = s.now
+    if p.opt_sack_ok and s.cfg.tcp_sack and not t.t_flags & TF_NO_SACK:
+        t.t_flags |= TF_SACK_PERMIT
+    t.mss_peer = p.opt_mss if p.opt_mss >= 0 else s.cfg.tcp_mssdflt
+    return set_mss(s, t)
+
+
+def set_mss(s, t):
+    """The effective MSS: what the peer takes, what the way carries, less the options of every segment (MUST-16)."""
+    mtu: cython.int = s.mtu_to(t.faddr)
+    mss: cython.int = mtu - 40 if mtu > 0 else s.cfg.tcp_mssdflt
+    if t.pmtu > 0 and t.pmtu - 40 < mss:
+        mss = t.pmtu - 40
+    if t.bh_mss > 0 and t.bh_mss < mss:
+        mss = t.bh_mss
+    if t.mss_peer > 0 and t.mss_peer < mss:
+        mss = t.mss_peer
+    if t.user_mss > 0 and t.user_mss < mss:
+        mss = t.user_mss
+    if mss < s.cfg.tcp_minmss:
+        mss = s.cfg.tcp_minmss
+    if t.t_flags & TF_RCVD_TS:
+        mss -= 12
+    t.maxseg = mss
+    return 0
+
+
+def established(s, t):
+    """The handshake is done."""
+    s.stat.connects += 1
+    s.set_state(t, ESTABLISHED)
+    t.so_state &= ~SS_CONNECTING
+    t.so_state |= SS_CONNECTED
+    t.starttime = s.now
+    t.quick_acks = 16
+    t.at_keep = NEVER
+    if s.cfg.tcp_always_keepalive or t.so_options & SO_KEEPALIVE:
+        t.at_keep = s.now + t.keepidle * MS
+    t.keep_probes = 0
+    t.rcv_auto_start = s.now
+    t.rcv_auto_seq = t.rcv_nxt
+    listener = t.listener
+    if t.t_flags & TF_PASSIVE and listener is not None:
+        s.stat.accepts += 1
+        t.so_state |= SS_INQUEUE
+        t.accept_next = None
+        if listener.accept_last is None:
+            listener.accept_first = t
+        else:
+            listener.accept_last.accept_next = t
+        listener.accept_last = t
+        listener.qlen += 1
+        s.wakeup(listener, EV_ACCEPT | EV_READ)
+    s.wakeup(t, EV_CONNECT | EV_WRITE)
+    return 0

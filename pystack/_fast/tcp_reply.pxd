@@ -1,0 +1,15 @@
+from pystack._fast.packet cimport Packet
+from pystack._fast.seq cimport add
+from pystack._fast.tcb cimport Stack, Tcb
+from pystack._fast.tcp_out cimport fill_sack, receive_window
+from pystack._fast.tcp_wire cimport build
+
+cdef int ACK, FIN, PROTO_TCP, RST, SYN, TF_DSACK, TF_RCVD_TS, TF_SACK_PERMIT
+
+cpdef int respond(
+    Stack s, unsigned int laddr, int lport, unsigned int faddr, int fport, unsigned int seq,
+    unsigned int ack, int flags, int win, int ttl, int tos,
+) except -1
+cpdef int reset_for(Stack s, Packet p) except -1
+cpdef int send_ack_only(Stack s, Tcb t, unsigned int at) except -1
+cpdef int challenge(Stack s, Tcb t) except -1

@@ -208,7 +208,7 @@ def wait_over(s, t):
         return close(s, t)
     idle: cython.longlong = s.now - t.rcvtime
     longest: cython.longlong = t.keepcnt * t.keepintvl * MS
-    if not s.cfg.tcp_fast_finwait2_recycle and idle <= longest:
+    if not s.cfg.tcp_fast_finwait2_recycle and idle <= longest + MS:  # in ticks they are equal
         t.at_2msl = s.now + t.keepintvl * MS
         return 0
     s.stat.finwait2_drops += 1

@@ -13,17 +13,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, Self
 
 from pystack._fast.consts import NEVER
 from pystack._fast.fabric import Fabric
 from pystack._fast.mbuf import Pool
+from pystack._fast.record import Record
 from pystack._fast.rng import Rng
 from pystack._fast.trace import Trace
 from pystack.addresses import dotted, parse_interface
 from pystack.errors import DeadlockError
 from pystack.host import Host, Timer
 from pystack.link import Link
+from pystack.recording import Recording
 from pystack.tap import Tap
 from pystack.units import format_time, parse_size, parse_time
 
@@ -31,6 +34,9 @@ __all__ = ["Network", "Tap"]
 
 PATIENCE = 7 * 86_400 * 10**9
 """Virtual time after which a call that waits without a timeout gives up when no socket was told anything."""
+
+RECORD = 32 << 20
+"""Octets of the newest traffic that a network keeps unless it is told otherwise (docs/adr)."""
 
 _TAP_ARENA = 64 << 20
 
@@ -57,6 +63,11 @@ class Network:
         self._trace = Trace() if trace else None
         self._pool = Pool(0, 0, 0, 0, 0, _TAP_ARENA)
         self._progress = 0
+        self._record: Record | None = None
+        if record is not False:
+            octets = RECORD if record is True else parse_size(record, "record")
+            self._record = Record(octets)
+        self._wires: list[tuple[str, str]] = []
 
     def __enter__(self) -> Self:
         return self
@@ -78,6 +89,8 @@ class Network:
         self._fabric.add_core(host.core)
         self._machines.append(host)
         self.hosts[name] = host
+        if self._record is not None:
+            host.core.tap = partial(self._refused, host.core.number)
         host.join(self)
         return host
 
@@ -123,6 +136,9 @@ class Network:
             number = self._fabric.add_wire(wire, -1, -1, target)
         else:
             number = self._fabric.add_wire(wire, target.core.number, into.number, None)
+        wire.record = self._record
+        name = source.name if out is None else f"{source.name}.{out.name}"
+        self._wires.append((name, f"{source.name} to {target.name}"))
         peer = target.addr if into is None else into.addr
         if isinstance(source, Tap):
             source.attach(peer, number, wire)
@@ -255,8 +271,34 @@ class Network:
             raise RuntimeError("this network was made with trace=False")
         return self._trace.hexdigest()
 
+    def capture(self, path: str | os.PathLike[str]) -> Recording:
+        """Write the newest traffic (see `record`) to a pcapng file; each packet once for each wire it was
+        given to, dropped ones with a comment, and once more with a comment where a machine refused it.
+
+        As a context manager the file gets all that happens inside of the block instead:
+        `with net.capture("run.pcapng"): ...`. Raises OSError, and RuntimeError with record=False.
+        """
+        if self._record is None:
+            raise RuntimeError("this network was made with record=False: it kept no traffic")
+        recording = Recording(self._record, path, self._interface)
+        recording.write()
+        return recording
+
+    def _interface(self, wire: int) -> tuple[str, str]:
+        if wire < 0:
+            return self._machines[-wire - 1].name, "refused by the machine"
+        return self._wires[wire]
+
+    def _refused(self, core: int, now: int, packet: Any, reason: int) -> None:
+        """A machine dropped a packet."""
+        record = self._record
+        if record is not None and packet.head_len:
+            record.add(packet, now, -core - 1)
+            record.note(-1, reason)
+
     def close(self) -> None:
-        """Complete captures."""
+        """Nothing of the network is used any more; a second time does nothing."""
+        self._record = None
 
 
 def _interfaces(end: Host | Tap) -> list[tuple[Any, int, int]]:

@@ -1,5 +1,6 @@
 from pystack._fast.ip4 cimport finish, split, split_count
 from pystack._fast.packet cimport Packet, PacketQueue
+from pystack._fast.record cimport Record
 from pystack._fast.rng cimport Rng
 from pystack._fast.trace cimport Trace
 
@@ -53,6 +54,8 @@ cdef class Wire:
     cdef public bint offload
     # who looks on
     cdef public Trace trace
+    cdef public Record record
+    cdef int _own_piece
     cdef public object tap
     cdef public object tap_arrival
     cdef public object error

@@ -19,6 +19,7 @@ from pystack._fast import consts
 from pystack._fast.columns import column
 from pystack._fast.ip4 import finish, split, split_count
 from pystack._fast.packet import Packet, PacketQueue
+from pystack._fast.record import CORRUPTED, Record  # noqa: F401
 from pystack._fast.rng import Rng
 from pystack._fast.trace import Trace
 
@@ -143,7 +144,7 @@ class Wire:
     - `offload`: super-segments may pass whole. They do where no rate, queue, loss, corruption,
       reordering or duplication acts on packets one by one.
 
-    Onlookers: `trace` takes in every packet sent and its fate. `tap(ns, packet, reason)` is called in
+    Onlookers: `trace` takes in every packet sent and its fate, `record` keeps it for a capture. `tap(ns, packet, reason)` is called in
     `send` for each packet as it is on the wire, `reason` a `consts.Drop` or 0;
     `tap_arrival(ns, packet, 0)` when it is delivered. They must not keep the packet. The first
     exception of a tap is kept in `error` and both taps are taken off.
@@ -156,6 +157,8 @@ class Wire:
         self.rng = rng
         self.number = number
         self.trace = trace
+        self.record = None
+        self._own_piece = -1
         self.tap = None
         self.tap_arrival = None
         self.error = None
@@ -232,6 +235,8 @@ class Wire:
         """Put `p` on the wire; it belongs to the wire from here on."""
         if self.trace is not None:
             self.trace.update(p, now, self.number)
+        if self.record is not None:
+            self.record.add(p, now, self.number)
         if p.gso_size > 0 and p.length > p.gso_size:
             if (
                 not self.offload
@@ -265,7 +270,9 @@ class Wire:
                 self.sent_octets += octets
                 self._drop(p, i, _MBUF, now)
             else:
+                self._own_piece = i
                 self._one(own, -1, octets, now)
+                self._own_piece = -1
         if last < 0:
             p.release()
         else:
@@ -449,6 +456,11 @@ class Wire:
         bit = self.rng.below((own.head_len + own.length) * 8)
         if self.trace is not None:
             self.trace.mix(cython.cast(cython.ulonglong, bit))
+        if self.record is not None:
+            self.record.note(
+                piece if piece >= 0 else self._own_piece,
+                cython.cast(cython.int, CORRUPTED - bit),
+            )
         at = cython.cast(cython.int, bit >> 3)
         if at < own.head_len:
             own.head[at] ^= 1 << (bit & 7)
@@ -490,6 +502,8 @@ class Wire:
         self.drops[reason] += 1
         self.dropped_packets += 1
         self._fate(-reason)
+        if self.record is not None:
+            self.record.note(piece if piece >= 0 else self._own_piece, reason)
         if piece < 0:
             p.drop = reason
             if self.tap is not None:

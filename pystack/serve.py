@@ -157,8 +157,10 @@ class Server:
             write = capture.tap(device, outbound=outbound)
             return lambda ns, packet, reason: write(ns + offset, packet, reason)
 
-        self.wired.inward.tap = tap(outbound=False)
-        self.wired.outward.tap = tap(outbound=True)
+        inward: Any = self.wired.inward
+        outward: Any = self.wired.outward
+        inward.tap = tap(outbound=False)
+        outward.tap = tap(outbound=True)
         dropped = capture.interface(f"{self.host.name} drops")
 
         def refuse(ns: int, packet: Any, reason: int) -> None:
@@ -195,7 +197,9 @@ class Server:
         for service in self.services:
             service.stop()
         try:
-            self.device.transmit(self.host.core if self.wired is None else self.wired, self.host.now)
+            self.device.transmit(
+                self.host.core if self.wired is None else self.wired, self.host.now
+            )
         except DeviceError:
             log.warning("%s is gone, nobody was told", self.device.name)
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import formatdate
 from socket import SHUT_WR
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import httptools
 
@@ -27,12 +27,11 @@ from pystack.services.deadlines import Deadlines
 from pystack.services.http_files import Directory
 from pystack.services.http_page import machine_page
 from pystack.services.http_plans import BODY_MAX, Body, Plan, generated, page, problem
-from pystack.sockopts import IPPROTO_TCP, TCP_NODELAY
 from pystack.sockets import MSG_MORE
+from pystack.sockopts import IPPROTO_TCP, TCP_NODELAY
 from pystack.units import parse_time
 
 if TYPE_CHECKING:
-    from pystack.host import Host
     from pystack.sockets import StreamSocket
 
 PORT = 80
@@ -150,7 +149,7 @@ class HttpService(Service):
         path = request.target.partition(b"?")[0].partition(b"#")[0]
         if not path.startswith(b"/"):
             path = httptools.parse_url(request.target).path or b"/"  # http://host/path
-        how = {"keep": request.keep, "head_only": head_only, "http10": request.http10}
+        how: Any = {"keep": request.keep, "head_only": head_only, "http10": request.http10}
         if path.startswith(b"/bytes/"):
             digits = path[7:]
             if digits.isdigit() and len(digits) < 15 and int(digits) <= BODY_MAX:

@@ -71,9 +71,7 @@ class Directory:
             status = 403 if forbidden else 404
             return problem(status, keep=keep, head_only=head_only, http10=http10)
 
-    def _plan(
-        self, target: bytes, keep: bool, head_only: bool, http10: bool, since: bytes
-    ) -> Plan:
+    def _plan(self, target: bytes, keep: bool, head_only: bool, http10: bool, since: bytes) -> Plan:
         path = unquote_to_bytes(target)
         if b"\0" in path or not path.startswith(b"/"):
             return problem(400, keep=keep, head_only=head_only, http10=http10)

@@ -23,7 +23,10 @@ def machine_page(host: Host, service: HttpService) -> bytes:
     """HTML, UTF-8."""
     title = f"{escape(host.name)}: {escape(host.profile.title)}"
     answers = [(f"answers {status}", n) for status, n in sorted(service.answers.items())]
-    own = [("connections accepted", service.accepted), ("connections open", len(service.connections))]
+    own = [
+        ("connections accepted", service.accepted),
+        ("connections open", len(service.connections)),
+    ]
     return (
         "<!doctype html>\n"
         f'<html lang="en"><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>\n'

@@ -131,9 +131,7 @@ def problem(
     )
 
 
-def page(
-    body: bytes, kind: str, *, keep: bool, head_only: bool, http10: bool
-) -> Plan:
+def page(body: bytes, kind: str, *, keep: bool, head_only: bool, http10: bool) -> Plan:
     """A page that is there whole."""
     lines: dict[str, str | int] = {"Content-Type": kind, "Content-Length": len(body)}
     return Plan(

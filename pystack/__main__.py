@@ -1,0 +1,5 @@
+"""`python -m pystack`."""
+
+from pystack.cli import main
+
+main()

@@ -1,0 +1,65 @@
+"""All subcommands together."""
+
+from __future__ import annotations
+
+import platform
+from typing import Annotated
+
+import typer
+
+from pystack.cli import demo, knobs, profiles, serve
+
+app = typer.Typer(
+    name="pystack",
+    help="Whole machines with real TCP stacks: on a TUN device, or many in virtual time.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(version())
+        raise typer.Exit
+
+
+def version() -> str:
+    """What is running, in one line."""
+    import pystack
+    from pystack import _fast
+
+    if _fast.COMPILED:
+        import importlib.metadata
+
+        speed = "compiled, checked" if _fast.CHECKED else "compiled"
+        try:
+            cython = importlib.metadata.version("Cython")
+        except importlib.metadata.PackageNotFoundError:
+            cython = ""
+    else:
+        import cython as shadow
+
+        speed, cython = "interpreted", shadow.__version__
+    tools = f"Python {platform.python_version()}"
+    tools += f", Cython {cython}" if cython else ""
+    return f"pystack {pystack.__version__} ({speed}; {tools})"
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Version and speed, then exit."
+        ),
+    ] = False,
+) -> None:
+    """Options that stand before the subcommand."""
+
+
+app.command("demo")(demo.demo)
+app.command("serve")(serve.serve)
+app.command("profiles")(profiles.profiles)
+app.command("knobs")(knobs.knobs)

@@ -1,0 +1,69 @@
+"""What subcommands share: one-line errors, tables, JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
+
+
+def fail(text: object, status: int = 2) -> NoReturn:
+    """Say in one line why not, and end with this status."""
+    print(f"pystack: {' '.join(str(text).split())}", file=sys.stderr)
+    raise typer.Exit(status)
+
+
+def print_json(value: Any) -> None:
+    """Indented, keys in their own order."""
+    json.dump(value, sys.stdout, indent=2, ensure_ascii=False)
+    print()
+
+
+def table(
+    columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[Any]], *, title: str | None = None
+) -> None:
+    """A table as wide as the terminal: (heading, "left" or "right") for each column.
+
+    The first column is never cut. Without a terminal nothing is cut.
+    """
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
+    headings = any(heading for heading, _ in columns)
+    out = Table(
+        title=title,
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+        show_header=headings,
+        header_style="bold",
+    )
+    for number, (heading, side) in enumerate(columns):
+        out.add_column(
+            heading,
+            justify="right" if side == "right" else "left",
+            no_wrap=number == 0,
+            overflow="fold",
+        )
+    for row in rows:
+        out.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
+    console.print(out, soft_wrap=False)
+
+
+@contextmanager
+def told_warnings() -> Iterator[list[str]]:
+    """Warnings of the library become lines, for the caller to print."""
+    lines: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield lines
+    lines += [str(warning.message) for warning in caught]

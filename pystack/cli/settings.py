@@ -1,0 +1,167 @@
+"""The settings of `pystack serve`: from a TOML file, from options, or from both (options win).
+
+tun = "tun0"
+address = "10.9.0.2/24"
+profile = "freebsd-14"
+http = 80
+http_root = "site"            # relative to this file
+loss = "1%"
+
+[sysctl]
+"net.inet.tcp.msl" = 1000
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pystack.cli.common import fail
+from pystack.sysctl.errors import KnobError
+from pystack.sysctl.near import near
+from pystack.sysctl.strict_toml import Document, TomlError
+
+if TYPE_CHECKING:
+    from pystack.host import Host
+    from pystack.services import Service
+
+_PORTS = ("http", "echo", "discard", "chargen")
+
+
+@dataclass
+class Settings:
+    """All settings, defaults where nobody said otherwise."""
+
+    tun: str = "tun0"
+    address: str = "10.9.0.2/24"
+    kernel_address: str | None = None
+    name: str = "web"
+    profile: str = "freebsd-14"
+    http: int | None = None
+    http_root: str | None = None
+    http_keepalive: str = "15s"
+    http_linger: str = "lingering"
+    echo: int | None = None
+    discard: int | None = None
+    chargen: int | None = None
+    offload: bool = True
+    mtu: int = 1500
+    loss: str | float = 0.0
+    delay: str = "0s"
+    jitter: str = "0s"
+    pcap: str | None = None
+    netns: str | None = None
+    sysctl: dict[str, object] = field(default_factory=dict)
+
+    def host(self) -> Host:
+        """The machine. Raises what `Host` raises."""
+        from pystack.host import Host
+        from pystack.profiles import UnknownProfile
+        from pystack.tun import MTU_MAX, MTU_MIN, choose_addresses
+
+        ours, _ = choose_addresses(self.address, self.kernel_address)
+        if not MTU_MIN <= self.mtu <= MTU_MAX:
+            raise ValueError(f"mtu {self.mtu} is not from {MTU_MIN} to {MTU_MAX}")
+        try:
+            return Host(
+                self.name, str(ours), profile=self.profile, mtu=self.mtu, sysctl=self.sysctl
+            )
+        except UnknownProfile as error:
+            raise ValueError(str(error)) from None
+        except KnobError as error:
+            raise ValueError(str(error)) from None
+
+    def services(self) -> list[Service]:
+        """The services that have a port. Raises ValueError: a port twice, a bad value."""
+        from pystack.services import ChargenService, DiscardService, EchoService, HttpService
+
+        taken: dict[int, str] = {}
+        for name in _PORTS:
+            port = getattr(self, name)
+            if port is not None and taken.setdefault(port, name) != name:
+                raise ValueError(f"port {port} is given to {taken[port]} and to {name}")
+        if self.http is None and self.http_root is not None:
+            raise ValueError("a directory needs a port: give --http too")
+        found: list[Service] = []
+        if self.http is not None:
+            found.append(
+                HttpService(
+                    self.http,
+                    root=self.http_root,
+                    keepalive=self.http_keepalive,
+                    linger=self.http_linger,  # type: ignore[arg-type]  # checked there
+                )
+            )
+        plain = (("echo", EchoService), ("discard", DiscardService), ("chargen", ChargenService))
+        for name, kind in plain:
+            port = getattr(self, name)
+            if port is not None:
+                found.append(kind(port))
+        return found
+
+    def device(self) -> dict[str, Any]:
+        """What `Server` takes besides host, device name and services."""
+        names = ("kernel_address", "offload", "loss", "delay", "jitter", "pcap")
+        return {name: getattr(self, name) for name in names}
+
+
+def read_settings(path: Path | None, options: Mapping[str, Any]) -> Settings:
+    """What the file says, overridden by the options. Ends the process where one cannot be."""
+    values = dict(_from_file(path)) if path is not None else {}
+    knobs = dict(values.pop("sysctl", {}))
+    for text in options.get("sysctl", ()):
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            fail(f"--sysctl {text!r}: write NAME=VALUE")
+        knobs[name.strip()] = value.strip()
+    values |= {key: value for key, value in options.items() if key != "sysctl"}
+    return Settings(**values, sysctl=knobs)
+
+
+def _from_file(path: Path) -> Mapping[str, Any]:
+    try:
+        document = Document(path.read_text("utf-8"), str(path))
+        return _checked(document, path)
+    except OSError as error:
+        fail(f"{path}: {error.strerror}")
+    except UnicodeDecodeError:
+        fail(f"{path}: not UTF-8 text")
+    except TomlError as error:
+        fail(error)
+
+
+def _checked(document: Document, path: Path) -> Mapping[str, Any]:
+    known = {each.name: str(each.type) for each in fields(Settings)}
+    known.pop("netns")
+    values = dict(document.data)
+    for key, value in values.items():
+        if key not in known:
+            raise document.error("", key, f"unknown key {key!r}{near(key, known)}")
+        wanted = known[key]
+        kinds = tuple(
+            kind
+            for word, kind in (("str", str), ("int", int), ("bool", bool), ("dict", dict))
+            if word in wanted
+        ) + ((float, int) if "float" in wanted else ())
+        if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+            names = " or ".join(kind.__name__ for kind in kinds)
+            raise document.error("", key, f"{key} must be {names}, not {type(value).__name__}")
+    for name in values.get("sysctl", {}):
+        _check_knob(document, name, values.get("profile", Settings.profile))
+    if "http_root" in values:
+        values["http_root"] = str(path.parent / values["http_root"])
+    return values
+
+
+def _check_knob(document: Document, name: str, profile: str) -> None:
+    from pystack import profiles
+
+    try:
+        chosen = profiles.load(profile)
+    except profiles.UnknownProfile as error:
+        raise document.error("", "profile", str(error)) from None
+    if chosen.find(name) is None:
+        hint = near(name, chosen.knobs)
+        raise document.error("sysctl", name, f"{profile} has no knob {name!r}{hint}")

@@ -1,0 +1,1 @@
+"""Runs worth showing: each is a little code over a `Network` that answers with plain data."""

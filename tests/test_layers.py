@@ -22,7 +22,7 @@ FAST_ORDER = """
     packet tcp_wire udp_icmp ip4 vnet landing frag trace record wire routes
     ipfw_match ipfw_dyn tcp_track conntrack nat
     sendq recvq sack scoreboard demux timewait
-    tcb tcp_state ports rtt newreno cubic congestion syncache
+    tcp_state tcb ports rtt newreno cubic congestion syncache
     tcp_out tcp_reply tcp_close tcp_listen tcp_handshake tcp_ack tcp_text tcp_in tcp_timers udp
     internet commands datagrams core fabric
 """.split()

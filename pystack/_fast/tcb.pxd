@@ -10,6 +10,7 @@ from pystack._fast.sendq cimport SendQueue
 from pystack._fast.timewait cimport TimeWaitTable
 from pystack._fast.wheel cimport Wheel
 
+cdef int N_STATES
 cdef long long NEVER, MS
 
 
@@ -127,6 +128,7 @@ cdef class Stack:
     cdef public list pending
     cdef public int n_pending
     cdef public int n_ready
+    cdef const unsigned char[::1] arrows
     cdef public int[::1] states
     cdef public long long[::1] drops
     cdef public PacketQueue spare

@@ -14,6 +14,7 @@ from pystack._fast.hashing import sip2
 from pystack._fast.packet import PacketQueue
 from pystack._fast.recvq import RecvQueue
 from pystack._fast.sendq import SendQueue
+from pystack._fast.tcp_state import ARROWS, N_STATES
 from pystack._fast.timewait import TimeWaitTable  # noqa: F401
 
 # t_flags
@@ -205,6 +206,7 @@ class Stack:
         self.n_ready = 0
         self.pending = []
         self.n_pending = 0
+        self.arrows = ARROWS
         self.states = column("i", len(STATE_NAMES))
         self.drops = column("q", N_DROPS)
         self.spare = PacketQueue()
@@ -240,7 +242,8 @@ class Stack:
             self.n_ready += 1
 
     def set_state(self, t, state):
-        """The only place that changes a connection's state."""
+        """The only place that changes a connection's state, along an arrow of tcp_state.TABLE."""
+        assert self.arrows[t.state * N_STATES + state]
         self.states[t.state] -= 1
         self.states[state] += 1
         t.state = state

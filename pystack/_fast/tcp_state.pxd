@@ -1,0 +1,1 @@
+# Data only: nothing here has a C face.

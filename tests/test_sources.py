@@ -1,0 +1,171 @@
+"""Papers that name code must name code that exists: docs/sources.md, docs/packet_path.md, the ADRs and the README.
+
+A reference is `file.py:name` in backticks: a function, method or class of pystack, or a test of ours. A table of
+docs/sources.md that begins with "clause" promises more: see `problems_of_row`.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from itertools import chain
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SOURCES = ROOT / "docs" / "sources.md"
+PAPERS = (
+    SOURCES,
+    ROOT / "docs" / "packet_path.md",
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted((ROOT / "docs" / "adr").glob("*.md")),
+)
+
+REFERENCE = re.compile(r"`([\w./]+\.py):(\w+)`")
+NOT_DONE = re.compile(r"^(not yet|not offered|not ours)(: \S.*)?$")
+NO_TEST = ("none yet", "-")
+RFC_9293 = [
+    *(f"MUST-{n}" for n in range(1, 70)),
+    *(f"SHLD-{n}" for n in range(1, 32)),
+    *(f"MAY-{n}" for n in range(1, 19)),
+    "REC-1",
+]
+"""Every id of RFC 9293 appendix B."""
+
+
+@cache
+def python_files() -> tuple[Path, ...]:
+    return tuple(p for top in ("pystack", "tests") for p in sorted((ROOT / top).rglob("*.py")))
+
+
+@cache
+def names_in(path: Path) -> frozenset[str]:
+    """Every function, method and class that a file defines."""
+    kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+    return frozenset(n.name for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, kinds))
+
+
+def find(file: str) -> list[Path]:
+    """The files that a reference may mean: in `_fast`, in the package, in the tests, or by the end of its path."""
+    for folder in ("pystack/_fast", "pystack", "tests", "."):
+        if (ROOT / folder / file).is_file():
+            return [ROOT / folder / file]
+    return [p for p in python_files() if p.as_posix().endswith("/" + file)]
+
+
+def problem(file: str, name: str) -> str | None:
+    """What is wrong with a reference, in words."""
+    found = find(file)
+    if not found:
+        return f"there is no file {file}"
+    if len(found) > 1:
+        return f"{file} may be {' or '.join(p.relative_to(ROOT).as_posix() for p in found)}"
+    if name not in names_in(found[0]):
+        return f"{file} has no {name}"
+    return None
+
+
+def problems(text: str) -> list[str]:
+    """Broken references of a text."""
+    return [p for p in (problem(*r) for r in REFERENCE.findall(text)) if p]
+
+
+def rows(text: str) -> Iterator[list[str]]:
+    """The cells of each row of the tables whose first column is "clause"."""
+    inside = False
+    for line in text.splitlines():
+        if not line.startswith("|"):
+            inside = False
+        elif line.startswith("| clause |"):
+            inside = True
+        elif inside and not line.startswith("|---"):
+            yield [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def is_test(file: str, name: str) -> bool:
+    return name.startswith("test_") and Path(file).name.startswith("test_")
+
+
+def problems_of_row(cells: list[str]) -> list[str]:
+    """clause, in words, code, test: code exists or is openly not there, and so is its test."""
+    if len(cells) != 4:
+        return [f"{cells[0]}: {len(cells)} cells instead of 4"]
+    clause, words, code, test = cells
+    wrong = [f"{clause}: {p}" for p in problems(f"{code} {test}")]
+    if not clause or not words:
+        wrong.append(f"{clause or words}: an empty cell")
+    codes, tests = REFERENCE.findall(code), REFERENCE.findall(test)
+    if not codes and not NOT_DONE.match(code):
+        wrong.append(f"{clause}: no code, and it does not say so: {code!r}")
+    if any(is_test(*r) for r in codes):
+        wrong.append(f"{clause}: a test in the column of code")
+    if not all(is_test(*r) for r in tests) or (not tests and test not in NO_TEST):
+        wrong.append(f"{clause}: no test, and it does not say so: {test!r}")
+    if tests and not codes:
+        wrong.append(f"{clause}: a test of what is not there")
+    return wrong
+
+
+@pytest.mark.parametrize("path", PAPERS, ids=lambda p: p.name)
+def test_what_is_named_exists(path: Path):
+    assert problems(path.read_text()) == []
+
+
+def test_every_row_of_sources_holds():
+    table = list(rows(SOURCES.read_text()))
+    assert len(table) > 200
+    assert list(chain.from_iterable(map(problems_of_row, table))) == []
+
+
+def test_every_clause_of_rfc_9293_has_its_row():
+    clauses = [name for cells in rows(SOURCES.read_text()) for name in cells[0].split(", ")]
+    assert [c for c in RFC_9293 if clauses.count(c) != 1] == []
+    stray = [c for c in clauses if re.match(r"(MUST|SHLD|MAY|REC)-", c) and c not in RFC_9293]
+    assert stray == []
+
+
+@pytest.mark.parametrize("path", [SOURCES, ROOT / "docs" / "packet_path.md"], ids=lambda p: p.name)
+def test_the_papers_name_something(path: Path):
+    """The checks above would pass on a paper whose references are spelt another way."""
+    assert len(REFERENCE.findall(path.read_text())) > 50
+
+
+GOOD = "| X-1 | words | `tcp_in.py:segment_arrives` | `test_sources.py:test_what_is_named_exists` |"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "wrong"),
+    [
+        ("words", "words", 0),
+        ("segment_arrives", "segment_departs", 1),
+        ("tcp_in.py", "tcp_inn.py", 1),
+        ("`tcp_in.py:segment_arrives`", "somewhere", 2),
+        ("`tcp_in.py:segment_arrives`", "not yet", 1),
+        ("test_what_is_named_exists", "test_what_is_not", 1),
+        ("`test_sources.py:test_what_is_named_exists`", "none yet", 0),
+        ("`test_sources.py:test_what_is_named_exists`", "surely", 1),
+        ("test_what_is_named_exists", "problem", 1),
+        ("tcp_in.py:segment_arrives", "test_sources.py:test_every_row_of_sources_holds", 1),
+        ("| words", "|", 1),
+        ("| words |", "|", 1),
+        ("tcp_in.py:segment_arrives", "__init__.py:speed", 1),
+    ],
+)
+def test_a_broken_row_is_seen(old: str, new: str, wrong: int):
+    text = f"| clause | in words | code | test |\n|---|---|---|---|\n{GOOD.replace(old, new)}\n"
+    table = list(rows(text))
+    assert len(table) == 1
+    assert len(problems_of_row(table[0])) == wrong
+
+
+def test_rows_of_other_tables_are_left_alone():
+    assert list(rows("| when | who |\n|---|---|\n| now | us |\n")) == []
+
+
+def test_a_broken_reference_in_prose_is_seen():
+    assert problems("see `core.py:egress`, `runner.py:nothing` and `sysctl/errors.py:nobody`") == [
+        "runner.py has no nothing",
+        "sysctl/errors.py has no nobody",
+    ]

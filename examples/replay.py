@@ -15,8 +15,7 @@ import pystack
 from pystack.capture import Record, read
 from pystack.sockets import StreamSocket
 
-SERVER = "192.0.2.1"
-CLIENT = "192.0.2.2"
+SERVER, CLIENT = "192.0.2.1", "192.0.2.2"
 
 
 def server_of(net: pystack.Network) -> tuple[pystack.Host, list[bytes]]:
@@ -70,7 +69,7 @@ def replay(packets: list[Record]) -> list[bytes]:
             net.run(until_ns=packet.ns)
             tap.send(packet.data)
     net.run(for_="1s")
-    print(f"{len(tap.received)} answers:", web.tcp_states(), b"".join(kept))
+    print(f"{len(tap.received)} answers, the server got {b''.join(kept)!r}")
     return kept
 
 

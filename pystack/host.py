@@ -9,8 +9,7 @@ from __future__ import annotations
 import os
 import socket as std
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 from typing import Any, Protocol
 
@@ -116,8 +115,8 @@ class Host:
 
     `addresses`: "192.0.2.1/24" or several, one interface each (em0, em1 … on FreeBSD, eth0 … on
     Linux). `profile`: the operating system (`pystack profiles`). `seed`: an int, or None for one that
-    nobody knows. `ram`: "8GiB"; sizes follow from it. `sysctl`: knobs that are set before it runs, those
-    of the boot loader included. `forwarding`: it is a router.
+    nobody knows. `ram`: "8GiB"; sizes follow from it. `sysctl`: knobs as the boot loader sets them, before it
+    runs: those that nothing can change later included. `forwarding`: it is a router.
 
     Raises ValueError, and what `Sysctl` raises, for what cannot be.
     """
@@ -138,15 +137,11 @@ class Host:
         self.profile = profiles.load(profile) if isinstance(profile, str) else profile
         self.seed = int.from_bytes(os.urandom(8), "big") if seed is None else seed
         given = dict(sysctl or {})
-        boot = {knob: value for knob, value in given.items() if self._at_boot(knob)}
-        self.sysctl: MutableMapping[str, Value] | Sysctl = Sysctl(
-            self.profile, ram=None if ram is None else parse_size(ram, "ram"), boot=boot
-        )
-        for knob, value in given.items():
-            if knob not in boot:
-                self.sysctl[knob] = value
         if forwarding:
-            self.sysctl[self._knob_of("ip_forwarding")] = 1
+            given.setdefault(self._knob_of("ip_forwarding"), 1)
+        self.sysctl = Sysctl(
+            self.profile, ram=None if ram is None else parse_size(ram, "ram"), boot=given
+        )
         self.core = Core(self.sysctl.config, self.seed, 0)
         self.world: World = _Nowhere()
         self.clock: Clock = self.world.clock
@@ -162,10 +157,6 @@ class Host:
         return f"<Host {self.name}: {self.profile.name}{', ' if where else ''}{where}>"
 
     # --- knobs -------------------------------------------------------------------------------------
-
-    def _at_boot(self, knob: str) -> bool:
-        found = self.profile.find(knob.replace("/", "."))
-        return found is not None and self.profile.knobs[found].when == "boot"
 
     def _knob_of(self, attribute: str) -> str:
         """The knob of this system that sets an attribute of the core's configuration."""

@@ -62,7 +62,7 @@ class Network:
         self._used: set[tuple[str, int]] = set()
         self._trace = Trace() if trace else None
         self._pool = Pool(0, 0, 0, 0, 0, _TAP_ARENA)
-        self._progress = 0
+        self._progress = self._step_end = 0
         self._record: Record | None = None
         if record is not False:
             octets = RECORD if record is True else parse_size(record, "record")
@@ -200,6 +200,7 @@ class Network:
         while True:
             result = fabric.run(end, True)
             if result == 0:
+                fabric.now = max(fabric.now, end)
                 return True
             if result == 1:
                 self._dispatch()
@@ -215,6 +216,7 @@ class Network:
             if result == 1:
                 self._dispatch()
             elif result == 0 and due >= deadline:
+                fabric.now = max(fabric.now, deadline)
                 return bool(condition())
         return True
 
@@ -224,21 +226,29 @@ class Network:
         Raises DeadlockError where that cannot happen any more.
         """
         fabric = self._fabric
-        if deadline != NEVER:
-            result = fabric.run(deadline, True)
-        else:
-            begin = fabric.now
-            result = fabric.run(begin + PATIENCE, True)
-            if result == 0 or (result == 2 and fabric.now - self._progress > PATIENCE):
-                if result == 2 and not self._progress:
-                    self._progress = begin
-                else:
-                    raise self._deadlock()
+        if deadline == NEVER:
+            return self._step_patiently()
+        result = fabric.run(deadline, True)
+        if result == 1:
+            self._dispatch()
+        elif result == 0:
+            fabric.now = max(fabric.now, deadline)
+        return bool(result)
+
+    def _step_patiently(self) -> bool:
+        """`step` without a deadline: until it is clear that nobody will ever be told anything."""
+        fabric = self._fabric
+        begin = fabric.now
+        if begin > self._step_end:
+            self._progress = begin  # somebody let time pass in another way
+        result = fabric.run(begin + PATIENCE, True)
+        self._step_end = fabric.now
         if result == 1:
             self._progress = fabric.now
-            for core in fabric.take_ready():
-                self._machines[core.number].dispatch()
-        return bool(result)
+            self._dispatch()
+        elif result == 0 or fabric.now - self._progress > PATIENCE:
+            raise self._deadlock()
+        return True
 
     def _dispatch(self) -> None:
         for core in self._fabric.take_ready():

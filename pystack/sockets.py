@@ -370,10 +370,22 @@ class StreamSocket(Socket):
         if done == n:
             return done
         if done > 0 and (self._timeout >= 0 or flags & MSG_DONTWAIT):
-            return done
+            return self._send_more(data, done)
         if done < 0 and (done != _AGAIN or self._timeout == 0 or flags & MSG_DONTWAIT):
             raise error_of(done)
         return self._send_rest(data, max(done, 0), self._timeout < 0, flags)
+
+    def _send_more(self, data: Buffer, done: int) -> int:
+        """Sending made the buffer grow: a kernel goes on until it is full, and so does this."""
+        core = self.host.core
+        t = self.row
+        while done < len(data):
+            took = tcp_send(core, t, data, done, len(data) - done, False)
+            if took <= 0:
+                break
+            done += took
+            self.host.after(core)
+        return done
 
     def sendall(self, data: Buffer, flags: int = 0) -> None:
         """Send everything; the timeout is for all of it."""
@@ -428,7 +440,7 @@ class StreamSocket(Socket):
         core = host.core
         core.settle(host.clock.now)
         data: bytes | int = tcp_recv_bytes(core, self.row, bufsize, flags & MSG_PEEK != 0)
-        if data.__class__ is bytes and not flags & MSG_WAITALL:
+        if data and data.__class__ is bytes and not flags & MSG_WAITALL:
             host.after(core)
             return data  # type: ignore[return-value]
         return self._recv_slowly(data, bufsize, flags)

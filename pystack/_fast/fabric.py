@@ -176,7 +176,7 @@ class Fabric:
         """Let time pass to `until`.
 
         1: a socket is ready (with `stop_on_ready`); 2: a call was made; 0: `until` has come, or nothing more will
-        happen.
+        happen, and then time stands still.
         """
         queue = self.queue
         due: cython.longlong
@@ -188,7 +188,7 @@ class Fabric:
                 return 1
             due = queue.next_time()
             if due > until or due == NEVER:
-                if until != NEVER and until > self.now:
+                if due != NEVER and until > self.now:
                     self.now = until
                 return 0
             queue.pop()

@@ -1,0 +1,53 @@
+"""Every example runs, shows what it says, and stays short."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"example_{name}", EXAMPLES / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_echo_server(capsys: pytest.CaptureFixture[str]):
+    assert load("echo_server").main() == b"hello, world"
+    assert "40 ms: b'hello, world'" in capsys.readouterr().out
+
+
+def test_lossy_transfer():
+    module = load("lossy_transfer")
+    module.SIZE = 200_000
+    rows = module.main()
+    assert [loss for loss, _, _ in rows] == [0, 0.001, 0.01, 0.05]
+    assert rows[-1][1] > 2 * rows[0][1]
+    assert rows[-1][2] > 0
+
+
+def test_two_routers():
+    times, dropped = load("two_routers").main()
+    assert len(times) == 3
+    assert all(ns is not None and 44_000_000 < ns < 46_000_000 for ns in times)
+    assert dropped == 1
+
+
+def test_replay(tmp_path: Path):
+    module = load("replay")
+    first = module.record(tmp_path / "run.pcapng")
+    assert b"".join(first) == b"one two three"
+    packets = list(module.read(tmp_path / "run.pcapng"))
+    assert module.replay(packets) == first
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda p: p.stem)
+def test_it_is_under_80_lines_and_tested(path: Path):
+    assert len(path.read_text().splitlines()) < 80
+    assert f'load("{path.stem}")' in Path(__file__).read_text()

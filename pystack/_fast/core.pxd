@@ -6,7 +6,7 @@ from pystack._fast.tcp_close cimport expire_timewait
 from pystack._fast.tcp_out cimport tcp_output
 from pystack._fast.tcp_timers cimport fire
 
-cdef int TIMER_FRAG, TIMER_SYNCACHE, TIMER_TCB, TIMER_TIMEWAIT, MBUF
+cdef int TCP_CHECKSUM, TCP_OFFSET, TCP_TRUNCATED, TIMER_FRAG, TIMER_SYNCACHE, TIMER_TCB, TIMER_TIMEWAIT
 cdef long long NEVER
 
 
@@ -21,4 +21,5 @@ cdef class Core(Internet):
     cpdef long long next_deadline(self) noexcept
     cpdef Packet egress(self, long long now)
     cpdef int settle(self, long long now) except -1
+    cdef int count_bad(self, int reason) except -1
     cdef int flush_pending(self) except -1

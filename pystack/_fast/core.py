@@ -36,7 +36,9 @@ from pystack._fast.tcp_timers import fire
 from pystack._fast.timewait import TimeWaitTable
 from pystack._fast.wheel import Wheel
 
-MBUF = int(Drop.MBUF)
+TCP_CHECKSUM = int(Drop.TCP_CHECKSUM)
+TCP_OFFSET = int(Drop.TCP_OFFSET)
+TCP_TRUNCATED = int(Drop.TCP_TRUNCATED)
 UNLIMITED_TIME_WAIT = 1 << 18
 UNLIMITED_SOCKETS = 1 << 20
 """Rows for sockets where the system sets no limit of its own (Linux): address space, not memory."""
@@ -116,10 +118,21 @@ class Core(Internet):
         reason = self.land.parse(p, skip, n)
         if reason:
             self.interfaces[iface].idrops += 1
+            self.count_bad(reason)
             self.reject(p, reason)
             return reason
         p.csum_ok = True
         self.ip_input(p)
+        return 0
+
+    def count_bad(self, reason):
+        """A segment that was none: the three lines of netstat -s."""
+        if reason == TCP_CHECKSUM:
+            self.stat.rcvbadsum += 1
+        elif reason == TCP_OFFSET:
+            self.stat.rcvbadoff += 1
+        elif reason == TCP_TRUNCATED:
+            self.stat.rcvshort += 1
         return 0
 
     def ingress_bytes(self, iface, data, now):

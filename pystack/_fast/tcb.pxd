@@ -28,15 +28,15 @@ cdef class TcpStat:
     cdef public long long rttupdated, segstimed, rexmttimeo, timeoutdrop, persisttimeo, persistdrop
     cdef public long long finwait2_drops, keeptimeo, keepprobe, keepdrops
     cdef public long long sc_added, sc_retransmitted, sc_dupsyn, sc_dropped, sc_completed
-    cdef public long long sc_bucketoverflow, sc_cacheoverflow, sc_reset, sc_stale, sc_aborted
-    cdef public long long sc_badack, sc_unreach, sc_zonefail, sc_sendcookie, sc_recvcookie
+    cdef public long long sc_bucketoverflow, sc_reset, sc_stale, sc_aborted
+    cdef public long long sc_badack, sc_zonefail, sc_sendcookie, sc_recvcookie
     cdef public long long sack_recovery_episode, sack_rexmits, sack_rexmit_bytes, sack_rcv_blocks
-    cdef public long long sack_send_blocks, sack_sboverflow
-    cdef public long long ecn_ce, ecn_ect0, ecn_ect1, ecn_shs, ecn_rcwnd
+    cdef public long long sack_send_blocks
+    cdef public long long ecn_ce, ecn_ect0, ecn_shs, ecn_rcwnd
     cdef public long long dsack_rcv, dsack_sent, badrexmt
     cdef public long long challenge_acks, challenge_suppressed, rst_suppressed
     cdef public long long tw_started, tw_recycled, tw_reused, tw_overflow
-    cdef public long long pmtud_activated, pmtud_failed
+    cdef public long long pmtud_activated
     cdef public long long abort_on_close, abort_on_data
 
 
@@ -60,7 +60,7 @@ cdef class Tcb:
     # receive side
     cdef public unsigned int irs, rcv_nxt, rcv_adv, rcv_up, last_ack_sent
     cdef public unsigned int rcv_wnd
-    cdef public int oob, oob_state
+    cdef public int oob_state
     # segments
     cdef public int maxseg, mss_peer, user_mss, pmtu
     # timestamps
@@ -79,7 +79,7 @@ cdef class Tcb:
     cdef public int cc
     cdef public unsigned int cwnd, ssthresh, cwnd_prev, ssthresh_prev, recover_prev
     cdef public long long badrxtwin
-    cdef public int dupacks, bytes_acked, prr_delivered, prr_out, recover_fs, cwnd_limited
+    cdef public int dupacks, bytes_acked
     cdef public unsigned int w_max, w_last_max, cwnd_epoch, w_est
     cdef public long long epoch_start, cubic_k
     cdef public int w_est_acked
@@ -105,7 +105,7 @@ cdef class Tcb:
     cdef public Tcb listener
     cdef public Tcb accept_first, accept_last, accept_next
     cdef public int backlog, qlen, synqlen
-    cdef public long long overflow_count, overflow_logged
+    cdef public long long overflow_count
     # the application
     cdef public object handler
     cdef public int ready

@@ -36,17 +36,14 @@ TF_LASTIDLE = 0x4000
 TF_RXWIN0SENT = 0x8000
 TF_MORETOCOME = 0x10000
 TF_FIN_PENDING = 0x20000
-TF_SACK_RXMT = 0x40000
 TF_DSACK = 0x80000
 TF_PASSIVE = 0x100000
-TF_KEEPALIVE_PROBE = 0x200000
 TF_NO_TS = 0x400000
 TF_NO_SCALE = 0x800000
 TF_NO_SACK = 0x1000000
 TF_CORK_FLUSH = 0x2000000
 TF_SND_AUTO_OFF = 0x4000000
 TF_RCV_AUTO_OFF = 0x8000000
-TF_QUICKACK_OFF = 0x10000000
 TF_NO_ECN = 0x20000000
 
 # so_state
@@ -60,7 +57,6 @@ SS_DISCONNECTED = 0x40
 SS_INQUEUE = 0x80
 SS_WRITE_BLOCKED = 0x100
 SS_DEAD = 0x200
-SS_WAS_CONNECTED = 0x400
 
 # so_options, FreeBSD's bits (sys/socket.h)
 SO_REUSEADDR = 0x4
@@ -75,11 +71,11 @@ STAT_NAMES = tuple(
     rcvpartduppack rcvpartdupbyte rcvoopack rcvoobyte rcvpackafterwin rcvbyteafterwin rcvwinprobe rcvwinupd
     rcvafterclose rcvbadsum rcvbadoff rcvshort rcvmemdrop connattempt accepts badsyn listendrop badrst connects closed
     drops conndrops rttupdated segstimed rexmttimeo timeoutdrop persisttimeo persistdrop finwait2_drops keeptimeo
-    keepprobe keepdrops sc_added sc_retransmitted sc_dupsyn sc_dropped sc_completed sc_bucketoverflow sc_cacheoverflow
-    sc_reset sc_stale sc_aborted sc_badack sc_unreach sc_zonefail sc_sendcookie sc_recvcookie sack_recovery_episode
-    sack_rexmits sack_rexmit_bytes sack_rcv_blocks sack_send_blocks sack_sboverflow ecn_ce ecn_ect0 ecn_ect1 ecn_shs
+    keepprobe keepdrops sc_added sc_retransmitted sc_dupsyn sc_dropped sc_completed sc_bucketoverflow
+    sc_reset sc_stale sc_aborted sc_badack sc_zonefail sc_sendcookie sc_recvcookie sack_recovery_episode
+    sack_rexmits sack_rexmit_bytes sack_rcv_blocks sack_send_blocks ecn_ce ecn_ect0 ecn_shs
     ecn_rcwnd dsack_rcv dsack_sent badrexmt challenge_acks challenge_suppressed rst_suppressed tw_started tw_recycled
-    tw_reused tw_overflow pmtud_activated pmtud_failed abort_on_close abort_on_data""".split()
+    tw_reused tw_overflow pmtud_activated abort_on_close abort_on_data""".split()
 )
 """The counters of `TcpStat`, FreeBSD's tcpstat names (netinet/tcp_var.h) and a few of our own."""
 
@@ -122,7 +118,7 @@ class Tcb:
         self.snd_wl1 = self.snd_wl2 = self.recover = self.snd_wnd = self.max_sndwnd = 0
         self.snd_scale = self.rcv_scale = self.request_r_scale = 0
         self.irs = self.rcv_nxt = self.rcv_adv = self.rcv_up = self.last_ack_sent = self.rcv_wnd = 0
-        self.oob = self.oob_state = 0
+        self.oob_state = 0
         self.maxseg = self.mss_peer = self.user_mss = self.pmtu = 0
         self.ts_recent = self.ts_offset = 0
         self.ts_recent_age = 0
@@ -137,8 +133,7 @@ class Tcb:
         self.cc = 0
         self.cwnd = self.ssthresh = self.cwnd_prev = self.ssthresh_prev = self.recover_prev = 0
         self.badrxtwin = 0
-        self.dupacks = self.bytes_acked = self.prr_delivered = self.prr_out = 0
-        self.recover_fs = self.cwnd_limited = 0
+        self.dupacks = self.bytes_acked = 0
         self.w_max = self.w_last_max = self.cwnd_epoch = self.w_est = 0
         self.epoch_start = self.cubic_k = 0
         self.w_est_acked = 0
@@ -156,7 +151,7 @@ class Tcb:
         self.challenge_count = self.bh_mss = self.tos = self.ttl = 0
         self.listener = self.accept_first = self.accept_last = self.accept_next = None
         self.backlog = self.qlen = self.synqlen = 0
-        self.overflow_count = self.overflow_logged = 0
+        self.overflow_count = 0
         self.handler = None
         self.ready = self.wanted = 0
         self.queued = False

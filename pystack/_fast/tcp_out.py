@@ -473,6 +473,8 @@ def emit(s, t, at, off, length, flags, rexmit):
         spare = dist(at, t.snd_up)
         p.urg = spare if spare < 65535 else 65535
         flags |= URG
+        if length == 0:
+            s.stat.sndurg += 1
     p.flags = flags
     count_sent(s, t, flags, length, rexmit)
     note_sent(s, t, at, length, flags)

@@ -11,6 +11,7 @@ million times costs two socket calls and a dictionary.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections import Counter, deque
 from collections.abc import Callable
@@ -177,7 +178,9 @@ class HttpConnection(Connection):
         "deadline",
         "expects",
         "fields",
+        "head_fed",
         "head_octets",
+        "in_head",
         "in_message",
         "last",
         "linger_end",
@@ -205,6 +208,7 @@ class HttpConnection(Connection):
         self.body: Body | None = None
         self.in_message = False
         """Has a request begun that is not complete?"""
+        self.in_head = False
         self.last = False
         """Nothing more is read: what is in `requests` is answered, then the connection ends."""
         self.lingering = False
@@ -233,13 +237,17 @@ class HttpConnection(Connection):
         sock = self.sock
         service = self.service
         requests = self.requests
+        drained = False
         while True:
             if requests:
                 self._answer()
             if self.last:
                 self._finish()
                 return
+            if drained and not sock.readable():  # cheaper than to be told EAGAIN
+                return
             data = sock.recv(CHUNK)
+            drained = len(data) < CHUNK
             if not data:
                 self.close()
                 return
@@ -264,17 +272,17 @@ class HttpConnection(Connection):
                     self._parse(data)
             else:
                 self._parse(data)
-            if len(data) < CHUNK and not (requests or self.last or sock.readable()):
-                return
 
-    def _plan_is(self, plan: Plan) -> None:
-        """A request is answered so: count it, and see whether it is the last."""
+    def _plan_is(self, plan: Plan) -> bool:
+        """A request is answered so: count it. Is it the last?"""
         if plan is CONTINUE:
-            return
+            return False
         self.service.answers[plan.status] += 1
         self.requests_left -= 1
-        if not plan.keep or self.requests_left <= 0:
-            self.last = True
+        if plan.keep and self.requests_left > 0:
+            return False
+        self.last = True
+        return True
 
     def _answer(self) -> None:
         """Answer what was read, short answers together. Raises BlockingIOError when there is no room."""
@@ -285,15 +293,14 @@ class HttpConnection(Connection):
         while requests:
             request = requests.popleft()
             plan = request if isinstance(request, Plan) else service.plan(request)
-            self._plan_is(plan)
+            if self._plan_is(plan):
+                requests.clear()
             parts.append(plan.octets(date))
             if plan.make is not None:
                 self.rest = b"".join(parts)
                 self.body = plan.make()
                 parts = []
                 self._flush()
-            if self.last and plan is not CONTINUE:
-                requests.clear()
         if parts:
             self.rest = b"".join(parts) if len(parts) > 1 else parts[0]
             self._flush()
@@ -314,6 +321,13 @@ class HttpConnection(Connection):
                 body.sent(sent)
             self.body = None
             body.close()
+
+    def failed(self, error: OSError) -> None:
+        if error.errno == errno.EIO:  # the file: let nobody take the part for the whole
+            self.service.failures["EIO"] = self.service.failures.get("EIO", 0) + 1
+            self.abort()
+        else:
+            super().failed(error)
 
     # --- the end -------------------------------------------------------------------------------------
 
@@ -384,9 +398,9 @@ class HttpConnection(Connection):
         if parser is None:
             parser = self.parser = httptools.HttpRequestParser(self)
         whole = not self.in_message and len(data) <= KEPT_REQUEST
-        if self.in_message and self.url is not None:
-            self.head_octets += len(data)
-            if self.head_octets > HEAD_MAX + CHUNK:
+        if self.in_head:
+            self.head_fed += len(data)
+            if self.head_fed > HEAD_MAX:
                 self._refuse(431)
                 return
         try:
@@ -397,7 +411,8 @@ class HttpConnection(Connection):
             if not isinstance(error.__context__, _Refused):
                 raise
         except httptools.HttpParserInvalidMethodError:
-            self._malformed(501 if data[:3].isalpha() and data[:3].isupper() else 400)
+            word = data[:3] if not self.requests else b""
+            self._malformed(501 if word.isalpha() and word.isupper() else 400)
         except httptools.HttpParserError:
             self._malformed(400)
         if whole and len(self.requests) == 1 and not self.in_message:
@@ -411,7 +426,7 @@ class HttpConnection(Connection):
 
     def _refuse(self, status: int, **fields: str | int) -> None:
         """Answer so, behind the answers to what came before, and end."""
-        self.in_message = False
+        self.in_message = self.in_head = False
         self.last = True
         self.requests.append(problem(status, keep=False, fields=fields))
 
@@ -420,9 +435,12 @@ class HttpConnection(Connection):
         raise _Refused
 
     def on_message_begin(self) -> None:
-        self.in_message = True
-        self.url: bytes | None = b""
+        self.in_message = self.in_head = True
+        self.url = b""
         self.head_octets = 0
+        """Of the request line and the fields that are complete."""
+        self.head_fed = 0
+        """What came since the piece in which the head began."""
         self.octets = 0
         """Of the body."""
         self.fields = 0
@@ -430,7 +448,7 @@ class HttpConnection(Connection):
         self.expects = b""
 
     def on_url(self, url: bytes) -> None:
-        self.url = (self.url or b"") + url
+        self.url += url
         if len(self.url) > TARGET_MAX:
             self._stop(414)
 
@@ -443,10 +461,10 @@ class HttpConnection(Connection):
     def on_headers_complete(self) -> None:
         parser = self.parser
         assert parser is not None
-        assert self.url is not None
+        self.in_head = False
         version = parser.get_http_version()
         method = parser.get_method()
-        self.head_octets += len(method) + len(self.url) + 12
+        self.head_octets += len(method) + len(self.url) + _LINE
         if self.head_octets > HEAD_MAX:
             self._stop(431)
         if version not in ("1.1", "1.0"):
@@ -471,7 +489,6 @@ class HttpConnection(Connection):
     def on_message_complete(self) -> None:
         parser = self.parser
         assert parser is not None
-        assert self.url is not None
         self.in_message = False
         keep = parser.should_keep_alive() and not parser.should_upgrade()
         http10 = parser.get_http_version() == "1.0"
@@ -494,6 +511,8 @@ class HttpConnection(Connection):
 
 
 _HOST = 1
+_LINE = len("  HTTP/1.1\r\n\r\n")
+"""Octets of a head that are neither method, target nor fields."""
 _FIELDS: dict[bytes, Callable[[HttpConnection, bytes], None]] = {
     b"host": HttpConnection._field_host,
     b"if-modified-since": HttpConnection._field_since,

@@ -75,18 +75,14 @@ class Directory:
         path = unquote_to_bytes(target)
         if b"\0" in path or not path.startswith(b"/"):
             return problem(400, keep=keep, head_only=head_only, http10=http10)
-        found = (self.root / os.fsdecode(path.lstrip(b"/"))).resolve(strict=True)
-        if not found.is_relative_to(self.root):
-            raise FileNotFoundError(errno.ENOENT, "outside of the directory")
+        found = self._inside(self.root / os.fsdecode(path.lstrip(b"/")))
         if found.is_dir():
             if not path.endswith(b"/"):
                 where = "/" + target.decode("latin-1").strip("/") + "/"
                 return problem(
                     301, keep=keep, head_only=head_only, http10=http10, fields={"Location": where}
                 )
-            found = (found / INDEX).resolve(strict=True)
-            if not found.is_relative_to(self.root):
-                raise FileNotFoundError(errno.ENOENT, "outside of the directory")
+            found = self._inside(found / INDEX)
         elif path.endswith(b"/"):
             raise FileNotFoundError(errno.ENOENT, "a file is no directory")
         # not blocking: a fifo would wait for its other end; no link: it was resolved above
@@ -99,6 +95,14 @@ class Directory:
         if not keep_open:
             os.close(fd)
         return plan
+
+    def _inside(self, path: Path) -> Path:
+        """What the path is without links, if it is and lies in the directory. Raises OSError."""
+        # not Path.resolve, which raises RuntimeError for a loop of links
+        found = Path(os.path.realpath(path, strict=True))
+        if not found.is_relative_to(self.root):
+            raise FileNotFoundError(errno.ENOENT, "outside of the directory")
+        return found
 
     def _file(
         self, fd: int, path: Path, keep: bool, head_only: bool, http10: bool, since: bytes

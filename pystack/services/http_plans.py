@@ -7,6 +7,7 @@ that gives them piece by piece (`Body`).
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Protocol
 
@@ -142,8 +143,9 @@ def page(body: bytes, kind: str, *, keep: bool, head_only: bool, http10: bool) -
     )
 
 
+@lru_cache(1024)
 def generated(octets: int, *, keep: bool, head_only: bool, http10: bool) -> Plan:
-    """A body of this many octets of the pattern."""
+    """A body of this many octets of the pattern. The newest plans are kept."""
     lines: dict[str, str | int] = {"Content-Type": "text/plain", "Content-Length": octets}
     top = head(200, lines, keep=keep, http10=http10)
     if head_only or octets == 0:

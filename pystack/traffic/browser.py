@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -52,10 +54,8 @@ class Browser:
         sock.setblocking(False)
         sock.on_ready = self._ready
         number = sock.connect_ex(self.server)
-        if number and not sock.readable():
-            return  # EINPROGRESS: an event comes
-        if number:
-            self._end(f"connect: error {number}")
+        if number not in (0, errno.EINPROGRESS):
+            self._end(os.strerror(number))
 
     def _ready(self, events: int) -> None:
         if self.done:

@@ -174,5 +174,5 @@ class Demux:
         return [row for row in range(1, self.capacity + 1) if self.ports[row] >> 16 == port]
 
     def chain_lengths(self):
-        """Lengths of the chains of connections, one number a bucket."""
+        """How many chains of connections are so long: item n counts the chains of n."""
         return self.connections.lengths()

@@ -271,6 +271,14 @@ class Reassembly:
                 kept += 1
         self.n_recent = kept
 
+    def ranges(self):
+        """[(left, right)] of the islands, for views and tests."""
+        return [(self.left[i], self.right[i]) for i in range(self.n)]
+
+    def reported(self):
+        """[(left, right)] that the next acknowledgment would report, for views and tests."""
+        return [(self.recent[2 * i], self.recent[2 * i + 1]) for i in range(self.n_recent)]
+
     def flush(self):
         """Everything goes."""
         i: cython.int

@@ -95,7 +95,7 @@ cdef class Tcb:
     # acknowledging
     cdef public int unacked_segs, quick_acks
     cdef public unsigned int fin_seq
-    cdef public long long challenge_start
+    cdef public long long challenge_start, invalid_at
     cdef public int challenge_count
     # black hole
     cdef public int bh_mss

@@ -6,10 +6,10 @@ from pystack._fast.tcb cimport Stack, Tcb
 from pystack._fast.tcp_close cimport arm_finwait2, close, enter_timewait
 from pystack._fast.tcp_handshake cimport established
 from pystack._fast.tcp_out cimport tcp_output
-from pystack._fast.tcp_reply cimport challenge, reset_for
+from pystack._fast.tcp_reply cimport answer_invalid, reset_for
 
 cdef int CLOSING, EV_WRITE, FIN, FIN_WAIT_1, FIN_WAIT_2, LAST_ACK, SS_CANTSENDMORE, SS_NOFDREF
-cdef int SS_WRITE_BLOCKED, SYN_RECEIVED, TCP_BAD_ACK, TF_ACKNOW, TF_ECN, TF_ECN_SND_CWR
+cdef int SS_WRITE_BLOCKED, SYN_RECEIVED, TCP_BAD_ACK, TF_ECN, TF_ECN_SND_CWR
 cdef int TF_FASTRECOVERY, TF_PASSIVE, TF_RCVD_TS, TF_RTO_RECOVERY, TF_SACK_PERMIT, TF_SENTFIN
 cdef long long MS, NEVER
 

@@ -28,7 +28,6 @@ from pystack._fast.tcb import (
     SS_CANTSENDMORE,
     SS_NOFDREF,
     SS_WRITE_BLOCKED,
-    TF_ACKNOW,
     TF_ECN,
     TF_ECN_SND_CWR,
     TF_FASTRECOVERY,
@@ -41,7 +40,7 @@ from pystack._fast.tcb import (
 from pystack._fast.tcp_close import arm_finwait2, close, enter_timewait
 from pystack._fast.tcp_handshake import established
 from pystack._fast.tcp_out import tcp_output
-from pystack._fast.tcp_reply import challenge, reset_for
+from pystack._fast.tcp_reply import answer_invalid, reset_for
 
 TCP_BAD_ACK = int(Drop.TCP_BAD_ACK)
 
@@ -77,11 +76,10 @@ def acknowledge(s, t, p):
             s.set_state(t, FIN_WAIT_1)
     if after(p.ack, t.snd_max):
         s.stat.rcvacktoomuch += 1
-        t.t_flags |= TF_ACKNOW
-        tcp_output(s, t)
+        answer_invalid(s, t, p)
         return TCP_BAD_ACK
     if before(p.ack, sub(t.snd_una, t.max_sndwnd)) and before(p.ack, t.snd_una):
-        challenge(s, t)
+        answer_invalid(s, t, p)
         return TCP_BAD_ACK
     if p.sack_n > 0 and t.t_flags & TF_SACK_PERMIT:
         news = note_sack(s, t, p)

@@ -7,7 +7,7 @@ from pystack._fast.tcp_close cimport arm_timewait, close, drop, remove_timewait
 from pystack._fast.tcp_handshake cimport established, peer_options, set_mss
 from pystack._fast.tcp_listen cimport Listener
 from pystack._fast.tcp_out cimport receive_window, syn_window, tcp_output
-from pystack._fast.tcp_reply cimport challenge, reset_for, respond, send_ack_only
+from pystack._fast.tcp_reply cimport answer_invalid, challenge, reset_for, respond, send_ack_only
 from pystack._fast.tcp_text cimport note_dsack, text
 from pystack._fast.tcp_wire cimport build
 

@@ -54,7 +54,7 @@ from pystack._fast.tcp_ack import acknowledge, ecn_congestion
 from pystack._fast.tcp_close import arm_timewait, close, drop, remove_timewait
 from pystack._fast.tcp_handshake import established, peer_options, set_mss
 from pystack._fast.tcp_out import receive_window, syn_window, tcp_output
-from pystack._fast.tcp_reply import challenge, reset_for, respond, send_ack_only
+from pystack._fast.tcp_reply import answer_invalid, challenge, reset_for, respond, send_ack_only
 from pystack._fast.tcp_text import note_dsack, text
 from pystack._fast.tcp_wire import build
 
@@ -409,10 +409,12 @@ def trim(s, t, p):
                     note_dsack(t, p.seq, add(p.seq, p.length))
             elif p.flags & FIN == 0 and old > 1 and t.state != SYN_RECEIVED:
                 # an old ACK without data, or a keep-alive probe: outside of the window
-                t.t_flags |= TF_ACKNOW
-                tcp_output(s, t)
+                answer_invalid(s, t, p)
                 return TCP_OLD
-            t.t_flags |= TF_ACKNOW
+            if p.length > 0 or p.flags & FIN:
+                t.t_flags |= TF_ACKNOW
+            else:
+                answer_invalid(s, t, p)
             if old > p.length:
                 p.flags &= ~FIN
             p.drop_payload()
@@ -454,8 +456,7 @@ def trim(s, t, p):
                 p.length = 0
                 p.flags &= ~(FIN | PSH)
                 return 0
-            t.t_flags |= TF_ACKNOW
-            tcp_output(s, t)
+            answer_invalid(s, t, p)
             return TCP_WINDOW
         s.stat.rcvbyteafterwin += beyond
         if p.flags & FIN:
@@ -466,7 +467,6 @@ def trim(s, t, p):
             p.length -= beyond
         p.flags &= ~PSH
     elif p.length == 0 and after(p.seq, add(t.rcv_nxt, t.rcv_wnd)):
-        t.t_flags |= TF_ACKNOW
-        tcp_output(s, t)
+        answer_invalid(s, t, p)
         return TCP_WINDOW
     return 0

@@ -1,5 +1,5 @@
 from pystack._fast.packet cimport Packet
-from pystack._fast.seq cimport add
+from pystack._fast.seq cimport add, after
 from pystack._fast.tcb cimport Stack, Tcb
 from pystack._fast.tcp_out cimport fill_sack, receive_window
 from pystack._fast.tcp_wire cimport build
@@ -13,3 +13,4 @@ cpdef int respond(
 cpdef int reset_for(Stack s, Packet p) except -1
 cpdef int send_ack_only(Stack s, Tcb t, unsigned int at) except -1
 cpdef int challenge(Stack s, Tcb t) except -1
+cpdef int answer_invalid(Stack s, Tcb t, Packet p) except -1

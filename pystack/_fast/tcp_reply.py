@@ -6,7 +6,7 @@ RFC 9293 section 3.10.7.1 (what a RST looks like), RFC 5961 section 7 (how many 
 import cython
 
 from pystack._fast.consts import ACK, FIN, PROTO_TCP, RST, SYN
-from pystack._fast.seq import add
+from pystack._fast.seq import add, after
 from pystack._fast.tcb import TF_DSACK, TF_RCVD_TS, TF_SACK_PERMIT
 from pystack._fast.tcp_out import fill_sack, receive_window
 from pystack._fast.tcp_wire import build
@@ -74,6 +74,8 @@ def send_ack_only(s, t, at):
     if t.t_flags & TF_SACK_PERMIT and (t.reass is not None or t.t_flags & TF_DSACK):
         fill_sack(s, t, p)
     p.win = win >> t.rcv_scale
+    if after(add(t.rcv_nxt, p.win << t.rcv_scale), t.rcv_adv):
+        t.rcv_adv = add(t.rcv_nxt, p.win << t.rcv_scale)
     t.last_ack_sent = t.rcv_nxt
     t.last_sent = s.now
     s.stat.sndtotal += 1
@@ -98,3 +100,18 @@ def challenge(s, t):
     s.stat.challenge_acks += 1
     send_ack_only(s, t, t.snd_max)
     return 0
+
+
+def answer_invalid(s, t, p):
+    """Say where we are to a segment that cannot be taken; to one without data not too often, else two ends that
+    disagree would answer each other for ever (RFC 5961 section 7; Linux tcp_invalid_ratelimit, FreeBSD ack_war).
+    """
+    gap: cython.longlong = s.cfg.tcp_invalid_ratelimit
+    if p.length == 0 and p.flags & FIN == 0:
+        if gap <= 0:
+            return challenge(s, t)
+        if t.invalid_at > 0 and s.now - t.invalid_at < gap:
+            s.stat.challenge_suppressed += 1
+            return 0
+        t.invalid_at = s.now
+    return send_ack_only(s, t, t.snd_max)

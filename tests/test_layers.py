@@ -32,9 +32,9 @@ LEVELS = (
     {"_fast"},
     set(),  # the host level: everything that is not named elsewhere
     {"network", "runner", "pystack"},  # `pystack` is the package itself: `import pystack`
-    {"services", "traffic"},
+    {"services", "traffic", "serve"},
     {"scenarios"},
-    {"report", "cli", "sweep", "pytest_plugin", "__main__"},
+    {"report", "cli", "bench", "sweep", "pytest_plugin", "__main__"},
 )
 """Outside `_fast`, a module knows its own level and those before it. `__init__` knows all."""
 HOST = 1

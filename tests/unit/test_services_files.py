@@ -14,6 +14,10 @@ MODIFIED = 1_700_000_000
 STAMP = "Tue, 14 Nov 2023 22:13:20 GMT"
 
 
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     made = tmp_path / "site"
@@ -39,10 +43,10 @@ def root(tmp_path: Path) -> Path:
 @pytest.fixture
 def web(root: Path) -> Iterator[Site]:
     made, _ = site(root=root)
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_files()
     yield made
     made.quiet()
-    assert len(os.listdir("/proc/self/fd")) == before  # every file was closed
+    assert open_files() == before  # every file was closed
 
 
 @pytest.mark.parametrize(
@@ -118,11 +122,11 @@ def test_a_big_file_in_pieces(web: Site, root: Path) -> None:
 
 def test_only_one_file_is_open_for_a_connection(web: Site, root: Path) -> None:
     (root / "big").write_bytes(b"x" * 5_000_000)
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_files()
     with web.connect() as sock:
         sock.sendall(get("/big") * 50)
         web.net.run(for_="5s")
-        assert len(os.listdir("/proc/self/fd")) == before + 1
+        assert open_files() == before + 1
 
 
 def test_a_file_that_becomes_shorter_ends_the_connection(web: Site, root: Path) -> None:

@@ -459,8 +459,7 @@ def test_reset_is_what_it_says() -> None:
     with web.connect() as sock:
         sock.sendall(get("/bytes/1", "Connection: close"))
         with pytest.raises(ConnectionResetError):
-            while True:
-                sock.recv(1000)
+            read_all(sock)
     assert web.web.tcp_states() == {"LISTEN": 1}
     web.quiet()
 

@@ -205,6 +205,10 @@ def _set_datagram_rcvbuf(sock: Socket, value: Any) -> None:
     sock.row.hiwat = _size(sock, value, sock.host.core.cfg.rmem_max, 2304)
 
 
+def _set_datagram_sndbuf(sock: Socket, value: Any) -> None:
+    sock.row.sndbuf = _size(sock, value, sock.host.core.cfg.wmem_max, 4608)
+
+
 def _set_rcvlowat(sock: StreamSocket, value: Any) -> None:
     wanted = max(integer(value), 1)
     queue = sock.row.rcvq
@@ -371,10 +375,7 @@ COMMON: Options = {
 DATAGRAM: Options = COMMON | {
     (SOL_SOCKET, SO_ACCEPTCONN): _read_only(lambda _: 0),
     (SOL_SOCKET, SO_RCVBUF): (lambda sock: int(sock.row.hiwat), _set_datagram_rcvbuf),
-    (SOL_SOCKET, SO_SNDBUF): (
-        lambda sock: int(sock.host.core.cfg.udp_maxdgram),
-        lambda sock, value: None if _size(sock, value, 2**31, 0) else None,
-    ),
+    (SOL_SOCKET, SO_SNDBUF): (lambda sock: int(sock.row.sndbuf), _set_datagram_sndbuf),
 }
 
 STREAM: Options = COMMON | {

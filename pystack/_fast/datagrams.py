@@ -43,8 +43,13 @@ _BROADCAST = cython.declare(cython.uint, 0xFFFFFFFF)
 def new_datagram(s, proto):
     """A socket for PROTO_UDP or PROTO_ICMP with the defaults of the knobs."""
     cfg = s.cfg
-    hiwat = cfg.rmem_default if cfg.policy_sockbuf == SOCKBUF_LINUX else cfg.udp_recvspace
-    return DatagramSocket(proto, hiwat, cfg.ip_ttl)
+    if cfg.policy_sockbuf == SOCKBUF_LINUX:
+        d = DatagramSocket(proto, cfg.rmem_default, cfg.ip_ttl)
+        d.sndbuf = cfg.wmem_default
+    else:
+        d = DatagramSocket(proto, cfg.udp_recvspace, cfg.ip_ttl)
+        d.sndbuf = cfg.udp_maxdgram
+    return d
 
 
 def table_of(s, d):
@@ -139,7 +144,7 @@ def datagram_send(s, d, data, off, n, addr, port):
     if d.proto == PROTO_UDP:
         if port == 0:
             return -EADDRNOTAVAIL
-        if n > s.cfg.udp_maxdgram or n > MAX_PAYLOAD:
+        if n > MAX_PAYLOAD or (n > d.sndbuf and s.cfg.policy_sockbuf != SOCKBUF_LINUX):
             return -EMSGSIZE
     else:
         if n < ECHO_HEAD or data[off] != ICMP_ECHO or data[off + 1] != 0:

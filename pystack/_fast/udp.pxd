@@ -6,7 +6,7 @@ cdef class DatagramSocket:
     cdef public unsigned int laddr, faddr
     cdef public int lport, fport
     cdef public PacketQueue queue
-    cdef public int cc, hiwat
+    cdef public int cc, hiwat, sndbuf
     cdef public int error
     cdef public int so_options
     cdef public int ttl, tos

@@ -8,7 +8,8 @@ from pystack._fast.packet import PacketQueue
 @cython.final
 @cython.cclass
 class DatagramSocket:
-    """A UDP or ICMP socket: received packets wait whole, up to `hiwat` octets of payload.
+    """A UDP or ICMP socket: received packets wait whole, up to `hiwat` octets of payload. `sndbuf` is
+    the largest datagram on FreeBSD, and a number to ask for on Linux.
 
     For ICMP `lport` is the identifier of the echoes that it sends.
     """
@@ -22,6 +23,7 @@ class DatagramSocket:
         self.queue = PacketQueue()
         self.cc = 0
         self.hiwat = hiwat
+        self.sndbuf = 65507
         self.error = 0
         self.so_options = 0
         self.ttl = ttl

@@ -28,7 +28,9 @@ def blocks(kind: str, text: str = README) -> list[str]:
 def shell_lines(text: str = README) -> list[str]:
     """All command lines: of the shell blocks, of indented blocks, and of tables that tell what to run."""
     lines = "\n".join(blocks("sh", text)).splitlines()
-    lines += re.findall(r"^    (\S.*)$", "".join(re.split(r"^```.*?^```", text, flags=re.M | re.S)), re.M)
+    lines += re.findall(
+        r"^    (\S.*)$", "".join(re.split(r"^```.*?^```", text, flags=re.M | re.S)), re.M
+    )
     lines += re.findall(r"\| `(\.venv/bin/[^`]+)` \|$", text, re.M)
     return [line for line in lines if line.strip() and not line.startswith("#")]
 
@@ -39,6 +41,17 @@ def words_of(line: str) -> list[str]:
     while words and (words[0] == "sudo" or re.match(r"[A-Z_]+=", words[0])):
         words.pop(0)
     return words
+
+
+def python(*arguments: str, where: Path) -> str:
+    """What a fresh interpreter prints that sees the same pystack as this one."""
+    parts = [os.environ.get("PYTHONPATH", ""), str(ROOT)]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, parts)), "COLUMNS": "200"}
+    run = subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, timeout=60, cwd=where, env=env
+    )
+    assert run.returncode == 0, run.stderr
+    return run.stdout
 
 
 def make_targets() -> set[str]:
@@ -75,17 +88,13 @@ def wrong_with_pystack(rest: list[str]) -> str | None:
     return f"{command.name} has no {missing[0]}" if missing else None
 
 
-def test_the_python_block_prints_what_it_says():
+def test_the_python_block_prints_what_it_says(tmp_path: Path):
     """A comment behind a `print` is what it prints."""
     (code,) = blocks("python")
     said = re.findall(r"^ *print\(.*\)  # (.*)$", code, re.M)
     assert len(said) == len(re.findall(r"\bprint\(", code)) >= 5
-    run = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code],
-        capture_output=True, text=True, timeout=60, cwd=ROOT,
-    )  # fmt: skip
-    assert run.returncode == 0, run.stderr
-    assert run.stdout.splitlines() == said
+    assert python("-W", "error", "-c", code, where=tmp_path).splitlines() == said
+    assert [p.name for p in tmp_path.iterdir()] == ["run.pcapng"]
 
 
 def test_there_are_commands():
@@ -99,20 +108,17 @@ def test_every_command_exists(line: str):
 
 
 @pytest.mark.parametrize("line", [x for x in shell_lines() if words_of(x)[0] == BIN + "pystack"])
-def test_commands_that_only_look_run(line: str):
+def test_commands_that_only_look_run(line: str, tmp_path: Path):
     rest = words_of(line)[1:]
     if rest[0] not in QUIET:
         return
-    run = subprocess.run(
-        [sys.executable, "-m", "pystack", *rest],
-        capture_output=True, text=True, timeout=60, cwd=ROOT, env={**os.environ, "COLUMNS": "200"},
-    )  # fmt: skip
-    assert run.returncode == 0, run.stderr
-    assert run.stdout.strip()
+    assert python("-m", "pystack", *rest, where=tmp_path).strip()
 
 
 def test_every_path_exists():
-    paths = re.findall(r"`((?:docs|pystack|tests|bench|examples)/[\w./-]*|[A-Z]+(?:\.md)?|\.ci/run)`", README)
+    paths = re.findall(
+        r"`((?:docs|pystack|tests|bench|examples)/[\w./-]*|[A-Z]+(?:\.md)?|\.ci/run)`", README
+    )
     assert len(paths) > 15
     known = {"EINVAL", "ENOBUFS"}
     assert [p for p in paths if p not in known and not (ROOT / p).exists()] == []
@@ -120,7 +126,9 @@ def test_every_path_exists():
 
 def test_no_machine_paths_and_no_hosts_of_registries():
     for paper in (ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")):
-        assert not re.search(r"/(?:root|home|work|tmp)/|pypi\.org|files\.pythonhosted", paper.read_text()), paper
+        assert not re.search(
+            r"/(?:root|home|work|tmp)/|pypi\.org|files\.pythonhosted", paper.read_text()
+        ), paper
 
 
 @pytest.mark.parametrize(

@@ -17,14 +17,16 @@ def full(profile, segments=10, **knobs):
     m, p, t = opened(profile, win=65535, rtt=0.1, **knobs)
     m.write(t, segments * 1460)
     for i in range(segments):
-        p.expect(f"{'P.' if i == segments - 1 else '.'} {1 + i * 1460}:{1461 + i * 1460}(1460) ack 1")
+        p.expect(
+            f"{'P.' if i == segments - 1 else '.'} {1 + i * 1460}:{1461 + i * 1460}(1460) ack 1"
+        )
     return m, p, t
 
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_what_is_inside_of_a_shrunken_window_is_sent_again(profile):
     """SHLD-16, SHLD-15: SND.UNA to SND.UNA + SND.WND on a timeout, nothing beyond."""
-    m, p, t = full(profile)
+    _m, p, _t = full(profile)
     p.send(". 1:1(0) ack 1 win 1460")
     p.expect(". 1:1461(1460) ack 1", within=4)
     p.send(". 1:1(0) ack 1461 win 1460", wait=0.1)
@@ -174,7 +176,7 @@ def test_a_listener_leaves_connections_alone(profile):
 @pytest.mark.parametrize("profile", PROFILES)
 def test_a_reset_may_carry_data(profile):
     """SHLD-2: which is not read."""
-    m, p, t = opened(profile)
+    _m, p, t = opened(profile)
     p.send("R 1:21(20)")
     assert t.so_error == Err.ECONNRESET
     assert t.rcvq.cc == 0
@@ -185,15 +187,20 @@ def test_the_isn_is_keyed():
     core = Machine("freebsd-14", seed=1).core
     numbers = {core.new_isn(US, 1025, THEM, port) for port in range(1, 2000)}
     assert len(numbers) > 1990
-    steps = {(core.new_isn(US, 1025, THEM, p + 1) - core.new_isn(US, 1025, THEM, p)) % 2**32 for p in range(1, 500)}
+    steps = {
+        (core.new_isn(US, 1025, THEM, p + 1) - core.new_isn(US, 1025, THEM, p)) % 2**32
+        for p in range(1, 500)
+    }
     assert len(steps) > 490, "no pattern between neighbours"
     assert core.new_isn(US, 1025, THEM, 7) == core.new_isn(US, 1025, THEM, 7)
-    assert core.new_isn(US, 1025, THEM, 7) != Machine("freebsd-14", seed=2).core.new_isn(US, 1025, THEM, 7)
+    assert core.new_isn(US, 1025, THEM, 7) != Machine("freebsd-14", seed=2).core.new_isn(
+        US, 1025, THEM, 7
+    )
 
 
 def test_the_timestamp_clock_is_milliseconds_from_a_keyed_start():
     """RFC 7323 section 5.4."""
-    m, p, t = opened("freebsd-14", "ts")
+    m, _p, t = opened("freebsd-14", "ts")
     before = m.core.ts_clock(t)
     m.run(12.5)
     m.core.settle(m.now)
@@ -274,7 +281,11 @@ def test_icmp_errors_are_limited_in_rate():
     """RFC 1812 section 4.3.2.8; net.inet.icmp.icmplim."""
     m = Machine("freebsd-14", icmp_icmplim=10)
     for i in range(30):
-        m.inject(octets.ip(octets.udp(b"x", dport=5000 + i, src=THEM, dst=US), octets.UDP, src=THEM, dst=US))
+        m.inject(
+            octets.ip(
+                octets.udp(b"x", dport=5000 + i, src=THEM, dst=US), octets.UDP, src=THEM, dst=US
+            )
+        )
     assert len(m.other) == 10
     m.run(1.1)
     m.core.settle(m.now)
@@ -311,7 +322,7 @@ def test_the_most_exact_datagram_socket_gets_it():
 
 def test_port_unreachable_reaches_a_connected_datagram_socket():
     """RFC 1122 section 4.1.3.3."""
-    net, a, b = pair()
+    _net, a, _b = pair()
     sock = a.socket(std.SOCK_DGRAM)
     sock.connect(("192.0.2.2", 9))
     sock.send(b"anybody?")

@@ -36,6 +36,7 @@ demo: build
 
 bench: build
 	$(BIN)/pystack bench
+	$(BIN)/pytest bench --benchmark-columns=min,median,rounds --benchmark-sort=name
 
 lint: build
 	$(BIN)/ruff check .

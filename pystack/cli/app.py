@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pystack.cli import demo, knobs, profiles, serve
+from pystack.cli import bench, demo, knobs, profiles, serve
 
 app = typer.Typer(
     name="pystack",
@@ -59,6 +59,7 @@ def _main(
     """Options that stand before the subcommand."""
 
 
+app.command("bench")(bench.bench)
 app.command("demo")(demo.demo)
 app.command("serve")(serve.serve)
 app.command("profiles")(profiles.profiles)

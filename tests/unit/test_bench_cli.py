@@ -1,0 +1,136 @@
+"""`pystack bench`: what its JSON says and when it refuses. Sizes are tiny and no number is judged."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from pystack import bench
+from pystack.bench import report, tun
+from pystack.bench.report import Report, Target
+from pystack.cli.app import app
+
+TINY = ["--scale", "0.0005", "--repeat", "1"]
+
+
+def run(*arguments: str) -> Any:
+    return CliRunner().invoke(app, ["bench", *arguments])
+
+
+@pytest.mark.parametrize(
+    ("group", "keys"),
+    [
+        ("timers", ["timer_arm_ns", "timer_cancel_ns", "reference_heapq_arm_ns"]),
+        ("mbuf", ["mbuf_get_free_ns", "mbuf_import_1448_ns", "reference_memcpy_65536_ns"]),
+        (
+            "tcp",
+            [
+                "super_segments_gbit",
+                "mss1448_gbit",
+                "conversations_per_second",
+                "packet_busy_ns",
+                "packet_spread_ns",
+                "reference_kernel_gbit",
+                "reference_memcpy_gbit",
+                "reference_kernel_conversations_per_second",
+            ],
+        ),
+    ],
+)
+def test_each_group_answers_flat_json(group: str, keys: list[str]) -> None:
+    done = run(group, "--json", *TINY)
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    for key in keys:
+        assert found[key] > 0, key
+    assert all(isinstance(value, str | int | float | bool) for value in found.values())
+    targets = [key.removesuffix("_target") for key in found if key.endswith("_target")]
+    assert all(isinstance(found[f"{key}_met"], bool) for key in targets)
+    assert found["processors"] >= 1
+    assert "load_1m" in found
+    assert found["version"].startswith("pystack ")
+
+
+def test_the_table_names_reference_and_target() -> None:
+    done = run("timers", *TINY)
+    assert done.exit_code == 0, done.output
+    assert "heapq, push" in done.stdout
+    assert "≤ 200" in done.stdout
+    assert "load " in done.stdout
+
+
+def test_an_unknown_group_is_refused_in_one_line() -> None:
+    done = run("tcq")
+    assert done.exit_code == 2
+    assert done.stderr.count("\n") == 1
+    assert "tcp, tun, mbuf, timers" in done.stderr
+    with pytest.raises(KeyError):
+        bench.measure("tcq")
+
+
+def test_tun_without_a_source_checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    monkeypatch.setattr(tun, "_FOLDER", tmp_path)
+    done = run("tun", *TINY)
+    assert done.exit_code == 2
+    assert "source checkout" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_group_that_cannot_run_does_not_end_the_others(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    monkeypatch.setattr(tun, "_FOLDER", tmp_path)
+    monkeypatch.setattr(bench, "GROUPS", {"tun": "", "timers": ""})
+    done = run("--json", *TINY)
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert "source checkout" in found["tun_unavailable"]
+    assert found["timer_arm_ns"] > 0
+
+
+@pytest.mark.parametrize(
+    ("target", "value", "ratio", "met"),
+    [
+        (Target(least=15), 15.0, None, True),
+        (Target(least=15), 14.9, None, False),
+        (Target(most=200), 200.0, None, True),
+        (Target(most=200), 201.0, None, False),
+        (Target(least=0.5, ratio=True), 1.0, 0.5, True),
+        (Target(least=0.5, ratio=True), 9.0, 0.49, False),
+        (Target(least=0.5, ratio=True), 9.0, None, False),
+        (Target(most=1.5, ratio=True), 900.0, 1.5, True),
+    ],
+)
+def test_targets(target: Target, value: float, ratio: float | None, met: bool) -> None:
+    assert target.met(value, ratio) is met
+
+
+def test_ratio_is_figure_over_reference() -> None:
+    found = Report("x", "")
+    found.reference("reference_gbit", 40.0, "C program")
+    found.figure("x_gbit", 10.0, "x", "reference_gbit", Target(least=0.5, ratio=True, aim=0.8))
+    assert found.flat() == {
+        "reference_gbit": 40.0,
+        "x_gbit": 10.0,
+        "x_gbit_ratio": 0.25,
+        "x_gbit_target": "≥ 0.5 × (0.8)",
+        "x_gbit_met": False,
+    }
+    assert list(found.rows()) == [
+        ("x", "10 Gbit/s", "40 C program", "0.25", "≥ 0.5 × (0.8)", "missed")
+    ]
+
+
+def test_measures_take_turns() -> None:
+    order: list[str] = []
+
+    def measure(name: str) -> float:
+        order.append(name)
+        return len(order)
+
+    found = report.interleaved(2, {"a": lambda: measure("a"), "b": lambda: measure("b")})
+    assert order == ["a", "b", "a", "b"]
+    assert found == {"a": [1, 3], "b": [2, 4]}

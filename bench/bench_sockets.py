@@ -22,7 +22,9 @@ REQUEST = b"GET / HTTP/1.1\r\nHost: web\r\n\r\n".ljust(40)
 ANSWER = bytes(100)
 
 
-def converse(server: Any, make: Any, address: tuple[str, int], n: int, kernel: bool = False) -> None:
+def converse(
+    server: Any, make: Any, address: tuple[str, int], n: int, kernel: bool = False
+) -> None:
     """`n` conversations one after the other, the client closes first."""
     for _ in range(n):
         client = make()

@@ -1,6 +1,6 @@
 """An echo server on one machine, driven by readiness, and a client with blocking calls on another.
 
-    python examples/echo_server.py
+python examples/echo_server.py
 """
 
 import pystack

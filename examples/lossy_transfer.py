@@ -1,6 +1,6 @@
 """A megabyte over a link that loses packets: how long it takes, and what it costs.
 
-    python examples/lossy_transfer.py
+python examples/lossy_transfer.py
 """
 
 import hashlib

@@ -1,6 +1,6 @@
 """Two networks, two routers between them, and a ping whose time to live runs out on the way.
 
-    alice -- r1 -- r2 -- bob        python examples/two_routers.py
+alice -- r1 -- r2 -- bob        python examples/two_routers.py
 """
 
 import pystack

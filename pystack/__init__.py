@@ -35,7 +35,7 @@ _HOME = {
     "select": "readiness",
 }
 
-__all__ = [*sorted(_HOME), "__version__"]  # noqa: PLE0604
+__all__ = [*sorted(_HOME), "__version__"]
 
 __version__ = "0.1.0"
 

@@ -10,8 +10,9 @@ import os
 import socket as std
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from itertools import count
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, overload
 
 from pystack import profiles
 from pystack._fast import mbuf_zones
@@ -169,9 +170,7 @@ class Host:
         core = self.core
         for knob, zone in _ZONES.items():
             if knob in self.sysctl:
-                self.sysctl.on_change(
-                    knob, lambda value, zone=zone: core.pool.set_limit(zone, value)
-                )
+                self.sysctl.on_change(knob, partial(core.pool.set_limit, zone))
         counters: dict[str, Callable[[], Value]] = {
             "net.inet.tcp.pcbcount": lambda: core.demux.used + core.timewait.used,
             "net.inet.tcp.syncache.count": lambda: core.listeners.cache.used,
@@ -248,9 +247,17 @@ class Host:
 
     # --- sockets -----------------------------------------------------------------------------------
 
+    @overload
+    def socket(
+        self, type: Literal[std.SocketKind.SOCK_STREAM] = ..., proto: int = ..., *, uid: int = ...
+    ) -> StreamSocket: ...
+
+    @overload
+    def socket(self, type: int, proto: int = ..., *, uid: int = ...) -> Any: ...
+
     def socket(
         self, type: int = std.SOCK_STREAM, proto: int = 0, *, uid: int = 0
-    ) -> StreamSocket | Any:
+    ) -> Any:
         """A new socket: TCP, with SOCK_DGRAM UDP, with SOCK_DGRAM and IPPROTO_ICMP for pings.
 
         `uid` is the owner: any but 0 may not bind a reserved port. Raises OSError (ENOBUFS) at
@@ -269,7 +276,9 @@ class Host:
         elif kind == std.SOCK_DGRAM and proto in (0, PROTO_UDP, PROTO_ICMP):
             sock = DatagramSocket(self, proto or PROTO_UDP)
         else:
-            raise ValueError(f"socket type {type!r}, protocol {proto}: give SOCK_STREAM or SOCK_DGRAM")
+            raise ValueError(
+                f"socket type {type!r}, protocol {proto}: give SOCK_STREAM or SOCK_DGRAM"
+            )
         if int(type) & _NONBLOCK:
             sock.setblocking(False)
         return sock
@@ -312,7 +321,8 @@ class Host:
         interval: int | str = "1s",
     ) -> list[int | None]:
         """Send `count` echo requests with `size` octets, one each `interval`; round-trip times in ns, None
-        for each one that was not answered within `timeout`."""
+        for each one that was not answered within `timeout`.
+        """
         wait, pause = parse_time(timeout, "timeout"), parse_time(interval, "interval")
         data = bytes(i & 0xFF for i in range(size))
         answers: list[int | None] = []
@@ -356,9 +366,7 @@ class Host:
         """The world's present, ns."""
         return int(self.clock.now)
 
-    def call_later(
-        self, delay: int | str, fn: Callable[..., object], *args: Any
-    ) -> Timer:
+    def call_later(self, delay: int | str, fn: Callable[..., object], *args: Any) -> Timer:
         """Call fn(*args) after `delay` ("5s", or int ns); the answer has `cancel()`."""
         return self.call_at(self.now + parse_time(delay, "delay"), fn, *args)
 

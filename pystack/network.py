@@ -190,7 +190,9 @@ class Network:
         Raises DeadlockError where it is not true and nothing will happen any more.
         """
         if for_ is None and until is None and until_ns is None:
-            raise TypeError("run for how long? run(for_='60s'), run(until=callable), run(until_ns=…)")
+            raise TypeError(
+                "run for how long? run(for_='60s'), run(until=callable), run(until_ns=…)"
+            )
         end = NEVER if until_ns is None else until_ns
         if for_ is not None:
             end = min(end, self.now + parse_time(for_, "for_"))

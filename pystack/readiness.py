@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pystack._fast.consts import EV_ACCEPT, EV_CONNECT, EV_ERROR, EV_HANGUP, EV_READ, EV_WRITE, NEVER, SECOND
+from pystack._fast.consts import (
+    EV_ACCEPT,
+    EV_CONNECT,
+    EV_ERROR,
+    EV_HANGUP,
+    EV_READ,
+    EV_WRITE,
+    NEVER,
+    SECOND,
+)
 from pystack.sockets import Socket
 
 _READ = EV_READ | EV_ACCEPT | EV_ERROR | EV_HANGUP

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from pystack._fast.consts import Drop
 from pystack._fast.ip4 import split, split_count
@@ -32,17 +32,21 @@ class Cutter:
         self._pool = Pool(0, 0, 0, 0, 0, _ARENA)
         self._landing = Landing(self._pool)
 
-    def pieces(self, data: bytes, gso_size: int, unfinished: bool) -> list[bytes]:
-        """The packets as they are on the wire; octets that are no packet as they are."""
+    def pieces(self, data: bytes, gso_size: int, unfinished: bool, bare: bool) -> list[bytes]:
+        """The packets as they are on the wire; octets that are no packet as they are.
+
+        `unfinished`: checksums were left to whoever needs them; `bare`: UDP without one.
+        """
         if not unfinished:
             return [data]
-        whole = Packet()
+        whole: Any = Packet()
         whole.pool = self._pool
         whole.csum_ok = True
         self._landing.place()[: len(data)] = data
         if self._landing.parse(whole, 0, len(data)):
             return [data]
         whole.csum_ok = True
+        whole.csum_none = bare
         whole.gso_size = gso_size
         try:
             count = split_count(whole)
@@ -52,8 +56,8 @@ class Cutter:
         finally:
             whole.release()
 
-    def _piece(self, whole: Packet, index: int) -> bytes:
-        piece = Packet()
+    def _piece(self, whole: Any, index: int) -> bytes:
+        piece: Any = Packet()
         piece.pool = self._pool
         if not split(whole, index, piece):
             raise MemoryError("a pool without limits denied an mbuf")
@@ -72,7 +76,7 @@ class Recording:
         self.path = path
         self.packets = 0
         """Written so far; pieces of super-segments count one by one."""
-        self._record = record
+        self._record: Any = record
         self._name = name
         self._cutter = Cutter()
         self._capture: Capture | None = None
@@ -130,11 +134,9 @@ class Recording:
         self._next = int(record.next)
 
 
-def _packets(
-    record: Record, serial: int, cutter: Cutter
-) -> Iterator[tuple[int, int, bytes, str]]:
-    ns, wire, gso_size, unfinished, data, notes = record.packet(serial)
-    for i, octets in enumerate(cutter.pieces(data, gso_size, unfinished)):
+def _packets(record: Record, serial: int, cutter: Cutter) -> Iterator[tuple[int, int, bytes, str]]:
+    ns, wire, gso_size, unfinished, bare, data, notes = record.packet(serial)
+    for i, octets in enumerate(cutter.pieces(data, gso_size, unfinished, bare)):
         said = []
         for piece, code in notes:
             if piece not in (-1, i):

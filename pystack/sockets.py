@@ -59,7 +59,6 @@ from pystack.sockio import makefile
 if TYPE_CHECKING:
     import io
 
-    from pystack._fast.tcb import Tcb
     from pystack.host import Host
 
 Address = tuple[str, int]
@@ -257,7 +256,8 @@ class Socket:
 
     def getsockopt(self, level: int, name: int, buflen: int = 0) -> Any:
         """getsockopt(2): an int, or for options with a structure what `sockopts` says; with
-        `buflen` its octets."""
+        `buflen` its octets.
+        """
         return sockopts.get_option(self, level, name, buflen)
 
 
@@ -268,7 +268,6 @@ class StreamSocket(Socket):
 
     type = std.SOCK_STREAM
     proto = std.IPPROTO_TCP
-    row: Tcb
 
     def __repr__(self) -> str:
         if self.closed:
@@ -339,7 +338,7 @@ class StreamSocket(Socket):
             raise error_of(Err.ECONNABORTED)
         return StreamSocket(self.host, child), (dotted(child.faddr), child.fport)
 
-    def _wait_for_child(self) -> Tcb:
+    def _wait_for_child(self) -> Any:
         t = self.row
         deadline = self._deadline()
         while True:
@@ -356,7 +355,8 @@ class StreamSocket(Socket):
 
     def send(self, data: Buffer, flags: int = 0) -> int:
         """send(2): octets taken. A socket without a timeout waits until all are, one with a timeout
-        until some are."""
+        until some are.
+        """
         if type(data) is not bytes:
             data = octets(data)
         if flags & MSG_OOB:
@@ -439,10 +439,10 @@ class StreamSocket(Socket):
         host = self.host
         core = host.core
         core.settle(host.clock.now)
-        data: bytes | int = tcp_recv_bytes(core, self.row, bufsize, flags & MSG_PEEK != 0)
+        data: Any = tcp_recv_bytes(core, self.row, bufsize, flags & MSG_PEEK != 0)
         if data and data.__class__ is bytes and not flags & MSG_WAITALL:
             host.after(core)
-            return data  # type: ignore[return-value]
+            return data
         return self._recv_slowly(data, bufsize, flags)
 
     def _recv_slowly(self, data: bytes | int, bufsize: int, flags: int) -> bytes:
@@ -546,7 +546,7 @@ class StreamSocket(Socket):
         if t.linger > 0 and connected and self._timeout != 0 and t.row:
             self._linger(t)
 
-    def _linger(self, t: Tcb) -> None:
+    def _linger(self, t: Any) -> None:
         host = self.host
         deadline = int(host.clock.now) + t.linger * SECOND
         done = host.world.run_until(lambda: t.row == 0 or t.state >= FIN_WAIT_2, deadline)
@@ -576,7 +576,7 @@ class StreamSocket(Socket):
         if t.state == LISTEN:
             return False
         answer = tcp_writable(t)
-        return answer >= 0 or answer == -Err.EPIPE or t.so_error != 0
+        return bool(answer >= 0 or answer == -Err.EPIPE or t.so_error)
 
     def level(self) -> int:
         t = self.row

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from pystack import tcpinfo
 from pystack._fast import tcb
-from pystack._fast.commands import take_error
+from pystack._fast.commands import take_error, tcp_send
 from pystack._fast.consts import (
     CC_CUBIC,
     CC_NEWRENO,
     LISTEN,
     LISTEN_LINUX,
     MS,
+    NEVER,
     SECOND,
     SOCKBUF_LINUX,
     Err,
@@ -29,7 +30,6 @@ from pystack._fast.tcp_out import tcp_output
 from pystack.errors import error_of, number_of
 
 if TYPE_CHECKING:
-    from pystack._fast.tcb import Tcb
     from pystack.sockets import Buffer, Socket, StreamSocket
 
 
@@ -110,7 +110,8 @@ def set_option(sock: Socket, level: int, name: int, value: Any) -> None:
 
 def get_option(sock: Socket, level: int, name: int, buflen: int) -> Any:
     """getsockopt(2). SO_LINGER answers (on, seconds), TCP_INFO a `TcpInfo`, TCP_CONGESTION a str; with
-    `buflen` all answer octets."""
+    `buflen` all answer octets.
+    """
     options = STREAM if sock.type == std.SOCK_STREAM else DATAGRAM
     getter, _ = options.get((level, name), (None, None))
     if getter is None:
@@ -259,7 +260,7 @@ def _restart_keepalive(sock: StreamSocket) -> None:
         t.at_keep = max(t.rcvtime, t.starttime) + t.keepidle * MS
         t.at_keep = max(t.at_keep, core.now)
     else:
-        t.at_keep = tcb.NEVER
+        t.at_keep = NEVER
     core.arm(t)
 
 
@@ -297,7 +298,7 @@ def _tcp_flag(bit: int, push: bool = False) -> tuple[Getter, Setter]:
     return read, write
 
 
-def flush(core: Any, t: Tcb) -> None:
+def flush(core: Any, t: Any) -> None:
     """What a cork held back goes, the last short segment too."""
     held = t.t_flags & tcb.TF_NODELAY
     t.t_flags |= tcb.TF_NODELAY
@@ -408,8 +409,6 @@ STREAM: Options = COMMON | {
 
 def send_urgent(sock: StreamSocket, data: Buffer) -> int:
     """send(2) with MSG_OOB: the last octet of `data` is urgent (RFC 9293 section 3.8.5)."""
-    from pystack._fast.commands import tcp_send
-
     host = sock.host
     core = host.core
     t = sock.row

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import astuple, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pystack._fast import tcb
 from pystack._fast.consts import LISTEN_LINUX, US
@@ -26,7 +26,8 @@ _UNTIL_NOW = 2**31 - 1
 @dataclass(frozen=True, slots=True)
 class TcpInfo:
     """Times are microseconds or (`last_…`) milliseconds, sizes octets, as in the real structure; windows
-    `snd_cwnd`, `snd_ssthresh` and counts are segments on Linux, octets on FreeBSD."""
+    `snd_cwnd`, `snd_ssthresh` and counts are segments on Linux, octets on FreeBSD.
+    """
 
     tcpi_state: int
     """By the numbers of the machine's system."""
@@ -68,7 +69,7 @@ class TcpInfo:
 
 def of(sock: StreamSocket) -> TcpInfo:
     """The connection as it is now."""
-    t = sock.row
+    t: Any = sock.row
     core = sock.host.core
     linux = core.cfg.policy_listen == LISTEN_LINUX
     unit = max(t.maxseg, 1) if linux else 1

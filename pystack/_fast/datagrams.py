@@ -10,13 +10,12 @@ from pystack._fast import udp_icmp
 from pystack._fast.consts import (
     EV_WRITE,
     ICMP_ECHO,
-    PROTO_ICMP,
     PROTO_UDP,
     SOCKBUF_LINUX,
     Err,
 )
 from pystack._fast.internet import Internet  # noqa: F401
-from pystack._fast.packet import Packet  # noqa: F401
+from pystack._fast.packet import Packet
 from pystack._fast.ports import choose_port
 from pystack._fast.tcb import SO_BROADCAST, SO_REUSEADDR, SO_REUSEPORT
 from pystack._fast.udp import DatagramSocket

@@ -16,7 +16,7 @@ cdef class Record:
     cdef int[::1] _wire
     cdef int[::1] _size
     cdef int[::1] _gso
-    cdef unsigned char[::1] _trust
+    cdef unsigned char[::1] _left
 
     cpdef void add(self, Packet p, long long time, int wire) noexcept
     cpdef void note(self, int piece, int code)

@@ -1,7 +1,7 @@
 """The newest packets of a network, kept so that a capture can be written after the run.
 
-A ring of octets with columns beside it. A packet is copied once, when a wire is given it; a super-segment as it is, with
-a note for each piece that something happened to. Cutting, checksums and text wait until somebody wants a file.
+A ring of octets with columns beside it. A packet is copied once, when a wire is given it; a super-segment as it
+is, with a note for each piece that something happened to. Cutting, checksums and text wait until somebody wants a file.
 """
 
 import cython
@@ -43,7 +43,7 @@ class Record:
         self._wire = column("i", packets)
         self._size = column("i", packets)
         self._gso = column("i", packets)
-        self._trust = column("B", packets)
+        self._left = column("B", packets)
 
     @cython.exceptval(check=False)
     def add(self, p: Packet, time: cython.longlong, wire: cython.int) -> cython.void:
@@ -62,7 +62,7 @@ class Record:
         self._wire[slot] = wire
         self._size[slot] = n
         self._gso[slot] = p.gso_size
-        self._trust[slot] = 1 if p.csum_ok else 0
+        self._left[slot] = (1 if p.csum_ok else 0) | (2 if p.csum_none else 0)
         self._end += n
         self.next += 1
 
@@ -107,9 +107,9 @@ class Record:
         self._notes.clear()
 
     def packet(self, serial: cython.longlong) -> tuple:
-        """(time, wire, gso_size, checksums left, octets, notes) of a packet; notes are (piece, code).
+        """(time, wire, gso_size, checksums left, without a checksum, octets, notes) of a packet.
 
-        Raises IndexError for one that is not kept.
+        Notes are (piece, code). Raises IndexError for one that is not kept.
         """
         if not self.first <= serial < self.next:
             raise IndexError(f"packet {serial} is not among {self.first} to {self.next - 1}")
@@ -117,4 +117,12 @@ class Record:
         at: cython.longlong = self._at[slot] % self._room
         data = bytes(self._data[at : at + self._size[slot]])
         notes = tuple(self._notes.get(serial, ()))
-        return self._time[slot], self._wire[slot], self._gso[slot], bool(self._trust[slot]), data, notes
+        return (
+            self._time[slot],
+            self._wire[slot],
+            self._gso[slot],
+            self._left[slot] & 1 != 0,
+            self._left[slot] & 2 != 0,
+            data,
+            notes,
+        )

@@ -144,10 +144,10 @@ class Wire:
     - `offload`: super-segments may pass whole. They do where no rate, queue, loss, corruption,
       reordering or duplication acts on packets one by one.
 
-    Onlookers: `trace` takes in every packet sent and its fate, `record` keeps it for a capture. `tap(ns, packet, reason)` is called in
-    `send` for each packet as it is on the wire, `reason` a `consts.Drop` or 0;
-    `tap_arrival(ns, packet, 0)` when it is delivered. They must not keep the packet. The first
-    exception of a tap is kept in `error` and both taps are taken off.
+    Onlookers: `trace` takes in every packet sent and its fate, `record` keeps it for a capture.
+    `tap(ns, packet, reason)` is called in `send` for each packet as it is on the wire, `reason` a
+    `consts.Drop` or 0; `tap_arrival(ns, packet, 0)` when it is delivered. They must not keep the
+    packet. The first exception of a tap is kept in `error` and both taps are taken off.
 
     Counters: sent_packets + duplicated == delivered_packets + dropped_packets + in_flight. A
     super-segment that passes whole is one packet, otherwise each piece is. `drops[reason]`.

@@ -5,9 +5,9 @@ import socket as std
 from collections.abc import Callable
 
 import pytest
+from net_kit import pair
 
 import pystack
-from net_kit import pair
 from pystack import sockopts as so
 from pystack._fast.consts import EV_READ
 from pystack.sockets import MSG_PEEK

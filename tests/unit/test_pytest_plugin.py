@@ -25,8 +25,12 @@ def run(pytester: pytest.Pytester, seed: int, *args: str) -> pytest.RunResult:
     return pytest_run(pytester, *args)
 
 
-@pytest.mark.parametrize(("option", "seed"), [((), 0), (("--pystack-seed=7",), 7), (("--pystack-seed=0x10",), 16)])
-def test_a_network_with_the_seed_of_the_run(pytester: pytest.Pytester, option: tuple[str, ...], seed: int):
+@pytest.mark.parametrize(
+    ("option", "seed"), [((), 0), (("--pystack-seed=7",), 7), (("--pystack-seed=0x10",), 16)]
+)
+def test_a_network_with_the_seed_of_the_run(
+    pytester: pytest.Pytester, option: tuple[str, ...], seed: int
+):
     run(pytester, seed, *option).assert_outcomes(passed=1)
 
 

@@ -6,8 +6,8 @@ import struct
 from collections.abc import Callable
 
 import pytest
-
 from net_kit import SERVER, pair
+
 from pystack import sockopts as so
 from pystack._fast.consts import SECOND
 from pystack.sockets import MSG_MORE, MSG_OOB
@@ -180,7 +180,7 @@ def test_linger_0_close_resets():
 
 def test_linger_close_waits_for_the_peer():
     both = pair()
-    client, conn = both.connect()
+    client, _ = both.connect()
     client.setsockopt(SOL, so.SO_LINGER, (1, 30))
     client.send(bytes(10_000))
     before = both.net.now
@@ -315,7 +315,9 @@ def test_ttl_and_tos_are_in_the_packets():
     assert seen == [(7, 0x10)]
 
 
-@pytest.mark.parametrize(("me", "names"), [("linux-6", ("cubic", "reno")), ("freebsd-14", ("cubic", "newreno"))])
+@pytest.mark.parametrize(
+    ("me", "names"), [("linux-6", ("cubic", "reno")), ("freebsd-14", ("cubic", "newreno"))]
+)
 def test_congestion_control_by_name(me: str, names: tuple[str, str]):
     sock = pair(me=me).me.socket()
     assert sock.getsockopt(TCP, so.TCP_CONGESTION) == names[0]
@@ -394,7 +396,9 @@ def test_urgent_data_sets_the_pointer_and_stays_in_the_stream():
     both = pair()
     client, conn = both.connect()
     seen: list[tuple[bool, int]] = []
-    both.link.backward.wire.tap = lambda ns, packet, reason: seen.append((bool(packet.flags & 32), packet.urg))
+    both.link.backward.wire.tap = lambda ns, packet, reason: seen.append(
+        (bool(packet.flags & 32), packet.urg)
+    )
     assert client.send(b"abc!", MSG_OOB) == 4
     assert seen == [(True, 4)]
     assert conn.recv(10) == b"abc!"

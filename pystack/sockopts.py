@@ -383,7 +383,7 @@ STREAM: Options = COMMON | {
     (SOL_SOCKET, SO_ACCEPTCONN): _read_only(lambda sock: int(sock.row.state == LISTEN)),
     (SOL_SOCKET, SO_SNDBUF): (lambda sock: int(sock.row.sndq.hiwat), _set_sndbuf),
     (SOL_SOCKET, SO_RCVBUF): (lambda sock: int(sock.row.rcvq.hiwat), _set_rcvbuf),
-    (SOL_SOCKET, SO_SNDLOWAT): (lambda sock: int(sock.row.sndq.lowat), _set_sndlowat),
+    (SOL_SOCKET, SO_SNDLOWAT): (lambda sock: int(sock.row.sndq.lowat) or 1, _set_sndlowat),
     (SOL_SOCKET, SO_RCVLOWAT): (lambda sock: int(sock.row.rcvq.lowat), _set_rcvlowat),
     (SOL_SOCKET, SO_OOBINLINE): _flag(tcb.SO_OOBINLINE),
     (SOL_SOCKET, SO_KEEPALIVE): (_KEEPALIVE[0], _set_keepalive),

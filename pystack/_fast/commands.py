@@ -301,11 +301,10 @@ def tcp_writable(t):
         return -t.so_error
     if not t.so_state & SS_CONNECTED:
         return -EAGAIN if t.so_state & SS_CONNECTING else -ENOTCONN
-    room: cython.int = t.sndq.hiwat - t.sndq.cc
-    if room < t.sndq.lowat:
+    if not t.sndq.roomy():
         t.so_state |= SS_WRITE_BLOCKED
         return -EAGAIN
-    return room
+    return t.sndq.hiwat - t.sndq.cc
 
 
 def tcp_recv_into(s, t, data, off, n, peek):

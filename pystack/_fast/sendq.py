@@ -13,7 +13,11 @@ from pystack._fast.mbuf import Pool  # noqa: F401  (the type in the .pxd)
 @cython.final
 @cython.cclass
 class SendQueue:
-    """Octets in order; `cc` of them, of at most `hiwat`. `lowat`: room that makes a full queue writable again."""
+    """Octets in order; `cc` of them, of at most `hiwat`.
+
+    `lowat`: room that makes a full queue writable again; 0 for half of what is queued, as Linux has it
+    (sk_stream_is_writeable), so that a writer is called for a third of the buffer and not for each ACK.
+    """
 
     def __init__(self, pool, hiwat, lowat):
         self.pool = pool
@@ -28,6 +32,12 @@ class SendQueue:
     def space(self):
         """Octets that may be written now."""
         return self.hiwat - self.cc if self.hiwat > self.cc else 0
+
+    def roomy(self):
+        """Is there enough room to tell a writer of it?"""
+        room: cython.int = self.hiwat - self.cc
+        least: cython.int = self.lowat if self.lowat > 0 else self.cc >> 1
+        return room > 0 and room >= least
 
     def append(self, data, off, n):
         """Take `n` octets of `data` from `off` on; answers how many the pool had room for."""

@@ -8,7 +8,7 @@ NEVER when off.
 import cython
 
 from pystack._fast.columns import column
-from pystack._fast.consts import MS, N_DROPS, NEVER, STATE_NAMES, WINDOW_LINUX
+from pystack._fast.consts import MS, N_DROPS, NEVER, SOCKBUF_LINUX, STATE_NAMES, WINDOW_LINUX
 from pystack._fast.demux import Demux  # noqa: F401
 from pystack._fast.hashing import sip2
 from pystack._fast.packet import PacketQueue
@@ -302,7 +302,8 @@ class Stack:
         t = Tcb()
         t.row = row
         t.timer = timer
-        t.sndq = SendQueue(self.pool, cfg.tcp_sendspace, min(2048, cfg.tcp_sendspace))
+        lowat = 0 if cfg.policy_sockbuf == SOCKBUF_LINUX else min(2048, cfg.tcp_sendspace)
+        t.sndq = SendQueue(self.pool, cfg.tcp_sendspace, lowat)
         t.rcvq = RecvQueue(self.pool, cfg.tcp_recvspace, cfg.policy_window == WINDOW_LINUX)
         t.cc = cfg.tcp_cc
         t.rxtcur = cfg.tcp_rexmit_initial

@@ -332,7 +332,7 @@ def new_ack(s, t, p):
     if t.t_flags & TF_FASTRECOVERY:
         recovery_ack(s, t, acked)
     if data > 0 and t.wanted & EV_WRITE and t.so_state & SS_WRITE_BLOCKED:
-        if t.sndq.hiwat - t.sndq.cc >= t.sndq.lowat:
+        if t.sndq.roomy():
             t.so_state &= ~SS_WRITE_BLOCKED
             s.wakeup(t, EV_WRITE)
     if fin_acked:

@@ -1,0 +1,680 @@
+"""Any octets as a program that attacks two machines: `drive(data)`.
+
+The first octets choose a profile, pool sizes and knobs; each further one an operation: a call of the application, time,
+a segment built from what is known about a connection (right checksum, learned numbers, and then something wrong), raw
+octets, fragments, ICMP errors, a mangled packet between the two machines. After every operation everything of
+`stack_check` must hold; at the end all is closed, a day passes, and only listeners may be left.
+
+Anybody's numbers are known here, also those that a real attacker would have to guess.
+"""
+
+import hashlib
+import struct
+from types import SimpleNamespace
+
+from fuzz import octets, stack_check
+
+from pystack import profiles, sockopts
+from pystack._fast import commands, consts, datagrams
+from pystack._fast.core import Core
+from pystack._fast.seq import dist
+from pystack.sysctl.machine import Sysctl
+
+PROFILES = ("freebsd-10", "freebsd-14", "linux-6")
+NET = 0xC0000200
+HOSTS = (NET + 1, NET + 2)
+STRANGERS = (NET + 3, NET + 4, 0x0A010203)
+SOURCES = (*STRANGERS, *HOSTS, NET + 255, NET, 0, 0xFFFFFFFF, 0x7F000001, 0xE0000001)
+PORTS = (80, 81, 4000, 4001, 7)
+MS = 1_000_000
+DAY = 86_400_000 * MS
+PAUSES = (0, 1, 1, 10, 10, 45, 45, 100, 200, 200, 501, 501, 1000, 1000, 3000, 3000, 7000, 31_000, 61_000, 130_000, 700_000, 7_300_000)
+SMALL = (0, 0, 0, 0, 1, -1, 2, -2, 7, -7, 536, -536, 1460, -1460, 1461, 5000, 65535, -65535)
+LARGE = (1 << 20, -(1 << 20), (1 << 31) - 1, -(1 << 31), 1 << 30, -(1 << 30))
+FLAGS = (0x10, 0x10, 0x18, 0x11, 0x19, 0x02, 0x12, 0x04, 0x14, 0x30, 0x50, 0x90, 0xC2, 0x00, 0x01, 0x29)
+SIZES = (0, 0, 1, 2, 5, 100, 536, 1448, 1460, 4000)
+WINDOWS = (65535, 65535, 0, 1, 1000, 5, 32768, 20000)
+M32 = 0xFFFFFFFF
+OPTIONS = (
+    (sockopts.IPPROTO_TCP, sockopts.TCP_NODELAY),
+    (sockopts.IPPROTO_TCP, sockopts.TCP_CORK),
+    (sockopts.IPPROTO_TCP, sockopts.TCP_NOPUSH),
+    (sockopts.IPPROTO_TCP, sockopts.TCP_MAXSEG),
+    (sockopts.IPPROTO_TCP, sockopts.TCP_KEEPIDLE),
+    (sockopts.IPPROTO_TCP, sockopts.TCP_KEEPINTVL),
+    (sockopts.IPPROTO_TCP, sockopts.TCP_KEEPCNT),
+    (sockopts.IPPROTO_TCP, sockopts.TCP_LINGER2),
+    (sockopts.IPPROTO_TCP, sockopts.TCP_QUICKACK),
+    (sockopts.IPPROTO_TCP, sockopts.TCP_USER_TIMEOUT),
+    (sockopts.SOL_SOCKET, sockopts.SO_KEEPALIVE),
+    (sockopts.SOL_SOCKET, sockopts.SO_SNDBUF),
+    (sockopts.SOL_SOCKET, sockopts.SO_RCVBUF),
+    (sockopts.SOL_SOCKET, sockopts.SO_RCVLOWAT),
+    (sockopts.SOL_SOCKET, sockopts.SO_SNDLOWAT),
+    (sockopts.SOL_SOCKET, sockopts.SO_REUSEADDR),
+    (sockopts.SOL_SOCKET, sockopts.SO_REUSEPORT),
+    (sockopts.IPPROTO_IP, sockopts.IP_TOS),
+)
+VALUES = (0, 1, 2, 88, 300, 2304, 5000, 100_000, -1, 1 << 20)
+TURNS = 600
+"""Packets that two machines may exchange in no time before it is a loop; more than any honest transfer here needs."""
+OPERATIONS = 200
+
+
+class EndOfProgramError(Exception):
+    """All octets of the program are used."""
+
+
+class Tape:
+    """The program: octets read one after another."""
+
+    def __init__(self, data: bytes):
+        self.data = data
+        self.at = 0
+
+    def octet(self) -> int:
+        if self.at >= len(self.data):
+            raise EndOfProgramError
+        self.at += 1
+        return self.data[self.at - 1]
+
+    def number(self, size: int) -> int:
+        return int.from_bytes(bytes(self.octet() for _ in range(size)), "big")
+
+    def pick(self, choices):
+        return choices[self.octet() % len(choices)]
+
+    def offset(self) -> int:
+        """Where beside the true number: mostly near it."""
+        x = self.octet()
+        if x < 200:
+            return SMALL[x % len(SMALL)]
+        return LARGE[x % len(LARGE)] if x < 230 else dist(0, self.number(4))
+
+    def octets(self, n: int) -> bytes:
+        return bytes(self.octet() for _ in range(n))
+
+
+class Flow:
+    """What a wire-tapper knows of one conversation, from a machine's side."""
+
+    def __init__(self, key: tuple[int, int, int, int]):
+        self.key = key
+        self.seq = self.iss = self.ack = self.ts = 0
+
+
+class Side:
+    """One of the two machines with its application."""
+
+    def __init__(self, number: int, profile: str, tape: Tape):
+        knobs = tape.octet()
+        cfg = Sysctl(profiles.load(profile)).config
+        cfg.maxsockets, cfg.tcp_max_tw = 48, 6
+        cfg.syncache_cachelimit, cfg.syncache_hashsize, cfg.syncache_bucketlimit = 24, 8, 4
+        cfg.tcp_tso = knobs & 1
+        cfg.nmbufs, cfg.nmbclusters = (3000, 1500) if knobs & 6 else (40, 12)
+        cfg.tcp_syncookies = knobs >> 3 & 1
+        cfg.tcp_ecn = knobs >> 4 & 1
+        cfg.tcp_drop_synfin = knobs >> 5 & 1
+        cfg.ip_forwarding = knobs >> 6 & 1
+        if knobs & 128:
+            cfg.tcp_sendspace = cfg.tcp_recvspace = 5000
+        self.addr = HOSTS[number]
+        self.core = Core(cfg, number + 5, 0)
+        self.core.add_interface("em0", self.addr, 24, 1500 if knobs & 4 else 576)
+        self.core.routes.add(0, 0, 0, NET + 3)
+        self.held: list = []
+        self.datagrams: list = []
+        self.flows: dict[tuple[int, int, int, int], Flow] = {}
+
+    def bound(self) -> int:
+        """Packets that one packet may bring about: answers, and the data that it sets free."""
+        data = sum(t.sndq.cc // max(t.maxseg, 200) + 3 for t in self.core.tcbs if t is not None)
+        return data + 8 + len(self.core.listeners.cache.length)
+
+
+class World:
+    """Two machines, a wire between them that may be cut, and an outsider who says what the program says."""
+
+    def __init__(self, data: bytes):
+        tape = self.tape = Tape(data)
+        self.hash = hashlib.sha256()
+        self.now = 0
+        self.sent = 0
+        self.cut = False
+        self.caught: list[tuple[int, bytes]] = []
+        first = tape.octet()
+        self.sides = [
+            Side(i, PROFILES[n % len(PROFILES)], tape) for i, n in enumerate((first, first // 3))
+        ]
+        self.operations = (
+            self.listen, self.connect, self.accept, self.send, self.send, self.receive,
+            self.shutdown, self.close, self.option, self.pause, self.pause, self.segment, self.segment,
+            self.segment, self.segment, self.syn, self.honest, self.honest, self.honest,
+            self.icmp, self.raw, self.fragments, self.udp, self.mangle, self.wire, self.forge,
+        )  # fmt: skip
+
+    # --- the wire ----------------------------------------------------------------------------------------------
+
+    def collect(self, side: Side) -> list[bytes]:
+        """What the machine sends now, checked, written down and learned from."""
+        out = []
+        while (p := side.core.egress(self.now)) is not None:
+            data = bytes(p.to_bytes())
+            p.release()
+            stack_check.check_wire(data)
+            self.hash.update(struct.pack(">QBH", self.now, side.addr & 255, len(data)) + data)
+            self.sent += 1
+            self.learn(side, data)
+            out.append(data)
+        return out
+
+    def learn(self, side: Side, data: bytes) -> None:
+        if data[9] != octets.TCP or struct.unpack_from(">H", data, 6)[0] & 0x1FFF:
+            return
+        at = (data[0] & 15) * 4
+        src, dst = struct.unpack_from(">II", data, 12)
+        sport, dport, seq, ack, off, flags = struct.unpack_from(">HHIIBB", data, at)
+        flow = side.flows.setdefault((src, sport, dst, dport), Flow((src, sport, dst, dport)))
+        if flags & 2:
+            flow.iss = seq
+        if not flags & 4:
+            flow.seq = (seq + len(data) - at - (off >> 4) * 4 + bool(flags & 2) + (flags & 1)) & M32
+            flow.ack = ack
+        where = data.find(b"\x08\x0a", at + 20, at + (off >> 4) * 4)
+        if where > 0 and where + 10 <= at + (off >> 4) * 4:
+            flow.ts = struct.unpack_from(">I", data, where + 2)[0]
+
+    def exchange(self) -> None:
+        """What both send reaches the other, and what that brings about, until nothing more comes."""
+        turns = 0
+        while True:
+            on_the_way = [(1 - i, data) for i, side in enumerate(self.sides) for data in self.collect(side)]
+            if not on_the_way:
+                return
+            for to, data in on_the_way:
+                if struct.unpack_from(">I", data, 16)[0] != self.sides[to].addr:
+                    continue
+                if self.cut:
+                    self.caught = [*self.caught[-15:], (to, data)]
+                    continue
+                turns += 1
+                assert turns < TURNS, "two machines answer each other for ever"
+                self.arrive(self.sides[to], data, learn=False)
+
+    def arrive(self, side: Side, data: bytes, learn: bool = True) -> None:
+        """One packet reaches a machine; its answers are few."""
+        most = side.bound()
+        before = side.core.txq.count
+        side.core.ingress_bytes(0, data, self.now)
+        if not learn:
+            return
+        answers = self.collect(side)
+        assert len(answers) - before <= most, f"one packet, {len(answers)} answers"
+        self.give(1 - self.sides.index(side), answers)
+        self.exchange()
+
+    def give(self, to: int, data: list[bytes]) -> None:
+        for one in data:
+            if struct.unpack_from(">I", one, 16)[0] == self.sides[to].addr:
+                if self.cut:
+                    self.caught = [*self.caught[-15:], (to, one)]
+                else:
+                    self.arrive(self.sides[to], one, learn=False)
+
+    def advance(self, until: int, most: int = 100_000) -> None:
+        """Time passes, deadline by deadline."""
+        self.exchange()
+        for _ in range(most):
+            due = min(side.core.next_deadline() for side in self.sides)
+            if due > until:
+                break
+            self.now = max(self.now, due)
+            for side in self.sides:
+                side.core.tick(self.now)
+            self.exchange()
+        else:
+            raise AssertionError("timers without an end")
+        self.now = until
+        for side in self.sides:
+            side.core.settle(until)
+
+    # --- who -------------------------------------------------------------------------------------------------
+
+    def side(self) -> Side:
+        """The first machine most of the time: there the interesting things meet."""
+        return self.sides[self.tape.octet() % 4 == 3]
+
+    def socket(self, side: Side):
+        return self.tape.pick(side.held) if side.held else None
+
+    def call(self, side: Side, what, *arguments):
+        side.core.settle(self.now)
+        answer = what(side.core, *arguments)
+        self.exchange()
+        return answer
+
+    def new(self, side: Side):
+        t = side.core.new_tcb()
+        if t is not None:
+            t.wanted = 0xFF
+            side.held.append(t)
+        return t
+
+    # --- the application --------------------------------------------------------------------------------------
+
+    def listen(self) -> None:
+        side = self.side()
+        kind = self.tape.octet()
+        if kind & 128 and len(side.datagrams) < 8:
+            proto = consts.PROTO_ICMP if kind & 64 else consts.PROTO_UDP
+            d = datagrams.new_datagram(side.core, proto)
+            side.datagrams.append(d)
+            self.call(side, datagrams.datagram_bind, d, 0, PORTS[kind % len(PORTS)])
+            return
+        t = self.new(side)
+        if t is not None:
+            if self.call(side, commands.tcp_bind, t, 0, PORTS[kind % len(PORTS)]) == 0:
+                self.call(side, commands.tcp_listen, t, kind >> 4 & 3)
+
+    def connect(self) -> None:
+        side = self.side()
+        t = self.new(side)
+        if t is None:
+            return
+        bound = self.tape.octet()
+        if bound & 64:
+            self.call(side, commands.tcp_bind, t, 0, PORTS[bound % len(PORTS)])
+        to = self.tape.pick((self.sides[1 - self.sides.index(side)].addr, *SOURCES))
+        self.call(side, commands.tcp_connect, t, to, self.tape.pick(PORTS))
+
+    def accept(self) -> None:
+        self.accept_all(self.side())
+
+    def send(self) -> None:
+        side = self.side()
+        t = self.socket(side)
+        n = self.tape.pick((1, 10, 1000, 1460, 2920, 6000, 20_000))
+        more = self.tape.octet() & 7 == 7
+        if t is not None:
+            data = bytes((t.lport + i * 7) & 255 for i in range(n))
+            self.call(side, commands.tcp_send, t, memoryview(data), 0, n, more)
+
+    def receive(self) -> None:
+        side = self.side()
+        t = self.socket(side)
+        n = self.tape.pick((1, 100, 1460, 5000, 70_000))
+        for d in side.datagrams:
+            self.call(side, datagrams.datagram_receive, d, n, False)
+        if t is not None:
+            got = self.call(side, commands.tcp_recv_bytes, t, n, False)
+            self.hash.update(str(got).encode())
+
+    def shutdown(self) -> None:
+        side = self.side()
+        t = self.socket(side)
+        if t is not None:
+            self.call(side, commands.tcp_shutdown, t, self.tape.octet() % 3)
+
+    def close(self) -> None:
+        side = self.side()
+        t = self.socket(side)
+        if t is not None:
+            if self.tape.octet() & 7 == 7:
+                t.linger = 0
+            self.finish(side, t)
+
+    def finish(self, side: Side, t) -> None:
+        side.held = [x for x in side.held if x is not t]
+        self.call(side, commands.tcp_close, t)
+
+    def option(self) -> None:
+        side = self.side()
+        t = self.socket(side)
+        level, name = self.tape.pick(OPTIONS)
+        value = self.tape.pick(VALUES)
+        if t is None:
+            return
+        host = SimpleNamespace(core=side.core, clock=self, after=lambda _core: None)
+        sock = SimpleNamespace(type=sockopts.std.SOCK_STREAM, host=host, row=t)
+        try:
+            sockopts.set_option(sock, level, name, value)
+        except OSError as error:
+            self.hash.update(str(error.errno).encode())
+        self.exchange()
+
+    def pause(self) -> None:
+        self.advance(self.now + self.tape.pick(PAUSES) * MS)
+
+    def wire(self) -> None:
+        """The wire between the two is cut, or whole again."""
+        self.cut = not self.cut
+
+    # --- the outsider ------------------------------------------------------------------------------------------
+
+    def flow(self, side: Side) -> Flow:
+        """A conversation of the machine, the newest ones first; or one that nobody knows."""
+        which = self.tape.octet()
+        known = list(side.flows.values())[-8:]
+        if which < 200:
+            live = {(t.laddr, t.lport, t.faddr, t.fport) for t in side.core.tcbs if t is not None}
+            known = [flow for flow in known if flow.key in live] or known
+        if not known:
+            return Flow((side.addr, 80, STRANGERS[0], 1000))
+        return known[-1 - which % len(known)]
+
+    def numbers(self, side: Side, flow: Flow):
+        """(sequence numbers that the peer may use, numbers that it may acknowledge), best first."""
+        for t in side.core.tcbs:
+            if t is not None and (t.laddr, t.lport, t.faddr, t.fport) == flow.key and t.state > 1:
+                seqs = (t.rcv_nxt, t.rcv_adv, t.last_ack_sent, t.irs, t.fin_seq)
+                return seqs, (t.snd_max, t.snd_nxt, t.snd_una, t.iss, t.recover)
+        return (flow.ack, flow.ack, flow.ack), (flow.seq, flow.iss, flow.seq)
+
+    def segment(self) -> None:
+        """A segment of a conversation in which something may be wrong."""
+        tape, side = self.tape, self.side()
+        flow = self.flow(side)
+        laddr, lport, faddr, fport = flow.key
+        seqs, acks = self.numbers(side, flow)
+        wrong = tape.octet()
+        body = tape.pick(SIZES)
+        seq, ack, flags, win, off, tos, options = seqs[0], acks[0], 0x10, 65535, None, 0, self.stamp(flow)
+        if wrong & 1:
+            seq = (tape.pick(seqs) + tape.offset()) & M32
+        if wrong & 2:
+            ack = (tape.pick(acks) + tape.offset()) & M32
+        if wrong & 4:
+            flags = tape.pick(FLAGS) if tape.octet() < 220 else tape.octet()
+        if wrong & 8:
+            options = self.options(flow, acks)
+        if wrong & 16:
+            win = tape.pick(WINDOWS)
+        if wrong & 32:
+            tos = tape.octet() & 3
+        if wrong & 0xC0 == 0xC0:
+            off = tape.octet() & 15
+        data = octets.tcp(
+            bytes((seq + i) & 255 for i in range(body)), sport=fport, dport=lport, seq=seq, ack=ack,
+            flags=flags, win=win, urg=tape.octet() if flags & 32 else 0,
+            options=options, src=faddr, dst=laddr, offset=off,
+        )  # fmt: skip
+        self.arrive(side, octets.ip(data, octets.TCP, src=faddr, dst=laddr, tos=tos))
+
+    def stamp(self, flow: Flow) -> bytes:
+        """The timestamps that an honest peer would send, if the conversation has them."""
+        if not flow.ts:
+            return b""
+        return octets.NNTS + struct.pack(">II", (self.now // MS + 5000) & M32, flow.ts)
+
+    def options(self, flow: Flow, acks) -> bytes:
+        tape = self.tape
+        kind = tape.octet() & 15
+        clock = self.now // MS + 5000
+        if kind < 3:
+            return octets.NNTS + struct.pack(">II", clock & M32, flow.ts)
+        if kind == 6:
+            return octets.NNTS + struct.pack(">II", (clock + tape.offset()) & M32, (flow.ts + tape.offset()) & M32)
+        if kind in (3, 4, 5, 7, 8):
+            edges = [(acks[-1 - i % 3] + tape.offset()) & M32 for i in range(2 + 2 * (tape.octet() % 4))]
+            blocks = struct.pack(f">{len(edges)}I", *edges)
+            return self.stamp(flow)[: 12 * (len(blocks) <= 24)] + octets.options(bytes((1, 1, 5, 2 + len(blocks))), blocks)
+        if kind == 9:
+            return octets.options(tape.octets(tape.octet() % 41))
+        if kind == 10:
+            return bytes.fromhex("020405b4 0402080a 00001388 00000000 01030307")
+        return b""
+
+    def syn(self) -> None:
+        """A SYN, from anybody."""
+        tape, side = self.tape, self.side()
+        src = tape.pick(SOURCES)
+        port = 1000 + tape.octet() % 6
+        dport = tape.pick(PORTS)
+        if tape.octet() > 240:
+            port = dport
+        kind = tape.octet()
+        raw = (
+            b"",
+            bytes.fromhex("020405b4"),
+            bytes.fromhex("020405b4 0402080a 00001388 00000000 01030307"),
+            bytes.fromhex("02040001 0303ff01"),
+            bytes.fromhex("02040000"),
+            bytes.fromhex("020405b4 01010402"),
+        )[kind % 6]
+        data = octets.tcp(
+            bytes(kind >> 5 if kind & 16 else 0), sport=port, dport=dport, seq=(kind << 24) + 0xFFFFFF,
+            flags=0x02 if kind & 8 else tape.pick((0x02, 0xC2, 0x03, 0x22, 0x06)), win=tape.pick(WINDOWS),
+            options=raw, src=src, dst=side.addr,
+        )  # fmt: skip
+        self.arrive(side, octets.ip(data, octets.TCP, src=src, dst=side.addr))
+
+    def honest(self) -> None:
+        """What a well-behaved peer would say next: so that programs get far into a connection."""
+        tape, side = self.tape, self.side()
+        flow = self.flow(side)
+        laddr, lport, faddr, fport = flow.key
+        seqs, acks = self.numbers(side, flow)
+        what = tape.octet()
+        flags, seq, body = 0x10, seqs[0], b""
+        fresh = flow.ack == 0 and flow.seq == (flow.iss + 1) & M32
+        if fresh:  # it sent a SYN
+            flags, seq = 0x12, 0x70000000
+        elif what % 4 == 1:
+            body = bytes((seq + i) & 255 for i in range(SIZES[what // 4 % len(SIZES)]))
+        elif what % 4 == 2:
+            flags = 0x11
+        options = self.stamp(flow)
+        if options and fresh:
+            options = bytes.fromhex("020405b4 0402080a 00001388") + struct.pack(">I", flow.ts) + b"\1\3\3\7"
+        data = octets.tcp(
+            body, sport=fport, dport=lport, seq=seq, ack=acks[0], flags=flags, win=tape.pick(WINDOWS),
+            options=options, src=faddr, dst=laddr,
+        )  # fmt: skip
+        self.arrive(side, octets.ip(data, octets.TCP, src=faddr, dst=laddr))
+
+    def icmp(self) -> None:
+        """An ICMP message: an error that quotes a connection, or anything."""
+        tape, side = self.tape, self.side()
+        flow = self.flow(side)
+        laddr, lport, faddr, fport = flow.key
+        _, acks = self.numbers(side, flow)
+        kind, code = tape.pick((3, 3, 3, 4, 11, 12, 5, 8, 0, 13)), tape.octet() % 16
+        quoted = octets.tcp(
+            sport=lport, dport=fport, seq=(tape.pick(acks) + tape.offset()) & M32, src=laddr, dst=faddr
+        )
+        inner = octets.ip(quoted, octets.TCP, src=laddr, dst=faddr, df=True)
+        rest = tape.pick((0, 68, 296, 576, 1006, 1400, 1500, 65535, 0xFFFFFFFF))
+        data = octets.icmp(kind, code, rest, inner[: tape.pick((28, 28, 40, 20, 24, 0, 27))])
+        src = tape.pick(SOURCES)
+        self.arrive(side, octets.ip(data, octets.ICMP, src=src, dst=side.addr))
+
+    def udp(self) -> None:
+        tape, side = self.tape, self.side()
+        src, dst = tape.pick(SOURCES), tape.pick((side.addr, side.addr, NET + 255, 0xFFFFFFFF))
+        n = tape.pick(SIZES)
+        length = tape.octet() if tape.octet() > 200 else None
+        data = octets.udp(bytes(n), sport=tape.pick(PORTS), dport=tape.pick(PORTS), length=length, src=src, dst=dst)
+        self.arrive(side, octets.ip(data, octets.UDP, src=src, dst=dst))
+
+    def raw(self) -> None:
+        """Octets of the program itself, with a header before them that may lie."""
+        tape, side = self.tape, self.side()
+        body = tape.octets(tape.octet() % 64)
+        how = tape.octet()
+        packet = octets.ip(
+            body, tape.pick((6, 6, 17, 1, 2, 47, 255)), src=tape.pick(SOURCES), dst=tape.pick((side.addr, *SOURCES)),
+            options=tape.octets(4 * (how & 3)) if how & 4 else b"", ttl=tape.pick((64, 1, 0, 255)),
+            total=tape.number(2) if how & 16 else None, first=tape.octet() if how & 32 else None,
+        )  # fmt: skip
+        self.arrive(side, packet[: tape.octet()] if how & 64 else packet)
+
+    def fragments(self) -> None:
+        """One packet in pieces that overlap, repeat, contradict each other or never come."""
+        tape, side = self.tape, self.side()
+        flow = self.flow(side)
+        laddr, lport, faddr, fport = flow.key
+        seqs, acks = self.numbers(side, flow)
+        n = tape.pick((16, 100, 1000, 3000))
+        whole = octets.tcp(
+            bytes(i & 255 for i in range(n)), sport=fport, dport=lport, seq=seqs[0], ack=acks[0],
+            flags=tape.pick(FLAGS), src=faddr, dst=laddr,
+        )  # fmt: skip
+        ident = tape.octet() & 3
+        step = tape.pick((8, 24, 512, 1024))
+        order = list(range(0, len(whole), step))[:20]
+        if tape.octet() & 1:
+            order.reverse()
+        wrong = tape.octet()
+        for i, at in enumerate(order):
+            by = SMALL[wrong % len(SMALL)] & ~7 if i == wrong >> 5 else 0
+            start = max(0, at + by) if at + by <= 65528 else at
+            last = at + step >= len(whole)
+            piece = whole[at : at + step]
+            packet = octets.ip(
+                piece, octets.TCP, src=faddr, dst=laddr, ident=ident, mf=not last or wrong & 31 == 31, off=start
+            )
+            self.arrive(side, packet)
+
+    def forge(self) -> None:
+        """A RST or other bare segment in one machine's name to the other, both ways at once."""
+        tape = self.tape
+        flags, flow = tape.pick((4, 20, 16, 18, 17, 2, 0)), self.flow(self.sides[0])
+        laddr, lport, _, fport = flow.key
+        seqs, acks = self.numbers(self.sides[0], flow)
+        seq, ack = (tape.pick(seqs) + tape.offset()) & M32, (tape.pick(acks) + tape.offset()) & M32
+        for side, sport, dport, a, b in ((self.sides[0], fport, lport, seq, ack), (self.sides[1], lport, fport, ack, seq)):
+            src = self.sides[1 - self.sides.index(side)].addr
+            data = octets.tcp(sport=sport, dport=dport, seq=a, ack=b, flags=flags, src=src, dst=side.addr)
+            self.arrive(side, octets.ip(data, octets.TCP, src=src, dst=side.addr))
+
+    def mangle(self) -> None:
+        """A packet that was caught on the cut wire comes after all: as it was, twice, changed or shortened."""
+        tape = self.tape
+        how = tape.octet()
+        if not self.caught:
+            return
+        to, data = self.caught[how >> 3 & 15 if how >> 3 & 15 < len(self.caught) else -1]
+        side = self.sides[to]
+        if how & 7 == 1:
+            data = data[: tape.octet()]
+        elif how & 7 == 2:
+            at = tape.octet() % len(data)
+            data = data[:at] + bytes((tape.octet(),)) + data[at + 1 :]
+        elif how & 7 in (3, 4) and data[9] == octets.TCP and len(data) >= 40:
+            # changed with a good checksum
+            at = tape.pick((33, 32, 24, 25, 27, 28, 31, 34, 35, 40, 44))
+            body = data[20:]
+            at = min(at - 20, len(body) - 1)
+            body = body[:at] + bytes((tape.octet(),)) + body[at + 1 :]
+            src, dst = struct.unpack_from(">II", data, 12)
+            data = data[:20] + octets.with_pseudo(body, 16, octets.TCP, src, dst)
+        for _ in range(1 + (how & 7 == 5)):
+            self.arrive(side, data)
+
+    # --- where it begins --------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """A listener on each machine, and perhaps a connection already: accepted, made, or between the two."""
+        scene = self.tape.octet()
+        if scene & 7 == 7:
+            return
+        a, b = self.sides
+        for side in self.sides:
+            t = self.new(side)
+            assert self.call(side, commands.tcp_bind, t, 0, 80) == 0
+            assert self.call(side, commands.tcp_listen, t, 2) == 0
+        if scene & 1:
+            t = self.new(a)
+            self.call(a, commands.tcp_connect, t, b.addr, 80)
+            self.accept_all(b)
+        if scene & 2:
+            self.open(scene >> 3)
+            self.accept_all(a)
+        if scene & 4:
+            t = self.new(a)
+            self.call(a, commands.tcp_connect, t, STRANGERS[0], 4000)
+            flow = next(reversed(a.flows.values()))
+            options = bytes.fromhex("020405b4 0402080a 00001388") + struct.pack(">I", flow.ts) + b"\1\3\3\7"
+            data = octets.tcp(
+                sport=4000, dport=t.lport, seq=0xFFFFFF00, ack=flow.seq, flags=0x12,
+                options=options[: (0, 4, 20)[scene >> 3 & 3 if scene >> 3 & 3 < 3 else 0]],
+                src=STRANGERS[0], dst=a.addr,
+            )  # fmt: skip
+            self.arrive(a, octets.ip(data, octets.TCP, src=STRANGERS[0], dst=a.addr))
+        if scene & 64:
+            for t in a.held:
+                self.call(a, commands.tcp_send, t, memoryview(bytes(9000)), 0, 9000, False)
+
+    def open(self, kind: int) -> None:
+        """A stranger connects to the first machine, by the rules."""
+        a = self.sides[0]
+        raw = ("", "020405b4", "020405b4 0402080a 00001388 00000000 01030307", "020405b4 01010402")[kind & 3]
+        where = {"sport": 3999, "dport": 80, "src": STRANGERS[0], "dst": a.addr}
+        data = octets.tcp(seq=0xFFFFFFF0, flags=2, options=bytes.fromhex(raw), **where)
+        self.arrive(a, octets.ip(data, octets.TCP, src=STRANGERS[0], dst=a.addr))
+        flow = a.flows.get((a.addr, 80, STRANGERS[0], 3999))
+        if flow is not None:
+            data = octets.tcp(seq=0xFFFFFFF1, ack=flow.seq, options=self.stamp(flow), **where)
+            self.arrive(a, octets.ip(data, octets.TCP, src=STRANGERS[0], dst=a.addr))
+
+    def accept_all(self, side: Side) -> None:
+        for t in [t for t in side.held if t.accept_first is not None]:
+            child = self.call(side, commands.tcp_accept, t)
+            if child is not None:
+                child.wanted = 0xFF
+                side.held.append(child)
+
+    # --- the program ------------------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        for side in self.sides:
+            stack_check.check(side.core, side.held, side.datagrams)
+
+    def run(self) -> None:
+        self.begin()
+        self.check()
+        for _ in range(OPERATIONS):
+            operation = self.operations[self.tape.octet() % len(self.operations)]
+            operation()
+            self.check()
+
+    def end(self) -> None:
+        """All but the listeners is closed; a day later only they are left, and then nothing."""
+        self.cut = False
+        for _ in range(2):
+            for side in self.sides:
+                for t in [t for t in side.held if t.state == consts.LISTEN]:
+                    while (child := self.call(side, commands.tcp_accept, t)) is not None:
+                        self.finish(side, child)
+                for t in [t for t in side.held if t.state != consts.LISTEN]:
+                    self.finish(side, t)
+                for d in side.datagrams:
+                    self.call(side, datagrams.datagram_close, d)
+            self.check()
+            self.advance(self.now + DAY)
+            self.check()
+        for side in self.sides:
+            stack_check.at_rest(side.core, side.held)
+            for t in side.held:
+                self.finish(side, t)
+            stack_check.at_rest(side.core, [])
+            assert side.core.demux.used == 0
+            assert not side.core.udp
+            assert not side.core.echo
+
+
+def drive(data: bytes) -> str:
+    """Run the program; answers the digest of all packets and answers. Raises AssertionError where something is wrong."""
+    try:
+        world = World(data)
+    except EndOfProgramError:
+        return ""
+    try:
+        world.run()
+    except EndOfProgramError:
+        world.check()
+    world.end()
+    world.hash.update(str([list(side.core.drops) for side in world.sides]).encode())
+    world.hash.update(str([side.core.stat.as_dict() for side in world.sides]).encode())
+    return world.hash.hexdigest()

@@ -478,7 +478,7 @@ def emit(s, t, at, off, length, flags, rexmit):
     p.flags = flags
     count_sent(s, t, flags, length, rexmit)
     note_sent(s, t, at, length, flags)
-    if win > 0 and after(add(t.rcv_nxt, win), t.rcv_adv):
+    if after(add(t.rcv_nxt, win), t.rcv_adv):
         t.rcv_adv = add(t.rcv_nxt, win)
     if win == 0 and established:
         t.t_flags |= TF_RXWIN0SENT

@@ -73,7 +73,8 @@ def on_ack(s, t, acked):
         t.w_est_acked -= step
         t.w_est += mss
     if target > cwnd:
-        t.bytes_acked += acked
+        if t.bytes_acked < 0x3FFFFFFF - acked:
+            t.bytes_acked += acked
         step = cwnd * mss // (target - cwnd)
         if step < 1:
             step = 1

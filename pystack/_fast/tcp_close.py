@@ -10,6 +10,8 @@ The FIN_WAIT_2 rule is a policy: FreeBSD arms a timer only once the receive side
 only for a connection that no application holds, others never.
 """
 
+import cython
+
 from pystack._fast.consts import (
     ACK,
     CLOSE_UNREAD_RST,
@@ -138,14 +140,15 @@ def leave_queue(t):
 def arm_finwait2(s, t):
     """The state is FIN_WAIT_2: does a timer bound it, and which (facts: freebsd-tcp 3.6 and 5, conntrack 9.2)?"""
     cfg = s.cfg
-    wait = 0
+    wait: cython.longlong = 0
     t.at_keep = NEVER if cfg.policy_fin_wait_2 != FW2_NONE else t.at_keep
     if cfg.policy_fin_wait_2 == FW2_RECEIVE_SHUT:
         if t.so_state & SS_CANTRCVMORE:
             if cfg.tcp_fast_finwait2_recycle:
                 wait = cfg.tcp_finwait2_timeout
             else:
-                wait = t.keepcnt * t.keepintvl * 1000000
+                interval: cython.longlong = t.keepintvl
+                wait = t.keepcnt * interval * 1000000  # beyond 31 bits
             t.at_2msl = s.now + wait
     elif cfg.policy_fin_wait_2 == FW2_ORPHAN and t.so_state & SS_NOFDREF:
         wait = cfg.tcp_fin_timeout

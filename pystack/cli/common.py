@@ -14,10 +14,22 @@ import typer
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
 
 
-def fail(text: object, status: int = 2) -> NoReturn:
-    """Say in one line why not, and end with this status."""
-    print(f"pystack: {' '.join(str(text).split())}", file=sys.stderr)
+def fail(why: object, status: int = 2) -> NoReturn:
+    """Say in one line why not (a text or an exception), and end with this status."""
+    print(f"pystack: {' '.join(told(why).split())}", file=sys.stderr)
     raise typer.Exit(status)
+
+
+def told(why: object) -> str:
+    """What an exception says, as people say it."""
+    knob = getattr(why, "knob", None)
+    if knob is not None:
+        return str(why) if knob in str(why) else f"{knob}: {why}"
+    if isinstance(why, OSError) and why.strerror:
+        return f"{why.filename}: {why.strerror}" if why.filename else why.strerror
+    if isinstance(why, KeyError):
+        return str(why.args[0])
+    return str(why)
 
 
 def print_json(value: Any) -> None:

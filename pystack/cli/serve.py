@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import signal
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -119,10 +120,8 @@ def _serve(settings: Settings, warnings: list[str]) -> None:
                 server = stack.enter_context(
                     Server(host, settings.tun, services=services, **settings.device())
                 )
-        except (DeviceError, ServiceError) as error:
+        except (DeviceError, ServiceError, ValueError, KeyError, OSError) as error:
             fail(error)
-        except (ValueError, KeyError, OSError) as error:
-            fail(error.args[0] if isinstance(error, KeyError) else error)
         for line in warnings + more:
             log.warning("%s", line)
         _greet(server)
@@ -136,6 +135,7 @@ def _serve(settings: Settings, warnings: list[str]) -> None:
                 server.run()
         except DeviceGone as error:
             fail(error, 1)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # who is impatient need not ask twice
         log.info("stopped: %s", _Status(server).totals())
 
 

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pystack.cli.common import fail
-from pystack.sysctl.errors import KnobError
 from pystack.sysctl.near import near
 from pystack.sysctl.strict_toml import Document, TomlError
 
@@ -58,20 +57,12 @@ class Settings:
     def host(self) -> Host:
         """The machine. Raises what `Host` raises."""
         from pystack.host import Host
-        from pystack.profiles import UnknownProfile
         from pystack.tun import MTU_MAX, MTU_MIN, choose_addresses
 
         ours, _ = choose_addresses(self.address, self.kernel_address)
         if not MTU_MIN <= self.mtu <= MTU_MAX:
             raise ValueError(f"mtu {self.mtu} is not from {MTU_MIN} to {MTU_MAX}")
-        try:
-            return Host(
-                self.name, str(ours), profile=self.profile, mtu=self.mtu, sysctl=self.sysctl
-            )
-        except UnknownProfile as error:
-            raise ValueError(str(error)) from None
-        except KnobError as error:
-            raise ValueError(str(error)) from None
+        return Host(self.name, str(ours), profile=self.profile, mtu=self.mtu, sysctl=self.sysctl)
 
     def services(self) -> list[Service]:
         """The services that have a port. Raises ValueError: a port twice, a bad value."""
@@ -124,11 +115,9 @@ def _from_file(path: Path) -> Mapping[str, Any]:
     try:
         document = Document(path.read_text("utf-8"), str(path))
         return _checked(document, path)
-    except OSError as error:
-        fail(f"{path}: {error.strerror}")
     except UnicodeDecodeError:
         fail(f"{path}: not UTF-8 text")
-    except TomlError as error:
+    except (OSError, TomlError) as error:
         fail(error)
 
 

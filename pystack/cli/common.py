@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+import textwrap
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -64,11 +66,22 @@ def table(
             heading,
             justify="right" if side == "right" else "left",
             no_wrap=number == 0,
+            min_width=len(heading),
             overflow="fold",
         )
     for row in rows:
         out.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
     console.print(out, soft_wrap=False)
+
+
+def say(text: str, *, indent: str = "", first: str | None = None) -> None:
+    """Print a paragraph, wrapped where a terminal is; `first` begins its first line."""
+    start = indent if first is None else first
+    if not sys.stdout.isatty():
+        print(start + text)
+        return
+    width = min(shutil.get_terminal_size().columns, 100)
+    print(textwrap.fill(text, width, initial_indent=start, subsequent_indent=indent))
 
 
 @contextmanager

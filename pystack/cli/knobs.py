@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pystack.cli.common import Json, fail, print_json, table
+from pystack.cli.common import Json, fail, print_json, say, table
 
 if TYPE_CHECKING:
     from pystack.sysctl import Knob
@@ -24,7 +24,7 @@ def knobs(
 ) -> None:
     """List the knobs (sysctls): what they mean, and their default on each system.
 
-    One that matches alone is shown whole. `*` behind a name: it is known, and nothing obeys it yet.
+    One that matches alone is shown whole, units and all. `*` behind a name: it is known, and nothing obeys it yet.
     """
     from pystack import profiles
     from pystack.sysctl import registry
@@ -51,13 +51,14 @@ def knobs(
 def _list(found: list[Knob], systems: list[str]) -> None:
     from pystack import profiles
 
+    every = [profiles.defaults(knob.name) for knob in found]
+    systems = [system for system in systems if any(system in defaults for defaults in every)]
     rows = []
-    for knob in found:
-        defaults = profiles.defaults(knob.name)
+    for knob, defaults in zip(found, every, strict=True):
         mark = "*" if knob.effect else ""
         values = [defaults.get(system, "-") for system in systems]
-        rows.append((knob.name + mark, knob.unit, *values))
-    columns = [("knob", ""), ("unit", ""), *((system, "right") for system in systems)]
+        rows.append((knob.name + mark, *values))
+    columns = [("knob", ""), *((system, "right") for system in systems)]
     table(columns, rows)
 
 
@@ -66,7 +67,7 @@ def _one(knob: Knob) -> None:
 
     described = knob.describe()
     print(knob.name)
-    print(f"  {knob.doc}")
+    say(knob.doc, indent="  ")
     low, high = described["min"], described["max"]
     facts = {
         "type": described["type"],
@@ -83,4 +84,4 @@ def _one(knob: Knob) -> None:
     facts |= {f"on {name}": value for name, value in profiles.defaults(knob.name).items()}
     for name, value in facts.items():
         if value:
-            print(f"  {name + ':':<16}{value}")
+            say(str(value).replace("\t", " "), indent=" " * 18, first=f"  {name + ':':<16}")

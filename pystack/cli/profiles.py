@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pystack.cli.common import Json, fail, print_json, table
+from pystack.cli.common import Json, fail, print_json, say, table
 
 
 def profiles(
@@ -49,7 +49,8 @@ def profiles(
 
 
 def _show(described: dict[str, object]) -> None:
-    print(f"{described['title']} ({described['name']}): {described['doc']}\n")
+    say(f"{described['title']} ({described['name']}): {described['doc']}")
+    print()
     for heading in ("policy", "fixed", "sysctl"):
         values = described[heading]
         assert isinstance(values, dict)

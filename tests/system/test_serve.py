@@ -161,7 +161,7 @@ def test_ping_is_answered_and_other_ports_refuse(served: Callable[..., Served]) 
     if shutil.which("ping"):
         assert "2 received" in it.space.run(["ping", "-c2", "-i0.2", US])
     began = time.monotonic()
-    with pytest.raises(LabError, match="exit 7: .*connect"):
+    with pytest.raises(LabError, match=r"exit 7: .*connect"):
         curl(it.space, f"http://{US}/")
     assert time.monotonic() - began < 10  # not by a timeout
     it.stop()

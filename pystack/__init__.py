@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from pystack.network import Network as Network
     from pystack.profiles import Profile as Profile
     from pystack.readiness import select as select
+    from pystack.server import Server as Server
+    from pystack.server import serve as serve
     from pystack.sockets import Socket as Socket
     from pystack.sysctl import Sysctl as Sysctl
     from pystack.tap import Tap as Tap
@@ -27,12 +29,14 @@ _HOME = {
     "Link": "link",
     "Network": "network",
     "Profile": "profiles",
+    "Server": "server",
     "Socket": "sockets",
     "Sysctl": "sysctl",
     "Tap": "tap",
     "TcpInfo": "tcpinfo",
     "Timer": "host",
     "select": "readiness",
+    "serve": "server",
 }
 
 __all__ = [*sorted(_HOME), "__version__"]

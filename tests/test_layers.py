@@ -32,7 +32,7 @@ LEVELS = (
     {"_fast"},
     set(),  # the host level: everything that is not named elsewhere
     {"network", "runner", "pystack"},  # `pystack` is the package itself: `import pystack`
-    {"services", "traffic", "serve"},
+    {"services", "traffic", "server"},
     {"scenarios"},
     {"report", "cli", "bench", "sweep", "pytest_plugin", "__main__"},
 )

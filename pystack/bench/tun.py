@@ -22,7 +22,7 @@ from pystack import bench
 from pystack._fast.consts import EV_READ, EV_WRITE
 from pystack.bench.report import Report, Target
 from pystack.host import Host
-from pystack.serve import Server
+from pystack.server import Server
 from pystack.services import Connection, HttpService, Service
 from pystack.sockets import StreamSocket
 

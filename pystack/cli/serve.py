@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from pystack.cli.settings import Settings
-    from pystack.serve import Server
+    from pystack.server import Server
 
 log = logging.getLogger("pystack")
 
@@ -105,7 +105,7 @@ def serve(
 def _serve(settings: Settings, warnings: list[str]) -> None:
     from rich.console import Console
 
-    from pystack.serve import Server, ServiceError
+    from pystack.server import Server, ServiceError
     from pystack.tun import DeviceError, DeviceGone
 
     console = Console(stderr=True, highlight=False)

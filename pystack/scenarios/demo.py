@@ -23,7 +23,7 @@ from pystack._fast.consts import MS, SECOND
 from pystack.capture import Capture
 from pystack.host import Host
 from pystack.network import Network
-from pystack.serve import Server
+from pystack.server import Server
 from pystack.services import HttpService
 from pystack.traffic import Browser
 

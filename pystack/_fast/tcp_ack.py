@@ -146,7 +146,7 @@ def duplicate_ack(s, t, p, sack_news):
     limited: cython.uint
     if p.ack != t.snd_una or t.snd_una == t.snd_max or p.flags & FIN:
         return 0
-    if not (sack_news if sack and t.board is not None else (p.length == 0 and win == t.snd_wnd)):
+    if not (sack_news if sack else (p.length == 0 and win == t.snd_wnd)):
         if p.length == 0 and t.t_flags & TF_FASTRECOVERY == 0 and not sack:
             t.dupacks = 0
         return 0

@@ -353,3 +353,19 @@ def test_sack_lies_do_no_harm(profile):
     assert t.board is None or t.board.n == 0
     p.send(f". 1:1(0) ack {1 + 10 * z} win 65535")
     assert t.snd_una == t.snd_max
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_duplicates_without_news_are_none_with_sack(profile):
+    """RFC 6675 section 2: where SACK is agreed, a duplicate ACK reports something new; answers to duplicates do not."""
+    m, p, t, z = burst(profile, "sack")
+    for _ in range(6):
+        p.send(". 1:1(0) ack 1 win 65535")
+    for _ in range(6):
+        p.send(". 1:1(0) ack 1 win 65535 <nop,nop,sack 0:1>")
+    p.quiet()
+    assert t.dupacks == 0
+    for _ in range(3):
+        p.send(f". 1:1(0) ack 1 win 65535 <nop,nop,sack {1 + z}:{1 + 2 * z}>")
+    p.quiet()
+    assert t.dupacks == 1

@@ -198,10 +198,19 @@ class Fabric:
                 w = queue.arg
                 self.wire_scheduled[w] = NEVER
                 wire: Wire = self.wires[w]
-                p = wire.deliver(self.now)
-                while p is not None:
-                    self.arrive(w, p)
+                while True:
                     p = wire.deliver(self.now)
+                    while p is not None:
+                        self.arrive(w, p)
+                        p = wire.deliver(self.now)
+                    # Where nothing else comes before the wire's next packet, the queue need not be asked; at the
+                    # same time it must be, because what was scheduled earlier is earlier.
+                    due = wire.next_time()
+                    if due >= queue.next_time() or due > until:
+                        break
+                    if stop_on_ready and self.n_ready > 0:
+                        break
+                    self.now = due
                 self.schedule_wire(w)
             elif queue.kind == EVENT_CORE:
                 c = self.cores[queue.arg]

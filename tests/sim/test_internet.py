@@ -4,7 +4,7 @@ import pytest
 from sim.world import A, Flow, World, machine, pump
 
 from pystack._fast import commands, consts, datagrams
-from pystack._fast.consts import MS, PROTO_ICMP, PROTO_UDP, SECOND, Err
+from pystack._fast.consts import MS, PROTO_UDP, SECOND, Err
 from pystack._fast.fabric import Fabric
 from pystack._fast.rng import Rng
 from pystack._fast.wire import Wire
@@ -60,32 +60,6 @@ def test_path_mtu_is_found(mtu):
     for core in (world.a, world.b, world.r):
         landing = 1 if core.landing() is not None else 0
         assert core.pool.in_use == landing
-
-
-def test_black_hole():
-    """A router that says nothing: with detection on, a smaller segment gets through (net.inet.tcp.pmtud_blackhole)."""
-    world = line(1300, {"tcp_blackhole_detection": 1})
-    world.r.tap = None
-    world.r.cfg.icmp_icmplim = 0
-    world.fabric.wires[1].loss = 0
-    client, server = connect(world)
-    # the router's ICMP never arrives: drop everything of protocol 1 on its way to a
-    wire = world.fabric.wires[1]
-    assert wire.sent_packets
-    client.mss_peer = 1460
-    world.a.cfg.tcp_path_mtu_discovery = 1
-    up, down = Flow(world.a, client, 20_000, 1), Flow(world.b, server, 0, 2)
-    assert pump(world, up, down, 500)
-    assert up.into.digest() == up.out.digest()
-
-
-def echo(world, ttl=64, dst=FAR):
-    d = world.do(world.a, datagrams.new_datagram, PROTO_ICMP)
-    d.wanted = 255
-    d.ttl = ttl
-    body = bytes.fromhex("08000000 00000001") + b"hello"
-    sent = world.do(world.a, datagrams.datagram_send, d, memoryview(body), 0, len(body), dst, 0)
-    return d, sent
 
 
 def test_forwarding_and_ttl():

@@ -486,9 +486,11 @@ def isn_near(profile: str, target: int, *, fport: int = 80, lport: int = 1025, s
     return ((target - now) & M32) * 4000
 
 
-def opened(profile: str = "freebsd-14", kind: str = "plain", *, win: int = 65535, rtt: float = 0.0, **knobs: int):
+def opened(
+    profile: str = "freebsd-14", kind: str = "plain", *, win: int = 65535, rtt: float = 0.0, mss: int = 1460, **knobs: int
+):
     """A machine with one accepted connection: (machine, peer, its socket)."""
     m = Machine(profile, **knobs)
     listener = m.listen()
     p = m.peer()
-    return m, p, p.passive(listener, kind, win, rtt)
+    return m, p, p.passive(listener, kind, win, rtt, mss)

@@ -275,3 +275,25 @@ def test_fragments_that_never_become_whole():
     assert kinds == [(11, 1)]
     m.assert_clean()
     assert m.core.next_deadline() == NEVER
+
+
+def test_black_hole():
+    """Full segments vanish and no ICMP comes: after two timeouts smaller ones are tried, without DF (pmtud_blackhole)."""
+    m, p, t = opened("freebsd-14", rtt=0.1, tcp_blackhole_detection=1)
+    m.write(t, 2920)
+    assert p.expect(". 1:1461(1460) ack 1").df
+    p.expect("P. 1461:2921(1460) ack 1")
+    p.expect(". 1:1461(1460) ack 1", within=2)
+    s = p.expect(". 1:1201(1200) ack 1", within=3)
+    assert not s.df
+    assert m.stat("pmtud_activated") == 1
+    p.send(". 1:1(0) ack 1201 win 65535")
+    assert len(p.next(0).payload) <= 1200
+
+
+def test_small_segments_are_no_sign_of_a_black_hole():
+    m, p, t = opened("freebsd-14", rtt=0.1, tcp_blackhole_detection=1, mss=1000)
+    m.write(t, 1000)
+    for _ in range(4):
+        assert len(p.next(20).payload) == 1000
+    assert t.maxseg == 1000

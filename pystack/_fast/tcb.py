@@ -147,7 +147,8 @@ class Tcb:
         self.rcv_auto_start = 0
         self.unacked_segs = self.quick_acks = 0
         self.fin_seq = 0
-        self.challenge_start = self.invalid_at = 0
+        self.challenge_start = 0
+        self.invalid_at = -(2**62)
         self.challenge_count = self.bh_mss = self.tos = self.ttl = 0
         self.listener = self.accept_first = self.accept_last = self.accept_next = None
         self.backlog = self.qlen = self.synqlen = 0

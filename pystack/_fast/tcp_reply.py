@@ -110,7 +110,7 @@ def answer_invalid(s, t, p):
     if p.length == 0 and p.flags & FIN == 0:
         if gap <= 0:
             return challenge(s, t)
-        if t.invalid_at > 0 and s.now - t.invalid_at < gap:
+        if s.now - t.invalid_at < gap:
             s.stat.challenge_suppressed += 1
             return 0
         t.invalid_at = s.now

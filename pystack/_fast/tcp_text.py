@@ -17,6 +17,7 @@ from pystack._fast.consts import (
     FIN,
     FIN_WAIT_1,
     FIN_WAIT_2,
+    SHUT_RD_LINUX,
     SYN_RECEIVED,
     TIME_WAIT,
     URG,
@@ -54,7 +55,7 @@ def text(s, t, p):
         return 0
     if length > 0:
         if p.seq == t.rcv_nxt and t.reass is None:
-            if t.so_state & SS_CANTRCVMORE:
+            if t.so_state & SS_CANTRCVMORE and s.cfg.policy_shut_rd != SHUT_RD_LINUX:
                 t.rcv_nxt = add(t.rcv_nxt, length)
                 t.t_flags |= TF_ACKNOW
             else:
@@ -90,7 +91,7 @@ def text(s, t, p):
             if t.reass.left[0] == t.rcv_nxt:
                 new = t.reass.take(t.rcv_nxt, t.rcvq)
                 t.rcv_nxt = add(t.rcv_nxt, new)
-                if t.so_state & SS_CANTRCVMORE:
+                if t.so_state & SS_CANTRCVMORE and s.cfg.policy_shut_rd != SHUT_RD_LINUX:
                     t.rcvq.flush()
                 t.reass.forget(t.rcv_nxt)
                 if t.reass.n == 0:
@@ -183,6 +184,9 @@ def got_fin(s, t):
     t.rcv_nxt = add(t.rcv_nxt, 1)
     t.t_flags |= TF_ACKNOW
     t.so_state |= SS_CANTRCVMORE
+    if t.reass is not None:  # octets beyond a FIN: a peer that lies, and nobody will read them
+        t.reass.flush()
+        t.reass = None
     s.wakeup(t, EV_READ)
     if t.state == ESTABLISHED or t.state == SYN_RECEIVED:
         s.set_state(t, CLOSE_WAIT)

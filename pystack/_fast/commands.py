@@ -352,11 +352,10 @@ def tcp_shutdown(s, t, how):
     if not t.so_state & (SS_CONNECTED | SS_CONNECTING) or t.row == 0:
         return -ENOTCONN
     if how != SHUT_WR:
-        if s.cfg.policy_shut_rd == SHUT_RD_LINUX:
-            t.so_state |= SS_CANTRCVMORE if t.rcvq.cc == 0 else 0
-        else:
-            t.so_state |= SS_CANTRCVMORE
+        t.so_state |= SS_CANTRCVMORE
+        if s.cfg.policy_shut_rd != SHUT_RD_LINUX:
             t.rcvq.flush()
+            t.rcvq.hiwat = 0  # the window's right edge stands still from now on
         s.wakeup(t, EV_READ)
     if how != SHUT_RD and not t.so_state & SS_CANTSENDMORE:
         application_shutdown_send(s, t)

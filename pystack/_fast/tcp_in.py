@@ -22,12 +22,14 @@ from pystack._fast.consts import (
     ESTABLISHED,
     FIN,
     FIN_WAIT_1,
+    FIN_WAIT_2,
     LAST_ACK,
     MS,
     NEVER,
     PSH,
     RST,
     SECOND,
+    SHUT_RD_LINUX,
     SYN,
     SYN_RECEIVED,
     SYN_SENT,
@@ -38,6 +40,7 @@ from pystack._fast.consts import (
 )
 from pystack._fast.seq import add, after, after_eq, before, before_eq, between, dist, maximum
 from pystack._fast.tcb import (
+    SS_CANTRCVMORE,
     SS_CANTSENDMORE,
     SS_INQUEUE,
     SS_NOFDREF,
@@ -443,6 +446,17 @@ def trim(s, t, p):
         s.stat.rcvafterclose += 1
         respond(s, t.laddr, t.lport, t.faddr, t.fport, p.ack, 0, RST, 0, t.ttl, t.tos)
         close(s, t)
+        return TCP_AFTER_CLOSE
+    if (
+        t.so_state & SS_CANTRCVMORE
+        and p.length > 0
+        and (t.state == FIN_WAIT_1 or t.state == FIN_WAIT_2)
+        and s.cfg.policy_shut_rd == SHUT_RD_LINUX
+    ):
+        # both directions are shut, though not closed (facts: conntrack 9.8)
+        s.stat.rcvafterclose += 1
+        respond(s, t.laddr, t.lport, t.faddr, t.fport, p.ack, 0, RST, 0, t.ttl, t.tos)
+        drop(s, t, ECONNRESET, False)
         return TCP_AFTER_CLOSE
     beyond = dist(add(t.rcv_nxt, t.rcv_wnd), add(p.seq, p.length + (1 if p.flags & FIN else 0)))
     if beyond > 0 and (p.length > 0 or p.flags & FIN):

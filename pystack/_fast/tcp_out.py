@@ -277,7 +277,7 @@ def worth_sending(s, t, idle, flags, off, length, cc, recwin, syn):
             advance >= hiwat // 4 or recwin <= hiwat // 8 or hiwat <= 8 * t.maxseg
         ):
             return True
-        if 2 * advance >= hiwat:
+        if advance > 0 and 2 * advance >= hiwat:
             return True
     if after(t.snd_up, t.snd_una):
         return True

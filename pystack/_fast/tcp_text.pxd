@@ -6,7 +6,7 @@ from pystack._fast.tcp_close cimport enter_timewait
 from pystack._fast.tcp_out cimport tcp_output
 
 cdef int CLOSE_WAIT, CLOSING, DELACK_LINUX, ESTABLISHED, EV_ERROR, EV_READ, FIN, FIN_WAIT_1
-cdef int FIN_WAIT_2, SS_CANTRCVMORE, SYN_RECEIVED, TF_ACKNOW, TF_DELACK, TF_DSACK, TF_FIN_PENDING
+cdef int FIN_WAIT_2, SHUT_RD_LINUX, SS_CANTRCVMORE, SYN_RECEIVED, TF_ACKNOW, TF_DELACK, TF_DSACK, TF_FIN_PENDING
 cdef int TF_RCV_AUTO_OFF, TF_RXWIN0SENT, TF_SACK_PERMIT, TIME_WAIT, URG
 
 cpdef int text(Stack s, Tcb t, Packet p) except -1

@@ -462,8 +462,45 @@ def test_shutdown_read(profile):
         assert m.read(t) == b""
     p.send("P. 11:21(10) ack 1 win 65535")
     p.expect(". 1:1(0) ack 21", within=0.3)
-    if profile != "linux-6":
-        assert m.read(t) == b""
+    if profile == "linux-6":
+        assert len(m.read(t)) == 10
+    assert m.read(t) == b""
+    assert m.write(t, 5) == 5
+
+
+def test_window_stands_still_after_shutdown_read():
+    """Facts: freebsd-tcp 2.5: a peer that goes on sending meets a shut window."""
+    m, p, t = opened("freebsd-14")
+    m.shutdown(t, commands.SHUT_RD)
+    edge = p.mine(t.rcv_adv)
+    at = 1
+    while at < edge:
+        n = min(1460, edge - at)
+        p.send(f". {at}:{at + n}({n}) ack 1 win 65535")
+        at += n
+        assert p.mine(t.rcv_adv) == edge
+    m.run(1)
+    assert p.inbox[-1].win == 0
+    p.inbox.clear()
+    p.send(f". {at}:{at + 10}(10) ack 1 win 65535")
+    p.expect(f". 1:1(0) ack {at} win 0")
+
+
+def test_data_after_both_directions_are_shut():
+    """Not closed, but shut: Linux resets (facts: conntrack 9.8), FreeBSD acknowledges and throws away."""
+    m, p, t = opened("linux-6")
+    m.shutdown(t, commands.SHUT_RDWR)
+    p.expect("F. 1:1(0) ack 1")
+    p.send(". 1:1(0) ack 2 win 65535")
+    p.send("P. 1:11(10) ack 2 win 65535")
+    p.expect("R 2:2(0) win 0")
+    assert m.read(t) == -Err.ECONNRESET
+    m, p, t = opened("freebsd-14")
+    m.shutdown(t, commands.SHUT_RDWR)
+    p.expect("F. 1:1(0) ack 1")
+    p.send("P. 1:11(10) ack 2 win 65535")
+    p.expect(". 2:2(0) ack 11", within=0.2)
+    assert m.read(t) == b""
 
 
 def test_shutdown_errors():

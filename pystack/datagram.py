@@ -153,6 +153,12 @@ class DatagramSocket(Socket):
         datagram_close(self.host.core, self.row)
         del self.row
 
+    def _wake(self, events: int) -> None:
+        if events:
+            core = self.host.core
+            core.wakeup_datagram(self.row, events)
+            self.host.after(core)
+
     def readable(self) -> bool:
         return bool(datagram_readable(self.row) != _AGAIN)
 

@@ -2,8 +2,8 @@
 
     python -m sim.goodput > tests/sim/goodput.txt       (from tests/, compiled)
 
-1 MB over a link of 10 Mbit/s and 20 ms each way, queue 50 packets; octets a second of virtual time, in kbit/s. The numbers are
-a function of the seed: a change of them is a change of the congestion control, to be looked at and agreed to.
+1 MB over a link of 10 Mbit/s and 20 ms each way with a queue of 50 packets; kbit/s of virtual time. The numbers
+are a function of the seed: where they change, congestion control has changed, which is to be agreed to.
 """
 
 from sim.world import Flow, World, pump, threshold
@@ -23,7 +23,14 @@ def goodput(control: int, loss: float, buffer: int, size: int = SIZE) -> int:
         "tcp_sendbuf_auto": 0, "tcp_tso": 0,
     }  # fmt: skip
     world = World(
-        "freebsd-14", "freebsd-14", 11, knobs, delay=20 * MS, rate=10_000_000, queue_packets=50, loss=threshold(loss)
+        "freebsd-14",
+        "freebsd-14",
+        11,
+        knobs,
+        delay=20 * MS,
+        rate=10_000_000,
+        queue_packets=50,
+        loss=threshold(loss),
     )
     client, server = world.connect()
     begin = world.now

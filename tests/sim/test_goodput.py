@@ -12,7 +12,7 @@ REVIEWED = Path(__file__).with_name("goodput.txt")
 
 @pytest.mark.slow
 def test_table():
-    assert table() == REVIEWED.read_text(), "look at the difference; if it is meant: python -m sim.goodput > goodput.txt"
+    assert table() == REVIEWED.read_text(), "if it is meant: python -m sim.goodput > goodput.txt"
 
 
 def test_a_window_a_round_trip():

@@ -23,7 +23,12 @@ def line(mtu: int = 1500, knobs=None):
     world.a.routes.add(0, 0, 0, 0xC00002FE)
     world.b.routes.add(0, 0, 0, 0xC63364FE)
     world.b.interfaces[0].mtu = mtu
-    for x, i, y, j in ((world.a, 0, world.r, 0), (world.r, 0, world.a, 0), (world.r, 1, world.b, 0), (world.b, 0, world.r, 1)):
+    for x, i, y, j in (
+        (world.a, 0, world.r, 0),
+        (world.r, 0, world.a, 0),
+        (world.r, 1, world.b, 0),
+        (world.b, 0, world.r, 1),
+    ):
         wire = Wire(Rng(x.number + 10 * i), 0)
         wire.delay = 5 * MS
         w = world.fabric.add_wire(wire, y.number, j, None)
@@ -87,7 +92,9 @@ def test_udp_both_ways_and_large():
     assert world.do(world.b, datagrams.datagram_bind, b, 0, 53) == 0
     for size in (0, 1, 1472, 1473, 5000, 9000):
         data = bytes(i * 7 & 255 for i in range(size))
-        assert world.do(world.a, datagrams.datagram_send, a, memoryview(data or b"x"), 0, size, 0xC0000202, 53) == size
+        assert (
+            world.do(world.a, datagrams.datagram_send, a, memoryview(data or b"x"), 0, size, 0xC0000202, 53) == size
+        )
         world.run(0.1)
         got, addr, port, whole = world.do(world.b, datagrams.datagram_receive, b, 65535, False)
         assert (got, addr, whole) == (data, 0xC0000201, size)
@@ -112,7 +119,9 @@ def test_udp_to_a_closed_port():
     assert world.do(world.a, datagrams.datagram_receive, a, 10, False) == -Err.EAGAIN
 
 
-@pytest.mark.parametrize("pair", [("freebsd-14", "linux-6"), ("linux-6", "freebsd-10"), ("freebsd-10", "freebsd-14")])
+@pytest.mark.parametrize(
+    "pair", [("freebsd-14", "linux-6"), ("linux-6", "freebsd-10"), ("freebsd-10", "freebsd-14")]
+)
 def test_a_host_that_forgot_everything(pair):
     """One end restarts: its RSTs end the other's half-open connection, and the two do not talk for ever."""
     world = World(*pair, 5, delay=10 * MS)
@@ -132,9 +141,9 @@ def test_a_host_that_forgot_everything(pair):
 @pytest.mark.parametrize("pair", [("freebsd-14", "linux-6"), ("linux-6", "freebsd-10"), ("linux-6", "linux-6")])
 @pytest.mark.parametrize("shift", [1, 1000, 100_000, 2**31])
 def test_two_desynchronized_ends_do_not_talk_for_ever(pair, shift):
-    """Both believe in different numbers: each answers the other with ACKs, and it must die down (RFC 5961 section 7)."""
+    """Both believe in different numbers: their answers to each other must die down (RFC 5961 section 7)."""
     world = World(*pair, 5, delay=10 * MS)
-    client, server = world.connect()
+    client, _server = world.connect()
     world.run(1)
     for name in ("snd_una", "snd_nxt", "snd_max", "rcv_nxt", "rcv_adv", "last_ack_sent"):
         setattr(client, name, (getattr(client, name) + shift) & 0xFFFFFFFF)

@@ -49,7 +49,9 @@ def test_streams_survive_a_bad_wire(left, right, seed):
     up = Flow(world.a, client, chance.randrange(size), seed + 1)
     down = Flow(world.b, server, chance.randrange(size), seed + 2)
     what = f"{wire} {knobs}"
-    assert pump(world, up, down, 4000), f"stuck at {world.now / 1e9}: {up.got}/{up.total} {down.got}/{down.total} {what}"
+    assert pump(world, up, down, 4000), (
+        f"stuck at {world.now / 1e9}: {up.got}/{up.total} {down.got}/{down.total} {what}"
+    )
     for flow in (up, down):
         assert not flow.error, f"{flow} {what}"
         assert flow.got == flow.total

@@ -18,6 +18,7 @@ import re
 import struct
 from collections import deque
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from fuzz import octets
 
@@ -334,7 +335,9 @@ class Peer:
         self.history.append(f"{s.time / 1e9:.6f} > {self.text(s)}")
         return s
 
-    def expect(self, line: str, *, after: float | None = None, within: float = 0.0, tos: int | None = None) -> Segment:
+    def expect(
+        self, line: str, *, after: float | None = None, within: float = 0.0, tos: int | None = None
+    ) -> Segment:
         """The machine sends this next: now, `within` so many seconds, or exactly `after` so many."""
         want = LINE.match(line)
         assert want, f"cannot read {line!r}"
@@ -440,7 +443,7 @@ class Peer:
 
     # --- openings -----------------------------------------------------------------------------------------------
 
-    SYN = {
+    SYN: ClassVar = {
         "none": "",
         "sack": "mss 1460,nop,nop,sackOK",
         "plain": "mss 1460",
@@ -487,7 +490,13 @@ def isn_near(profile: str, target: int, *, fport: int = 80, lport: int = 1025, s
 
 
 def opened(
-    profile: str = "freebsd-14", kind: str = "plain", *, win: int = 65535, rtt: float = 0.0, mss: int = 1460, **knobs: int
+    profile: str = "freebsd-14",
+    kind: str = "plain",
+    *,
+    win: int = 65535,
+    rtt: float = 0.0,
+    mss: int = 1460,
+    **knobs: int,
 ):
     """A machine with one accepted connection: (machine, peer, its socket)."""
     m = Machine(profile, **knobs)

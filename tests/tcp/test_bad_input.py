@@ -43,7 +43,9 @@ CALL = st.one_of(
     st.tuples(st.just("close"), st.just(0)),
     st.tuples(st.just("linger"), st.just(0)),
     st.tuples(st.just("time"), st.sampled_from([0.001, 0.05, 0.3, 1.0, 7.0, 70.0, 800.0])),
-    st.tuples(st.just("icmp"), st.tuples(st.sampled_from([3, 4, 11, 12]), st.integers(0, 5), DELTA, st.integers(0, 2000))),
+    st.tuples(
+        st.just("icmp"), st.tuples(st.sampled_from([3, 4, 11, 12]), st.integers(0, 5), DELTA, st.integers(0, 2000))
+    ),
 )
 
 
@@ -89,7 +91,9 @@ class Attack:
                 assert t.maxseg > 0
             outstanding = t.state > consts.LISTEN and t.snd_una != t.snd_max
             if outstanding:
-                assert (t.at_rexmt, t.at_persist) != (consts.NEVER, consts.NEVER), "nothing would ever send it again"
+                assert (t.at_rexmt, t.at_persist) != (consts.NEVER, consts.NEVER), (
+                    "nothing would ever send it again"
+                )
 
     def segment(self, seq_at, seq_by, ack_at, ack_by, flags, n, win, options, tos) -> None:
         t = self.t
@@ -115,14 +119,26 @@ class Attack:
         t = self.t
         if t.row == 0 or t.state <= consts.LISTEN:
             return
-        ack = t.snd_max if what != "partial" else (t.snd_una + min(n, max(0, dist(t.snd_una, t.snd_max)))) & 0xFFFFFFFF
+        ack = (
+            t.snd_max
+            if what != "partial"
+            else (t.snd_una + min(n, max(0, dist(t.snd_una, t.snd_max)))) & 0xFFFFFFFF
+        )
         flags = BITS["."] | (BITS["F"] if what == "fin" else 0)
         body = pattern((t.rcv_nxt - self.peer.isn) & 0xFFFFFFFF, n if what == "data" else 0)
         seq = t.rcv_nxt
         if t.state == consts.SYN_SENT:
             flags, seq, body = BITS["S"] | BITS["."], self.peer.isn, b""
         data = octets.tcp(
-            body, sport=self.peer.port, dport=self.peer.local, seq=seq, ack=ack, flags=flags, win=65535, src=THEM, dst=US
+            body,
+            sport=self.peer.port,
+            dport=self.peer.local,
+            seq=seq,
+            ack=ack,
+            flags=flags,
+            win=65535,
+            src=THEM,
+            dst=US,
         )
         self.m.inject(octets.ip(data, octets.TCP, src=THEM, dst=US))
 

@@ -125,7 +125,7 @@ def test_fin_lost_and_data_out_of_order(profile):
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_bare_fin_beyond_a_hole(profile):
-    m, p, t = opened(profile)
+    _m, p, t = opened(profile)
     p.send("F. 101:101(0) ack 1 win 65535")
     p.expect(". 1:1(0) ack 1")
     assert t.state == consts.ESTABLISHED
@@ -365,7 +365,7 @@ def test_syn_below_is_an_old_one(profile):
 
 def test_syn_with_a_newer_timestamp_reopens_on_linux():
     """RFC 6191."""
-    m, p = time_wait("linux-6", "ts")
+    _m, p = time_wait("linux-6", "ts")
     p.send("S 4294960000:4294960000(0) win 65535 <mss 1460,nop,nop,TS>", wait=1.5)
     assert p.next().flags == consts.SYN | consts.ACK
 
@@ -504,7 +504,7 @@ def test_data_after_both_directions_are_shut():
 
 
 def test_shutdown_errors():
-    m, p, t = opened()
+    m, _p, t = opened()
     assert m.shutdown(t, 3) == -Err.EINVAL
     assert m.shutdown(t, -1) == -Err.EINVAL
     assert m.shutdown(m.socket()) == -Err.ENOTCONN

@@ -13,9 +13,7 @@ CWR, ECE = 128, 64
 
 def icmp(m, p, kind, code, seq, rest=0, src=THEM):
     """An ICMP error about the machine's segment at script number `seq`."""
-    inner = octets.tcp(
-        sport=p.local, dport=p.port, seq=(seq + (p.their_isn or 0)) & 0xFFFFFFFF, src=US, dst=THEM
-    )
+    inner = octets.tcp(sport=p.local, dport=p.port, seq=(seq + (p.their_isn or 0)) & 0xFFFFFFFF, src=US, dst=THEM)
     quoted = octets.ip(inner, octets.TCP, src=US, dst=THEM, total=1500)[:28]
     m.inject(octets.ip(octets.icmp(kind, code, rest, quoted), octets.ICMP, src=src, dst=US))
 
@@ -62,7 +60,7 @@ def test_ecn_asked_for(profile):
     p.expect(". 1:1(0) ack 1")
     for i in range(10):
         m.write(t, 1460)
-        p.expect(f"P. {1 + 1460 * i}:{1461 + 1460 * i}(1460) ack 1" if i == 0 else p.text(p.inbox[0]).split(" win")[0], tos=2)
+        p.expect(f"P. {1 + 1460 * i}:{1461 + 1460 * i}(1460) ack 1", tos=2)
     cwnd = t.cwnd
     p.send("E. 1:1(0) ack 1461 win 65535", wait=0.1)
     assert t.cwnd < cwnd
@@ -250,7 +248,14 @@ def test_segment_in_fragments(order):
     """Fragments of a segment are put together before anything is read."""
     m, p, t = opened()
     segment = octets.tcp(
-        pattern(1, 2000), sport=p.port, dport=p.local, seq=p.isn + 1, ack=p.their_isn + 1, flags=24, src=THEM, dst=US
+        pattern(1, 2000),
+        sport=p.port,
+        dport=p.local,
+        seq=p.isn + 1,
+        ack=p.their_isn + 1,
+        flags=24,
+        src=THEM,
+        dst=US,
     )
     pieces = [(0, segment[:800], True), (800, segment[800:1600], True), (1600, segment[1600:], False)]
     for i in order:
@@ -278,7 +283,7 @@ def test_fragments_that_never_become_whole():
 
 
 def test_black_hole():
-    """Full segments vanish and no ICMP comes: after two timeouts smaller ones are tried, without DF (pmtud_blackhole)."""
+    """Full segments vanish, no ICMP comes: after two timeouts smaller ones without DF (pmtud_blackhole)."""
     m, p, t = opened("freebsd-14", rtt=0.1, tcp_blackhole_detection=1)
     m.write(t, 2920)
     assert p.expect(". 1:1461(1460) ack 1").df

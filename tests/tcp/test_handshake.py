@@ -109,7 +109,7 @@ def test_scale_shifts_beyond_14_count_as_14():
     ],
 )
 def test_syn_times(profile, times):
-    """When a SYN without an answer is said again, and when connect() gives up (facts: freebsd-tcp 3.7, conntrack 9.1)."""
+    """When a SYN is said again, and when connect() gives up (facts: freebsd-tcp 3.7, conntrack 9.1)."""
     m = Machine(profile)
     t = m.connect(80)
     p = m.peer_of(t)

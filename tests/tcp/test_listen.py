@@ -1,4 +1,7 @@
-"""Listeners: backlog and overflow on both families, SYN cookies, syncache limits (facts: freebsd-tcp 2.1, 3.3, 3.4; conntrack 9.6)."""
+"""Listeners: backlog and overflow on both families, SYN cookies, syncache limits.
+
+Facts: freebsd-tcp 2.1, 3.3, 3.4; conntrack 9.6.
+"""
 
 import pytest
 from tcp.peer import PROFILES, Machine
@@ -83,7 +86,7 @@ def test_linux_third_segment_at_a_full_queue():
 
 
 def test_linux_abort_on_overflow():
-    m, _, p = half_open_with_full_queue(tcp_abort_on_overflow=1)
+    _m, _, p = half_open_with_full_queue(tcp_abort_on_overflow=1)
     p.send(". 1:1(0) ack 1 win 65535")
     p.expect("R 1:1(0)")
     p.quiet(10)
@@ -112,7 +115,7 @@ def test_cookie_after_a_full_half_open_queue():
         q = m.peer(5000 + i)
         q.send("S 0:0(0) win 65535 <mss 1460>")
         q.next(0)
-    p, s = knock(m, 3000)
+    _p, s = knock(m, 3000)
     assert s.flags == SYN | ACK
     assert m.accept(listener).fport == 3000
     assert m.core.listeners.cache.used == 3

@@ -10,7 +10,7 @@ BSD = ("freebsd-10", "freebsd-14")
 
 def burst(profile, kind, segments=10, **knobs):
     """A connection that has just sent `segments` full segments, none acknowledged: (m, p, t, size)."""
-    m, p, t = opened(profile, kind, win=65535 if "scale" not in kind and kind != "all" else 65535, rtt=0.1, **knobs)
+    m, p, t = opened(profile, kind, rtt=0.1, **knobs)
     size = t.maxseg
     m.write(t, segments * size)
     for i in range(segments):
@@ -21,7 +21,7 @@ def burst(profile, kind, segments=10, **knobs):
 @pytest.mark.parametrize("profile", PROFILES)
 def test_fast_retransmit_without_sack(profile):
     """Three duplicate ACKs, not two; the whole rest is acknowledged by one (RFC 5681 section 3.2)."""
-    m, p, t, z = burst(profile, "plain")
+    _m, p, t, z = burst(profile, "plain")
     for _ in range(2):
         p.send(". 1:1(0) ack 1 win 65535")
         p.quiet()
@@ -42,7 +42,7 @@ def test_fast_retransmit_without_sack(profile):
 @pytest.mark.parametrize("profile", PROFILES)
 def test_partial_ack_without_sack(profile):
     """RFC 6582 section 3.2 step 3: each partial acknowledgment sends the next hole at once."""
-    m, p, t, z = burst(profile, "plain")
+    m, p, _t, z = burst(profile, "plain")
     for _ in range(3):
         p.send(". 1:1(0) ack 1 win 65535")
     p.expect(f". 1:{1 + z}({z}) ack 1")
@@ -92,7 +92,7 @@ def test_limited_transmit(profile):
 @pytest.mark.parametrize("profile", PROFILES)
 def test_what_is_no_duplicate(profile):
     """RFC 5681 section 2: data, a window update, an ACK with nothing outstanding are none."""
-    m, p, t, z = burst(profile, "plain")
+    m, p, t, _z = burst(profile, "plain")
     for i in range(4):
         p.send(f"P. {1 + 10 * i}:{11 + 10 * i}(10) ack 1 win 65535")
     for win in (60000, 61000, 62000, 63000):
@@ -121,7 +121,7 @@ def test_sack_recovery_of_one_loss(profile):
 @pytest.mark.parametrize("profile", PROFILES)
 def test_sack_recovery_of_many_losses_in_one_round_trip(profile):
     """RFC 6675 section 5: holes are filled as the pipe drains, each once, no timeout."""
-    m, p, t, z = burst(profile, "sack")
+    m, p, _t, z = burst(profile, "sack")
     # 1, 3, 5 are lost; 2, 4, 6 to 10 arrive
     arrived = [2, 4, 6, 7, 8, 9, 10]
     blocks: list[tuple[int, int]] = []
@@ -145,7 +145,7 @@ def test_sack_recovery_of_many_losses_in_one_round_trip(profile):
 @pytest.mark.parametrize("profile", PROFILES)
 def test_sack_partial_acks(profile):
     """The cumulative ACK moves in recovery: holes that remain are filled, nothing twice."""
-    m, p, t, z = burst(profile, "sack")
+    m, p, _t, z = burst(profile, "sack")
     p.send(f". 1:1(0) ack 1 win 65535 <nop,nop,sack {1 + 4 * z}:{1 + 10 * z}>")
     sent = []
     for _ in range(3):
@@ -199,7 +199,7 @@ def test_all_lost(profile, kind):
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_second_loss_in_one_window_halves_once(profile):
-    m, p, t, z = burst(profile, "plain")
+    _m, p, t, z = burst(profile, "plain")
     for _ in range(3):
         p.send(". 1:1(0) ack 1 win 65535")
     first = t.ssthresh
@@ -253,7 +253,7 @@ def test_receiver_reports_what_it_holds(profile):
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_three_blocks_beside_timestamps(profile):
-    m, p, t = opened(profile, "all")
+    _m, p, _t = opened(profile, "all")
     for i in range(5):
         p.send(f". {101 + 200 * i}:{201 + 200 * i}(100) ack 1 win 512")
     s = p.inbox[-1]
@@ -263,7 +263,7 @@ def test_three_blocks_beside_timestamps(profile):
 @pytest.mark.parametrize("profile", ["freebsd-14", "linux-6"])
 def test_dsack(profile):
     """RFC 2883: a duplicate below the ACK, and one of an island, are reported first, once."""
-    m, p, t = opened(profile, "sack")
+    m, p, _t = opened(profile, "sack")
     p.send(". 1:101(100) ack 1 win 65535")
     m.run(0.3)
     p.inbox.clear()
@@ -278,7 +278,7 @@ def test_dsack(profile):
 
 
 def test_no_dsack_on_freebsd_10():
-    m, p, t = opened("freebsd-10", "sack")
+    m, p, _t = opened("freebsd-10", "sack")
     p.send(". 1:101(100) ack 1 win 65535")
     m.run(0.3)
     p.inbox.clear()
@@ -289,7 +289,7 @@ def test_no_dsack_on_freebsd_10():
 @pytest.mark.parametrize("profile", PROFILES)
 def test_ack_at_once_beyond_and_below_a_hole(profile):
     """RFC 5681 section 4.2: out of order, and when a hole is filled, an ACK for each segment."""
-    m, p, t = opened(profile)
+    _m, p, t = opened(profile)
     t.quick_acks = 0
     p.send(". 1461:2921(1460) ack 1 win 65535")
     p.expect(". 1:1(0) ack 1")
@@ -329,7 +329,7 @@ def test_lost_fin(profile, kind):
 @pytest.mark.parametrize("profile", PROFILES)
 def test_reneging_peer(profile):
     """RFC 2018 section 8: after a timeout nothing that was only SACKed counts as delivered."""
-    m, p, t, z = burst(profile, "sack")
+    _m, p, t, z = burst(profile, "sack")
     p.send(f". 1:1(0) ack 1 win 65535 <nop,nop,sack {1 + z}:{1 + 10 * z}>")
     p.inbox.clear()
     p.next(4)  # the timer: SND.UNA again
@@ -347,7 +347,7 @@ def test_reneging_peer(profile):
 @pytest.mark.parametrize("profile", PROFILES)
 def test_sack_lies_do_no_harm(profile):
     """Blocks above SND.MAX, below SND.UNA, inside out, empty."""
-    m, p, t, z = burst(profile, "sack")
+    _m, p, t, z = burst(profile, "sack")
     for block in ("99999:100999", "1:1", "500:100", "4294960000:4294967000", f"1:{1 + 100 * z}", "0:1"):
         p.send(f". 1:1(0) ack 1 win 65535 <nop,nop,sack {block}>")
     assert t.board is None or t.board.n == 0
@@ -358,7 +358,7 @@ def test_sack_lies_do_no_harm(profile):
 @pytest.mark.parametrize("profile", PROFILES)
 def test_duplicates_without_news_are_none_with_sack(profile):
     """RFC 6675 section 2: where SACK is agreed, a duplicate ACK reports something new; answers to duplicates do not."""
-    m, p, t, z = burst(profile, "sack")
+    _m, p, t, z = burst(profile, "sack")
     for _ in range(6):
         p.send(". 1:1(0) ack 1 win 65535")
     for _ in range(6):

@@ -22,7 +22,7 @@ def test_reset_exactly_at_rcv_nxt(profile):
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("seq", [2, 1000, 60000])
 def test_reset_in_the_window_is_challenged(profile, seq):
-    m, p, t = opened(profile)
+    _m, p, t = opened(profile)
     p.send(f"R {seq}:{seq}(0)")
     p.expect(". 1:1(0) ack 1")
     assert t.state == consts.ESTABLISHED
@@ -33,14 +33,14 @@ def test_reset_in_the_window_is_challenged(profile, seq):
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("seq", [0, 70000, 4294967290, 2147483649])
 def test_reset_outside_of_the_window_is_dropped(profile, seq):
-    m, p, t = opened(profile)
+    _m, p, t = opened(profile)
     p.send(f"R {seq}:{seq}(0)")
     p.quiet(1)
     assert t.state == consts.ESTABLISHED
 
 
 def test_insecure_reset():
-    m, p, t = opened(tcp_insecure_rst=1)
+    _m, p, t = opened(tcp_insecure_rst=1)
     p.send("R 1000:1000(0)")
     assert t.row == 0
 
@@ -50,7 +50,7 @@ def test_insecure_reset():
 @pytest.mark.parametrize("profile", ["freebsd-14", "linux-6"])
 def test_syn_in_a_synchronized_state_is_challenged(profile, flags, seq):
     """RFC 5961 section 4.2: whatever its sequence number."""
-    m, p, t = opened(profile)
+    _m, p, t = opened(profile)
     p.send(f"{flags} {seq}:{seq}(0){' ack 1' if '.' in flags else ''} win 65535 <mss 1460>")
     p.expect(". 1:1(0) ack 1")
     assert t.state == consts.ESTABLISHED
@@ -58,7 +58,7 @@ def test_syn_in_a_synchronized_state_is_challenged(profile, flags, seq):
 
 def test_syn_before_rfc_5961():
     """FreeBSD 10: an old one is an old octet, one in the window resets."""
-    m, p, t = opened("freebsd-10")
+    _m, p, t = opened("freebsd-10")
     p.send("S. 0:0(0) ack 1 win 65535 <mss 1460>")
     p.expect(". 1:1(0) ack 1")
     assert t.state == consts.ESTABLISHED
@@ -69,7 +69,7 @@ def test_syn_before_rfc_5961():
 
 def test_challenges_are_limited():
     """RFC 5961 section 7; FreeBSD 14: five a second for a connection (ack_war)."""
-    m, p, t = opened("freebsd-14")
+    m, p, _t = opened("freebsd-14")
     for _ in range(20):
         p.send("R 100:100(0)")
     m.drain()
@@ -185,7 +185,7 @@ def test_paws_ends_after_24_days():
 
 def test_timestamp_to_echo():
     """RFC 7323 section 4.3: a delayed ACK echoes the first segment; what is beyond a hole is not echoed."""
-    m, p, t = opened("freebsd-14", "ts")
+    _m, p, _t = opened("freebsd-14", "ts")
     p.send(". 1:1001(1000) ack 1 win 65535 <nop,nop,TS val 7000 ecr 0>")
     p.send(". 1001:2001(1000) ack 1 win 65535 <nop,nop,TS val 7005 ecr 0>")
     assert p.expect(". 1:1(0) ack 2001 <nop,nop,TS>").ts[1] == 7000
@@ -243,7 +243,7 @@ def test_duplicate_data_is_acknowledged_at_once(profile):
 @pytest.mark.parametrize("profile", PROFILES)
 def test_keep_alive_probe_of_the_peer_is_answered(profile):
     """RFC 9293 section 3.8.4: with and without the garbage octet."""
-    m, p, t = opened(profile)
+    m, p, _t = opened(profile)
     p.send("P. 1:101(100) ack 1 win 65535")
     m.run(0.3)
     p.inbox.clear()
@@ -255,7 +255,7 @@ def test_keep_alive_probe_of_the_peer_is_answered(profile):
 
 def test_two_stacks_do_not_answer_each_other_for_ever():
     """Segments out of window beget an ACK each: never two, and never one for a RST."""
-    m, p, t = opened()
+    m, p, _t = opened()
     for line in (
         ". 99999:99999(0) ack 1 win 1",
         ". 1:1(0) ack 99999 win 1",

@@ -1,4 +1,6 @@
-"""When data and acknowledgments go out: Nagle, silly windows, delayed ACKs, windows, probes (RFC 9293 section 3.8.6)."""
+"""When data and ACKs go out: Nagle, silly windows, delayed ACKs, window probes (RFC 9293 section 3.8.6)."""
+
+from itertools import pairwise
 
 import pytest
 from tcp.peer import PROFILES, opened
@@ -14,7 +16,7 @@ DELACK = {"freebsd-10": 0.1, "freebsd-14": 0.04, "linux-6": 0.04}
 @pytest.mark.parametrize("profile", PROFILES)
 def test_delayed_ack(profile):
     """One small segment waits, every second full one does not (RFC 5681 section 4.2)."""
-    m, p, t = opened(profile)
+    _m, p, t = opened(profile)
     t.quick_acks = 0
     p.send("P. 1:101(100) ack 1 win 65535")
     p.expect(". 1:1(0) ack 101", after=DELACK[profile])
@@ -29,13 +31,13 @@ def test_delayed_ack(profile):
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_no_delayed_ack(profile):
-    m, p, t = opened(profile, tcp_delayed_ack=0)
+    _m, p, _t = opened(profile, tcp_delayed_ack=0)
     p.send("P. 1:101(100) ack 1 win 65535")
     p.expect(". 1:1(0) ack 101")
 
 
 def test_linux_acks_quickly_at_first():
-    m, p, t = opened("linux-6")
+    _m, p, _t = opened("linux-6")
     p.send("P. 1:101(100) ack 1 win 65535")
     p.expect(". 1:1(0) ack 101")
 
@@ -166,7 +168,7 @@ def test_linux_probes_without_data():
         p.last = s.time
         assert p.text(s).startswith(". 1460:1460(0) ack 1")
         p.send(". 1:1(0) ack 1461 win 0")
-    for a, b in zip(waits, waits[1:], strict=False):
+    for a, b in pairwise(waits):
         assert abs(b - min(2 * a, 120)) < 0.01
     p.send(". 1:1(0) ack 1461 win 65535")
     p.expect(". 1461:2921(1460) ack 1")

@@ -17,7 +17,7 @@ def times_of(m, p, t, limit=20000):
     while t.row:
         m.run(limit, stop=lambda: bool(p.inbox) or t.row == 0)
         while p.inbox:
-            seen.append((round((p.next().time - start) / 1e9, 3)))
+            seen.append(round((p.next().time - start) / 1e9, 3))
         if m.now - start >= limit * 1e9:
             raise AssertionError("it never ends")
     return seen, round((m.now - start) / 1e9, 3)
@@ -140,18 +140,18 @@ def test_keep_alive_keeps_a_living_peer(profile):
 
 def test_no_keep_alive_unless_asked_on_linux():
     """MUST-25."""
-    m, p, t = opened("linux-6")
+    _m, p, t = opened("linux-6")
     p.quiet(10 * 24 * 3600)
     assert t.state == consts.ESTABLISHED
 
 
 def test_freebsd_always_keeps_alive():
-    m, p, t = opened("freebsd-14")
+    _m, p, _t = opened("freebsd-14")
     p.expect(". 0:0(0) ack 1", after=7200)
 
 
 def test_keep_alive_to_a_rebooted_peer():
-    m, p, t = opened("freebsd-14")
+    _m, p, t = opened("freebsd-14")
     p.expect(". 0:0(0) ack 1", after=7200)
     p.send("R 1:1(0)")
     assert t.so_error == Err.ECONNRESET

@@ -1,4 +1,4 @@
-"""A conversation of two machines over a bad wire: every packet's octets and nanosecond, and what was left (test_twin_tcp.py)."""
+"""Two machines over a bad wire: every packet with its nanosecond, and what was left (test_twin_tcp.py)."""
 
 import random
 import sys

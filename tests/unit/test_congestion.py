@@ -16,7 +16,14 @@ def connection(mss: int = 1460, **knobs: int):
 
 @pytest.mark.parametrize(
     ("mss", "segments", "window"),
-    [(1460, 10, 14600), (536, 10, 5360), (8960, 10, 17920), (1460, 0, 4380), (536, 0, 2144), (8960, 0, 17920)],
+    [
+        (1460, 10, 14600),
+        (536, 10, 5360),
+        (8960, 10, 17920),
+        (1460, 0, 4380),
+        (536, 0, 2144),
+        (8960, 0, 17920),
+    ],
 )
 def test_initial_window(mss, segments, window):
     s, t = connection(mss, tcp_initcwnd_segments=segments)

@@ -64,7 +64,12 @@ def test_against_a_dict():
     d = demux(500)
     there: dict[tuple[int, int, int, int], int] = {}
     for _ in range(4000):
-        key = (chance.choice((A, B)), chance.randrange(1, 20), chance.choice((B, C)), chance.randrange(1, 30))
+        key = (
+            chance.choice((A, B)),
+            chance.randrange(1, 20),
+            chance.choice((B, C)),
+            chance.randrange(1, 30),
+        )
         if key in there and chance.random() < 0.5:
             d.give(there.pop(key))
         elif key not in there and len(there) < 500:

@@ -25,7 +25,9 @@ def test_every_port_of_the_range_once(profile):
     if profile == "linux-6":
         assert all(p % 2 == 0 for p in ports[:16]), "first the parity of the range's first port"
     # another destination
-    assert connect(m, 81)[1] == (-Err.EADDRNOTAVAIL if profile == "freebsd-10" else -Err.EINPROGRESS)
+    assert connect(m, 81)[1] == (
+        -Err.EADDRNOTAVAIL if profile == "freebsd-10" else -Err.EINPROGRESS
+    )
 
 
 @pytest.mark.parametrize("profile", PROFILES)

@@ -16,7 +16,14 @@ def test_longest_prefix():
     table.add(ip("10.0.0.7"), 24, 1, 0)
     table.add(ip("10.0.0.9"), 32, 2, 0)
     table.add(ip("10.0.0.0"), 16, 3, 0)
-    wanted = {"10.0.0.9": 2, "10.0.0.8": 1, "10.0.1.1": 3, "11.0.0.1": 0, "255.255.255.255": 0, "0.0.0.0": 0}
+    wanted = {
+        "10.0.0.9": 2,
+        "10.0.0.8": 1,
+        "10.0.1.1": 3,
+        "11.0.0.1": 0,
+        "255.255.255.255": 0,
+        "0.0.0.0": 0,
+    }
     for text, iface in wanted.items():
         assert table.rows()[table.find(ip(text))][3] == iface, text
 

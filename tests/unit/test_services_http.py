@@ -5,7 +5,8 @@ from http_kit import SECOND, SLOT, Site, answers, get, read_all, site
 
 import pystack
 from pystack.services import HttpService
-from pystack.services.http import HEAD_MAX, KEPT_PLANS, REQUEST_BODY_MAX, TARGET_MAX
+from pystack.services.http import KEPT_PLANS, REQUEST_BODY_MAX
+from pystack.services.http_connection import HEAD_MAX, TARGET_MAX
 from pystack.services.http_plans import PATTERN, SMALL
 
 

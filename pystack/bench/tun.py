@@ -32,8 +32,8 @@ BULK_PORT, HTTP_PORT = 9, 80
 CHUNK = 1 << 20
 SYSCTL = {
     "net.core.somaxconn": 4096,
-    "net.ipv4.tcp_rmem": "4096 4194304 16777216",
-    "net.ipv4.tcp_wmem": "4096 4194304 16777216",
+    "net.ipv4.tcp_rmem": "4096 1048576 1048576",
+    "net.ipv4.tcp_wmem": "4096 1048576 1048576",
     "net.ipv4.tcp_max_tw_buckets": 262_144,
 }
 """The machine is tuned as one tunes it for bulk and for many short connections."""

@@ -107,6 +107,8 @@ class HttpConnection(Connection):
                 return
             if self.rest or self.body is not None:
                 self._flush()
+                self.deadline = self.service.clock.now + self.service.keepalive
+                self.service.deadlines.sooner(self)
             self._serve()
         except BlockingIOError:
             if self.rest or self.body is not None:
@@ -137,7 +139,8 @@ class HttpConnection(Connection):
             if not self.in_message:
                 self.deadline = now + service.keepalive
                 plan = service.plans.get(data)
-                if plan is not None:
+                if plan is not None and self.requests_left > 1:
+                    self.requests_left -= 1
                     self._plan_is(plan)
                     octets = plan.octets(service.date(now))
                     if plan.make is None:
@@ -153,6 +156,8 @@ class HttpConnection(Connection):
                 else:
                     self._parse(data)
             else:
+                if not self.in_head:  # the time of a head is for all of it
+                    self.deadline = now + service.keepalive
                 self._parse(data)
 
     def _plan_is(self, plan: Plan) -> bool:
@@ -160,8 +165,7 @@ class HttpConnection(Connection):
         if plan is CONTINUE:
             return False
         self.service.answers[plan.status] += 1
-        self.requests_left -= 1
-        if plan.keep and self.requests_left > 0:
+        if plan.keep:
             return False
         self.last = True
         return True
@@ -372,7 +376,9 @@ class HttpConnection(Connection):
         parser = self.parser
         assert parser is not None
         self.in_message = False
+        self.requests_left -= 1
         keep = parser.should_keep_alive() and not parser.should_upgrade()
+        keep = keep and self.requests_left > 0
         http10 = parser.get_http_version() == "1.0"
         method = parser.get_method()
         self.requests.append(Request(method, self.url, http10, keep, self.since, b""))

@@ -125,7 +125,12 @@ def test_keep_alive(
 def test_requests_max() -> None:
     web, _ = site(requests_max=3)
     found = answers(web.ask(get("/bytes/2") * 10))
-    assert len(found) == 3
+    assert [answer.fields.get("connection") for answer in found] == [None, None, "close"]
+    with web.connect() as sock:
+        for said in (None, None, "close"):  # one by one: the second is looked up
+            sock.sendall(get("/bytes/2"))
+            assert answers(sock.recv(1000))[0].fields.get("connection") == said
+        assert sock.recv(1) == b""
     assert len(answers(web.ask(get("/bytes/2") * 2))) == 2
     web.quiet()
 
@@ -352,6 +357,34 @@ def test_a_head_that_does_not_end_gets_408() -> None:
                 break
         assert answers(read_all(sock))[0].status == 408
         assert 10 * SECOND <= web.net.now - began <= 12 * SECOND
+    web.quiet()
+
+
+def test_a_body_may_take_its_time_as_long_as_it_comes() -> None:
+    web, service = site(keepalive="10s")
+    with web.connect() as sock:
+        sock.sendall(get("/", "Content-Length: 30", method="PUT"))
+        for _ in range(30):
+            sock.sendall(b"x")
+            web.net.run(for_="2s")
+        assert answers(sock.recv(1000))[0].status == 405
+        sock.sendall(get("/", "Content-Length: 30", method="PUT"))
+        web.net.run(for_="12s")
+        assert answers(read_all(sock))[0].status == 408
+    assert service.answers == {405: 1, 408: 1}
+    web.quiet()
+
+
+def test_the_time_of_an_idle_connection_begins_after_a_long_answer() -> None:
+    web, _ = site(keepalive="10s", send_timeout="300s")
+    with web.connect() as sock:
+        sock.sendall(get("/bytes/20000000"))
+        web.net.run(for_="100s")  # longer than keepalive: an answer is under way
+        left = 20_000_000
+        while left > 0:
+            left -= len(sock.recv(1_000_000))
+        assert left == -(len(web.ask(get("/bytes/20000000", method="HEAD"))))
+        assert closed_after(web, sock) <= 10 * SECOND + 2 * SLOT
     web.quiet()
 
 

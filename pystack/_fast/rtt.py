@@ -21,8 +21,9 @@ def sample(s, t, rtt):
         t.rttvar = rtt // 2
     else:
         delta: cython.longlong = rtt - t.srtt
-        t.rttvar += ((delta if delta >= 0 else -delta) - t.rttvar) // 4
-        t.srtt += delta // 8
+        # shifts round the same way at both speeds; a division of a negative number does not
+        t.rttvar += ((delta if delta >= 0 else -delta) - t.rttvar) >> 2
+        t.srtt += delta >> 3
         if t.srtt < 1:
             t.srtt = 1
     if t.rtt_min_window == 0 or rtt < t.rtt_min_window:

@@ -1,6 +1,6 @@
 from pystack._fast cimport congestion, rtt
 from pystack._fast.packet cimport Packet
-from pystack._fast.seq cimport add, after, after_eq, before, before_eq, between, dist, maximum
+from pystack._fast.seq cimport add, after, after_eq, before, before_eq, between, dist, maximum, sub
 from pystack._fast.tcb cimport Stack, Tcb
 from pystack._fast.tcp_ack cimport acknowledge, ecn_congestion
 from pystack._fast.tcp_close cimport arm_timewait, close, drop, remove_timewait

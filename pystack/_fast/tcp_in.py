@@ -38,7 +38,7 @@ from pystack._fast.consts import (
     Drop,
     Err,
 )
-from pystack._fast.seq import add, after, after_eq, before, before_eq, between, dist, maximum
+from pystack._fast.seq import add, after, after_eq, before, before_eq, between, dist, maximum, sub
 from pystack._fast.tcb import (
     SS_CANTRCVMORE,
     SS_CANTSENDMORE,
@@ -401,7 +401,7 @@ def segment_arrives(s, t, p):
 def trim(s, t, p):
     """Cut the segment to the window (RFC 9293 section 3.4, 3.10.7.4 first step). 0: go on with what is left."""
     old: cython.int = dist(p.seq, t.rcv_nxt)
-    beyond: cython.int
+    beyond: cython.longlong
     if old > 0:
         if old > p.length or (old == p.length and p.flags & FIN == 0):
             # nothing new in it; but its ACK counts, and it is acknowledged again
@@ -458,7 +458,9 @@ def trim(s, t, p):
         respond(s, t.laddr, t.lport, t.faddr, t.fport, p.ack, 0, RST, 0, t.ttl, t.tos)
         drop(s, t, ECONNRESET, False)
         return TCP_AFTER_CLOSE
-    beyond = dist(add(t.rcv_nxt, t.rcv_wnd), add(p.seq, p.length + (1 if p.flags & FIN else 0)))
+    # how far it lies ahead; not signed, for a segment may lie exactly half of the circle away
+    ahead: cython.longlong = sub(p.seq, t.rcv_nxt)
+    beyond = ahead + p.length + (1 if p.flags & FIN else 0) - t.rcv_wnd
     if beyond > 0 and (p.length > 0 or p.flags & FIN):
         s.stat.rcvpackafterwin += 1
         if beyond >= p.length + (1 if p.flags & FIN else 0):
@@ -480,7 +482,7 @@ def trim(s, t, p):
             p.pool.truncate(p.m, p.length - beyond)
             p.length -= beyond
         p.flags &= ~PSH
-    elif p.length == 0 and after(p.seq, add(t.rcv_nxt, t.rcv_wnd)):
+    elif p.length == 0 and ahead > t.rcv_wnd:
         answer_invalid(s, t, p)
         return TCP_WINDOW
     return 0

@@ -63,15 +63,15 @@ class DatagramSocket(Socket):
 
     def bind(self, address: Address) -> None:
         """bind(2). Port 0: the machine chooses one."""
-        self._do(datagram_bind(self.host.core, self.row, *address_of(address)))
+        self._do(datagram_bind(self._host.core, self.row, *address_of(address)))
 
     def connect(self, address: Address) -> None:
         """connect(2): fixes the peer. ("", 0) ends it."""
-        self._do(datagram_connect(self.host.core, self.row, *address_of(address)))
+        self._do(datagram_connect(self._host.core, self.row, *address_of(address)))
 
     def connect_ex(self, address: Address) -> int:
         """`connect` with the errno as its answer."""
-        return number_of(-datagram_connect(self.host.core, self.row, *address_of(address)))
+        return number_of(-datagram_connect(self._host.core, self.row, *address_of(address)))
 
     def _do(self, answer: int) -> int:
         if answer < 0:
@@ -89,7 +89,7 @@ class DatagramSocket(Socket):
         return self._send(octets(data), *address_of(args[-1]))
 
     def _send(self, data: Buffer, addr: int, port: int) -> int:
-        host = self.host
+        host = self._host
         core = host.core
         core.settle(host.clock.now)
         answer: int = datagram_send(core, self.row, data, 0, len(data), addr, port)
@@ -100,10 +100,10 @@ class DatagramSocket(Socket):
         """One datagram, cut to `bufsize`, and where it came from."""
         if bufsize < 0:
             raise ValueError("negative buffersize in recvfrom")
-        core = self.host.core
+        core = self._host.core
         row = self.row
         peek = flags & MSG_PEEK != 0
-        core.settle(self.host.clock.now)
+        core.settle(self._host.clock.now)
         got = datagram_receive(core, row, bufsize, peek)
         if got == _AGAIN:
             deadline = self._deadline()
@@ -143,21 +143,20 @@ class DatagramSocket(Socket):
 
     def shutdown(self, how: int) -> None:
         """shutdown(2), on a connected socket."""
-        self._do(datagram_shutdown(self.host.core, self.row, how))
-        self.host.after(self.host.core)
+        self._do(datagram_shutdown(self._host.core, self.row, how))
+        self._host.after(self._host.core)
 
     def close(self) -> None:
         """close(2): what waits is lost."""
         if self.closed:
             return
-        datagram_close(self.host.core, self.row)
-        del self.row
+        datagram_close(self.host.core, self._retire())
 
     def _wake(self, events: int) -> None:
         if events:
-            core = self.host.core
+            core = self._host.core
             core.wakeup_datagram(self.row, events)
-            self.host.after(core)
+            self._host.after(core)
 
     def readable(self) -> bool:
         return bool(datagram_readable(self.row) != _AGAIN)

@@ -228,29 +228,25 @@ class Network:
         Raises DeadlockError where that cannot happen any more.
         """
         fabric = self._fabric
-        if deadline == NEVER:
-            return self._step_patiently()
+        patient = deadline == NEVER
+        if patient:
+            begin = fabric.now
+            if begin > self._step_end:
+                self._progress = begin  # somebody let time pass in another way
+            deadline = begin + PATIENCE
         result = fabric.run(deadline, True)
         if result == 1:
-            self._dispatch()
+            for core in fabric.take_ready():
+                self._machines[core.number].dispatch()
+        if patient:
+            self._step_end = now = fabric.now
+            if result == 1:
+                self._progress = now
+            elif result == 0 or now - self._progress > PATIENCE:
+                raise self._deadlock()
         elif result == 0:
             fabric.now = max(fabric.now, deadline)
-        return bool(result)
-
-    def _step_patiently(self) -> bool:
-        """`step` without a deadline: until it is clear that nobody will ever be told anything."""
-        fabric = self._fabric
-        begin = fabric.now
-        if begin > self._step_end:
-            self._progress = begin  # somebody let time pass in another way
-        result = fabric.run(begin + PATIENCE, True)
-        self._step_end = fabric.now
-        if result == 1:
-            self._progress = fabric.now
-            self._dispatch()
-        elif result == 0 or fabric.now - self._progress > PATIENCE:
-            raise self._deadlock()
-        return True
+        return bool(result != 0)
 
     def _dispatch(self) -> None:
         for core in self._fabric.take_ready():

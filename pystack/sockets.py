@@ -102,13 +102,28 @@ def address_of(address: Any) -> tuple[int, int]:
     return parse_host(host), port
 
 
+class _Closed:
+    """Stands where a closed socket had its machine: whoever asks it for anything gets EBADF."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise error_of(Err.EBADF)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise error_of(Err.EBADF)
+
+
+CLOSED: Any = _Closed()
+
+
 class Socket:
     """What stream and datagram sockets share. Made by `Host.socket`, closed by `close` or `with`.
 
     `host`: the machine that it belongs to. Every call on a closed socket raises OSError (EBADF).
     """
 
-    __slots__ = ("__weakref__", "_fd", "_timeout", "_wanted", "host", "row")
+    __slots__ = ("__weakref__", "_fd", "_host", "_timeout", "_wanted", "host", "row")
 
     family = std.AF_INET
     type: int
@@ -117,17 +132,11 @@ class Socket:
     """The core's own object: a `Tcb` or a `DatagramSocket`; read it, do not write it."""
 
     def __init__(self, host: Host, row: Any) -> None:
-        self.host = host
+        self.host = self._host = host
         self.row = row
         self._timeout = -1
         self._wanted = 0
         self._fd = 0
-
-    def __getattr__(self, name: str) -> NoReturn:
-        # only reached when the attribute is not there: `row` is deleted by close()
-        if name == "row":
-            raise error_of(Err.EBADF)
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __enter__(self) -> Self:
         return self
@@ -142,10 +151,13 @@ class Socket:
     @property
     def closed(self) -> bool:
         """Was `close` called?"""
-        try:
-            return self.row is None
-        except OSError:
-            return True
+        return self.row is CLOSED
+
+    def _retire(self) -> Any:
+        """The socket is closed from now on; its row."""
+        row, self.row = self.row, CLOSED
+        self._host = CLOSED  # what every call asks for the core first
+        return row
 
     # --- blocking ----------------------------------------------------------------------------------
 
@@ -171,14 +183,14 @@ class Socket:
         return self._timeout != 0
 
     def _deadline(self) -> int:
-        return NEVER if self._timeout < 0 else int(self.host.clock.now) + self._timeout
+        return NEVER if self._timeout < 0 else int(self._host.clock.now) + self._timeout
 
     def _pause(self, events: int, deadline: int) -> None:
         """Let the world go on until one of `events` may have happened. Raises TimeoutError."""
         row = self.row
         row.wanted = self._wanted | events
         try:
-            if not self.host.world.step(deadline):
+            if not self._host.world.step(deadline):
                 raise timed_out()
         finally:
             row.wanted = self._wanted
@@ -231,16 +243,16 @@ class Socket:
     def _wake(self, events: int) -> None:
         """Tell the application of something that is so already."""
         if events:
-            core = self.host.core
+            core = self._host.core
             core.wakeup(self.row, events)
-            self.host.after(core)
+            self._host.after(core)
 
     def fileno(self) -> int:
         """A number for this socket, unique on its machine; -1 once closed. No system call takes it."""
         if self.closed:
             return -1
         if not self._fd:
-            self._fd = self.host.next_fd()
+            self._fd = self._host.next_fd()
         return self._fd
 
     # --- addresses and options ---------------------------------------------------------------------
@@ -285,16 +297,16 @@ class StreamSocket(Socket):
     def bind(self, address: Address) -> None:
         """bind(2). Port 0: the machine chooses one."""
         addr, port = address_of(address)
-        core = self.host.core
-        core.settle(self.host.clock.now)
+        core = self._host.core
+        core.settle(self._host.clock.now)
         answer = tcp_bind(core, self.row, addr, port)
         if answer < 0:
             raise error_of(answer)
 
     def listen(self, backlog: int = 128) -> None:
         """listen(2). Again, to change the backlog."""
-        core = self.host.core
-        core.settle(self.host.clock.now)
+        core = self._host.core
+        core.settle(self._host.clock.now)
         answer = tcp_listen(core, self.row, min(max(backlog, -1), 2**31 - 1))
         if answer < 0:
             raise error_of(answer)
@@ -315,7 +327,7 @@ class StreamSocket(Socket):
 
     def _connect(self, address: Address) -> int:
         addr, port = address_of(address)
-        host = self.host
+        host = self._host
         core = host.core
         t = self.row
         core.settle(host.clock.now)
@@ -330,11 +342,11 @@ class StreamSocket(Socket):
 
     def accept(self) -> tuple[StreamSocket, Address]:
         """accept(2): the oldest connection that waits, and the address of its peer."""
-        child = tcp_accept(self.host.core, self.row)
+        child = tcp_accept(self._host.core, self.row)
         if child is None:
             child = self._wait_for_child()
-        if child.so_state & SS_DEAD and self.host.core.cfg.policy_listen != LISTEN_LINUX:
-            tcp_close(self.host.core, child)
+        if child.so_state & SS_DEAD and self._host.core.cfg.policy_listen != LISTEN_LINUX:
+            tcp_close(self._host.core, child)
             raise error_of(Err.ECONNABORTED)
         return StreamSocket(self.host, child), (dotted(child.faddr), child.fport)
 
@@ -347,7 +359,7 @@ class StreamSocket(Socket):
             if self._timeout == 0:
                 raise error_of(Err.EAGAIN)
             self._pause(EV_ACCEPT | _ENDED, deadline)
-            child = tcp_accept(self.host.core, t)
+            child = tcp_accept(self._host.core, t)
             if child is not None:
                 return child
 
@@ -362,7 +374,7 @@ class StreamSocket(Socket):
         if flags & MSG_OOB:
             return sockopts.send_urgent(self, data)
         n = len(data)
-        host = self.host
+        host = self._host
         core = host.core
         core.settle(host.clock.now)
         done: int = tcp_send(core, self.row, data, 0, n, flags & MSG_MORE != 0)
@@ -377,14 +389,14 @@ class StreamSocket(Socket):
 
     def _send_more(self, data: Buffer, done: int) -> int:
         """Sending made the buffer grow: a kernel goes on until it is full, and so does this."""
-        core = self.host.core
+        core = self._host.core
         t = self.row
         while done < len(data):
             took = tcp_send(core, t, data, done, len(data) - done, False)
             if took <= 0:
                 break
             done += took
-            self.host.after(core)
+            self._host.after(core)
         return done
 
     def sendall(self, data: Buffer, flags: int = 0) -> None:
@@ -392,7 +404,7 @@ class StreamSocket(Socket):
         if type(data) is not bytes:
             data = octets(data)
         n = len(data)
-        host = self.host
+        host = self._host
         core = host.core
         core.settle(host.clock.now)
         done = tcp_send(core, self.row, data, 0, n, flags & MSG_MORE != 0)
@@ -409,7 +421,7 @@ class StreamSocket(Socket):
 
     def _send_rest(self, data: Buffer, done: int, everything: bool, flags: int) -> int:
         """Wait for room and go on from `done`."""
-        host = self.host
+        host = self._host
         core = host.core
         t = self.row
         n = len(data)
@@ -436,21 +448,39 @@ class StreamSocket(Socket):
 
     def recv(self, bufsize: int, flags: int = 0) -> bytes:
         """recv(2): up to `bufsize` octets; b"" at the end of the stream."""
-        host = self.host
+        host = self._host
         core = host.core
         core.settle(host.clock.now)
         data: Any = tcp_recv_bytes(core, self.row, bufsize, flags & MSG_PEEK != 0)
         if data and data.__class__ is bytes and not flags & MSG_WAITALL:
             host.after(core)
             return data
+        if data == _AGAIN and not flags and self._timeout and bufsize > 0:
+            return self._recv_patiently(bufsize)
         return self._recv_slowly(data, bufsize, flags)
+
+    def _recv_patiently(self, bufsize: int) -> bytes:
+        """The common case: there is nothing yet, and nothing special about the call."""
+        host = self._host
+        core = host.core
+        t = self.row
+        deadline = NEVER if self._timeout < 0 else self._deadline()
+        while True:
+            self._pause(_READING, deadline)
+            core.settle(host.clock.now)
+            data: Any = tcp_recv_bytes(core, t, bufsize, False)
+            host.after(core)
+            if data.__class__ is bytes:
+                return data
+            if data != _AGAIN:
+                raise error_of(data)
 
     def _recv_slowly(self, data: bytes | int, bufsize: int, flags: int) -> bytes:
         if bufsize < 0:
             raise ValueError("negative buffersize in recv")
         if flags & MSG_OOB:
             return sockopts.receive_urgent(self)
-        host = self.host
+        host = self._host
         core = host.core
         t = self.row
         peek = flags & MSG_PEEK != 0
@@ -487,7 +517,7 @@ class StreamSocket(Socket):
         n = nbytes or len(view)
         if n > len(view) or n < 0:
             raise ValueError("buffer too small for requested bytes")
-        host = self.host
+        host = self._host
         core = host.core
         core.settle(host.clock.now)
         peek = flags & MSG_PEEK != 0
@@ -519,7 +549,7 @@ class StreamSocket(Socket):
 
     def shutdown(self, how: int) -> None:
         """shutdown(2): SHUT_RD, SHUT_WR or SHUT_RDWR."""
-        host = self.host
+        host = self._host
         core = host.core
         core.settle(host.clock.now)
         answer = tcp_shutdown(core, self.row, how)
@@ -535,10 +565,9 @@ class StreamSocket(Socket):
         """
         if self.closed:
             return
-        t = self.row
         host = self.host
         core = host.core
-        del self.row
+        t = self._retire()
         core.settle(host.clock.now)
         connected = t.so_state & SS_CONNECTED
         tcp_close(core, t)

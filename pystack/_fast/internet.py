@@ -85,7 +85,7 @@ class Internet(Stack):
         self.frags = Reassembler(
             self.pool,
             cfg.ip_maxfragpackets,
-            cfg.ip_frag_bytes if cfg.ip_frag_bytes > 0 else 2**31 - 1,
+            cfg.ip_frag_bytes if cfg.ip_frag_bytes > 0 else 0x7FFFFFFF,
             cfg.ip_maxfragsperpacket,
             cfg.ip_frag_timeout,
         )

@@ -255,9 +255,7 @@ class Host:
     @overload
     def socket(self, type: int, proto: int = ..., *, uid: int = ...) -> Any: ...
 
-    def socket(
-        self, type: int = std.SOCK_STREAM, proto: int = 0, *, uid: int = 0
-    ) -> Any:
+    def socket(self, type: int = std.SOCK_STREAM, proto: int = 0, *, uid: int = 0) -> Any:
         """A new socket: TCP, with SOCK_DGRAM UDP, with SOCK_DGRAM and IPPROTO_ICMP for pings.
 
         `uid` is the owner: any but 0 may not bind a reserved port. Raises OSError (ENOBUFS) at

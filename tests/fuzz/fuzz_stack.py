@@ -1,15 +1,16 @@
-"""Coverage-guided fuzzing of the whole stack: programs of `stack_driver` that reach new code are kept and changed further.
+"""Coverage-guided fuzzing of the whole stack: programs of `stack_driver` that reach new code are kept and changed.
 
     python -m venv --system-site-packages /tmp/fuzz && /tmp/fuzz/bin/pip install atheris   # once
     PYSTACK_PURE=1 /tmp/fuzz/bin/python tests/fuzz/fuzz_stack.py -max_total_time=600 -max_len=700 [CORPUS]
 
-needs atheris and pystack in the same environment; arguments are libFuzzer's, and CORPUS is a folder where it keeps what it
-found. The inputs of `stack/` are its seeds. An input that fails is written to `crash-...`: make it smaller with
+needs atheris and pystack in the same environment; arguments are libFuzzer's, and CORPUS is a folder where it keeps
+what it found. The inputs of `stack/` are its seeds. An input that fails is written to `crash-...`: make it smaller with
 
     PYSTACK_PURE=1 python tests/fuzz/fuzz_stack.py --shrink crash-...
 
 which prints it as hex digits; put it in `stack/` as NAME.hex with a comment that says what was wrong, and
-`test_fuzz_stack.py` replays it for ever. Interpreted, because there an index out of range raises (STYLE section 3, trap 8).
+`test_fuzz_stack.py` replays it for ever. Interpreted, because there an index out of range raises (STYLE section 3,
+trap 8).
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Programs of bad input against two whole machines: what fuzzing found, what covers much, and some hundred random ones."""
+"""Programs of bad input against two whole machines: what fuzzing found, what covers much, and random ones."""
 
 import hashlib
 import sys
@@ -7,6 +7,7 @@ import pytest
 from fuzz import fuzz_stack, stack_driver
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from twin.twin import assert_twins
 
 SEEDS = fuzz_stack.seeds()
@@ -36,7 +37,9 @@ def test_many_programs():
     """Octets without any structure, always the same ones."""
     digest = hashlib.sha256()
     for i in range(25):
-        digest.update(stack_driver.drive(hashlib.shake_128(bytes((i,))).digest(40 + 12 * i)).encode())
+        digest.update(
+            stack_driver.drive(hashlib.shake_128(bytes((i,))).digest(40 + 12 * i)).encode()
+        )
     assert digest.digest()
 
 
@@ -50,9 +53,9 @@ def test_twins():
 
 
 @pytest.mark.parametrize("what", ["a packet that is lost", "a number that is wrong"])
-def test_the_driver_notices(monkeypatch: pytest.MonkeyPatch, what: str):
+def test_the_driver_notices(what: str):
     """The checks can fail: a leak and a broken sequence number are found."""
-    world = stack_driver.World(bytes(3))
+    world = stack_driver.Program(bytes(3))
     t = world.new(world.sides[0])
     world.check()
     if what == "a packet that is lost":
@@ -68,8 +71,11 @@ def test_the_driver_notices(monkeypatch: pytest.MonkeyPatch, what: str):
 
 def test_a_complaint_says_where(monkeypatch: pytest.MonkeyPatch):
     assert fuzz_stack.complaint(b"\x07\x00\x00\x07") == ""
-    monkeypatch.setattr(stack_driver.World, "begin", lambda self: 1 // 0)
-    assert fuzz_stack.complaint(bytes(4)) == "<lambda>: ZeroDivisionError: integer division or modulo by zero"
+    monkeypatch.setattr(stack_driver.Program, "begin", lambda self: 1 // 0)
+    assert (
+        fuzz_stack.complaint(bytes(4))
+        == "<lambda>: ZeroDivisionError: integer division or modulo by zero"
+    )
 
 
 def test_shrinking_keeps_what_is_wrong(monkeypatch: pytest.MonkeyPatch):

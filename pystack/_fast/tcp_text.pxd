@@ -11,6 +11,7 @@ cdef int TF_RCV_AUTO_OFF, TF_RXWIN0SENT, TF_SACK_PERMIT, TIME_WAIT, URG
 
 cpdef int text(Stack s, Tcb t, Packet p) except -1
 cpdef int take_payload(Stack s, Packet p) noexcept
+cdef int begin_reassembly(Stack s, Tcb t) except -1
 cpdef int deliver(Stack s, Tcb t, int m, int length) except -1
 cpdef int owe_ack(Stack s, Tcb t, int length) except -1
 cpdef void grow_receive_buffer(Stack s, Tcb t, int length) noexcept

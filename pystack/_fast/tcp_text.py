@@ -75,9 +75,7 @@ def text(s, t, p):
                 s.stat.rcvmemdrop += 1
                 return 0
             if t.reass is None:
-                t.reass = Reassembly(
-                    s.pool, s.cfg.tcp_reass_maxqueuelen if s.cfg.tcp_reass_maxqueuelen > 0 else 1000
-                )
+                begin_reassembly(s, t)
             s.stat.rcvoopack += 1
             s.stat.rcvoobyte += length
             new = t.reass.insert(p.seq, m, length)
@@ -119,6 +117,13 @@ def take_payload(s, p):
         p.m = 0
         return m
     return s.pool.import_chain(p.pool, p.m, 0, p.length)
+
+
+def begin_reassembly(s, t):
+    """Something is out of order: from now on the connection holds islands."""
+    most: cython.longlong = s.cfg.tcp_reass_maxqueuelen
+    t.reass = Reassembly(s.pool, most if most > 0 else 1000)
+    return 0
 
 
 def deliver(s, t, m, length):

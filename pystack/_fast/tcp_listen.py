@@ -369,6 +369,8 @@ class Listener:
             guess: cython.int
             tries: cython.int
             for tries in range(2):
+                if tries > slot:  # the clock has only begun
+                    break
                 for guess in range(128):
                     mac = self.cookie(s, p, guess << 1, slot - tries)
                     if mac == iss:

@@ -29,7 +29,7 @@ from pystack.sockets import StreamSocket
 PROFILE = "linux-6"
 SECONDS = 2.0
 BULK_PORT, HTTP_PORT = 9, 80
-CHUNK = 1 << 20
+CHUNK = 256 * 1024
 SYSCTL = {
     "net.core.somaxconn": 4096,
     "net.ipv4.tcp_rmem": "4096 1048576 1048576",

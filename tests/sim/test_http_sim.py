@@ -39,7 +39,9 @@ def test_the_server_goes_through_the_states_until_it_is_quiet() -> None:
 
 
 def test_a_seed_is_a_run() -> None:
-    first, again, other = (demo.in_virtual_time(seed=seed, clients=5, loss=0.05) for seed in (1, 1, 2))
+    first, again, other = (
+        demo.in_virtual_time(seed=seed, clients=5, loss=0.05) for seed in (1, 1, 2)
+    )
     assert first.trace_hash == again.trace_hash != other.trace_hash
     assert first.answer_times == again.answer_times
 

@@ -163,7 +163,9 @@ class Octets(Zones):
     def to_bytes(self, m: cython.int, skip: cython.int, n: cython.int) -> bytes:
         """Up to `n` octets of a chain from `skip` on."""
         start: cython.Py_ssize_t
-        if m and 0 < n <= self.m_len[m] - skip:  # they lie in one mbuf, as those of short messages do
+        if (
+            m and 0 < n <= self.m_len[m] - skip
+        ):  # they lie in one mbuf, as those of short messages do
             start = self.m_off[m] + skip
             return bytes(self.arena_bytes[start : start + n])
         return b"".join(self.views(m, skip, n))

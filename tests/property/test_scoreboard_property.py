@@ -46,7 +46,13 @@ def test_blocks_and_advance(base, blocks, steps):
         assert board.sacked == len(held)
 
 
-@given(base=BASES, blocks=BLOCKS, una=st.integers(0, 100), beyond=st.integers(0, 60), rxt=st.integers(0, 400))
+@given(
+    base=BASES,
+    blocks=BLOCKS,
+    una=st.integers(0, 100),
+    beyond=st.integers(0, 60),
+    rxt=st.integers(0, 400),
+)
 def test_questions(base, blocks, una, beyond, rxt):
     board = Scoreboard(128)
     held: set[int] = set()
@@ -67,7 +73,9 @@ def test_questions(base, blocks, una, beyond, rxt):
     lost = [x for x in range(una, top) if x not in held and is_lost(held, x)]
     for x in range(una, top):
         if x not in held:
-            assert (((base + x) & M32) in {(base + y) & M32 for y in lost}) == (((edge - base) & M32) > x)
+            assert (((base + x) & M32) in {(base + y) & M32 for y in lost}) == (
+                ((edge - base) & M32) > x
+            )
     # SetPipe: octets that are not SACKed count once if not lost, and once more if retransmitted
     pipe = sum((x not in lost) + (x < rxt) for x in range(una, top) if x not in held)
     assert board.pipe((base + una) & M32, (base + top) & M32, edge) == pipe
@@ -77,7 +85,10 @@ def test_questions(base, blocks, una, beyond, rxt):
         assert found == bool(missing)
         if missing:
             end = next(x for x in range(missing[0], top + 1) if x in held)
-            assert (board.hole_left, board.hole_right) == ((base + missing[0]) & M32, (base + end) & M32)
+            assert (board.hole_left, board.hole_right) == (
+                (base + missing[0]) & M32,
+                (base + end) & M32,
+            )
 
 
 @given(blocks=BLOCKS, maximum=st.integers(1, 5))

@@ -75,7 +75,9 @@ def test_forwarding_and_ttl():
         d.ttl = ttl
         far = world.do(world.b, datagrams.new_datagram, PROTO_UDP)
         assert world.do(world.b, datagrams.datagram_bind, far, 0, 5000) == 0
-        assert world.do(world.a, datagrams.datagram_send, d, memoryview(b"abc"), 0, 3, FAR, 5000) == 3
+        assert (
+            world.do(world.a, datagrams.datagram_send, d, memoryview(b"abc"), 0, 3, FAR, 5000) == 3
+        )
         world.run(1)
         got = world.do(world.b, datagrams.datagram_receive, far, 100, False)
         assert (got[0] == b"abc") if arrives else (got == -Err.EAGAIN)
@@ -93,12 +95,24 @@ def test_udp_both_ways_and_large():
     for size in (0, 1, 1472, 1473, 5000, 9000):
         data = bytes(i * 7 & 255 for i in range(size))
         assert (
-            world.do(world.a, datagrams.datagram_send, a, memoryview(data or b"x"), 0, size, 0xC0000202, 53) == size
+            world.do(
+                world.a,
+                datagrams.datagram_send,
+                a,
+                memoryview(data or b"x"),
+                0,
+                size,
+                0xC0000202,
+                53,
+            )
+            == size
         )
         world.run(0.1)
         got, addr, port, whole = world.do(world.b, datagrams.datagram_receive, b, 65535, False)
         assert (got, addr, whole) == (data, 0xC0000201, size)
-        assert world.do(world.b, datagrams.datagram_send, b, memoryview(b"ok"), 0, 2, addr, port) == 2
+        assert (
+            world.do(world.b, datagrams.datagram_send, b, memoryview(b"ok"), 0, 2, addr, port) == 2
+        )
         world.run(0.1)
         assert world.do(world.a, datagrams.datagram_receive, a, 10, False)[0] == b"ok"
     for core, d in ((world.a, a), (world.b, b)):
@@ -138,7 +152,9 @@ def test_a_host_that_forgot_everything(pair):
     assert world.fabric.delivered == delivered
 
 
-@pytest.mark.parametrize("pair", [("freebsd-14", "linux-6"), ("linux-6", "freebsd-10"), ("linux-6", "linux-6")])
+@pytest.mark.parametrize(
+    "pair", [("freebsd-14", "linux-6"), ("linux-6", "freebsd-10"), ("linux-6", "linux-6")]
+)
 @pytest.mark.parametrize("shift", [1, 1000, 100_000, 2**31])
 def test_two_desynchronized_ends_do_not_talk_for_ever(pair, shift):
     """Both believe in different numbers: their answers to each other must die down (RFC 5961 section 7)."""

@@ -33,7 +33,15 @@ def bad_wire(chance: random.Random) -> dict[str, int]:
     return wire
 
 
-KNOBS = ("tcp_sack", "tcp_timestamps", "tcp_window_scaling", "tcp_ecn", "tcp_tso", "tcp_delayed_ack", "tcp_dsack")
+KNOBS = (
+    "tcp_sack",
+    "tcp_timestamps",
+    "tcp_window_scaling",
+    "tcp_ecn",
+    "tcp_tso",
+    "tcp_delayed_ack",
+    "tcp_dsack",
+)
 
 
 @pytest.mark.parametrize(("left", "right"), PAIRS)
@@ -45,7 +53,11 @@ def test_streams_survive_a_bad_wire(left, right, seed):
     world = World(left, right, chance.randrange(1 << 30), knobs, **wire)
     client, server = world.connect()
     assert client is not None, f"no connection: {server}"
-    size = 60_000 if wire.get("loss", 0) > threshold(0.02) or wire.get("rate") == 1_000_000 else 200_000
+    size = (
+        60_000
+        if wire.get("loss", 0) > threshold(0.02) or wire.get("rate") == 1_000_000
+        else 200_000
+    )
     up = Flow(world.a, client, chance.randrange(size), seed + 1)
     down = Flow(world.b, server, chance.randrange(size), seed + 2)
     what = f"{wire} {knobs}"

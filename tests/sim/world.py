@@ -20,7 +20,9 @@ def threshold(chance: float) -> int:
     return int(chance * 2**64)
 
 
-def machine(fabric: Fabric, profile: str, addr: int, seed: int, knobs: dict[str, int] | None = None) -> Core:
+def machine(
+    fabric: Fabric, profile: str, addr: int, seed: int, knobs: dict[str, int] | None = None
+) -> Core:
     sysctl = Sysctl(profiles.load(profile))
     for name, value in (knobs or {}).items():
         getattr(sysctl.config, name)
@@ -34,11 +36,16 @@ def machine(fabric: Fabric, profile: str, addr: int, seed: int, knobs: dict[str,
 class World:
     """Machine `a` and machine `b`, one wire each way with the same settings."""
 
-    def __init__(self, left: str, right: str, seed: int, knobs: dict[str, int] | None = None, **wire: int):
+    def __init__(
+        self, left: str, right: str, seed: int, knobs: dict[str, int] | None = None, **wire: int
+    ):
         self.fabric = Fabric(0)
         self.a = machine(self.fabric, left, A, seed, knobs)
         self.b = machine(self.fabric, right, B, seed + 1, knobs)
-        self.wires = [self.join(self.a, self.b, seed, wire), self.join(self.b, self.a, seed + 1, wire)]
+        self.wires = [
+            self.join(self.a, self.b, seed, wire),
+            self.join(self.b, self.a, seed + 1, wire),
+        ]
 
     def join(self, x: Core, y: Core, seed: int, settings: dict[str, int]) -> Wire:
         wire = Wire(Rng(seed), seed)
@@ -137,8 +144,18 @@ def pump(world: World, up: Flow, down: Flow, limit: float) -> bool:
         for mine, theirs in ((up, down), (down, up)):
             while mine.sent < mine.total and not mine.error:
                 if not mine.held:
-                    mine.held = mine.source.randbytes(min(mine.source.randint(1, 20000), mine.total - mine.sent))
-                n = world.do(mine.core, commands.tcp_send, mine.t, memoryview(mine.held), 0, len(mine.held), False)
+                    mine.held = mine.source.randbytes(
+                        min(mine.source.randint(1, 20000), mine.total - mine.sent)
+                    )
+                n = world.do(
+                    mine.core,
+                    commands.tcp_send,
+                    mine.t,
+                    memoryview(mine.held),
+                    0,
+                    len(mine.held),
+                    False,
+                )
                 if n <= 0:
                     if n != -Err.EAGAIN:
                         mine.error = -n

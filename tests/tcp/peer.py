@@ -136,7 +136,15 @@ def read_segment(time: int, data: bytes) -> Segment:
 class Machine:
     """The machine under test at 192.0.2.1/24. Keywords are attributes of its Config."""
 
-    def __init__(self, profile: str = "freebsd-14", *, seed: int = 7, now: int = 0, mtu: int = 1500, **knobs: int):
+    def __init__(
+        self,
+        profile: str = "freebsd-14",
+        *,
+        seed: int = 7,
+        now: int = 0,
+        mtu: int = 1500,
+        **knobs: int,
+    ):
         self.sysctl = Sysctl(profiles.load(profile))
         cfg = self.sysctl.config
         cfg.tcp_tso = 0
@@ -322,7 +330,9 @@ class Peer:
         if s.flags & BITS["U"]:
             out += f" urg {s.urg}"
         options = [
-            "sack " + " ".join(f"{self.mine(a)}:{self.mine(b)}" for a, b in s.sacks) if o == "sack" else o
+            "sack " + " ".join(f"{self.mine(a)}:{self.mine(b)}" for a, b in s.sacks)
+            if o == "sack"
+            else o
             for o in s.options
         ]
         return out + (f" <{','.join(options)}>" if options else "")
@@ -347,7 +357,10 @@ class Peer:
         self.last = s.time
         got = LINE.match(self.text(s))
         assert got
-        problem = f"expected {line!r}\nbut saw  {self.text(s)!r}, after {waited / 1e9:.6f} s\n" + self.log()
+        problem = (
+            f"expected {line!r}\nbut saw  {self.text(s)!r}, after {waited / 1e9:.6f} s\n"
+            + self.log()
+        )
         for name in ("flags", "seq", "end", "len"):
             a, b = want[name], got[name]
             assert (sorted(a) == sorted(b)) if name == "flags" else a == b, problem
@@ -408,7 +421,13 @@ class Peer:
         return (self.m.now // 1_000_000 + self.ts_skew) & M32
 
     def send(
-        self, line: str, *, tos: int = 0, payload: bytes | None = None, src: int = THEM, wait: float = 0.0
+        self,
+        line: str,
+        *,
+        tos: int = 0,
+        payload: bytes | None = None,
+        src: int = THEM,
+        wait: float = 0.0,
     ) -> int:
         """Our segment arrives at the machine, now or after `wait`; answers the machine's drop reason."""
         if wait:
@@ -453,7 +472,9 @@ class Peer:
         "sackscale": "mss 1460,nop,nop,sackOK,nop,wscale 7",
     }
 
-    def passive(self, listener, kind: str = "plain", win: int = 65535, rtt: float = 0.0, mss: int = 1460):
+    def passive(
+        self, listener, kind: str = "plain", win: int = 65535, rtt: float = 0.0, mss: int = 1460
+    ):
         """The machine accepts us; answers its side of the connection."""
         self.send(f"S 0:0(0) win {win} <{self.SYN[kind].replace('1460', str(mss))}>")
         s = self.next(0)
@@ -480,7 +501,9 @@ class Peer:
         return s.win
 
 
-def isn_near(profile: str, target: int, *, fport: int = 80, lport: int = 1025, seed: int = 7) -> int:
+def isn_near(
+    profile: str, target: int, *, fport: int = 80, lport: int = 1025, seed: int = 7
+) -> int:
     """When to start a machine so that its connection from `lport` to `fport` gets the ISN `target`.
 
     An ISN is a keyed hash plus a clock of 4 us (RFC 6528), so the time chooses it.

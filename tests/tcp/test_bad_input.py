@@ -13,11 +13,16 @@ from pystack._fast import commands, consts
 from pystack._fast.seq import dist
 
 DELTA = st.one_of(
-    st.integers(-3, 3), st.integers(-3000, 3000), st.integers(-70000, 70000), st.integers(-(2**31), 2**31)
+    st.integers(-3, 3),
+    st.integers(-3000, 3000),
+    st.integers(-70000, 70000),
+    st.integers(-(2**31), 2**31),
 )
 OPTIONS = st.one_of(
     st.just(b""),
-    st.sampled_from(["nop,nop,TS", "nop,nop,TS val 1 ecr 0", "mss 1460", "mss 0", "mss 65535", "wscale 14"]),
+    st.sampled_from(
+        ["nop,nop,TS", "nop,nop,TS val 1 ecr 0", "mss 1460", "mss 0", "mss 65535", "wscale 14"]
+    ),
     st.lists(st.tuples(st.integers(-3, 30), st.integers(-3, 30)), min_size=1, max_size=3),
     st.binary(max_size=40).map(lambda b: b + bytes(-len(b) % 4)),
 )
@@ -28,14 +33,17 @@ SEGMENT = st.tuples(
     st.sampled_from(("snd_una", "snd_nxt", "snd_max", "iss")),
     DELTA,
     st.one_of(
-        st.sampled_from([16, 24, 17, 25, 2, 18, 4, 20, 16 + 32, 16 + 64, 16 + 128, 1, 0]), st.integers(0, 255)
+        st.sampled_from([16, 24, 17, 25, 2, 18, 4, 20, 16 + 32, 16 + 64, 16 + 128, 1, 0]),
+        st.integers(0, 255),
     ),
     st.one_of(st.integers(0, 5), st.integers(0, 4000), st.just(1460)),
     st.one_of(st.sampled_from([0, 1, 1000, 65535]), st.integers(0, 65535)),
     OPTIONS,
     st.integers(0, 3),
 )
-GOOD = st.tuples(st.just("good"), st.sampled_from(("ack", "data", "fin", "partial")), st.integers(0, 6000))
+GOOD = st.tuples(
+    st.just("good"), st.sampled_from(("ack", "data", "fin", "partial")), st.integers(0, 6000)
+)
 CALL = st.one_of(
     st.tuples(st.just("write"), st.integers(1, 60000)),
     st.tuples(st.just("read"), st.integers(1, 70000)),
@@ -44,7 +52,8 @@ CALL = st.one_of(
     st.tuples(st.just("linger"), st.just(0)),
     st.tuples(st.just("time"), st.sampled_from([0.001, 0.05, 0.3, 1.0, 7.0, 70.0, 800.0])),
     st.tuples(
-        st.just("icmp"), st.tuples(st.sampled_from([3, 4, 11, 12]), st.integers(0, 5), DELTA, st.integers(0, 2000))
+        st.just("icmp"),
+        st.tuples(st.sampled_from([3, 4, 11, 12]), st.integers(0, 5), DELTA, st.integers(0, 2000)),
     ),
 )
 
@@ -107,7 +116,11 @@ class Attack:
             raw = self.peer.options(options)
         else:
             edges = [(t.snd_una + 700 * x) & 0xFFFFFFFF for pair in options for x in pair]
-            raw = b"\1\1" + bytes((5, 2 + 4 * len(edges))) + b"".join(e.to_bytes(4, "big") for e in edges)
+            raw = (
+                b"\1\1"
+                + bytes((5, 2 + 4 * len(edges)))
+                + b"".join(e.to_bytes(4, "big") for e in edges)
+            )
         data = octets.tcp(
             pattern((seq - self.peer.isn) & 0xFFFFFFFF, n), sport=self.peer.port, dport=self.peer.local, seq=seq,
             ack=ack, flags=flags, win=win, urg=n, options=raw, src=THEM, dst=US,
@@ -146,7 +159,11 @@ class Attack:
         kind, code, by, mtu = spec
         t = self.t
         inner = octets.tcp(
-            sport=self.peer.local, dport=self.peer.port, seq=(t.snd_una + by) & 0xFFFFFFFF, src=US, dst=THEM
+            sport=self.peer.local,
+            dport=self.peer.port,
+            seq=(t.snd_una + by) & 0xFFFFFFFF,
+            src=US,
+            dst=THEM,
         )
         quoted = octets.ip(inner, octets.TCP, src=US, dst=THEM)[:28]
         message = octets.icmp(kind, code, mtu, quoted)

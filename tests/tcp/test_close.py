@@ -87,7 +87,9 @@ def test_fin_is_retransmitted(profile):
     m, p, t = opened(profile, rtt=0.1)
     m.close(t)
     p.expect("F. 1:1(0) ack 1")
-    wait = {"freebsd-10": 3.0, "freebsd-14": 1.0, "linux-6": 0.3}[profile]  # no sample on FreeBSD yet
+    wait = {"freebsd-10": 3.0, "freebsd-14": 1.0, "linux-6": 0.3}[
+        profile
+    ]  # no sample on FreeBSD yet
     p.expect("F. 1:1(0) ack 1", after=wait)
     p.send("F. 1:1(0) ack 2 win 65535")
     p.expect(". 2:2(0) ack 2")
@@ -155,7 +157,9 @@ def test_half_close(profile):
     m.assert_clean()
 
 
-@pytest.mark.parametrize(("profile", "seconds"), [("freebsd-10", 675), ("freebsd-14", 675), ("linux-6", 60)])
+@pytest.mark.parametrize(
+    ("profile", "seconds"), [("freebsd-10", 675), ("freebsd-14", 675), ("linux-6", 60)]
+)
 def test_fin_wait_2_after_close(profile, seconds):
     """Facts: freebsd-tcp 0.2 (the 675 s) and conntrack 9.2."""
     m, p, t = opened(profile)

@@ -13,7 +13,9 @@ CWR, ECE = 128, 64
 
 def icmp(m, p, kind, code, seq, rest=0, src=THEM):
     """An ICMP error about the machine's segment at script number `seq`."""
-    inner = octets.tcp(sport=p.local, dport=p.port, seq=(seq + (p.their_isn or 0)) & 0xFFFFFFFF, src=US, dst=THEM)
+    inner = octets.tcp(
+        sport=p.local, dport=p.port, seq=(seq + (p.their_isn or 0)) & 0xFFFFFFFF, src=US, dst=THEM
+    )
     quoted = octets.ip(inner, octets.TCP, src=US, dst=THEM, total=1500)[:28]
     m.inject(octets.ip(octets.icmp(kind, code, rest, quoted), octets.ICMP, src=src, dst=US))
 
@@ -165,7 +167,9 @@ def test_mtu_above_changes_nothing():
     p.quiet()
 
 
-@pytest.mark.parametrize(("kind", "code"), [(3, 0), (3, 1), (3, 2), (3, 3), (3, 5), (11, 0), (12, 0), (4, 0)])
+@pytest.mark.parametrize(
+    ("kind", "code"), [(3, 0), (3, 1), (3, 2), (3, 3), (3, 5), (11, 0), (12, 0), (4, 0)]
+)
 @pytest.mark.parametrize("profile", PROFILES)
 def test_no_icmp_ends_a_connection(profile, kind, code):
     """MUST-56, MUST-55."""
@@ -206,7 +210,9 @@ def test_hard_error_in_syn_sent(code):
 def test_ping():
     m = Machine()
     body = bytes(range(200))
-    m.inject(octets.ip(octets.icmp(8, 0, 0x12340001, body), octets.ICMP, src=THEM, dst=US, tos=0x10))
+    m.inject(
+        octets.ip(octets.icmp(8, 0, 0x12340001, body), octets.ICMP, src=THEM, dst=US, tos=0x10)
+    )
     _, data = m.other.popleft()
     assert data[9] == 1
     assert data[20] == 0
@@ -229,8 +235,12 @@ def test_no_error_about_an_error_or_a_broadcast():
     m = Machine()
     inner = octets.ip(octets.udp(b"x", src=US, dst=THEM), octets.UDP, src=US, dst=THEM)
     m.inject(octets.ip(octets.icmp(3, 3, 0, inner), octets.ICMP, src=THEM, dst=US))
-    m.inject(octets.ip(octets.udp(b"x", src=THEM, dst=0xC00002FF), octets.UDP, src=THEM, dst=0xC00002FF))
-    m.inject(octets.ip(octets.udp(b"x", src=0xE0000001, dst=US), octets.UDP, src=0xE0000001, dst=US))
+    m.inject(
+        octets.ip(octets.udp(b"x", src=THEM, dst=0xC00002FF), octets.UDP, src=THEM, dst=0xC00002FF)
+    )
+    m.inject(
+        octets.ip(octets.udp(b"x", src=0xE0000001, dst=US), octets.UDP, src=0xE0000001, dst=US)
+    )
     m.inject(octets.ip(b"abc", 89, src=THEM, dst=0xC00002FF))
     assert not m.other
     m.assert_clean()
@@ -257,7 +267,11 @@ def test_segment_in_fragments(order):
         src=THEM,
         dst=US,
     )
-    pieces = [(0, segment[:800], True), (800, segment[800:1600], True), (1600, segment[1600:], False)]
+    pieces = [
+        (0, segment[:800], True),
+        (800, segment[800:1600], True),
+        (1600, segment[1600:], False),
+    ]
     for i in order:
         off, body, more = pieces[i]
         m.inject(octets.ip(body, octets.TCP, src=THEM, dst=US, ident=99, off=off, mf=more))

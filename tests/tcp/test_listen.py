@@ -22,7 +22,9 @@ def knock(m, port, kind="plain", win=65535):
 
 
 @pytest.mark.parametrize("profile", ["freebsd-10", "freebsd-14"])
-@pytest.mark.parametrize(("backlog", "held"), [(0, 1), (1, 2), (2, 4), (5, 8), (10, 16), (128, 193)])
+@pytest.mark.parametrize(
+    ("backlog", "held"), [(0, 1), (1, 2), (2, 4), (5, 8), (10, 16), (128, 193)]
+)
 def test_bsd_accept_queue(profile, backlog, held):
     """More than 3/2 of the backlog: fact 0.5, the famous 193. The next is refused with a RST at its third segment."""
     m = Machine(profile)
@@ -152,7 +154,9 @@ def test_freebsd_cookie_after_a_bucket_overflow():
     m = Machine("freebsd-10", syncache_bucketlimit=1, syncache_hashsize=1)
     listener = m.listen()
     p, q = m.peer(2000), m.peer(2001)
-    p.send("S 0:0(0) win 65535 <mss 1460,nop,wscale 7,sackOK,TS>".replace("sackOK,TS", "nop,nop,TS"))
+    p.send(
+        "S 0:0(0) win 65535 <mss 1460,nop,wscale 7,sackOK,TS>".replace("sackOK,TS", "nop,nop,TS")
+    )
     p.next(0)
     q.send("S 0:0(0) win 65535 <mss 1460>")
     q.next(0)

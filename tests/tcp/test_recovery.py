@@ -14,7 +14,9 @@ def burst(profile, kind, segments=10, **knobs):
     size = t.maxseg
     m.write(t, segments * size)
     for i in range(segments):
-        p.expect(f"{'P.' if i == segments - 1 else '.'} {1 + i * size}:{1 + (i + 1) * size}({size}) ack 1")
+        p.expect(
+            f"{'P.' if i == segments - 1 else '.'} {1 + i * size}:{1 + (i + 1) * size}({size}) ack 1"
+        )
     return m, p, t, size
 
 
@@ -28,7 +30,11 @@ def test_fast_retransmit_without_sack(profile):
     flight = 10 * z
     p.send(". 1:1(0) ack 1 win 65535")
     p.expect(f". 1:{1 + z}({z}) ack 1")
-    assert t.ssthresh == max(flight // 2, 2 * z) if profile == "freebsd-10" else t.ssthresh == flight * 7 // 10
+    assert (
+        t.ssthresh == max(flight // 2, 2 * z)
+        if profile == "freebsd-10"
+        else t.ssthresh == flight * 7 // 10
+    )
     assert t.cwnd == t.ssthresh + 3 * z
     for _ in range(6):
         p.send(". 1:1(0) ack 1 win 65535")
@@ -132,7 +138,11 @@ def test_sack_recovery_of_many_losses_in_one_round_trip(profile):
             blocks[0] = (blocks[0][0], right)
         else:
             blocks.insert(0, (left, right))
-        p.send(". 1:1(0) ack 1 win 65535 <nop,nop,sack " + " ".join(f"{a}:{b}" for a, b in blocks[:4]) + ">")
+        p.send(
+            ". 1:1(0) ack 1 win 65535 <nop,nop,sack "
+            + " ".join(f"{a}:{b}" for a, b in blocks[:4])
+            + ">"
+        )
         while p.inbox:
             sent.append(p.theirs(p.inbox.popleft().seq))
     assert sent == [1, 1 + 2 * z, 1 + 4 * z]
@@ -152,7 +162,10 @@ def test_sack_partial_acks(profile):
         while p.inbox:
             sent.append(p.theirs(p.inbox.popleft().seq))
         got = len(sent)
-        p.send(f". 1:1(0) ack {1 + got * z} win 65535 <nop,nop,sack {1 + 4 * z}:{1 + 10 * z}>", wait=0.1)
+        p.send(
+            f". 1:1(0) ack {1 + got * z} win 65535 <nop,nop,sack {1 + 4 * z}:{1 + 10 * z}>",
+            wait=0.1,
+        )
     while p.inbox:
         sent.append(p.theirs(p.inbox.popleft().seq))
     assert sent == [1, 1 + z, 1 + 2 * z, 1 + 3 * z]
@@ -348,7 +361,14 @@ def test_reneging_peer(profile):
 def test_sack_lies_do_no_harm(profile):
     """Blocks above SND.MAX, below SND.UNA, inside out, empty."""
     _m, p, t, z = burst(profile, "sack")
-    for block in ("99999:100999", "1:1", "500:100", "4294960000:4294967000", f"1:{1 + 100 * z}", "0:1"):
+    for block in (
+        "99999:100999",
+        "1:1",
+        "500:100",
+        "4294960000:4294967000",
+        f"1:{1 + 100 * z}",
+        "0:1",
+    ):
         p.send(f". 1:1(0) ack 1 win 65535 <nop,nop,sack {block}>")
     assert t.board is None or t.board.n == 0
     p.send(f". 1:1(0) ack {1 + 10 * z} win 65535")

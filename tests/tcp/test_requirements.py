@@ -17,7 +17,9 @@ def full(profile, segments=10, **knobs):
     m, p, t = opened(profile, win=65535, rtt=0.1, **knobs)
     m.write(t, segments * 1460)
     for i in range(segments):
-        p.expect(f"{'P.' if i == segments - 1 else '.'} {1 + i * 1460}:{1461 + i * 1460}(1460) ack 1")
+        p.expect(
+            f"{'P.' if i == segments - 1 else '.'} {1 + i * 1460}:{1461 + i * 1460}(1460) ack 1"
+        )
     return m, p, t
 
 
@@ -98,7 +100,9 @@ def connected():
     net.run(for_="1ms")
     syn = tap.received[-1][1]
     port, _, seq = struct.unpack_from(">HHI", syn, 20)
-    answer = octets.tcp(sport=80, dport=port, seq=1000, ack=(seq + 1) & 0xFFFFFFFF, flags=0x12, src=THEM, dst=US)
+    answer = octets.tcp(
+        sport=80, dport=port, seq=1000, ack=(seq + 1) & 0xFFFFFFFF, flags=0x12, src=THEM, dst=US
+    )
     tap.send(octets.ip(answer, octets.TCP, src=THEM, dst=US))
     net.run(for_="1ms")
     tap.received.clear()
@@ -183,10 +187,15 @@ def test_the_isn_is_keyed():
     core = Machine("freebsd-14", seed=1).core
     numbers = {core.new_isn(US, 1025, THEM, port) for port in range(1, 2000)}
     assert len(numbers) > 1990
-    steps = {(core.new_isn(US, 1025, THEM, p + 1) - core.new_isn(US, 1025, THEM, p)) % 2**32 for p in range(1, 500)}
+    steps = {
+        (core.new_isn(US, 1025, THEM, p + 1) - core.new_isn(US, 1025, THEM, p)) % 2**32
+        for p in range(1, 500)
+    }
     assert len(steps) > 490, "no pattern between neighbours"
     assert core.new_isn(US, 1025, THEM, 7) == core.new_isn(US, 1025, THEM, 7)
-    assert core.new_isn(US, 1025, THEM, 7) != Machine("freebsd-14", seed=2).core.new_isn(US, 1025, THEM, 7)
+    assert core.new_isn(US, 1025, THEM, 7) != Machine("freebsd-14", seed=2).core.new_isn(
+        US, 1025, THEM, 7
+    )
 
 
 def test_the_timestamp_clock_is_milliseconds_from_a_keyed_start():
@@ -272,7 +281,11 @@ def test_icmp_errors_are_limited_in_rate():
     """RFC 1812 section 4.3.2.8; net.inet.icmp.icmplim."""
     m = Machine("freebsd-14", icmp_icmplim=10)
     for i in range(30):
-        m.inject(octets.ip(octets.udp(b"x", dport=5000 + i, src=THEM, dst=US), octets.UDP, src=THEM, dst=US))
+        m.inject(
+            octets.ip(
+                octets.udp(b"x", dport=5000 + i, src=THEM, dst=US), octets.UDP, src=THEM, dst=US
+            )
+        )
     assert len(m.other) == 10
     m.run(1.1)
     m.core.settle(m.now)

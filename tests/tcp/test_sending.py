@@ -285,7 +285,10 @@ def test_super_segments_are_cut_to_whole_segments():
     m.cfg.tcp_tso = 1
     m.write(t, 20000)
     p.next(0)
-    assert t.snd_nxt - t.snd_una == min(20000, t.cwnd) // 1448 * 1448 or t.sndq.cc == t.snd_nxt - t.snd_una
+    assert (
+        t.snd_nxt - t.snd_una == min(20000, t.cwnd) // 1448 * 1448
+        or t.sndq.cc == t.snd_nxt - t.snd_una
+    )
 
 
 @pytest.mark.parametrize("profile", PROFILES)

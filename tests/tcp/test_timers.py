@@ -105,7 +105,9 @@ def test_user_timeout(profile):
     m.write(t, 100)
     p.next()
     _, end = times_of(m, p, t)
-    assert 10 <= end < (10.01 if profile == "linux-6" else 17)  # FreeBSD looks when the timer comes up
+    assert (
+        10 <= end < (10.01 if profile == "linux-6" else 17)
+    )  # FreeBSD looks when the timer comes up
     assert t.so_error == Err.ETIMEDOUT
 
 

@@ -35,5 +35,10 @@ if client is not None:
     world.do(world.b, commands.tcp_close, server)
 world.run(1000)
 for core in (world.a, world.b):
-    print([int(n) for n in core.stat.as_dict().values()], [int(n) for n in core.drops], core.now, core.pool.in_use)
+    print(
+        [int(n) for n in core.stat.as_dict().values()],
+        [int(n) for n in core.drops],
+        core.now,
+        core.pool.in_use,
+    )
 world.assert_clean()

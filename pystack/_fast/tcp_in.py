@@ -187,6 +187,13 @@ def timewait_input(s, listeners, row, p):
             and p.ack == tw.snd_nxt[row]
         ):
             return 0
+    gap: cython.longlong = s.cfg.tcp_invalid_ratelimit
+    if gap > 0 and length == 0 and p.flags & FIN == 0:
+        # two ends that disagree would answer each other for ever (facts: conntrack 9.2)
+        if s.now - tw.answered[row] < gap:
+            s.stat.challenge_suppressed += 1
+            return TCP_TIME_WAIT
+        tw.answered[row] = s.now
     timewait_ack(s, row)
     return TCP_TIME_WAIT
 

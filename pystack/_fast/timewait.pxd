@@ -21,6 +21,7 @@ cdef class TimeWaitTable:
     cdef unsigned char[::1] substate
     cdef long long[::1] ts_stamp
     cdef long long[::1] expires
+    cdef long long[::1] answered
     cdef int[::1] older
     cdef int[::1] newer
     cdef int oldest

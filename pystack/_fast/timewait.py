@@ -42,6 +42,7 @@ class TimeWaitTable:
         self.substate = column("B", rows)
         self.ts_stamp = column("q", rows)
         self.expires = column("q", rows)
+        self.answered = column("q", rows)
         self.older = column("i", rows)
         self.newer = column("i", rows)
         self.oldest = 0
@@ -100,6 +101,7 @@ class TimeWaitTable:
         self.faddr[row] = faddr
         self.ports[row] = (local << 16) | foreign
         self.expires[row] = expires
+        self.answered[row] = -(_NEVER >> 1)
         self.has_ts[row] = 0
         self.substate[row] = 0
         self.chain.insert_head(self.bucket(row), row)

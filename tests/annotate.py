@@ -114,18 +114,21 @@ def touches(source: Path, output: Path = OUTPUT) -> dict[str, dict[int, list[str
     }
 
 
-def many(names: Iterable[str]) -> dict[str, Future[dict[str, dict[int, list[str]]]]]:
-    """{module: future of its `touches`} for modules of `_fast`, translated side by side."""
+def many(names: Iterable[str]) -> dict[str, Future[str]]:
+    """{module: future of its page} for modules of `_fast`, translated side by side.
+
+    Wait for a page, then ask for its `touches`: CPython 3.11 does not survive `ast.parse` in two threads at a time.
+    """
     pool = ThreadPoolExecutor(os.cpu_count())
-    futures = {name: pool.submit(touches, FAST / f"{name}.py") for name in names}
+    futures = {name: pool.submit(annotated, FAST / f"{name}.py") for name in names}
     pool.shutdown(wait=False)
     return futures
 
 
 def main() -> None:
     for module, future in many(sorted(path.stem for path in FAST.glob("[!_]*.py"))).items():
-        found = future.result()
-        for name, lines in found.items():
+        future.result()
+        for name, lines in touches(FAST / f"{module}.py").items():
             calls = ", ".join(f"{n}: {' '.join(c)}" for n, c in lines.items())
             print(f"{len(lines):4}  {module}.{name}  {calls[:100]}")
     print(f"lines that touch Python, by function; the pages are in {OUTPUT.relative_to(ROOT)}")

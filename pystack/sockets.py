@@ -275,6 +275,8 @@ class StreamSocket(Socket):
         host = self._host
         core = host.core
         core.settle(host.clock.now)
+        if flags & MSG_OOB:
+            return sockopts.receive_urgent(self, flags & MSG_PEEK != 0)
         data: Any = tcp_recv_bytes(core, self.row, bufsize, flags & MSG_PEEK != 0)
         if data and data.__class__ is bytes and not flags & MSG_WAITALL:
             host.after(core)
@@ -302,8 +304,6 @@ class StreamSocket(Socket):
     def _recv_slowly(self, data: bytes | int, bufsize: int, flags: int) -> bytes:
         if bufsize < 0:
             raise ValueError("negative buffersize in recv")
-        if flags & MSG_OOB:
-            return sockopts.receive_urgent(self)
         host = self._host
         core = host.core
         t = self.row

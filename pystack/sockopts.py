@@ -354,8 +354,13 @@ def _set_linger2(sock: StreamSocket, value: Any) -> None:
     sock.row.linger2 = -1 if seconds < 0 else 0 if seconds > 120 else seconds
 
 
-def _no_effect(sock: StreamSocket, value: Any) -> None:
-    integer(value)
+def _set_quickack(sock: StreamSocket, value: Any) -> None:
+    """Linux: on, the next 16 acknowledgments are not delayed, and one that is owed goes at once; off, they are."""
+    t = sock.row
+    t.quick_acks = 16 if integer(value) else 0
+    if t.quick_acks and t.t_flags & tcb.TF_DELACK:
+        t.t_flags |= tcb.TF_ACKNOW
+        tcp_output(sock.host.core, t)
 
 
 _KEEPALIVE = _flag(tcb.SO_KEEPALIVE)
@@ -398,7 +403,7 @@ STREAM: Options = COMMON | {
     (IPPROTO_TCP, TCP_KEEPINIT): _field("keepinit", 1, 2147483, 1000),
     (IPPROTO_TCP, TCP_USER_TIMEOUT): _field("user_timeout", 0, 2**31 - 1, MS),
     (IPPROTO_TCP, TCP_LINGER2): (_get_linger2, _set_linger2),
-    (IPPROTO_TCP, TCP_QUICKACK): (lambda sock: int(sock.row.quick_acks > 0), _no_effect),
+    (IPPROTO_TCP, TCP_QUICKACK): (lambda sock: int(sock.row.quick_acks > 0), _set_quickack),
     (IPPROTO_TCP, TCP_CONGESTION): (_get_congestion, _set_congestion),
     (IPPROTO_TCP, TCP_INFO): _read_only(tcpinfo.of),
 }
@@ -414,7 +419,7 @@ def send_urgent(sock: StreamSocket, data: Buffer) -> int:
     t = sock.row
     core.settle(host.clock.now)
     before = t.sndq.cc
-    # the pointer is set before the octets leave, and names the last of them (RFC 6093 section 3.1)
+    # the pointer is set before the octets leave, and names the octet after the last of them (MUST-62)
     t.snd_up = add(t.snd_una, before + len(data))
     done: int = tcp_send(core, t, data, 0, len(data), False)
     if done != len(data):
@@ -425,6 +430,17 @@ def send_urgent(sock: StreamSocket, data: Buffer) -> int:
     return done
 
 
-def receive_urgent(sock: StreamSocket) -> bytes:
-    """recv(2) with MSG_OOB: EINVAL, because urgent octets stay in the stream, as with SO_OOBINLINE."""
-    raise error_of(Err.EINVAL)
+def receive_urgent(sock: StreamSocket, peek: bool = False) -> bytes:
+    """recv(2) with MSG_OOB: the last urgent octet.
+
+    EINVAL where there is none, where it was read, or where it stays in the stream (SO_OOBINLINE); EAGAIN
+    where it is announced and not here yet (FreeBSD soreceive_rcvoob, Linux tcp_recv_urg).
+    """
+    t = sock.row
+    if t.so_options & tcb.SO_OOBINLINE or t.oob_state in (tcb.OOB_NONE, tcb.OOB_READ):
+        raise error_of(Err.EINVAL)
+    if t.oob_state == tcb.OOB_EXPECTED:
+        raise error_of(Err.EAGAIN)
+    if not peek:
+        t.oob_state = tcb.OOB_READ
+    return bytes([t.oob])

@@ -3,6 +3,7 @@ from pystack._fast.seq cimport add, after, after_eq, before, before_eq, dist
 
 
 cdef int _MAX_REPORTED
+cdef unsigned char[::1] _octet
 
 
 cdef class RecvQueue:
@@ -18,6 +19,7 @@ cdef class RecvQueue:
     cpdef void append(self, int m, int length) noexcept
     cpdef int read_into(self, unsigned char[::1] data, Py_ssize_t at, Py_ssize_t n, bint peek) except -1
     cpdef void drop(self, int n) noexcept
+    cpdef int pull(self, int off) except -2
     cpdef void flush(self) noexcept
 
 

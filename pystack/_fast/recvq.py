@@ -15,6 +15,7 @@ from pystack._fast.seq import add, after, after_eq, before, before_eq, dist
 
 MAX_REPORTED = 6
 _MAX_REPORTED = MAX_REPORTED
+_octet = memoryview(bytearray(1))
 
 
 @cython.final
@@ -82,6 +83,25 @@ class RecvQueue:
             return
         self.head = self.pool.trim_front(self.head, n)
         self.cc -= n
+
+    def pull(self, off):
+        """Take the octet at `off` out of the queue; its value, or -1 when an mbuf is denied and it stays."""
+        rest: cython.int
+        self.pool.copy_out(self.head, off, _octet, 0, 1)
+        if off == 0:
+            self.drop(1)
+            return _octet[0]
+        if off + 1 < self.cc:
+            rest = self.pool.share(self.head, off + 1, self.cc - off - 1)
+            if rest == 0:
+                return -1
+            self.pool.truncate(self.head, off)
+            self.pool.m_next[self.pool.tail(self.head)] = rest
+        else:
+            self.pool.truncate(self.head, off)
+        self.tail = self.pool.tail(self.head)
+        self.cc -= 1
+        return _octet[0]
 
     def flush(self):
         """Everything goes."""

@@ -58,6 +58,12 @@ SS_INQUEUE = 0x80
 SS_WRITE_BLOCKED = 0x100
 SS_DEAD = 0x200
 
+# oob_state: is there urgent data, and where is its last octet
+OOB_NONE = 0
+OOB_EXPECTED = 1
+OOB_HERE = 2
+OOB_READ = 3
+
 # so_options, FreeBSD's bits (sys/socket.h)
 SO_REUSEADDR = 0x4
 SO_KEEPALIVE = 0x8
@@ -118,7 +124,7 @@ class Tcb:
         self.snd_wl1 = self.snd_wl2 = self.recover = self.snd_wnd = self.max_sndwnd = 0
         self.snd_scale = self.rcv_scale = self.request_r_scale = 0
         self.irs = self.rcv_nxt = self.rcv_adv = self.rcv_up = self.last_ack_sent = self.rcv_wnd = 0
-        self.oob_state = 0
+        self.oob = self.oob_state = 0
         self.maxseg = self.mss_peer = self.user_mss = self.pmtu = 0
         self.ts_recent = self.ts_offset = 0
         self.ts_recent_age = 0

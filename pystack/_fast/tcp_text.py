@@ -23,8 +23,12 @@ from pystack._fast.consts import (
     URG,
 )
 from pystack._fast.recvq import Reassembly
-from pystack._fast.seq import add, after
+from pystack._fast.seq import add, after, after_eq, dist
 from pystack._fast.tcb import (
+    OOB_EXPECTED,
+    OOB_HERE,
+    OOB_NONE,
+    SO_OOBINLINE,
     SS_CANTRCVMORE,
     TF_ACKNOW,
     TF_DELACK,
@@ -47,7 +51,7 @@ def text(s, t, p):
     if p.flags & URG and p.urg > 0 and t.state <= FIN_WAIT_2:
         if after(add(p.seq, p.urg), t.rcv_up):
             t.rcv_up = add(p.seq, p.urg)
-            t.oob_state = 1
+            t.oob_state = OOB_EXPECTED
             s.wakeup(t, EV_ERROR)
     if t.state != ESTABLISHED and t.state != FIN_WAIT_1 and t.state != FIN_WAIT_2:
         if (length > 0 or fin) and t.state > ESTABLISHED:
@@ -99,6 +103,8 @@ def text(s, t, p):
                     s.wakeup(t, EV_READ)
             elif t.t_flags & TF_SACK_PERMIT:
                 t.reass.report(t.reass.new_left, t.reass.new_right)
+    if t.oob_state == OOB_EXPECTED and after_eq(t.rcv_nxt, t.rcv_up):
+        pull_urgent(s, t)
     if fin:
         if add(p.seq, length) == t.rcv_nxt:
             return got_fin(s, t)
@@ -106,6 +112,18 @@ def text(s, t, p):
         t.fin_seq = add(p.seq, length)
     elif t.t_flags & TF_FIN_PENDING and t.fin_seq == t.rcv_nxt:
         return got_fin(s, t)
+    return 0
+
+
+def pull_urgent(s, t):
+    """The last urgent octet is here: out of the stream, unless the application wants it there (SO_OOBINLINE)."""
+    at: cython.int = t.rcvq.cc - dist(t.rcv_up, t.rcv_nxt) - 1
+    octet: cython.int = -1
+    if not t.so_options & SO_OOBINLINE and at >= 0:
+        octet = t.rcvq.pull(at)
+    t.oob_state = OOB_HERE if octet >= 0 else OOB_NONE
+    t.oob = octet
+    s.wakeup(t, EV_ERROR)
     return 0
 
 

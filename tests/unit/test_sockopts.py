@@ -10,7 +10,7 @@ from net_kit import SERVER, pair
 
 from pystack import sockopts as so
 from pystack._fast.consts import SECOND
-from pystack.sockets import MSG_MORE, MSG_OOB
+from pystack.sockets import MSG_MORE, MSG_OOB, MSG_PEEK
 
 SOL = so.SOL_SOCKET
 TCP = so.IPPROTO_TCP
@@ -392,14 +392,74 @@ def test_reuseaddr_binds_beside_time_wait():
     again.bind(("", 80))
 
 
-def test_urgent_data_sets_the_pointer_and_stays_in_the_stream():
+def test_the_urgent_octet_is_read_on_its_own():
     both = pair()
     client, conn = both.connect()
     seen: list[tuple[bool, int]] = []
     both.link.backward.wire.tap = lambda ns, packet, reason: seen.append(
         (bool(packet.flags & 32), packet.urg)
     )
+    fails(errno.EINVAL, conn.recv, 1, MSG_OOB)
     assert client.send(b"abc!", MSG_OOB) == 4
     assert seen == [(True, 4)]
+    assert client.send(b"def") == 3
+    both.net.run(for_="1s")
+    assert conn.recv(1, MSG_OOB | MSG_PEEK) == b"!"
+    assert conn.recv(1, MSG_OOB) == b"!"
+    fails(errno.EINVAL, conn.recv, 1, MSG_OOB)
+    assert conn.recv(10) == b"abcdef"
+
+
+def test_the_urgent_octet_stays_in_the_stream_where_that_is_asked_for():
+    both = pair()
+    client, conn = both.connect()
+    conn.setsockopt(SOL, so.SO_OOBINLINE, 1)
+    assert client.send(b"abc!", MSG_OOB) == 4
     assert conn.recv(10) == b"abc!"
     fails(errno.EINVAL, conn.recv, 1, MSG_OOB)
+
+
+def test_urgent_data_that_is_announced_and_not_here():
+    """The first segment is lost; the second announces an octet that follows it."""
+    both = pair()
+    client, conn = both.connect()
+    client.setsockopt(so.IPPROTO_TCP, so.TCP_NODELAY, 1)
+    both.link.backward.loss = 1.0
+    assert client.send(b"ab!", MSG_OOB) == 3
+    both.net.run(for_="1ms")
+    both.link.backward.loss = 0
+    assert client.send(b"cd") == 2
+    both.net.run(for_="20ms")
+    fails(errno.EINVAL, conn.recv, 1, MSG_OOB)  # the pointer was in the segment that was lost
+    both.net.run(for_="5s")
+    assert conn.recv(1, MSG_OOB) == b"!"
+    assert conn.recv(10) == b"abcd"
+
+
+def test_one_urgent_octet_alone():
+    both = pair()
+    client, conn = both.connect()
+    assert client.send(b"!", MSG_OOB) == 1
+    both.net.run(for_="1s")
+    conn.setblocking(False)
+    fails(errno.EAGAIN, conn.recv, 10)
+    assert conn.recv(1, MSG_OOB) == b"!"
+    both.net.run(for_="1s")
+    assert client.send(b"x") == 1
+    both.net.run(for_="1s")
+    assert conn.recv(10) == b"x"
+
+
+def test_quickack_sends_what_is_owed_and_delays_no_more():
+    both = pair()
+    client, conn = both.connect()
+    acks: list[int] = []
+    both.link.forward.wire.tap = lambda ns, packet, reason: acks.append(ns)
+    conn.setsockopt(so.IPPROTO_TCP, so.TCP_QUICKACK, 0)
+    client.send(b"x")
+    both.net.run(for_="12ms")
+    assert not acks, "it is delayed"
+    conn.setsockopt(so.IPPROTO_TCP, so.TCP_QUICKACK, 1)
+    both.net.run(for_="0s")
+    assert len(acks) == 1, "it is not"
+    assert conn.getsockopt(so.IPPROTO_TCP, so.TCP_QUICKACK)

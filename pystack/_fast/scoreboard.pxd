@@ -8,7 +8,7 @@ cdef class Scoreboard:
     cdef public int maximum
     cdef public int sacked
     cdef public unsigned int high_rxt
-    cdef public bint rescued
+    cdef public int room
     cdef public unsigned int hole_left
     cdef public unsigned int hole_right
     cpdef int add_block(self, unsigned int left, unsigned int right) noexcept

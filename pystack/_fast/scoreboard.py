@@ -16,7 +16,8 @@ class Scoreboard:
     """SACKed ranges of one connection. `maximum` ranges (net.inet.tcp.sack.maxholes); what is beyond is not noted,
     which is safe: an octet that is not noted counts as missing.
 
-    `high_rxt`: everything below was retransmitted in this recovery. `sacked`: octets in ranges.
+    `high_rxt`: everything below was retransmitted in this recovery. `sacked`: octets in ranges. `room`: octets that
+    may join those in the network (cwnd less pipe), as of the last decision to send.
     """
 
     def __init__(self, maximum):
@@ -26,7 +27,7 @@ class Scoreboard:
         self.n = 0
         self.sacked = 0
         self.high_rxt = 0
-        self.rescued = False
+        self.room = 0
         self.hole_left = 0
         self.hole_right = 0
 
@@ -134,7 +135,6 @@ class Scoreboard:
         """Nothing is known (a timeout, or the peer reneged)."""
         self.n = 0
         self.sacked = 0
-        self.rescued = False
 
     def ranges(self):
         """[(left, right)] for views and tests."""

@@ -150,6 +150,7 @@ cdef class Stack:
         self, unsigned int laddr, int lport, unsigned int faddr, int fport,
     ) noexcept
     cpdef unsigned int new_ts_offset(self, unsigned int laddr, unsigned int faddr) noexcept
+    cpdef unsigned int ts_at(self, unsigned int offset) noexcept
     cpdef unsigned int ts_clock(self, Tcb t) noexcept
     cpdef Tcb new_tcb(self)
     cpdef void detach(self, Tcb t)

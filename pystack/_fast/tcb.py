@@ -291,10 +291,14 @@ class Stack:
         f: cython.ulonglong = sip2(self.isn_k1, self.isn_k0, (a << 32) | b, 1)
         return f & _U32
 
-    def ts_clock(self, t):
-        """TSval of now: ticks of one millisecond."""
+    def ts_at(self, offset):
+        """TSval of now for a clock that began at `offset`: ticks of one millisecond."""
         ticks: cython.ulonglong = self.now // MS
-        return (ticks + t.ts_offset) & _U32
+        return (ticks + offset) & _U32
+
+    def ts_clock(self, t):
+        """TSval of now of a connection."""
+        return self.ts_at(t.ts_offset)
 
     def new_tcb(self):
         """A socket with empty queues and the defaults of the knobs, or None when there are maxsockets already."""

@@ -197,7 +197,6 @@ def enter_recovery(s, t):
     if sack:
         t.cwnd = t.ssthresh
         t.board.high_rxt = t.snd_una
-        t.board.rescued = False
         t.at_rexmt = s.now + t.rxtcur
         tcp_output(s, t)
         return 0

@@ -7,9 +7,8 @@ from pystack._fast.tcp_close cimport arm_timewait, close, drop, remove_timewait
 from pystack._fast.tcp_handshake cimport established, peer_options, set_mss
 from pystack._fast.tcp_listen cimport Listener
 from pystack._fast.tcp_out cimport receive_window, syn_window, tcp_output
-from pystack._fast.tcp_reply cimport answer_invalid, challenge, reset_for, respond, send_ack_only
+from pystack._fast.tcp_reply cimport answer_invalid, challenge, reset_for, respond, send_ack_only, timewait_ack
 from pystack._fast.tcp_text cimport note_dsack, text
-from pystack._fast.tcp_wire cimport build
 
 cdef int ACK, CLOSE_WAIT, CLOSING, CWR, ECE, ECONNREFUSED, ECONNRESET, ESTABLISHED, FIN, FIN_WAIT_1
 cdef int LAST_ACK, PSH, RST, SS_CANTSENDMORE, SS_INQUEUE, SS_NOFDREF, SYN, SYN_RECEIVED, SYN_SENT
@@ -19,13 +18,11 @@ cdef int TCP_TIME_WAIT, TCP_WINDOW, TF_ACKNOW, TF_DSACK, TF_ECN, TF_ECN_SND_ECE,
 cdef int TF_RCVD_TS, TF_SACK_PERMIT, TIMEWAIT_LINUX, URG
 cdef int FIN_WAIT_2, SHUT_RD_LINUX, SS_CANTRCVMORE
 cdef long long MS, NEVER, PAWS_IDLE, SECOND
-cdef unsigned long long _U32
 
 cpdef int tcp_input(Stack s, Listener listeners, Packet p) except -1
 cpdef int closed_input(Stack s, Packet p) except -1
 cpdef int listen_input(Stack s, Listener listeners, Tcb t, Packet p) except -1
 cpdef int timewait_input(Stack s, Listener listeners, int row, Packet p) except -1
-cpdef int timewait_ack(Stack s, int row) except -1
 cpdef int syn_sent_input(Stack s, Tcb t, Packet p) except -1
 cpdef int reset_input(Stack s, Tcb t, Packet p) except -1
 cpdef int segment_arrives(Stack s, Tcb t, Packet p) except -1

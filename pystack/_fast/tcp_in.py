@@ -57,11 +57,16 @@ from pystack._fast.tcp_ack import acknowledge, ecn_congestion
 from pystack._fast.tcp_close import arm_timewait, close, drop, remove_timewait
 from pystack._fast.tcp_handshake import established, peer_options, set_mss
 from pystack._fast.tcp_out import receive_window, syn_window, tcp_output
-from pystack._fast.tcp_reply import answer_invalid, challenge, reset_for, respond, send_ack_only
+from pystack._fast.tcp_reply import (
+    answer_invalid,
+    challenge,
+    reset_for,
+    respond,
+    send_ack_only,
+    timewait_ack,
+)
 from pystack._fast.tcp_text import note_dsack, text
-from pystack._fast.tcp_wire import build
 
-_U32 = 0xFFFFFFFF
 TCP_NO_PORT = int(Drop.TCP_NO_PORT)
 TCP_BLACKHOLE = int(Drop.TCP_BLACKHOLE)
 TCP_WINDOW = int(Drop.TCP_WINDOW)
@@ -196,34 +201,6 @@ def timewait_input(s, listeners, row, p):
         tw.answered[row] = s.now
     timewait_ack(s, row)
     return TCP_TIME_WAIT
-
-
-def timewait_ack(s, row):
-    """The acknowledgment that the row's connection would send."""
-    tw = s.timewait
-    p = s.packet()
-    p.proto = 6
-    p.src = tw.laddr[row]
-    p.dst = tw.faddr[row]
-    p.sport = tw.ports[row] >> 16
-    p.dport = tw.ports[row] & 0xFFFF
-    p.seq = tw.snd_nxt[row]
-    p.ack = tw.rcv_nxt[row]
-    p.flags = ACK
-    p.win = tw.win[row] if tw.win[row] < 65535 else 65535
-    p.ttl = s.cfg.ip_ttl
-    p.csum_ok = True
-    p.df = s.cfg.tcp_path_mtu_discovery != 0
-    if tw.has_ts[row]:
-        ticks: cython.ulonglong = s.now // MS
-        p.opt_ts = True
-        p.ts_val = (ticks + tw.ts_offset[row]) & _U32
-        p.ts_ecr = tw.ts_recent[row]
-    s.stat.sndtotal += 1
-    s.stat.sndacks += 1
-    build(p, s.cfg.policy_options)
-    s.output(p)
-    return 0
 
 
 def syn_sent_input(s, t, p):

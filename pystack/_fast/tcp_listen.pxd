@@ -4,16 +4,15 @@ from pystack._fast.seq cimport add, after, before, between, sub
 from pystack._fast.syncache cimport SynCache
 from pystack._fast.tcb cimport Stack, Tcb
 from pystack._fast.tcp_close cimport drop
-from pystack._fast.tcp_out cimport our_mss, syn_window
+from pystack._fast.tcp_out cimport blank, our_mss, stamp, syn_window, transmit
 from pystack._fast.tcp_reply cimport reset_for, respond
-from pystack._fast.tcp_wire cimport build
 
-cdef int ACK, CWR, ECE, LISTEN, LISTEN_LINUX, PROTO_TCP, RST, SC_ECN, SC_SACK, SC_SCALE, SC_TS
+cdef int ACK, CWR, ECE, LISTEN, LISTEN_LINUX, RST, SC_ECN, SC_SACK, SC_SCALE, SC_TS
 cdef int SS_BOUND, SS_NOFDREF, SYN, SYN_RECEIVED, TCP_BAD_ACK, TCP_BAD_RST, TCP_LISTEN_OVERFLOW
 cdef int TCP_LISTEN_STATE, TCP_SYN_LIMIT, TF_ECN, TF_NODELAY, TF_NOPUSH, TF_NO_SACK, TF_NO_SCALE
 cdef int TF_NO_TS, TF_PASSIVE, TF_RCVD_SCALE, TF_RCVD_TS, TF_RCV_AUTO_OFF, TF_SACK_PERMIT
 cdef int TF_SND_AUTO_OFF, TIMER_SYNCACHE
-cdef long long MS, SECOND
+cdef long long SECOND
 cdef unsigned int _U32
 
 

@@ -15,8 +15,6 @@ from pystack._fast.consts import (
     ECE,
     LISTEN,
     LISTEN_LINUX,
-    MS,
-    PROTO_TCP,
     SECOND,
     SYN,
     SYN_RECEIVED,
@@ -44,9 +42,8 @@ from pystack._fast.tcb import (
     TF_SND_AUTO_OFF,
     Tcb,
 )
-from pystack._fast.tcp_out import our_mss, syn_window
+from pystack._fast.tcp_out import blank, our_mss, stamp, syn_window, transmit
 from pystack._fast.tcp_reply import reset_for, respond
-from pystack._fast.tcp_wire import build
 
 TCP_LISTEN_OVERFLOW = int(Drop.TCP_LISTEN_OVERFLOW)
 TCP_LISTEN_STATE = int(Drop.TCP_LISTEN_STATE)
@@ -217,34 +214,19 @@ class Listener:
         self, s, laddr, lport, faddr, fport, iss, irs, t, ts, ts_recent, ts_offset, scale, sack, ecn
     ):
         """Build and send a SYN-ACK."""
-        p = s.packet()
-        p.proto = PROTO_TCP
-        p.src = laddr
-        p.dst = faddr
-        p.sport = lport
-        p.dport = fport
+        p = blank(s, laddr, lport, faddr, fport, t.ttl, t.tos)
         p.seq = iss
         p.ack = add(irs, 1)
         p.flags = SYN | ACK | (ECE if ecn else 0)
         p.win = syn_window(s, t, our_mss(s, faddr, t.user_mss) - (12 if ts else 0))
-        p.ttl = t.ttl
-        p.tos = t.tos
-        p.csum_ok = True
-        p.df = s.cfg.tcp_path_mtu_discovery != 0
         p.opt_mss = our_mss(s, faddr, t.user_mss)
         if scale:
             p.opt_wscale = t.request_r_scale
         p.opt_sack_ok = sack
         if ts:
-            ticks: cython.ulonglong = s.now // MS
-            p.opt_ts = True
-            p.ts_val = (ticks + ts_offset) & _U32
-            p.ts_ecr = ts_recent
-        s.stat.sndtotal += 1
+            stamp(s, p, ts_offset, ts_recent)
         s.stat.sndctrl += 1
-        build(p, s.cfg.policy_options)
-        s.output(p)
-        return 0
+        return transmit(s, p)
 
     def announced(self, s, t, row):
         """The window that the row's SYN-ACK offered."""

@@ -14,6 +14,11 @@ cdef long long NEVER
 
 cpdef int tcp_output(Stack s, Tcb t) except -1
 cpdef int send_one(Stack s, Tcb t, bint idle) except -2
+cpdef Packet blank(
+    Stack s, unsigned int laddr, int lport, unsigned int faddr, int fport, int ttl, int tos,
+)
+cpdef void stamp(Stack s, Packet p, unsigned int offset, unsigned int echo) noexcept
+cpdef int transmit(Stack s, Packet p) except -1
 cpdef int emit(
     Stack s, Tcb t, unsigned int at, int off, int length, int flags, bint rexmit,
 ) except -1
@@ -27,7 +32,7 @@ cpdef int syn_window(Stack s, Tcb t, int mss) noexcept
 cpdef void grow_send_buffer(Stack s, Tcb t) noexcept
 cpdef int flags_of(Tcb t) noexcept
 cpdef bint worth_sending(
-    Stack s, Tcb t, bint idle, int flags, int off, int length, int cc, int recwin, int syn,
+    Stack s, Tcb t, bint idle, int flags, int off, int length, int cc, int recwin,
 ) noexcept
 cpdef int minimum_i(unsigned int a, unsigned int b) noexcept
 cpdef void count_sent(Stack s, Tcb t, int flags, int length, bint rexmit) noexcept

@@ -114,6 +114,7 @@ def choose_hole(s, t):
     edge: cython.uint = board.lost_edge(t.snd_una, t.maxseg, 3)
     pipe: cython.int = board.pipe(t.snd_una, t.snd_max, edge)
     room: cython.int = cython.cast(cython.int, t.cwnd) - pipe
+    board.room = room
     first: cython.bint = before_eq(board.high_rxt, t.snd_una)
     start: cython.uint = maximum(board.high_rxt, t.snd_una)
     length: cython.int
@@ -141,7 +142,6 @@ def send_one(s, t, idle):
     """Decide on one segment and send it. 1: there may be another; 0: nothing more now."""
     flags: cython.int = flags_of(t)
     cc: cython.int = t.sndq.cc
-    syn: cython.int = 0
     off: cython.int = dist(t.snd_una, t.snd_nxt)
     at: cython.uint = t.snd_nxt
     win: cython.int = minimum_i(t.snd_wnd, t.cwnd)
@@ -151,7 +151,6 @@ def send_one(s, t, idle):
     mss: cython.int = t.maxseg
 
     if flags & SYN:
-        syn = 1
         if off > 0:  # the SYN is out; it is sent again only after the timer took SND.NXT back
             flags &= ~SYN
             off = 0
@@ -183,7 +182,7 @@ def send_one(s, t, idle):
         if length == -2:
             win = off  # nothing new may go; a window update or an ACK still may
         else:
-            win = cython.cast(cython.int, t.snd_wnd)
+            win = minimum_i(t.snd_wnd, off + (t.board.room if t.board.room > mss else mss))
 
     if t.t_flags & TF_FORCE:
         if win == 0:
@@ -236,7 +235,7 @@ def send_one(s, t, idle):
         flags &= ~FIN  # it is out already and not asked for again
 
     recwin: cython.int = receive_window(s, t)
-    if not worth_sending(s, t, idle, flags, off, length, cc, recwin, syn):
+    if not worth_sending(s, t, idle, flags, off, length, cc, recwin):
         if cc > 0 and t.at_rexmt == NEVER and t.at_persist == NEVER and t.state >= ESTABLISHED:
             t.rxtshift = 0
             set_persist(s, t)
@@ -249,7 +248,7 @@ def send_one(s, t, idle):
     return 1 if more else 0
 
 
-def worth_sending(s, t, idle, flags, off, length, cc, recwin, syn):
+def worth_sending(s, t, idle, flags, off, length, cc, recwin):
     """Is the segment that could be sent worth it: Nagle, sender's silly window avoidance (MUST-38), window updates."""
     if length > 0:
         if length >= t.maxseg or t.t_flags & TF_FORCE:
@@ -312,8 +311,6 @@ def receive_window(s, t):
 def syn_window(s, t, mss):
     """The window field of a SYN or SYN-ACK: never scaled, at most 65535 (RFC 7323 2.2); whole segments on Linux."""
     win: cython.int = t.rcvq.limit()
-    if win > 65535 + s.cfg.policy_window:
-        win = 65535
     if s.cfg.policy_window == WINDOW_LINUX and mss > 0 and win > mss:
         win -= win % mss
     return win if win < 65535 else 65535
@@ -378,9 +375,7 @@ def fill_syn_options(s, t, p):
     if not t.t_flags & TF_NO_SACK and (not answer or t.t_flags & TF_SACK_PERMIT):
         p.opt_sack_ok = True
     if not t.t_flags & TF_NO_TS and (not answer or t.t_flags & TF_RCVD_TS):
-        p.opt_ts = True
-        p.ts_val = s.ts_clock(t)
-        p.ts_ecr = t.ts_recent if answer else 0
+        stamp(s, p, t.ts_offset, t.ts_recent if answer else 0)
     return 0
 
 
@@ -407,28 +402,47 @@ def fill_sack(s, t, p):
     return n
 
 
+def blank(s, laddr, lport, faddr, fport, ttl, tos):
+    """A segment with nothing in it but who sends it to whom."""
+    p = s.packet()
+    p.proto = PROTO_TCP
+    p.src = laddr
+    p.dst = faddr
+    p.sport = lport
+    p.dport = fport
+    p.ttl = ttl
+    p.tos = tos
+    p.csum_ok = True
+    p.df = s.cfg.tcp_path_mtu_discovery != 0
+    return p
+
+
+def stamp(s, p, offset, echo):
+    """The timestamp option: the clock of now from `offset` on, and what is echoed (RFC 7323 section 3)."""
+    p.opt_ts = True
+    p.ts_val = s.ts_at(offset)
+    p.ts_ecr = echo
+
+
+def transmit(s, p):
+    """The segment is complete: write its header and send it."""
+    s.stat.sndtotal += 1
+    build(p, s.cfg.policy_options)
+    return s.output(p)
+
+
 def emit(s, t, at, off, length, flags, rexmit):
     """Build the segment at sequence number `at` (octet `off` of the send queue), send it, note it. 0: no mbufs."""
-    p = s.packet()
+    p = blank(s, t.laddr, t.lport, t.faddr, t.fport, t.ttl, t.tos)
     win: cython.int = receive_window(s, t)
     established: cython.bint = t.state >= ESTABLISHED
     spare: cython.int
-    p.proto = PROTO_TCP
-    p.src = t.laddr
-    p.dst = t.faddr
-    p.sport = t.lport
-    p.dport = t.fport
-    p.ttl = t.ttl
-    p.tos = t.tos
-    p.csum_ok = True
     p.df = s.cfg.tcp_path_mtu_discovery != 0 and t.bh_mss == 0
     if flags & SYN:
         fill_syn_options(s, t, p)
     else:
         if t.t_flags & TF_RCVD_TS and flags & RST == 0:
-            p.opt_ts = True
-            p.ts_val = s.ts_clock(t)
-            p.ts_ecr = t.ts_recent
+            stamp(s, p, t.ts_offset, t.ts_recent)
         if t.t_flags & TF_SACK_PERMIT and established:
             if t.reass is not None or t.t_flags & TF_DSACK:
                 if fill_sack(s, t, p) and length > 0:
@@ -492,15 +506,13 @@ def emit(s, t, at, off, length, flags, rexmit):
         if t.quick_acks > 0 and length == 0:
             t.quick_acks -= 1
     t.last_sent = s.now
-    build(p, s.cfg.policy_options)
-    s.output(p)
+    transmit(s, p)
     return 1
 
 
 def count_sent(s, t, flags, length, rexmit):
     """The sender's part of netstat -s."""
     st = s.stat
-    st.sndtotal += 1
     if length > 0:
         if t.t_flags & TF_FORCE and length == 1:
             st.sndprobe += 1

@@ -1,10 +1,9 @@
 from pystack._fast.packet cimport Packet
 from pystack._fast.seq cimport add, after
 from pystack._fast.tcb cimport Stack, Tcb
-from pystack._fast.tcp_out cimport fill_sack, receive_window
-from pystack._fast.tcp_wire cimport build
+from pystack._fast.tcp_out cimport blank, fill_sack, receive_window, stamp, transmit
 
-cdef int ACK, FIN, PROTO_TCP, RST, SYN, TF_DSACK, TF_RCVD_TS, TF_SACK_PERMIT
+cdef int ACK, FIN, RST, SYN, TF_DSACK, TF_RCVD_TS, TF_SACK_PERMIT
 
 cpdef int respond(
     Stack s, unsigned int laddr, int lport, unsigned int faddr, int fport, unsigned int seq,
@@ -14,3 +13,4 @@ cpdef int reset_for(Stack s, Packet p) except -1
 cpdef int send_ack_only(Stack s, Tcb t, unsigned int at) except -1
 cpdef int challenge(Stack s, Tcb t) except -1
 cpdef int answer_invalid(Stack s, Tcb t, Packet p) except -1
+cpdef int timewait_ack(Stack s, int row) except -1

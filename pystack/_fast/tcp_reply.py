@@ -5,34 +5,21 @@ RFC 9293 section 3.10.7.1 (what a RST looks like), RFC 5961 section 7 (how many 
 
 import cython
 
-from pystack._fast.consts import ACK, FIN, PROTO_TCP, RST, SYN
+from pystack._fast.consts import ACK, FIN, RST, SYN
 from pystack._fast.seq import add, after
 from pystack._fast.tcb import TF_DSACK, TF_RCVD_TS, TF_SACK_PERMIT
-from pystack._fast.tcp_out import fill_sack, receive_window
-from pystack._fast.tcp_wire import build
+from pystack._fast.tcp_out import blank, fill_sack, receive_window, stamp, transmit
 
 
 def respond(s, laddr, lport, faddr, fport, seq, ack, flags, win, ttl, tos):
     """A bare segment that belongs to no connection (or to one that is about to go)."""
-    p = s.packet()
-    p.proto = PROTO_TCP
-    p.src = laddr
-    p.dst = faddr
-    p.sport = lport
-    p.dport = fport
+    p = blank(s, laddr, lport, faddr, fport, ttl, tos)
     p.seq = seq
     p.ack = ack
     p.flags = flags
     p.win = win
-    p.ttl = ttl
-    p.tos = tos
-    p.csum_ok = True
-    p.df = s.cfg.tcp_path_mtu_discovery != 0
-    s.stat.sndtotal += 1
     s.stat.sndctrl += 1
-    build(p, s.cfg.policy_options)
-    s.output(p)
-    return 0
+    return transmit(s, p)
 
 
 def reset_for(s, p):
@@ -53,24 +40,13 @@ def reset_for(s, p):
 
 def send_ack_only(s, t, at):
     """An ACK without data at sequence number `at`: keep-alive probes, challenge ACKs, Linux's window probes."""
-    p = s.packet()
+    p = blank(s, t.laddr, t.lport, t.faddr, t.fport, t.ttl, t.tos)
     win: cython.int = receive_window(s, t)
-    p.proto = PROTO_TCP
-    p.src = t.laddr
-    p.dst = t.faddr
-    p.sport = t.lport
-    p.dport = t.fport
-    p.ttl = t.ttl
-    p.tos = t.tos
-    p.csum_ok = True
-    p.df = s.cfg.tcp_path_mtu_discovery != 0
     p.flags = ACK
     p.seq = at
     p.ack = t.rcv_nxt
     if t.t_flags & TF_RCVD_TS:
-        p.opt_ts = True
-        p.ts_val = s.ts_clock(t)
-        p.ts_ecr = t.ts_recent
+        stamp(s, p, t.ts_offset, t.ts_recent)
     if t.t_flags & TF_SACK_PERMIT and (t.reass is not None or t.t_flags & TF_DSACK):
         fill_sack(s, t, p)
     p.win = win >> t.rcv_scale
@@ -78,11 +54,23 @@ def send_ack_only(s, t, at):
         t.rcv_adv = add(t.rcv_nxt, p.win << t.rcv_scale)
     t.last_ack_sent = t.rcv_nxt
     t.last_sent = s.now
-    s.stat.sndtotal += 1
     s.stat.sndacks += 1
-    build(p, s.cfg.policy_options)
-    s.output(p)
-    return 0
+    return transmit(s, p)
+
+
+def timewait_ack(s, row):
+    """The acknowledgment that the connection of a TIME_WAIT row would send."""
+    tw = s.timewait
+    ports: cython.uint = tw.ports[row]
+    p = blank(s, tw.laddr[row], ports >> 16, tw.faddr[row], ports & 0xFFFF, s.cfg.ip_ttl, 0)
+    p.seq = tw.snd_nxt[row]
+    p.ack = tw.rcv_nxt[row]
+    p.flags = ACK
+    p.win = tw.win[row] if tw.win[row] < 65535 else 65535
+    if tw.has_ts[row]:
+        stamp(s, p, tw.ts_offset[row], tw.ts_recent[row])
+    s.stat.sndacks += 1
+    return transmit(s, p)
 
 
 def challenge(s, t):

@@ -153,6 +153,20 @@ def test_sack_recovery_of_many_losses_in_one_round_trip(profile):
 
 
 @pytest.mark.parametrize("profile", PROFILES)
+def test_new_data_in_sack_recovery_stays_within_the_pipe(profile):
+    """RFC 6675 section 5 step C: one segment leaves the network, one may enter, super-segments or not."""
+    m, p, t, z = burst(profile, "sack")
+    m.core.cfg.tcp_tso = 1
+    m.write(t, 25 * z)
+    for k in range(2, 10):
+        p.send(f". 1:1(0) ack 1 win 65535 <nop,nop,sack {1 + z}:{1 + k * z}>")
+    sent = t.snd_max - t.snd_una & 0xFFFFFFFF
+    edge = t.board.lost_edge(t.snd_una, z, 3)
+    assert t.board.pipe(t.snd_una, t.snd_max, edge) <= t.cwnd
+    assert 10 * z < sent <= 10 * z + t.cwnd
+
+
+@pytest.mark.parametrize("profile", PROFILES)
 def test_sack_partial_acks(profile):
     """The cumulative ACK moves in recovery: holes that remain are filled, nothing twice."""
     m, p, _t, z = burst(profile, "sack")

@@ -33,7 +33,7 @@ LEVELS = (
     set(),  # the host level: everything that is not named elsewhere
     {"network", "runner", "pystack"},  # `pystack` is the package itself: `import pystack`
     {"services", "traffic", "server"},
-    {"scenarios"},
+    {"scenarios", "packetdrill"},
     {"report", "cli", "bench", "sweep", "pytest_plugin", "__main__"},
 )
 """Outside `_fast`, a module knows its own level and those before it. `__init__` knows all."""

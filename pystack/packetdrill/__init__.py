@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pystack.packetdrill.parse import ScriptError, parse, parse_file
 from pystack.packetdrill.script import Script
 
-__all__ = ["Script"]
+__all__ = ["Script", "ScriptError", "parse", "parse_file"]

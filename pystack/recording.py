@@ -42,7 +42,8 @@ class Cutter:
         whole: Any = Packet()
         whole.pool = self._pool
         whole.csum_ok = True
-        self._landing.place()[: len(data)] = data
+        self._landing.place()
+        memoryview(self._landing.room)[: len(data)] = data
         if self._landing.parse(whole, 0, len(data)):
             return [data]
         whole.csum_ok = True

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import io
 import os
 import socket
 import struct
@@ -20,13 +19,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from ipaddress import AddressValueError, IPv4Address, IPv4Interface, IPv4Network, NetmaskValueError
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import Any, Self
 
-from pystack._fast.consts import Drop
-from pystack._fast.vnet import VNET_LEN, Framer
-
-if TYPE_CHECKING:
-    from pystack._fast.packet import Packet
+from pystack._fast.device import Device
+from pystack._fast.port import Port
+from pystack._fast.vnet import VNET_LEN
 
 CLONE = "/dev/net/tun"
 
@@ -43,13 +40,7 @@ _TUN_F_TSO4 = 2
 _NAME_MAX = 15
 MTU_MIN = 68
 MTU_MAX = 65535
-_LOW = 0 if sys.byteorder == "little" else 1
-_FULL = frozenset({errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM})
 _VANISHED = frozenset({errno.EBADFD, errno.EBADF, errno.ENODEV, errno.ENXIO})
-_CSUM_KNOWN = 3
-"""VIRTIO_NET_HDR_F_NEEDS_CSUM | VIRTIO_NET_HDR_F_DATA_VALID: nobody need look at the checksum."""
-_NOWHERE = bytearray(1)
-"""A device gives up a packet whatever there is room for."""
 
 BATCH = 64
 """Packets of one `receive` at most, so that answers and timers are never far behind."""
@@ -68,29 +59,11 @@ class DeviceGone(DeviceError):
     """The device was taken away while it was in use."""
 
 
-class Landing(Protocol):
-    """What a device reads packets into (`Core`)."""
-
-    drops: Any
-    """Counters by `consts.Drop`."""
-
-    def landing(self) -> memoryview | None:
-        """Writable, at least 66,000 octets: where the next packet is to be put. None: no memory."""
-
-    def ingress_landed(
-        self, iface: int, skip: int, n: int, gso_size: int, csum_ok: bool, now: int
-    ) -> Any:
-        """A packet of `n` octets is at `landing()[skip:]`."""
-
-    def egress(self, now: int) -> Packet | None:
-        """The next packet to be written, which the caller releases; None: there is none."""
-
-
 class Tun:
     """A TUN device of this process, non-blocking.
 
     `offload` says whether super-segments and checksums are left to the kernel; `why`, where they
-    are not although that was asked for, who refused. `refused` counts failed writes by errno name.
+    are not although that was asked for, who refused.
 
     Raises DeviceError: no /dev/net/tun, no permission, a bad name, a name that is taken.
     """
@@ -121,13 +94,9 @@ class Tun:
         self.why = why
         self.name = name
         self._fd = fd
-        # readinto() takes no list of buffers and makes no exception of "nothing there": measured
-        # 0.3 us a packet faster than os.readv()
-        self._file = io.FileIO(fd, "rb", closefd=False)
+        self._device = Device(fd, self.offload, BATCH_OCTETS)
         self.address: IPv4Interface | None = None
         self.kernel_address: IPv4Address | None = None
-        self.refused: Counter[str] = Counter()
-        self._framer = Framer(self.offload)
 
     def __enter__(self) -> Self:
         return self
@@ -147,93 +116,32 @@ class Tun:
         """The device vanishes with all that was set on it. Again does nothing."""
         if self._fd >= 0:
             fd, self._fd = self._fd, -1
+            self._device.fd = -1
             os.close(fd)
 
-    def receive(self, core: Landing, iface: int, now: int, limit: int = BATCH) -> int:
+    def receive(self, core: Port, iface: int, now: int, limit: int = BATCH) -> int:
         """Read what waits, `limit` packets at most; how many it was.
 
         Fewer than `limit` and not `BATCH_OCTETS`: nothing waits any more. Raises DeviceGone.
         """
-        readinto = self._file.readinto
-        landing = core.landing
-        landed = core.ingress_landed
-        offload = self.offload
-        skip = VNET_LEN if offload else 0
-        gso_size = 0
-        csum_ok = False
-        count = 0
-        room = BATCH_OCTETS
-        try:
-            while count < limit and room > 0:
-                view = landing()
-                if view is None:
-                    if readinto(_NOWHERE) is None:
-                        break
-                    core.drops[Drop.MBUF] += 1
-                    count += 1
-                    continue
-                n = readinto(view)
-                if n is None:
-                    break
-                if offload:
-                    # native byte order: TUNSETVNETLE was not used
-                    gso_size = view[4 + _LOW] | view[5 - _LOW] << 8 if view[1] else 0
-                    csum_ok = view[0] & _CSUM_KNOWN != 0
-                landed(iface, skip, n - skip, gso_size, csum_ok, now)
-                room -= n
-                count += 1
-        except OSError as error:
-            raise self._gone(error) from None
+        count: int = self._device.receive(core, iface, now, limit)
+        if count < 0:
+            raise self._gone(OSError(-count, os.strerror(-count)))
         return count
 
-    def transmit(self, core: Landing, now: int) -> int:
+    def transmit(self, core: Port, now: int) -> int:
         """Write all that the core has to send; how many packets it was.
 
         A packet that the kernel does not take is dropped and counted, nothing is raised.
         """
-        egress = core.egress
-        fd = self._fd
-        framer = self._framer
-        frame = framer.frame
-        view = framer.view
-        count = 0
-        while (packet := egress(now)) is not None:
-            n = frame(packet)
-            try:
-                if n > 0:
-                    os.write(fd, view[:n])
-                elif n < 0:
-                    pool: Any = packet.pool
-                    os.writev(fd, [view[:-n], *pool.views(packet.m, 0, packet.length)])
-                else:
-                    count += self._write_pieces(core, packet) - 1
-            except OSError as error:
-                packet.drop = self._refused(core, error)
-            packet.release()
-            count += 1
+        count: int = self._device.transmit(core, now)
         return count
 
-    def _write_pieces(self, core: Landing, packet: Packet) -> int:
-        """A super-segment for a device that takes none: this is the last place to cut it."""
-        framer = self._framer
-        pieces: int = framer.pieces(packet)
-        for index in range(pieces):
-            n = framer.piece(packet, index)
-            if n == 0:
-                core.drops[Drop.MBUF] += 1
-                continue
-            try:
-                os.write(self._fd, framer.view[:n])
-            except OSError as error:
-                self._refused(core, error)
-        return pieces
-
-    def _refused(self, core: Landing, error: OSError) -> Drop:
-        """Count a failed write: a full queue, or a device that is down, gone or of another mind."""
-        self.refused[errno.errorcode.get(error.errno or 0, "unknown")] += 1
-        reason = Drop.TX_QUEUE if error.errno in _FULL else Drop.NO_DEVICE
-        core.drops[reason] += 1
-        return reason
+    @property
+    def refused(self) -> Counter[str]:
+        """Failed writes by errno name."""
+        failed: dict[int, int] = self._device.refused
+        return Counter({errno.errorcode.get(e, "unknown"): n for e, n in failed.items()})
 
     def _gone(self, error: OSError) -> OSError | DeviceGone:
         if error.errno in _VANISHED:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pystack._fast.landing import Landing
 from pystack._fast.mbuf import Pool
 from pystack._fast.packet import PacketQueue
+from pystack._fast.port import Port
 
 if TYPE_CHECKING:
     from pystack._fast.packet import Packet
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 _ARENA = 512 << 20
 
 
-class Wired:
+class Wired(Port):
     """`core` with `inward` before what it receives and `outward` behind what it sends.
 
     Packets on the inward wire lie in a pool of its own, so that the machine's books are not touched
@@ -33,14 +34,15 @@ class Wired:
         self._landing = Landing(Pool(0, 0, 0, 0, 0, _ARENA))
         self._free = PacketQueue()
 
-    def landing(self) -> memoryview:
+    def make_room(self) -> int:
         """As the core's."""
-        view: memoryview = self._landing.place()
-        return view
+        self._landing.place()
+        self.room = self._landing.room
+        return 0
 
     def ingress_landed(
         self, iface: int, skip: int, n: int, gso_size: int, csum_ok: bool, now: int
-    ) -> None:
+    ) -> int:
         """As the core's; the core sees the packet when the wire delivers it."""
         packet = self._free.take_free()
         packet.iface_in = iface
@@ -49,9 +51,10 @@ class Wired:
         if reason := self._landing.parse(packet, skip, n):
             self.drops[reason] += 1
             packet.release()
-        else:
-            self.inward.send(packet, now)
-            self._deliver(now)
+            return int(reason)
+        self.inward.send(packet, now)
+        self._deliver(now)
+        return 0
 
     def _deliver(self, now: int) -> None:
         while (packet := self.inward.deliver(now)) is not None:

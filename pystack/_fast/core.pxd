@@ -16,6 +16,7 @@ cdef class Core(Internet):
     cdef public int number
     cdef public bint listed
     cpdef int ingress(self, Packet p, long long now) except -1
+    cpdef int make_room(self) except -1
     cpdef int ingress_landed(self, int iface, int skip, int n, int gso_size, bint csum_ok, long long now) except -1
     cpdef int tick(self, long long now) except -1
     cpdef long long next_deadline(self) noexcept

@@ -103,12 +103,14 @@ class Core(Internet):
         self.ip_input(p)
         return 0
 
-    def landing(self):
-        """Where the next packet of a device is to be read to: a writable memoryview of 66,048 octets. Ask each time."""
-        return self.land.place()
+    def make_room(self):
+        """As `Port` has it: `room` is the place of an mbuf with a cluster of its own."""
+        self.land.place()
+        self.room = self.land.room
+        return 0
 
     def ingress_landed(self, iface, skip, n, gso_size, csum_ok, now):
-        """The packet of `n` octets at landing()[skip:] arrived on `iface`. Answers 0 or its drop reason."""
+        """The packet of `n` octets at room[skip:] arrived on `iface`. Answers 0 or its drop reason."""
         reason: cython.int
         self.settle(now)
         p = self.packet()
@@ -137,8 +139,10 @@ class Core(Internet):
 
     def ingress_bytes(self, iface, data, now):
         """As `ingress_landed`, from bytes."""
+        octets: cython.const[cython.uchar][::1] = memoryview(data)
         n = min(len(data), 65535)
-        self.land.place()[:n] = data[:n]
+        self.make_room()
+        self.room[:n] = octets[:n]
         return self.ingress_landed(iface, 0, n, 0, False, now)
 
     def close(self):

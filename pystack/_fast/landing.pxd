@@ -9,9 +9,9 @@ cdef int _BIG
 
 cdef class Landing:
     cdef readonly Pool pool
-    cdef object view
+    cdef readonly unsigned char[::1] room
     cdef readonly int m
 
-    cpdef object place(self)
+    cpdef int place(self) except -1
     cpdef int parse(self, Packet p, int skip, int n) except? -1
     cpdef close(self)

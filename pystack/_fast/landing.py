@@ -23,21 +23,21 @@ class Landing:
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
         self.m = 0
-        self.view = _SPARE
+        self.room = _SPARE
 
-    def place(self) -> memoryview:
-        """Where to read the next packet: writable, `BIG` octets. Ask before every read."""
+    def place(self) -> cython.int:
+        """`room`: where to read the next packet, writable, `BIG` octets. Ask before every read. Answers 0."""
         if self.m == 0:
             self.m = self.pool.land()
             if self.m == 0:
-                self.view = _SPARE
+                self.room = _SPARE
             else:
                 off: cython.longlong = self.pool.m_off[self.m]
-                self.view = self.pool.arena_bytes[off : off + _BIG]
-        return self.view
+                self.room = self.pool.arena[off : off + _BIG]
+        return 0
 
     def parse(self, p: Packet, skip: cython.int, n: cython.int) -> cython.int:
-        """Fill `p` with the packet of `n` octets at `place()[skip]`; a Drop reason or 0.
+        """Fill `p` with the packet of `n` octets at `room[skip]`; a Drop reason or 0.
 
         `csum_ok`, `gso_size` and `iface_in` are the caller's to set before. The payload is in `pool`.
         """
@@ -55,4 +55,4 @@ class Landing:
         if self.m:
             self.pool.free(self.m)
             self.m = 0
-        self.view = _SPARE
+        self.room = _SPARE

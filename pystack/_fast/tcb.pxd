@@ -3,6 +3,7 @@ from pystack._fast.demux cimport Demux
 from pystack._fast.hashing cimport sip2
 from pystack._fast.mbuf cimport Pool
 from pystack._fast.packet cimport Packet, PacketQueue
+from pystack._fast.port cimport Port
 from pystack._fast.recvq cimport Reassembly, RecvQueue
 from pystack._fast.rng cimport Rng
 from pystack._fast.scoreboard cimport Scoreboard
@@ -114,7 +115,7 @@ cdef class Tcb:
     cdef public bint pending
 
 
-cdef class Stack:
+cdef class Stack(Port):
     cdef public Pool pool
     cdef public Wheel wheel
     cdef public Config cfg
@@ -130,7 +131,6 @@ cdef class Stack:
     cdef public int n_ready
     cdef const unsigned char[::1] arrows
     cdef public int[::1] states
-    cdef public long long[::1] drops
     cdef public PacketQueue spare
     cdef public object log
     cdef unsigned long long isn_k0, isn_k1

@@ -8,10 +8,11 @@ NEVER when off.
 import cython
 
 from pystack._fast.columns import column
-from pystack._fast.consts import MS, N_DROPS, NEVER, SOCKBUF_LINUX, STATE_NAMES, WINDOW_LINUX
+from pystack._fast.consts import MS, NEVER, SOCKBUF_LINUX, STATE_NAMES, WINDOW_LINUX
 from pystack._fast.demux import Demux  # noqa: F401
 from pystack._fast.hashing import sip2
 from pystack._fast.packet import PacketQueue
+from pystack._fast.port import Port
 from pystack._fast.recvq import RecvQueue
 from pystack._fast.sendq import SendQueue
 from pystack._fast.tcp_state import ARROWS, N_STATES
@@ -174,7 +175,7 @@ class Tcb:
 
 
 @cython.cclass
-class Stack:
+class Stack(Port):
     """What the connections of one machine share: buffers, timers, tables, knobs, counters, the present.
 
     `Core` is the machine itself; it overrides the three methods through which TCP reaches the layers below:
@@ -210,7 +211,7 @@ class Stack:
         self.n_pending = 0
         self.arrows = ARROWS
         self.states = column("i", len(STATE_NAMES))
-        self.drops = column("q", N_DROPS)
+        self.init_port()
         self.spare = PacketQueue()
         self.log = None
         self.isn_k0 = rng.next64()

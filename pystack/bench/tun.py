@@ -32,7 +32,7 @@ BULK_PORT, HTTP_PORT = 9, 80
 CHUNK = 256 * 1024
 SYSCTL = {
     "net.core.somaxconn": 4096,
-    "net.ipv4.tcp_rmem": "4096 1048576 1048576",
+    "net.ipv4.tcp_rmem": "4096 2097152 2097152",
     "net.ipv4.tcp_wmem": "4096 1048576 1048576",
     "net.ipv4.tcp_max_tw_buckets": 262_144,
 }

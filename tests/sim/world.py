@@ -107,8 +107,8 @@ class World:
         """Everything is as before the first packet."""
         assert self.states() == {}
         for core in (self.a, self.b):
-            landing = 1 if core.landing() is not None else 0
-            assert core.pool.in_use == landing, core.pool.in_use
+            core.make_room()  # made by this call at the latest
+            assert core.pool.in_use == 1, core.pool.in_use
             assert core.demux.used == 0
             assert core.timewait.used == 0
             assert core.listeners.cache.used == 0

@@ -8,6 +8,8 @@ import struct
 from collections import Counter, deque
 from typing import Any
 
+from port_kit import FakePort
+
 from pystack._fast import consts
 from pystack._fast.packet import Packet, PacketQueue
 from pystack._fast.wirebytes import csum_add16, csum_fold
@@ -16,19 +18,18 @@ _TCP = struct.Struct(">HHIIBBHHH")
 _IP = struct.Struct(">BBHHHBBHII")
 
 
-class DiscardCore:
+class DiscardCore(FakePort):
     """Answers SYN, data and FIN of any connection to any port; counts and digests what came."""
 
     def __init__(self, *, mss: int = 1460, digest: bool = True) -> None:
+        super().__init__()
         self.mss = mss
         self.digest = hashlib.sha256() if digest else None
         self.octets = 0
         self.packets: Counter[str] = Counter()
         self.super_segments = 0
         self.finished = 0
-        self.drops: Counter[int] = Counter()
         self.dispatched = 0
-        self._room = memoryview(bytearray(66_048))
         self._out: deque[Packet] = deque()
         self._free = PacketQueue()
         self._expected: dict[tuple[int, int], int] = {}
@@ -46,20 +47,17 @@ class DiscardCore:
     def next_deadline(self) -> int:
         return consts.NEVER
 
-    def landing(self) -> memoryview:
-        return self._room
-
     def egress(self, now: int) -> Any:
         return self._out.popleft() if self._out else None
 
     def ingress_landed(
         self, iface: int, skip: int, n: int, gso_size: int, csum_ok: bool, now: int
-    ) -> None:
-        room = self._room
+    ) -> int:
+        room = self.place
         version, _, total, _, _, _, proto, _, src, dst = _IP.unpack_from(room, skip)
         if version != 0x45 or proto != consts.PROTO_TCP or total != n:
             self.packets["other"] += 1
-            return
+            return 0
         sport, dport, seq, _, offset, flags, _, _, _ = _TCP.unpack_from(room, skip + 20)
         begin = skip + 20 + (offset >> 4) * 4
         size = skip + n - begin
@@ -70,9 +68,9 @@ class DiscardCore:
         if flags & consts.SYN:
             self._expected[key] = (seq + 1) & 0xFFFFFFFF
             self._answer(src, dst, sport, dport, 0, key, consts.SYN | consts.ACK)
-            return
+            return 0
         if key not in self._expected or (not size and not flags & consts.FIN):
-            return
+            return 0
         if seq == self._expected[key]:
             if self.digest is not None:
                 self.digest.update(room[begin : begin + size])
@@ -84,6 +82,7 @@ class DiscardCore:
         else:
             answer = consts.ACK
         self._answer(src, dst, sport, dport, 1, key, answer)
+        return 0
 
     def _answer(
         self, src: int, dst: int, sport: int, dport: int, seq: int, key: tuple[int, int], flags: int

@@ -115,7 +115,8 @@ def test_landed_packet(size: int, csum_ok: bool, skip: int):
     body = bytes(i * 11 & 255 for i in range(size))
     data = octets.ip(octets.tcp(body), TCP)
     landing = Landing(pool)
-    landing.place()[skip : skip + len(data) + 7] = data + b"padding"
+    landing.place()
+    memoryview(landing.room)[skip : skip + len(data) + 7] = data + b"padding"
     m = landing.m
     p = Packet()
     p.csum_ok = csum_ok

@@ -4,10 +4,10 @@ import os
 import signal
 import socket
 import threading
-from collections import Counter
 from typing import Any
 
 import pytest
+from port_kit import FakePort
 
 from pystack import runner as runner_module
 from pystack._fast.consts import MS, NEVER
@@ -15,25 +15,22 @@ from pystack.runner import Runner
 from pystack.tun import DeviceGone, Tun
 
 
-class Machine:
+class Machine(FakePort):
     """A host and its core in one: notes what the loop asks of it."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.core = self
-        self.drops: Counter[int] = Counter()
-        self.room = memoryview(bytearray(66_048))
         self.came: list[bytes] = []
         self.ticks: list[int] = []
         self.deadline = NEVER
         self.ready = 0
 
-    def landing(self) -> memoryview:
-        return self.room
-
     def ingress_landed(
         self, iface: int, skip: int, n: int, gso_size: int, csum_ok: bool, now: int
-    ) -> None:
-        self.came.append(bytes(self.room[skip : skip + n]))
+    ) -> int:
+        self.came.append(bytes(self.place[skip : skip + n]))
+        return 0
 
     def tick(self, now: int) -> None:
         self.ticks.append(now)

@@ -19,6 +19,7 @@ from lark import Lark, UnexpectedInput
 
 from pystack.packetdrill import script as ast
 from pystack.packetdrill.build import Builder, RawEvent, RawScript, RawText, integer, unescape
+from pystack.packetdrill.lexer import QuickLexer
 from pystack.packetdrill.source import (
     ScriptError,
     Source,
@@ -98,7 +99,14 @@ def _symbols(text: str) -> Iterator[tuple[str, str]]:
 def _grammar() -> Lark:
     """Made once in a process, in 0.2 s."""
     text = resources.files(__package__).joinpath("grammar.lark").read_text(encoding="utf-8")
-    return Lark(text, start="script", parser="lalr", lexer="contextual", transformer=Builder())
+    return Lark(
+        text,
+        start="script",
+        parser="lalr",
+        lexer="contextual",
+        transformer=Builder(),
+        _plugins={"ContextualLexer": QuickLexer},
+    )
 
 
 def _parsed(text: str) -> RawScript:

@@ -365,7 +365,8 @@ class Builder(Transformer[Token, RawScript]):
     def opt_timestamps(self, kind: Token, val: Token, ecr: Token, bang: Any = None) -> Any:
         stamp = None if val == "..." else number(val, _U32, "a time stamp")
         values = (stamp, number(ecr, _U32, "a time stamp"))
-        return ast.Opt("TS", values, absolute=bang is not None), _OPTION_SIZES["TS"], kind
+        option = ast.Opt("TS", values, absolute=bang is not None)
+        return option, _OPTION_SIZES["TS"], val if stamp is None else kind
 
     def opt_hex(self, kind: Token, digits: Token | None = None) -> Any:
         if kind == "md5" and digits in (None, "valid"):

@@ -31,7 +31,7 @@ class _StateLexer(BasicLexer):
         return token
 
     def _make(self) -> Callable[[str, int], re.Match[str] | None]:
-        """`terminals` are in the order of their priority already."""
+        """`terminals` are in the order of their priority already. A comment is never given back."""
         ignored, wanted = [], []
         for terminal in self.terminals:
             pattern = terminal.pattern.to_regexp()
@@ -40,7 +40,7 @@ class _StateLexer(BasicLexer):
             else:
                 wanted.append(f"(?P<{terminal.name}>{pattern})")
         tokens = "|".join(wanted) or "(?!)"
-        self._take = re.compile(f"(?:{'|'.join(ignored)})*(?:{tokens})").match
+        self._take = re.compile(f"(?:{'|'.join(ignored)})*+(?:{tokens})").match
         return self._take
 
 

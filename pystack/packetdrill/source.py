@@ -76,7 +76,7 @@ def keep(text: str, names: set[str]) -> str:
         at, end = match.span()
         if match["word"] == "ifdef" and opened < 0:
             if match["name"] is None:
-                raise Wrong(end, word_at(text, end), "a name after #ifdef")
+                raise Wrong(at, "#ifdef", "a name after #ifdef")
             opened, kept = at, match["name"] in names
             out += [text[copied:at], " " * (end - at)]
         elif match["word"] == "endif" and opened >= 0:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pystack.packetdrill.parse import ScriptError, parse, parse_file
+from pystack.packetdrill.play import play
 from pystack.packetdrill.script import Script
+from pystack.packetdrill.verdict import Verdict
 
-__all__ = ["Script", "ScriptError", "parse", "parse_file"]
+__all__ = ["Script", "ScriptError", "Verdict", "parse", "parse_file", "play"]

@@ -1,0 +1,260 @@
+"""Octets through a socket, for every call that reads or writes: loops that wait, and struct msghdr."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pystack import sockbase
+from pystack._fast.consts import NEVER
+from pystack.packetdrill.files import PIPE_SIZE, File, PipeEnd, SocketFile
+from pystack.packetdrill.script import Arg, Ellipsis_, List_, Struct
+from pystack.packetdrill.segments import zeros
+from pystack.packetdrill.symbols import Symbols, describe
+from pystack.packetdrill.verdict import Failure, Skip
+
+if TYPE_CHECKING:
+    from pystack.packetdrill.calls import Address, Calls
+
+Steps = Generator[int, None, int]
+_UIO_MAX = 1024
+"""Most elements of an iovec (IOV_MAX)."""
+
+_SEND_FLAGS = ("MSG_OOB", "MSG_DONTWAIT", "MSG_NOSIGNAL", "MSG_MORE", "MSG_FASTOPEN")
+_SEND_NOTHING = ("MSG_DONTROUTE", "MSG_CONFIRM")
+_RECEIVE_FLAGS = ("MSG_OOB", "MSG_PEEK", "MSG_DONTWAIT", "MSG_WAITALL", "MSG_TRUNC")
+_RECEIVE_NOTHING = ("MSG_CMSG_CLOEXEC", "MSG_NOSIGNAL")
+
+
+def _again() -> OSError:
+    return OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+
+# --- flags ----------------------------------------------------------------------------------------
+
+
+def _flags(names: Symbols, number: int, known: tuple[str, ...], idle: tuple[str, ...]) -> set[str]:
+    """The names of flags, without those that change nothing. Raises Skip for others."""
+    found = set()
+    for name in known + idle:
+        bit = names.table.get(name, 0)
+        if bit and number & bit:
+            number &= ~bit
+            if name in known:
+                found.add(name)
+    if number:
+        raise Skip(f"MSG_ flags {number:#x}")
+    return found
+
+
+# --- receiving ------------------------------------------------------------------------------------
+
+
+def receive(calls: Calls, file: SocketFile, n: int, flags: int, null: bool) -> Steps:
+    """recv(2) of zeros. Waits for SO_RCVLOWAT octets, or with MSG_WAITALL for all of them."""
+    wanted = _flags(calls.names, flags, _RECEIVE_FLAGS, _RECEIVE_NOTHING)
+    if not file.stream:
+        return (yield from _receive_datagram(file, n, wanted))
+    sock = file.sock
+    number = 0
+    for name in wanted & {"MSG_OOB", "MSG_PEEK"}:
+        number |= getattr(sockbase, name)
+    if "MSG_OOB" in wanted:
+        return len(bytes(sock.recv(n, number)))
+    patient = not file.nonblock and "MSG_DONTWAIT" not in wanted
+    if null and n and sock.row.rcvq.cc and "MSG_TRUNC" not in wanted:
+        raise OSError(errno.EFAULT, os.strerror(errno.EFAULT))
+    least = n if "MSG_WAITALL" in wanted else min(n, max(sock.row.rcvq.lowat, 1))
+    done: int = 0
+    while True:
+        if "MSG_PEEK" in wanted and patient and sock.row.rcvq.cc < least and _more_comes(sock):
+            yield NEVER
+            continue
+        try:
+            data = sock.recv(n - done, number)
+        except BlockingIOError:
+            if not patient:
+                if done:
+                    return done
+                raise
+        except OSError:
+            if done:
+                return done
+            raise
+        else:
+            if any(data):
+                raise Failure("runtime error in a receiving call: the octets are not zeros")
+            done += len(data)
+            if not data or done >= least or not patient or "MSG_PEEK" in wanted:
+                return done
+        yield NEVER
+
+
+def _more_comes(sock: object) -> bool:
+    row = sock.row  # type: ignore[attr-defined]
+    return not row.so_error and not row.so_state & (0x10 | 0x40)
+
+
+def _receive_datagram(file: SocketFile, n: int, wanted: set[str]) -> Steps:
+    number = sockbase.MSG_PEEK if "MSG_PEEK" in wanted else 0
+    while True:
+        try:
+            data = file.sock.recv(n if "MSG_TRUNC" not in wanted else 65535, number)
+            return len(data)
+        except BlockingIOError:
+            if file.nonblock or "MSG_DONTWAIT" in wanted:
+                raise
+        yield NEVER
+
+
+# --- sending --------------------------------------------------------------------------------------
+
+
+def send(calls: Calls, file: SocketFile, n: int, flags: int, to: Address | None) -> Steps:
+    """send(2) of zeros. One that blocks takes all of them before it returns."""
+    wanted = _flags(calls.names, flags, _SEND_FLAGS, _SEND_NOTHING)
+    sock = file.sock
+    if not file.stream:
+        return int(sock.send(zeros(n)) if to is None else sock.sendto(zeros(n), to))
+    if "MSG_FASTOPEN" in wanted:
+        return (yield from _fast_open(calls, file, n, to, wanted))
+    number = 0
+    for name in wanted & {"MSG_OOB", "MSG_MORE"}:
+        number |= getattr(sockbase, name)
+    patient = not file.nonblock and "MSG_DONTWAIT" not in wanted
+    done: int = 0
+    while True:
+        try:
+            done += int(sock.send(zeros(n - done), number))
+            if done >= n:
+                return done
+        except BlockingIOError:
+            if not patient and not done:
+                raise
+        except OSError:
+            if done:
+                return done
+            raise
+        if not patient:
+            return done
+        yield NEVER
+
+
+def _fast_open(
+    calls: Calls, file: SocketFile, n: int, to: Address | None, wanted: set[str]
+) -> Steps:
+    number = getattr(sockbase, "MSG_FASTOPEN", None)
+    if number is None:
+        raise Skip("TCP Fast Open (MSG_FASTOPEN)")
+    where = to or calls.observer.remote
+    calls.observer.connecting(file, where)
+    while True:
+        try:
+            return int(file.sock.sendto(zeros(n), number, where))
+        except BlockingIOError:
+            if file.nonblock or "MSG_DONTWAIT" in wanted:
+                raise
+        yield NEVER
+
+
+def splice(calls: Calls, source: File, target: File, n: int, nonblock: bool) -> Steps:
+    """splice(2): one of both is a pipe. Octets go as far as the other side takes them."""
+    if isinstance(source, PipeEnd) and source.reads and isinstance(target, SocketFile):
+        while not source.pipe.octets:
+            if not source.pipe.writers:
+                return 0
+            if nonblock or source.nonblock:
+                raise _again()
+            yield NEVER
+        amount = min(n, source.pipe.octets)
+        steps = send(calls, target, amount, 0, None)
+        done = yield from steps
+        source.pipe.octets -= done
+        return done
+    if isinstance(source, SocketFile) and isinstance(target, PipeEnd) and not target.reads:
+        room = PIPE_SIZE - target.pipe.octets
+        if room <= 0:
+            raise _again()
+        flags = calls.names.table["MSG_DONTWAIT"] if nonblock else 0
+        done = yield from receive(calls, source, min(n, room), flags, False)
+        target.pipe.octets += done
+        return done
+    if isinstance(source, PipeEnd) and isinstance(target, PipeEnd):
+        amount = min(n, source.pipe.octets, PIPE_SIZE - target.pipe.octets)
+        if not amount:
+            raise _again()
+        source.pipe.octets -= amount
+        target.pipe.octets += amount
+        return amount
+    raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+
+# --- iovec and msghdr -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A struct msghdr of a script: octets in all, and what it says of name, control and flags."""
+
+    total: int
+    name: Arg | None
+    control: tuple[Arg, ...]
+    flags: Arg | None
+
+
+def total(names: Symbols, iov: Arg, count: Arg | None) -> int:
+    """Octets of `[{..., 100}, {..., 50}]`. Raises Failure where it is not that, OSError as the kernel."""
+    if not isinstance(iov, List_):
+        raise Failure(f"semantic error: an iovec expected, not {describe(iov)}")
+    sizes = []
+    for item in iov.items:
+        if not isinstance(item, Struct) or len(item.fields) != 2:
+            raise Failure(f"semantic error: {{..., size}} expected, not {describe(item)}")
+        sizes.append(names.value(item.fields[1].value))
+    if count is not None and not isinstance(count, Ellipsis_):
+        number = names.value(count)
+        if number < 0 or number > _UIO_MAX:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        if number != len(sizes):
+            raise Failure(f"semantic error: {number} elements announced, {len(sizes)} given")
+    if any(size < 0 for size in sizes):
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+    return sum(sizes)
+
+
+def read(names: Symbols, message: Arg) -> Message:
+    """The parts of a msghdr."""
+    if not isinstance(message, Struct):
+        raise Failure(f"semantic error: a msghdr expected, not {describe(message)}")
+    octets = 0
+    name = flags = None
+    control: tuple[Arg, ...] = ()
+    for field in message.fields:
+        if field.name == "msg_iov":
+            octets = total(names, field.value, field.count)
+        elif field.name == "msg_name":
+            name = field.value
+        elif field.name == "msg_flags":
+            flags = field.value
+        elif field.name == "msg_control" and isinstance(field.value, List_):
+            control = field.value.items
+        elif field.name != "msg_control" or not isinstance(field.value, Ellipsis_):
+            raise Skip(f"the field {field.name} of a msghdr")
+    return Message(octets, name, control, flags)
+
+
+def check(names: Symbols, given: Message, flags: int, value: int) -> None:
+    """What recvmsg put into the msghdr: flags. There is never a control message."""
+    if given.control:
+        raise Skip("control messages of recvmsg")
+    if given.flags is None or isinstance(given.flags, Ellipsis_):
+        return
+    expected = names.value(given.flags)
+    actual = flags & names.table["MSG_OOB"] if value >= 0 else expected
+    if expected != actual:
+        raise Failure(
+            f"runtime error in recvmsg call: Bad msg_flags: expected: {expected:#x} actual: {actual:#x}"
+        )

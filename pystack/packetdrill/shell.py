@@ -1,0 +1,211 @@
+"""Shell commands of a script, without a shell: what they do to a machine is done to this one.
+
+Known are the commands that such scripts use to set knobs and to look at sockets; pipes of them through grep, `&&`, `;`.
+Anything else is a Skip that names it.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import warnings
+from typing import Any
+
+from pystack._fast.consts import SECOND
+from pystack._fast.tcp_close import remove_timewait
+from pystack.packetdrill.verdict import Failure, Skip
+from pystack.sysctl import KnobError, NoEffect
+
+LINUX_BASE = {
+    "net.ipv4.tcp_rmem": "4096 540000 15728640",
+    "net.ipv4.tcp_wmem": "4096 262144 4194304",
+    "net.ipv4.tcp_timestamps": "1",
+    "net.ipv4.tcp_syn_retries": "5",
+    "net.ipv4.tcp_synack_retries": "5",
+    "net.ipv4.tcp_sack": "1",
+    "net.ipv4.tcp_dsack": "1",
+    "net.ipv4.tcp_reordering": "3",
+    "net.ipv4.tcp_congestion_control": "cubic",
+    "net.ipv4.tcp_slow_start_after_idle": "0",
+    "net.ipv4.tcp_early_retrans": "4",
+    "net.ipv4.tcp_recovery": "1",
+    "net.ipv4.tcp_tso_win_divisor": "3",
+    "net.ipv4.tcp_ecn": "0",
+    "net.ipv4.tcp_frto": "2",
+    "net.ipv4.tcp_fastopen": str(0x70403),
+    "net.ipv4.tcp_syncookies": "1",
+}
+"""What scripts mean by "the defaults" (a `defaults.sh` that sets them comes with many suites)."""
+
+_SYNTAX = re.compile(r"[$<(){}*?\[\]!`\\]|\bif\b|\bfor\b|\bwhile\b")
+_IGNORED = {"true", ":", "echo", "kldload", "logger"}
+_NEEDLESS_MODULES = {"cc_newreno", "cc_cubic", "cc_reno"}
+
+
+class Shell:
+    """The commands of one script for one machine."""
+
+    def __init__(self, host: Any) -> None:
+        self.host = host
+        self.notes: list[str] = []
+        """What was set without effect, for the trace."""
+        self.sleep = 0
+        """Nanoseconds that the commands so far would have slept."""
+
+    def run(self, text: str) -> None:
+        """Run a command. Raises Failure where a shell would answer non-zero, Skip for what is not known."""
+        text = text.replace("\\\n", " ")
+        for line in text.split("\n"):
+            line = line.strip()
+            if line and not line.startswith("#"):
+                self._line(line)
+
+    def _line(self, line: str) -> None:
+        for part in re.split(r";(?![^'\"]*['\"])", line):
+            status = True
+            for command in re.split(r"&&", part):
+                if command.strip() and status:
+                    status = self._pipeline(command.strip())
+            if not status:
+                raise Failure(
+                    f"error executing command: `{part.strip()}` returned non-zero status 1"
+                )
+
+    def _pipeline(self, text: str) -> bool:
+        if match := re.fullmatch(r"echo\s+(.+?)\s*>\s*(/proc/sys/\S+)", text):
+            self._set(_from_path(match[2]), match[1].strip("'\""))
+            return True
+        text = re.sub(r"\s*[12]?>\s*/dev/null|\s*2>&1", "", text)
+        if "restore" in text and ("sysctl" in text or text.rstrip().endswith(".sh")):
+            return True
+        if "||" in text or _SYNTAX.search(re.sub(r"'[^']*'|\"[^\"]*\"", "", text)):
+            raise Skip(f"the shell command `{text}`")
+        stages = [shlex.split(stage) for stage in re.split(r"\|(?![^'\"]*['\"])", text)]
+        if not all(stages):
+            raise Skip(f"the shell command `{text}`")
+        lines, status = self._command(stages[0], text)
+        for stage in stages[1:]:
+            lines, status = _filter(stage, lines, text)
+        return status
+
+    # --- what can be done --------------------------------------------------------------------------
+
+    def _command(self, words: list[str], text: str) -> tuple[list[str], bool]:
+        """(what it prints, success)"""
+        while words and words[0] in ("sudo", "sh", "bash", "/bin/sh", "python", "python3", "exec"):
+            words = words[1:]
+        name = words[0].rsplit("/", 1)[-1] if words else ""
+        args = words[1:]
+        if name == "defaults.sh" and not args:
+            self.defaults()
+            return [], True
+        if name == "set_sysctls.py":
+            for arg in args:
+                path, _, value = arg.partition("=")
+                self._set(_from_path(path), value)
+            return [], True
+        if name == "sysctl":
+            return self._sysctl(args), True
+        if name == "sockstat":
+            return self._sockets(), True
+        if name == "tcpdrop" and args[:2] == ["-s", "TIME_WAIT"]:
+            self._drop_timewait()
+            return [], True
+        if name == "kldload" and not set(args) - {"-n", "-q"} <= _NEEDLESS_MODULES:
+            raise Skip(f"kldload {' '.join(args)}")
+        if name == "sleep" and len(args) == 1 and re.fullmatch(r"\d+(\.\d+)?", args[0]):
+            self.sleep += round(float(args[0]) * SECOND)
+            return [], True
+        if name == "echo":
+            return [" ".join(args)], True
+        if name in _IGNORED:
+            return [], True
+        if name == "false":
+            return [], False
+        raise Skip(f"the shell command `{text}`")
+
+    def defaults(self) -> None:
+        """Set the knobs that scripts take for granted on Linux."""
+        if self.host.profile.system != "linux":
+            raise Skip("defaults.sh on another system than Linux")
+        for name, value in LINUX_BASE.items():
+            self._set(name, value)
+
+    def _sysctl(self, args: list[str]) -> list[str]:
+        said = []
+        bare = False
+        for arg in args:
+            if arg.startswith("-"):
+                if set(arg[1:]) - set("qwnei"):
+                    raise Skip(f"sysctl {arg}")
+                bare = bare or "n" in arg
+                continue
+            name, equals, value = arg.partition("=")
+            if equals:
+                self._set(name, value)
+            else:
+                try:
+                    said.append(
+                        self.host.sysctl.text(name) if bare else self.host.sysctl.show(name)
+                    )
+                except KnobError as e:
+                    raise Skip(f"the sysctl {name}") from e
+        return said
+
+    def _set(self, name: str, value: str) -> None:
+        name = name.strip().replace("/", ".") if "/" in name else name.strip()
+        if name == "net.inet.tcp.hostcache.purgenow":
+            return  # a machine that was just made remembers nobody
+        try:
+            with warnings.catch_warnings(record=True) as said:
+                warnings.simplefilter("always", NoEffect)
+                self.host.sysctl[name] = value.strip().strip("'\"")
+        except KnobError as e:
+            raise Skip(f"the sysctl {name}={value}: {e.args[-1] if e.args else e}") from e
+        self.notes += [str(w.message) for w in said]
+
+    def _sockets(self) -> list[str]:
+        """Lines as `sockstat -4 -P tcp -s` prints them: one for each socket, with its state."""
+        count = 3
+        lines = []
+        for state, n in self.host.tcp_states().items():
+            for _ in range(n):
+                where = "192.168.0.1:8080      192.0.2.1:8080"
+                lines.append(f"root     packetdril 1000  {count:<3}tcp4   {where}      {state}")
+                count += 1
+        return lines
+
+    def _drop_timewait(self) -> None:
+        core = self.host.core
+        core.settle(self.host.now)
+        table = core.timewait
+        for entry in table.rows():
+            where = (entry["laddr"], entry["lport"], entry["faddr"], entry["fport"])
+            remove_timewait(core, table.find(*where))
+
+
+def _from_path(path: str) -> str:
+    """net.ipv4.tcp_ecn of /proc/sys/net/ipv4/tcp_ecn."""
+    return path.strip().removeprefix("/proc/sys/").replace("/", ".")
+
+
+def _filter(words: list[str], lines: list[str], text: str) -> tuple[list[str], bool]:
+    """Grep and wc -l."""
+    if words[0] == "wc" and words[1:] == ["-l"]:
+        return [str(len(lines))], True
+    if words[0] not in ("grep", "egrep", "fgrep"):
+        raise Skip(f"the shell command `{text}`")
+    flags = "".join(word[1:] for word in words[1:] if word.startswith("-"))
+    patterns = [word for word in words[1:] if not word.startswith("-")]
+    if len(patterns) != 1 or set(flags) - set("cqvwiEF"):
+        raise Skip(f"the shell command `{text}`")
+    pattern = re.escape(patterns[0]) if "F" in flags or words[0] == "fgrep" else patterns[0]
+    if "w" in flags:
+        pattern = rf"\b(?:{pattern})\b"
+    try:
+        expression = re.compile(pattern, re.IGNORECASE if "i" in flags else 0)
+    except re.error as e:
+        raise Skip(f"the shell command `{text}`") from e
+    found = [line for line in lines if bool(expression.search(line)) != ("v" in flags)]
+    shown = [str(len(found))] if "c" in flags else [] if "q" in flags else found
+    return shown, bool(found)

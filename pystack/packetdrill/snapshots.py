@@ -1,0 +1,32 @@
+"""What getsockopt(TCP_INFO) says of the socket under test, as the names that code snippets read."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from pystack import tcpinfo
+from pystack.packetdrill.under_test import Sut
+from pystack.sockets import StreamSocket
+
+
+def of(sut: Sut | None, host: Any) -> dict[str, int]:
+    """All fields of TCP_INFO that the machine has; empty where there is no TCP socket."""
+    if sut is None or sut.udp:
+        return {}
+    sock = _socket(sut, host)
+    if sock is None:
+        return {}
+    info = tcpinfo.of(sock)
+    return {f.name: int(getattr(info, f.name)) for f in fields(info)}
+
+
+def _socket(sut: Sut, host: Any) -> StreamSocket | None:
+    """Its descriptor's, or before accept() a face for the connection itself."""
+    if sut.file is not None and not sut.file.sock.closed:
+        found: StreamSocket = sut.file.sock
+        return found
+    for t in host.core.tcbs:
+        if t is not None and (t.laddr, t.lport, t.faddr, t.fport) == (*sut.local, *sut.remote):
+            return StreamSocket(host, t)
+    return None

@@ -91,7 +91,7 @@ class DatagramSocket(Socket):
     def _send(self, data: Buffer, addr: int, port: int) -> int:
         host = self._host
         core = host.core
-        core.settle(host.clock.now)
+        host.before(core)
         answer: int = datagram_send(core, self.row, data, 0, len(data), addr, port)
         host.after(core)
         return self._do(answer)
@@ -103,7 +103,7 @@ class DatagramSocket(Socket):
         core = self._host.core
         row = self.row
         peek = flags & MSG_PEEK != 0
-        core.settle(self._host.clock.now)
+        self._host.before(core)
         got = datagram_receive(core, row, bufsize, peek)
         if got == _AGAIN:
             deadline = self._deadline()

@@ -29,6 +29,7 @@ INTERFACES: Mapping[str, str] = {"freebsd": "em", "linux": "eth"}
 """What the first kind of network card is called on each system."""
 
 _ZONES = {knob: zone for zone, knob in enumerate(mbuf_zones.KNOBS) if knob}
+_STREAM, _TCP = int(std.SOCK_STREAM), int(std.IPPROTO_TCP)
 _SOCKET_FLAGS = 0o4000 | 0o2000000
 _NONBLOCK = 0o4000
 
@@ -46,6 +47,9 @@ class World(Protocol):
     @property
     def clock(self) -> Clock:
         """Who is asked for the time."""
+
+    def before(self, core: Any) -> object:
+        """The core is about to be given commands: it is told the time."""
 
     def after(self, core: Any) -> object:
         """The core was given commands: its packets go on their way."""
@@ -71,6 +75,9 @@ class _Nowhere:
     @property
     def clock(self) -> _Nowhere:
         return self
+
+    def before(self, core: Any) -> None:
+        pass
 
     def after(self, core: Any) -> None:
         core.scheduled = NEVER
@@ -146,6 +153,7 @@ class Host:
         self.core = Core(self.sysctl.config, self.seed, 0)
         self.world: World = _Nowhere()
         self.clock: Clock = self.world.clock
+        self.before: Callable[[Any], object] = self.world.before
         self.after: Callable[[Any], object] = self.world.after
         self._fds = count(3)
         self.mtu = mtu
@@ -263,9 +271,9 @@ class Host:
         """
         kind = int(type) & ~_SOCKET_FLAGS
         sock: Socket
-        if kind == std.SOCK_STREAM and proto in (0, std.IPPROTO_TCP):
+        if kind == _STREAM and proto in (0, _TCP):
             core = self.core
-            core.settle(self.clock.now)
+            self.before(core)
             row = core.new_tcb()
             if row is None:
                 raise error_of(Err.ENOBUFS)
@@ -290,23 +298,7 @@ class Host:
 
         The world does it. What a callback raises is raised when all have been called.
         """
-        calls = 0
-        failure: BaseException | None = None
-        for row in self.core.take_ready():
-            events = row.ready
-            row.ready = 0
-            fn = row.handler
-            if fn is None:
-                continue
-            calls += 1
-            try:
-                fn(events)
-            except BaseException as e:
-                if failure is not None:
-                    e.__context__ = failure
-                failure = e
-        if failure is not None:
-            raise failure
+        calls: int = self.core.dispatch()
         return calls
 
     def ping(
@@ -356,6 +348,7 @@ class Host:
         """The host is in this world from now on; its owner calls this."""
         self.world = world
         self.clock = world.clock
+        self.before = world.before
         self.after = world.after
         self.after(self.core)
 

@@ -54,7 +54,12 @@ class Network:
         self.seed = seed
         self._rng = Rng(seed & (2**64 - 1))
         self.clock = self._fabric = Fabric(0)
+        self._fabric.patience = PATIENCE
+        self._fabric.deadlock = self._deadlock
+        # what sockets ask of their world (`host.World`), without a call between
+        self.before = self._fabric.before
         self.after = self._fabric.after
+        self.step = self._fabric.step
         self.hosts: dict[str, Host] = {}
         self.taps: dict[str, Tap] = {}
         self.links: list[Link] = []
@@ -62,7 +67,6 @@ class Network:
         self._used: set[tuple[str, int]] = set()
         self._trace = Trace() if trace else None
         self._pool = Pool(0, 0, 0, 0, 0, _TAP_ARENA)
-        self._progress = self._step_end = 0
         self._record: Record | None = None
         if record is not False:
             octets = RECORD if record is True else parse_size(record, "record")
@@ -205,7 +209,7 @@ class Network:
                 fabric.now = max(fabric.now, end)
                 return True
             if result == 1:
-                self._dispatch()
+                fabric.dispatch()
 
     def run_until(self, condition: Callable[[], object], deadline: int = NEVER) -> bool:
         """`run(until=condition)`, with a time at which it ends in any case."""
@@ -216,41 +220,11 @@ class Network:
                 raise self._deadlock()
             result = fabric.run(due, True)
             if result == 1:
-                self._dispatch()
+                fabric.dispatch()
             elif result == 0 and due >= deadline:
                 fabric.now = max(fabric.now, deadline)
                 return bool(condition())
         return True
-
-    def step(self, deadline: int) -> bool:
-        """Let time pass until a socket became ready or a call was made; False when `deadline` has come.
-
-        Raises DeadlockError where that cannot happen any more.
-        """
-        fabric = self._fabric
-        patient = deadline == NEVER
-        if patient:
-            begin = fabric.now
-            if begin > self._step_end:
-                self._progress = begin  # somebody let time pass in another way
-            deadline = begin + PATIENCE
-        result = fabric.run(deadline, True)
-        if result == 1:
-            for core in fabric.take_ready():
-                self._machines[core.number].dispatch()
-        if patient:
-            self._step_end = now = fabric.now
-            if result == 1:
-                self._progress = now
-            elif result == 0 or now - self._progress > PATIENCE:
-                raise self._deadlock()
-        elif result == 0:
-            fabric.now = max(fabric.now, deadline)
-        return bool(result != 0)
-
-    def _dispatch(self) -> None:
-        for core in self._fabric.take_ready():
-            self._machines[core.number].dispatch()
 
     def _deadlock(self) -> DeadlockError:
         if self._fabric.next_time() == NEVER:

@@ -194,6 +194,10 @@ class Runner:
 
     # what a machine asks of its world
 
+    def before(self, core: Any) -> None:
+        """The core is about to be given commands: it is told the time."""
+        core.settle(self.clock.now)
+
     def after(self, core: Any) -> None:
         """The core was given commands. In the loop the end of the round sends; outside this does."""
         if not self._looping:

@@ -108,7 +108,7 @@ class Server:
                 self._capture(stack, pcap)
             core = self.wired or host.core
             self.runner = stack.enter_context(Runner(_Machine(host), self.device, core=core))
-            host.core.settle(self.runner.clock.now)
+            self.runner.before(host.core)
             host.join(self.runner)
             self._default_route()
             stack.callback(self._stop)

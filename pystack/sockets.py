@@ -122,7 +122,7 @@ class StreamSocket(Socket):
         """bind(2). Port 0: the machine chooses one."""
         addr, port = address_of(address)
         core = self._host.core
-        core.settle(self._host.clock.now)
+        self._host.before(core)
         answer = tcp_bind(core, self.row, addr, port)
         if answer < 0:
             raise error_of(answer)
@@ -130,7 +130,7 @@ class StreamSocket(Socket):
     def listen(self, backlog: int = 128) -> None:
         """listen(2). Again, to change the backlog."""
         core = self._host.core
-        core.settle(self._host.clock.now)
+        self._host.before(core)
         answer = tcp_listen(core, self.row, min(max(backlog, -1), 2**31 - 1))
         if answer < 0:
             raise error_of(answer)
@@ -154,7 +154,7 @@ class StreamSocket(Socket):
         host = self._host
         core = host.core
         t = self.row
-        core.settle(host.clock.now)
+        host.before(core)
         answer: int = tcp_connect(core, t, addr, port)
         host.after(core)
         if answer != _IN_PROGRESS or self._timeout == 0:
@@ -200,7 +200,7 @@ class StreamSocket(Socket):
         n = len(data)
         host = self._host
         core = host.core
-        core.settle(host.clock.now)
+        host.before(core)
         done: int = tcp_send(core, self.row, data, 0, n, flags & MSG_MORE != 0)
         host.after(core)
         if done == n:
@@ -230,7 +230,7 @@ class StreamSocket(Socket):
         n = len(data)
         host = self._host
         core = host.core
-        core.settle(host.clock.now)
+        host.before(core)
         done = tcp_send(core, self.row, data, 0, n, flags & MSG_MORE != 0)
         host.after(core)
         if done == n:
@@ -253,7 +253,7 @@ class StreamSocket(Socket):
         deadline = self._deadline()
         while True:
             self._pause(_WRITING, deadline)
-            core.settle(host.clock.now)
+            host.before(core)
             took: int = tcp_send(core, t, data, done, n - done, more)
             host.after(core)
             if took == _AGAIN:
@@ -274,7 +274,7 @@ class StreamSocket(Socket):
         """recv(2): up to `bufsize` octets; b"" at the end of the stream."""
         host = self._host
         core = host.core
-        core.settle(host.clock.now)
+        host.before(core)
         if flags & MSG_OOB:
             return sockopts.receive_urgent(self, flags & MSG_PEEK != 0)
         data: Any = tcp_recv_bytes(core, self.row, bufsize, flags & MSG_PEEK != 0)
@@ -293,7 +293,7 @@ class StreamSocket(Socket):
         deadline = NEVER if self._timeout < 0 else self._deadline()
         while True:
             self._pause(_READING, deadline)
-            core.settle(host.clock.now)
+            host.before(core)
             data: Any = tcp_recv_bytes(core, t, bufsize, False)
             host.after(core)
             if data.__class__ is bytes:
@@ -330,7 +330,7 @@ class StreamSocket(Socket):
                 raise error_of(data)
             else:
                 self._pause(_READING, deadline)
-            core.settle(host.clock.now)
+            host.before(core)
             data = tcp_recv_bytes(core, t, bufsize - len(parts), peek)
 
     def recv_into(self, buffer: bytearray | memoryview, nbytes: int = 0, flags: int = 0) -> int:
@@ -343,7 +343,7 @@ class StreamSocket(Socket):
             raise ValueError("buffer too small for requested bytes")
         host = self._host
         core = host.core
-        core.settle(host.clock.now)
+        host.before(core)
         peek = flags & MSG_PEEK != 0
         got: int = tcp_recv_into(core, self.row, view, 0, n, peek)
         host.after(core)
@@ -352,7 +352,7 @@ class StreamSocket(Socket):
         deadline = self._deadline()
         while got == _AGAIN and n and self._timeout != 0 and not flags & MSG_DONTWAIT:
             self._pause(_READING, deadline)
-            core.settle(host.clock.now)
+            host.before(core)
             got = tcp_recv_into(core, self.row, view, 0, n, peek)
             host.after(core)
         if got == _AGAIN and n == 0:
@@ -375,7 +375,7 @@ class StreamSocket(Socket):
         """shutdown(2): SHUT_RD, SHUT_WR or SHUT_RDWR."""
         host = self._host
         core = host.core
-        core.settle(host.clock.now)
+        host.before(core)
         answer = tcp_shutdown(core, self.row, how)
         host.after(core)
         if answer < 0:
@@ -392,7 +392,7 @@ class StreamSocket(Socket):
         host = self.host
         core = host.core
         t = self._retire()
-        core.settle(host.clock.now)
+        host.before(core)
         connected = t.so_state & SS_CONNECTED
         tcp_close(core, t)
         host.after(core)

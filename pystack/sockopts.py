@@ -103,7 +103,7 @@ def set_option(sock: Socket, level: int, name: int, value: Any) -> None:
     if setter is None:
         raise error_of(Err.ENOPROTOOPT)
     host = sock.host
-    host.core.settle(host.clock.now)
+    host.before(host.core)
     setter(sock, value)
     host.after(host.core)
 
@@ -417,7 +417,7 @@ def send_urgent(sock: StreamSocket, data: Buffer) -> int:
     host = sock.host
     core = host.core
     t = sock.row
-    core.settle(host.clock.now)
+    host.before(core)
     before = t.sndq.cc
     # the pointer is set before the octets leave, and names the octet after the last of them (MUST-62)
     t.snd_up = add(t.snd_una, before + len(data))

@@ -82,14 +82,15 @@ def take_error(t):
 def offered_scale(s):
     """The window scale to offer: the smallest that lets the largest buffer be announced (facts: freebsd-tcp 2.4)."""
     cfg = s.cfg
-    shift = 0
+    shift: cython.int = 0
+    space: cython.longlong
     if cfg.policy_listen == LISTEN_LINUX:
         space = max(cfg.tcp_rmem_max, cfg.rmem_max)
         while space > 65535 and shift < 14:
             space >>= 1
             shift += 1
         return shift
-    while shift < 14 and 65535 << shift < cfg.sb_max:
+    while shift < 14 and (cython.cast(cython.longlong, 65535) << shift) < cfg.sb_max:
         shift += 1
     return shift
 

@@ -21,6 +21,7 @@ cdef class Core(Internet):
     cpdef int tick(self, long long now) except -1
     cpdef long long next_deadline(self) noexcept
     cpdef Packet egress(self, long long now)
+    cpdef int dispatch(self) except -1
     cpdef int settle(self, long long now) except -1
     cdef int count_bad(self, int reason) except -1
     cdef int flush_pending(self) except -1

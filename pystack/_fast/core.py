@@ -209,6 +209,37 @@ class Core(Internet):
             t.queued = False
         return out
 
+    def dispatch(self):
+        """Call the handlers of the sockets for which something happened; how many calls that were.
+
+        What a handler raises is raised when all have been called.
+        """
+        calls: cython.int = 0
+        events: cython.int
+        failure = None
+        for row in self.take_ready():
+            if isinstance(row, Tcb):
+                t: Tcb = row
+                events = t.ready
+                t.ready = 0
+                handler = t.handler
+            else:
+                events = row.ready
+                row.ready = 0
+                handler = row.handler
+            if handler is None:
+                continue
+            calls += 1
+            try:
+                handler(events)
+            except BaseException as e:
+                if failure is not None:
+                    e.__context__ = failure
+                failure = e
+        if failure is not None:
+            raise failure
+        return calls
+
     def tcp_states(self):
         """How many connections are in each state, TIME_WAIT rows and half-open ones included."""
         counts = list(self.states)

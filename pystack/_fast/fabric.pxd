@@ -23,11 +23,17 @@ cdef class Fabric:
     cdef int[::1] wire_iface
     cdef int[::1] only_wire
     cdef public long long delivered
+    cdef public long long patience
+    cdef long long step_end, progress
+    cdef public object deadlock
+    cpdef int step(self, long long deadline) except -1
+    cpdef int before(self, Core c) except -1
     cpdef int after(self, Core c) except -1
     cpdef int run(self, long long until, bint stop_on_ready) except -1
     cdef int out_of(self, Core c, Packet p) except -1
     cdef int schedule_wire(self, int w) except -1
     cpdef long long next_time(self) noexcept
     cpdef list take_ready(self)
+    cpdef int dispatch(self) except -1
     cdef bint any_ready(self) except -1
     cdef int arrive(self, int w, Packet p) except -1

@@ -43,6 +43,10 @@ class Fabric:
         self.wire_iface = column("i", 16)
         self.only_wire = column("i", 16 * MAX_IFACES)
         self.delivered = 0
+        self.patience = NEVER
+        self.step_end = 0
+        self.progress = 0
+        self.deadlock = None
 
     def add_core(self, core):
         """A machine joins; answers its number."""
@@ -101,6 +105,13 @@ class Fabric:
             c.listed = False
         return out
 
+    def dispatch(self):
+        """Call the handlers of all sockets for which something happened."""
+        c: Core
+        for c in self.take_ready():
+            c.dispatch()
+        return 0
+
     def out_of(self, c, p):
         """A packet that leaves a machine finds its wire."""
         w: cython.int = -1
@@ -130,6 +141,10 @@ class Fabric:
     def schedule(self, w):
         """A tap put something on wire `w`."""
         self.schedule_wire(w)
+
+    def before(self, c):
+        """Before any command to a machine: it is told the time."""
+        return c.settle(self.now)
 
     def after(self, c):
         """After any call of a machine: its packets go on their way, its next timer is scheduled."""
@@ -171,6 +186,30 @@ class Fabric:
                 return True
         self.take_ready()
         return False
+
+    def step(self, deadline):
+        """Let time pass until a socket became ready, whose handler is called, or a call was made.
+
+        0: `deadline` has come. Where there is none (NEVER) and for `patience` ns nothing became ready, or nothing
+        can happen any more, `deadlock()` is raised.
+        """
+        patient: cython.bint = deadline == NEVER
+        if patient:
+            if self.now > self.step_end:
+                self.progress = self.now  # somebody let time pass in another way
+            deadline = self.now + self.patience
+        result: cython.int = self.run(deadline, True)
+        if result == 1:
+            self.dispatch()
+        if patient:
+            self.step_end = self.now
+            if result == 1:
+                self.progress = self.now
+            elif result == 0 or self.now - self.progress > self.patience:
+                raise self.deadlock()
+        elif result == 0 and deadline > self.now:
+            self.now = deadline
+        return result
 
     def run(self, until, stop_on_ready):
         """Let time pass to `until`.

@@ -314,7 +314,9 @@ class Stack(Port):
         t = Tcb()
         t.row = row
         t.timer = timer
-        lowat = 0 if cfg.policy_sockbuf == SOCKBUF_LINUX else min(2048, cfg.tcp_sendspace)
+        lowat: cython.longlong = (
+            0 if cfg.policy_sockbuf == SOCKBUF_LINUX else min(2048, cfg.tcp_sendspace)
+        )
         t.sndq = SendQueue(self.pool, cfg.tcp_sendspace, lowat)
         t.rcvq = RecvQueue(self.pool, cfg.tcp_recvspace, cfg.policy_window == WINDOW_LINUX)
         t.cc = cfg.tcp_cc

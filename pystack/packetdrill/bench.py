@@ -98,10 +98,12 @@ class Bench:
     def inject(self, data: bytes, gso_size: int) -> None:
         """The machine's first interface receives this."""
         core = self._core
-        core.settle(self.now)
-        n = len(data)
-        core.landing()[:n] = data
-        core.ingress_landed(0, 0, n, gso_size, False, self.now)
+        if gso_size:
+            core.make_room()
+            memoryview(core.room)[: len(data)] = data
+            core.ingress_landed(0, 0, len(data), gso_size, False, self.now)
+        else:
+            core.ingress_bytes(0, data, self.now)
         self.settle()
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
 """System calls of a script over the machine's sockets.
 
 No call waits in here: sockets never block, and a call that has to wait is a generator that yields the time at which
-it gives up (ns, NEVER for never) and is asked again whenever something has happened (docs/adr/0015). So the
+it gives up (ns, NEVER for never) and is asked again whenever something has happened (docs/adr/0016). So the
 player's loop stays the only place where time passes.
 """
 

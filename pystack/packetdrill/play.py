@@ -1,4 +1,4 @@
-"""The player: a script, event by event, in virtual time (docs/adr/0015).
+"""The player: a script, event by event, in virtual time (docs/adr/0016).
 
 Times are nanoseconds since the script began. What the script calls relative is relative to the moment at which
 the event before it was really over; only an inbound packet after an inbound packet counts from that one's own

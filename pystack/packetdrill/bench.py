@@ -63,6 +63,10 @@ class Bench:
         """The bench itself."""
         return self
 
+    def before(self, core: Any) -> None:
+        """The machine is about to be given commands."""
+        core.settle(self.now)
+
     def after(self, core: Any) -> None:
         """The machine was given commands: what it sends goes onto the wire."""
         now = self.now
@@ -109,7 +113,7 @@ class Bench:
     def close(self) -> None:
         """Nobody refers to anybody any more, so that the machine's memory goes at once."""
         self._core.close()
-        self.host.after = self.host.world = self.host.clock = None  # type: ignore[assignment]
+        self.host.before = self.host.after = self.host.world = self.host.clock = None  # type: ignore[assignment]
         self.wire.clear()
 
     # A world can be asked for more by what waits; here nothing waits but the player.

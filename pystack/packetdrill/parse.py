@@ -26,6 +26,7 @@ from pystack.packetdrill.source import (
     Wrong,
     head_options,
     located,
+    named_profiles,
     split_option,
     word_at,
 )
@@ -135,8 +136,6 @@ def _literal(terminal: str) -> str:
 
 # ── the script ───────────────────────────────────────────────────────────────────────────────────
 
-_PROFILES = re.compile(r"^[ \t]*(?://+|/\*+|\*)[ \t]*profiles?[ \t]*:[ \t]*([^\n*]*)", re.M)
-
 
 def _script(source: Source, raw: RawScript) -> ast.Script:
     options = tuple(_option(source, option) for option in raw.options)
@@ -147,7 +146,7 @@ def _script(source: Source, raw: RawScript) -> ast.Script:
         init=_command(source, raw.init),
         events=tuple(_events(source, raw)),
         cleanup=_command(source, raw.cleanup),
-        profiles=_profiles(source, raw, options),
+        profiles=named_profiles(source.text),
     )
 
 
@@ -196,13 +195,3 @@ def _option(source: Source, raw: RawText) -> ast.Option:
     elif re.fullmatch(r"-?[0-9]+|0[xX][0-9A-Fa-f]+", text):
         value = integer(text)
     return ast.Option(name, value, source.place(source.offset(raw.offset)))
-
-
-def _profiles(source: Source, raw: RawScript, options: tuple[ast.Option, ...]) -> tuple[str, ...]:
-    """Named by an option `--profiles=a,b`, or by a comment before the first event."""
-    named = [str(option.value) for option in options if option.name == "profiles"]
-    if not named:
-        first = raw.init or raw.events[0]
-        head = source.text[: source.offset(first.offset)]
-        named = _PROFILES.findall(head)[:1]
-    return tuple(re.split(r"[\s,]+", named[0].strip())) if named and named[0].strip() else ()

@@ -12,15 +12,14 @@ from collections.abc import Iterator, Mapping
 
 from pystack.packetdrill.script import Place
 
-__all__ = ["ScriptError", "Source", "Wrong", "head_options", "keep", "split_option"]
-
 
 class ScriptError(ValueError):
     """The text is no script: `text` stands at line and column of `file`, `expected` should."""
 
     def __init__(self, file: str, line: int, column: int, text: str, expected: str) -> None:
         found = (repr(text) if "`" in text else f"`{text}`") if text else "the end of the file"
-        super().__init__(f"{file}:{line}:{column}: expected {expected}, found {found}")
+        self.said = f"expected {expected}, found {found}"
+        super().__init__(f"{file}:{line}:{column}: {self.said}")
         self.file, self.line, self.column = file, line, column
         self.text, self.expected = text, expected
 
@@ -46,12 +45,14 @@ _DIRECTIVE = re.compile(
     rf"{_BLIND}|(?P<hash>#[ \t]*(?P<word>\w*)(?:[ \t]+(?P<name>\w+))?)", re.S | re.A
 )
 _WORDS = re.compile(rf"{_BLIND}|--\w+(?:\s*=\s*\w+)?|-D\s*\w+|(?P<word>\w+)", re.S | re.A)
-_SPACE = re.compile(rf"(?:\s+|{_COMMENT})*", re.S)
 _VALUE = rf"(?:{_STRING}|`[^`]*`|(?:(?!//|/\*)[^\s\"`])+)"
-_OPTION = re.compile(
-    rf"(?:-D\s*|--define\s+)\w+(?:={_VALUE})?|--[A-Za-z_]\w*(?:\s*=\s*(?:\w+=)?{_VALUE})?",
+_HEAD = re.compile(
+    rf"\s+|(?P<comment>{_COMMENT})|#[ \t]*(?:ifdef[ \t]+\w+|endif)"
+    rf"|(?P<option>(?:-D\s*|--define\s+)\w+(?:={_VALUE})?"
+    rf"|--[A-Za-z_]\w*(?:\s*=\s*(?:\w+=)?{_VALUE})?)",
     re.S | re.A,
 )
+_PROFILES = re.compile(r"^[ \t]*(?://+|/\*+|\*)?[ \t]*profiles?[ \t]*:[ \t]*([^\n*]*)", re.M)
 _POINT_AT = re.compile(
     r'\s*("(?:\\.|[^"\\\n])*"|--[A-Za-z]\w*|-?\.?\d[\w.]*|\w+|\.\.\.|#[ \t]*\w*|\S)', re.A
 )
@@ -94,19 +95,27 @@ def keep(text: str, names: set[str]) -> str:
     return "".join([*out, text[copied:]])
 
 
+def _head(text: str) -> Iterator[tuple[str, str]]:
+    """("comment" or "option", as written) of what stands before the first command and event."""
+    at = 0
+    while match := _HEAD.match(text, at):
+        if match.lastgroup:
+            yield match.lastgroup, match[0]
+        at = match.end()
+
+
 def head_options(text: str) -> Iterator[tuple[str, str]]:
     """(name, value) of the options at the head of a script, those in `#ifdef` parts too."""
-    at = 0
-    while True:
-        space = _SPACE.match(text, at)
-        at = space.end() if space else at
-        if (match := _DIRECTIVE.match(text, at)) and match["hash"]:
-            at = match.end()
-        elif match := _OPTION.match(text, at):
-            yield split_option(match[0])
-            at = match.end()
-        else:
-            return
+    return (split_option(found) for kind, found in _head(text) if kind == "option")
+
+
+def named_profiles(text: str) -> tuple[str, ...]:
+    """What a script is for: `--profiles=a,b`, or in a comment at its head `profiles: a b`."""
+    named = [value.strip('"') for name, value in head_options(text) if name == "profiles"]
+    if not named:
+        for kind, found in _head(text):
+            named += _PROFILES.findall(found) if kind == "comment" else []
+    return tuple(re.findall(r"[^\s,]+", named[0])) if named else ()
 
 
 def split_option(text: str) -> tuple[str, str]:

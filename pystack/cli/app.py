@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pystack.cli import bench, demo, knobs, profiles, serve
+from pystack.cli import bench, demo, knobs, packetdrill, profiles, serve
 
 app = typer.Typer(
     name="pystack",
@@ -61,6 +61,7 @@ def _main(
 
 app.command("bench")(bench.bench)
 app.command("demo")(demo.demo)
+app.command("packetdrill")(packetdrill.packetdrill)
 app.command("serve")(serve.serve)
 app.command("profiles")(profiles.profiles)
 app.command("knobs")(knobs.knobs)

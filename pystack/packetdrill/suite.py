@@ -10,9 +10,10 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from pystack.capture import Capture
-from pystack.packetdrill.parse import parse
+from pystack.packetdrill.parse import parse_file
 from pystack.packetdrill.play import play
 from pystack.packetdrill.settings import Given
 from pystack.packetdrill.source import ScriptError, named_profiles
@@ -62,19 +63,19 @@ def find(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
     return list(found)
 
 
-def jobs_for(path: Path, profile: str | None) -> list[Job]:
+def jobs_for(path: Path, profile: str | None, **settings: Any) -> list[Job]:
     """A job for `profile`; without one for each that the script names, or else for the default.
 
-    A script that names profiles is skipped on others.
+    A script that names profiles is skipped on others. `settings` are fields of `Job`.
     """
     try:
         named = named_profiles(path.read_text(encoding="utf-8", errors="replace"))
     except OSError:
         named = ()  # reading it again will tell why not
     if profile is None:
-        return [Job(path, each) for each in named or (DEFAULT_PROFILE,)]
+        return [Job(path, each, **settings) for each in named or (DEFAULT_PROFILE,)]
     why_not = f"the script is for {' and '.join(named)}" if named and profile not in named else ""
-    return [Job(path, profile, why_not=why_not)]
+    return [Job(path, profile, why_not=why_not, **settings)]
 
 
 def play_file(job: Job) -> Verdict:
@@ -83,8 +84,7 @@ def play_file(job: Job) -> Verdict:
     if job.why_not:
         return Verdict("skipped", name, 0, job.why_not)
     try:
-        text = job.path.read_bytes()
-        script = parse(text, name, profile=job.profile, defines=job.defines)
+        script = parse_file(job.path, profile=job.profile, defines=job.defines)
     except OSError as error:
         return Verdict("failed", name, 0, f"cannot be read: {error.strerror}")
     except ScriptError as error:

@@ -172,6 +172,8 @@ class UnderTest:
         if p.flags & SYN and p.flags & ACK and sut.state in (State.SYN_SENT, State.CONNECTING):
             sut.state = State.SYN_ACKED
             sut.space.remote_isn = p.seq
+        elif p.flags & SYN and sut.state is State.PACKET_RECEIVED:
+            sut.space.remote_isn = p.seq
         elif p.flags & ACK and sut.state is State.SYNACK_SENT:
             sut.state = State.SYNACK_ACKED
         space = sut.space
@@ -208,8 +210,6 @@ class UnderTest:
                 remote=(self.settings.remote_ip, port),
                 state=State.PACKET_RECEIVED,
             )
-            if p.flags & SYN:
-                sut.space.remote_isn = p.seq
         return sut
 
     def _fresh_port(self) -> int:

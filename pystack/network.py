@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pystack._fast.consts import NEVER
 from pystack._fast.fabric import Fabric
@@ -29,6 +29,9 @@ from pystack.link import Link
 from pystack.recording import Recording
 from pystack.tap import Tap
 from pystack.units import format_time, parse_size, parse_time
+
+if TYPE_CHECKING:
+    from pystack.packetdrill import Verdict
 
 __all__ = ["Network", "Tap"]
 
@@ -277,6 +280,25 @@ class Network:
         if record is not None and packet.head_len:
             record.add(packet, now, -core - 1)
             record.note(-1, reason)
+
+    def play(
+        self,
+        script: str | os.PathLike[str],
+        *,
+        host: Host | str,
+        options: dict[str, str | int | float | bool | None] | None = None,
+        defines: dict[str, str] | None = None,
+        check: bool = True,
+    ) -> Verdict:
+        """Play a packetdrill script, its text or the path of a file, against one of the machines.
+
+        The machine keeps its address and all that it does besides; the script's peer is a new tap next to
+        it. `options` and `defines` are those of the command line (docs/packetdrill.md). Raises ScriptError,
+        OSError, and NotPassed, an AssertionError, for a failure or a skip, which check=False answers instead.
+        """
+        from pystack import packetdrill
+
+        return packetdrill.play_in(self, script, host, options or {}, defines or {}, check)
 
     def close(self) -> None:
         """Nothing of the network is used any more; a second time does nothing."""

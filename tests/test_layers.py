@@ -31,9 +31,10 @@ FAST_ORDER = """
 LEVELS = (
     {"_fast"},
     set(),  # the host level: everything that is not named elsewhere
+    {"packetdrill"},  # plays on a machine, so that a network can offer it
     {"network", "runner", "pystack"},  # `pystack` is the package itself: `import pystack`
     {"services", "traffic", "server"},
-    {"scenarios", "packetdrill"},
+    {"scenarios"},
     {"report", "cli", "bench", "sweep", "pytest_plugin", "__main__"},
 )
 """Outside `_fast`, a module knows its own level and those before it. `__init__` knows all."""

@@ -10,8 +10,10 @@ from pystack.packetdrill.verdict import Verdict
 
 __all__ = ["marks", "told"]
 
-_WORD = re.compile(r"\s+|[\w.+-]+|\S")
+_WORD = re.compile(r"[\w.+-]+|\S")
+_TIME = re.compile(r"^[0-9.]+")
 _WINDOW = re.compile(r" win \d+")
+_OPTIONS = re.compile(r" <[^>]*>")
 
 
 def told(verdict: Verdict, *, trace: bool = False) -> Iterator[str]:
@@ -32,18 +34,29 @@ def told(verdict: Verdict, *, trace: bool = False) -> Iterator[str]:
 def marks(expected: str, actual: str, *, times: bool) -> str:
     """`^` under each word of `actual` that `expected` does not have there, `+` before a missing one.
 
-    A window is only marked where `expected` has one, the time only if `times`.
+    What the line does not ask for is not marked: a window or options, and the time unless `times`.
     """
-    skipped = 0 if times else len(actual) - len(actual.lstrip("0123456789."))
-    window = None if " win " in expected else _WINDOW.search(actual)
-    want = _WORD.findall(expected if times else expected.lstrip("0123456789."))
-    got = _WORD.findall(_WINDOW.sub("", actual[skipped:]) if window else actual[skipped:])
-    line = " " * skipped
-    for what, i, k, at, to in SequenceMatcher(None, want, got, autojunk=False).get_opcodes():
-        if what == "delete" and "".join(want[i:k]).strip():
-            line = line[:-1] + "+"
-        line += ("^" if what != "equal" else " ") * len("".join(got[at:to]))
-    if window:
-        start, end = window.span()
-        line = line[:start].ljust(start) + " " * (end - start) + line[start:]
-    return line.rstrip()
+    unasked = []
+    if not times:
+        unasked.append(_TIME)
+    if not _WINDOW.search(expected):
+        unasked.append(_WINDOW)
+    if " <...>" in expected:
+        unasked.append(_OPTIONS)
+    spans = [match.span() for each in unasked if (match := each.search(actual))]
+    for each in unasked:
+        expected = each.sub("", expected, count=1)
+    words = [
+        word
+        for word in _WORD.finditer(actual)
+        if not any(start <= word.start() < end for start, end in spans)
+    ]
+    line = [" "] * (len(actual) + 1)
+    compared = SequenceMatcher(None, _WORD.findall(expected), [w[0] for w in words], autojunk=False)
+    for what, _, _, at, to in compared.get_opcodes():
+        if what == "delete":
+            line[words[at].start() - 1 if at < len(words) else len(actual)] = "+"
+        elif what != "equal":
+            for word in words[at:to]:
+                line[word.start() : word.end()] = "^" * len(word[0])
+    return "".join(line).rstrip()

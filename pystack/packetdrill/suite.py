@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sys
+import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -19,7 +20,7 @@ from pystack.packetdrill.settings import Given
 from pystack.packetdrill.source import ScriptError, named_profiles
 from pystack.packetdrill.verdict import Verdict
 
-__all__ = ["Job", "find", "jobs_for", "keep", "play_file", "play_files"]
+__all__ = ["Job", "find", "jobs_for", "keep", "play_file", "play_files", "profiles_of"]
 
 DEFAULT_PROFILE = "linux-6"
 """Where neither the script nor anybody else names one."""
@@ -63,15 +64,20 @@ def find(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
     return list(found)
 
 
+def profiles_of(path: Path) -> tuple[str, ...]:
+    """The profiles that a script names; none for a file that cannot be read, which playing it will tell."""
+    try:
+        return named_profiles(path.read_text(encoding="utf-8", errors="replace"))
+    except OSError:
+        return ()
+
+
 def jobs_for(path: Path, profile: str | None, **settings: Any) -> list[Job]:
     """A job for `profile`; without one for each that the script names, or else for the default.
 
     A script that names profiles is skipped on others. `settings` are fields of `Job`.
     """
-    try:
-        named = named_profiles(path.read_text(encoding="utf-8", errors="replace"))
-    except OSError:
-        named = ()  # reading it again will tell why not
+    named = profiles_of(path)
     if profile is None:
         return [Job(path, each, **settings) for each in named or (DEFAULT_PROFILE,)]
     why_not = f"the script is for {' and '.join(named)}" if named and profile not in named else ""
@@ -89,7 +95,12 @@ def play_file(job: Job) -> Verdict:
         return Verdict("failed", name, 0, f"cannot be read: {error.strerror}")
     except ScriptError as error:
         return Verdict("failed", name, error.line, error.said)
-    verdict = play(script, profile=job.profile, options=job.options)
+    try:
+        verdict = play(script, profile=job.profile, options=job.options)
+    except Exception as error:  # a mistake of ours: that script has failed, the others are played
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        said = f"{type(error).__name__}: {error} ({Path(at.filename).name}:{at.lineno})"
+        return Verdict("failed", name, 0, f"pystack itself failed: {said}")
     if job.pcap is not None and verdict.outcome == "failed":
         keep(verdict, job.pcap / f"{_flat(job.path)}.{job.profile}.pcapng")
     return verdict if job.trace else replace(verdict, trace=())

@@ -4,12 +4,14 @@ import cython
 
 from pystack._fast import consts
 from pystack._fast.mbuf import Pool
+from pystack._fast.mbuf_octets import copy_octets
 from pystack._fast.packet import Packet, PacketQueue
 from pystack._fast.seq import add as seq_add
 from pystack._fast.tcp_wire import parse as parse_tcp
 from pystack._fast.udp_icmp import parse_icmp, parse_udp
 from pystack._fast.wirebytes import (
     be16,
+    be32,
     csum_add16,
     csum_fold,
     csum_octets,
@@ -32,32 +34,6 @@ _OPTION = cython.declare(cython.int, consts.Drop.IP_OPTION)
 _TTL = cython.declare(cython.int, consts.Drop.IP_TTL)
 _FRAG_BAD = cython.declare(cython.int, consts.Drop.FRAG_BAD)
 _MBUF = cython.declare(cython.int, consts.Drop.MBUF)
-
-
-@cython.cfunc
-@cython.inline
-@cython.exceptval(check=False)
-def _copy(
-    to: cython.uchar[::1],
-    b: cython.const[cython.uchar][::1],
-    off: cython.Py_ssize_t,
-    n: cython.int,
-) -> cython.void:
-    i: cython.int
-    for i in range(n):
-        to[i] = b[off + i]
-
-
-@cython.cfunc
-@cython.inline
-@cython.exceptval(check=False)
-def _u32(b: cython.const[cython.uchar][::1], o: cython.Py_ssize_t) -> cython.uint:
-    """be32 for offsets in an arena of more than 2 GiB."""
-    b0: cython.uint = b[o]
-    b1: cython.uint = b[o + 1]
-    b2: cython.uint = b[o + 2]
-    b3: cython.uint = b[o + 3]
-    return (b0 << 24) | (b1 << 16) | (b2 << 8) | b3
 
 
 @cython.exceptval(check=False)
@@ -85,8 +61,8 @@ def parse_ip(
         return _HEADER_LENGTH
     if size > n:
         return _TRUNCATED
-    _copy(p.head, b, off, size)
-    word = _u32(b, off)
+    copy_octets(p.head, 0, b, off, size)
+    word = be32(b, off)
     p.tos = (word >> 16) & 0xFF
     total = word & 0xFFFF
     if total < size:
@@ -94,18 +70,18 @@ def parse_ip(
     if total > n:
         return _TRUNCATED
     acc = (word >> 16) + total
-    word = _u32(b, off + 4)
+    word = be32(b, off + 4)
     p.ip_id = word >> 16
     p.df = word & 0x4000 != 0
     p.mf = word & 0x2000 != 0
     p.frag_off = (word & 0x1FFF) << 3
     acc += (word >> 16) + (word & 0xFFFF)
-    word = _u32(b, off + 8)
+    word = be32(b, off + 8)
     p.ttl = word >> 24
     p.proto = (word >> 16) & 0xFF
     acc += (word >> 16) + (word & 0xFFFF)
-    p.src = _u32(b, off + 12)
-    p.dst = _u32(b, off + 16)
+    p.src = be32(b, off + 12)
+    p.dst = be32(b, off + 16)
     acc += (p.src >> 16) + (p.src & 0xFFFF) + (p.dst >> 16) + (p.dst & 0xFFFF)
     if size > 20:
         acc = csum_add16(p.head16, 10, (size - 20) >> 1, acc)

@@ -1,3 +1,4 @@
+from pystack._fast.mbuf_octets cimport copy_octets
 from pystack._fast.packet cimport Packet
 from pystack._fast.wirebytes cimport be16, be32, csum_add, put16, put32
 

@@ -8,6 +8,7 @@ the order and padding of the system that the machine plays, because `tcpdump` sh
 import cython
 
 from pystack._fast import consts
+from pystack._fast.mbuf_octets import copy_octets
 from pystack._fast.packet import Packet
 from pystack._fast.wirebytes import be16, be32, csum_add, put16, put32
 
@@ -30,33 +31,6 @@ _SACK_OK_TS = cython.declare(
 _scratch = cython.declare(cython.uchar[::1], memoryview(bytearray(64)))
 
 
-@cython.cfunc
-@cython.inline
-@cython.exceptval(check=False)
-def _copy(
-    to: cython.uchar[::1],
-    at: cython.int,
-    b: cython.const[cython.uchar][::1],
-    off: cython.Py_ssize_t,
-    n: cython.int,
-) -> cython.void:
-    i: cython.int
-    for i in range(n):
-        to[at + i] = b[off + i]
-
-
-@cython.cfunc
-@cython.inline
-@cython.exceptval(check=False)
-def _u32(b: cython.const[cython.uchar][::1], o: cython.Py_ssize_t) -> cython.uint:
-    """be32 for offsets in an arena of more than 2 GiB."""
-    b0: cython.uint = b[o]
-    b1: cython.uint = b[o + 1]
-    b2: cython.uint = b[o + 2]
-    b3: cython.uint = b[o + 3]
-    return (b0 << 24) | (b1 << 16) | (b2 << 8) | b3
-
-
 @cython.exceptval(check=False)
 def parse(
     p: Packet, b: cython.const[cython.uchar][::1], off: cython.Py_ssize_t, n: cython.Py_ssize_t
@@ -74,7 +48,7 @@ def parse(
     size = (b[off + 12] >> 4) << 2
     if size < 20 or size > n:
         return _OFFSET
-    _copy(p.head, at, b, off, size)
+    copy_octets(p.head, at, b, off, size)
     p.head_len = at + size
     p.length = n - size
     if not p.csum_ok:
@@ -82,13 +56,13 @@ def parse(
             return _CHECKSUM
         p.csum_ok = True
     # from `b`: what was just copied octet by octet is slow to read back in words
-    p.sport = _u32(b, off) >> 16
-    p.dport = _u32(b, off) & 0xFFFF
-    p.seq = _u32(b, off + 4)
-    p.ack = _u32(b, off + 8)
+    p.sport = be32(b, off) >> 16
+    p.dport = be32(b, off) & 0xFFFF
+    p.seq = be32(b, off + 4)
+    p.ack = be32(b, off + 8)
     p.flags = b[off + 13]
-    p.win = _u32(b, off + 12) & 0xFFFF
-    p.urg = _u32(b, off + 16) & 0xFFFF
+    p.win = be32(b, off + 12) & 0xFFFF
+    p.urg = be32(b, off + 16) & 0xFFFF
     p.opt_mss = -1
     p.opt_wscale = -1
     p.opt_sack_ok = False
@@ -97,10 +71,10 @@ def parse(
     p.tfo_off = -1
     p.tfo_len = 0
     if size > 20:
-        if size == 32 and _u32(b, off + 20) == _NOP_NOP_TS:
+        if size == 32 and be32(b, off + 20) == _NOP_NOP_TS:
             p.opt_ts = True
-            p.ts_val = _u32(b, off + 24)
-            p.ts_ecr = _u32(b, off + 28)
+            p.ts_val = be32(b, off + 24)
+            p.ts_ecr = be32(b, off + 28)
         else:
             _read_options(p, p.head, at + 20, at + size)
     if p.sport == 0 or p.dport == 0:

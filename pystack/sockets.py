@@ -50,6 +50,10 @@ from pystack._fast.tcb import (
     SS_CONNECTING,
     SS_DEAD,
     SS_DISCONNECTED,
+    TF_NODELAY,
+    TF_NOPUSH,
+    TF_RCV_AUTO_OFF,
+    TF_SND_AUTO_OFF,
 )
 from pystack.addresses import dotted
 from pystack.errors import error_of, number_of
@@ -88,6 +92,13 @@ __all__ = [
     "address_of",
     "octets",
 ]
+
+_KEPT = (
+    "uid so_options linger linger2 user_mss tos ttl keepidle keepintvl keepcnt keepinit user_timeout cc "
+    "handler wanted"
+).split()
+_KEPT_FLAGS = TF_NODELAY | TF_NOPUSH | TF_SND_AUTO_OFF | TF_RCV_AUTO_OFF
+"""What is a socket's own and not its connection's."""
 
 _AGAIN = -int(Err.EAGAIN)
 _IN_PROGRESS = -int(Err.EINPROGRESS)
@@ -186,6 +197,33 @@ class StreamSocket(Socket):
             child = tcp_accept(self._host.core, t)
             if child is not None:
                 return child
+
+    def disconnect(self, bound: bool = False) -> None:
+        """connect(2) with AF_UNSPEC, which Linux has: the connection is reset, the socket is as new but for
+        its options, and with `bound` for its own address.
+
+        Raises OSError (EAFNOSUPPORT) on other systems.
+        """
+        host = self._host
+        core = host.core
+        if core.cfg.policy_listen != LISTEN_LINUX:
+            raise error_of(Err.EAFNOSUPPORT)
+        host.before(core)
+        new = core.new_tcb()
+        if new is None:
+            raise error_of(Err.ENOBUFS)
+        old, self.row = self.row, new
+        for name in _KEPT:
+            setattr(new, name, getattr(old, name))
+        new.t_flags |= old.t_flags & _KEPT_FLAGS
+        for queue, kept in ((new.sndq, old.sndq), (new.rcvq, old.rcvq)):
+            queue.hiwat, queue.lowat = kept.hiwat, kept.lowat
+        laddr, lport = old.laddr, old.lport
+        old.linger = 0
+        tcp_close(core, old)
+        if bound:
+            tcp_bind(core, new, laddr, lport)
+        host.after(core)
 
     # --- data --------------------------------------------------------------------------------------
 

@@ -144,6 +144,10 @@ class Player:
     def _finish(self) -> None:
         self.blocked = None
         self.calls.close_all()
+        if self.given_bench is not None:
+            self.bench.settle()
+            for packet in self.under.resets():
+                self.bench.inject(packet, 0)
         self.bench.close()
 
     # --- time --------------------------------------------------------------------------------------
@@ -252,7 +256,7 @@ class Player:
             case Code():
                 text = what.text
                 snapshot = snapshots.of(self.under.sut, self.bench.host)
-                self.snippets.append(Snippet(text, what.place.line, snapshot))
+                self.snippets.append(Snippet(text, _first_line(self.script.text, what), snapshot))
                 self.note("code", "%{ … }%")
 
     def _command(self, text: str) -> None:
@@ -472,6 +476,14 @@ def _moment(ns: int, kind: str, what: str | tuple[Segment, Space], octets: bytes
 
 def _inbound(event: Event) -> bool:
     return bool(getattr(event.what, "inbound", False))
+
+
+def _first_line(text: str, code: Code) -> int:
+    """The line of a snippet's first word: blanks behind the brace were stripped."""
+    line = code.place.line
+    below = "\n".join(text.split("\n")[line - 1 :])
+    inside = below[below.find("%{", code.place.column - 1) + 2 :]
+    return line + inside[: len(inside) - len(inside.lstrip())].count("\n")
 
 
 def _kind(event: Event) -> str:

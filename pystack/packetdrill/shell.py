@@ -13,6 +13,7 @@ from typing import Any
 
 from pystack._fast.consts import SECOND
 from pystack._fast.tcp_close import remove_timewait
+from pystack.packetdrill.counters import COUNTERS, Nstat
 from pystack.packetdrill.verdict import Failure, Skip
 from pystack.sysctl import KnobError, NoEffect
 
@@ -37,7 +38,9 @@ LINUX_BASE = {
 }
 """What scripts mean by "the defaults" (a `defaults.sh` that sets them comes with many suites)."""
 
-_SYNTAX = re.compile(r"[$<(){}*?\[\]!`\\]|\bif\b|\bfor\b|\bwhile\b")
+_QUOTED = re.compile(r"'[^']*'|\"[^\"$`\\]*\"")
+_SYNTAX = re.compile(r"[$<(){}*?\[\]!`\\'\"]|\|\||(?<!&)&(?![&\d])")
+"""What only a shell understands, outside of quotes."""
 _IGNORED = {"true", ":", "echo", "kldload", "logger"}
 _NEEDLESS_MODULES = {"cc_newreno", "cc_cubic", "cc_reno"}
 
@@ -49,43 +52,43 @@ class Shell:
         self.host = host
         self.notes: list[str] = []
         """What was set without effect, for the trace."""
+        self.counters = Nstat(host)
         self.sleep = 0
         """Nanoseconds that the commands so far would have slept."""
 
     def run(self, text: str) -> None:
         """Run a command. Raises Failure where a shell would answer non-zero, Skip for what is not known."""
-        text = text.replace("\\\n", " ")
-        for line in text.split("\n"):
+        for line in text.replace("\\\n", " ").split("\n"):
             line = line.strip()
             if line and not line.startswith("#"):
                 self._line(line)
 
     def _line(self, line: str) -> None:
-        for part in re.split(r";(?![^'\"]*['\"])", line):
-            status = True
-            for command in re.split(r"&&", part):
-                if command.strip() and status:
-                    status = self._pipeline(command.strip())
-            if not status:
-                raise Failure(
-                    f"error executing command: `{part.strip()}` returned non-zero status 1"
-                )
+        status = True
+        for operator, words in _commands(line):
+            if operator == "&&" and not status:
+                continue
+            if operator == ";" and not status:
+                break
+            status = self._pipeline(words, line)
+        if not status:
+            raise Failure(f"error executing command: `{line}` returned non-zero status 1")
 
-    def _pipeline(self, text: str) -> bool:
-        if match := re.fullmatch(r"echo\s+(.+?)\s*>\s*(/proc/sys/\S+)", text):
-            self._set(_from_path(match[2]), match[1].strip("'\""))
+    def _pipeline(self, stages: list[list[str]], line: str) -> bool:
+        first = stages[0]
+        if len(first) >= 4 and first[0] == "echo" and first[-2] == ">":
+            if not first[-1].startswith("/proc/sys/"):
+                raise Skip(f"the shell command `{line}`")
+            self._set(_from_path(first[-1]), " ".join(first[1:-2]))
             return True
-        text = re.sub(r"\s*[12]?>\s*/dev/null|\s*2>&1", "", text)
-        if "restore" in text and ("sysctl" in text or text.rstrip().endswith(".sh")):
-            return True
-        if "||" in text or _SYNTAX.search(re.sub(r"'[^']*'|\"[^\"]*\"", "", text)):
-            raise Skip(f"the shell command `{text}`")
-        stages = [shlex.split(stage) for stage in re.split(r"\|(?![^'\"]*['\"])", text)]
-        if not all(stages):
-            raise Skip(f"the shell command `{text}`")
-        lines, status = self._command(stages[0], text)
+        if first[0].endswith(".sh") and "restore" in first[0]:
+            return True  # whose machine is thrown away needs no knobs restored
+        if first[0] == "nstat":
+            self._know_counters(stages, line)
+        stages = [_silent(stage, line) for stage in stages]
+        lines, status = self._command(stages[0], line)
         for stage in stages[1:]:
-            lines, status = _filter(stage, lines, text)
+            lines, status = _filter(stage, lines, line)
         return status
 
     # --- what can be done --------------------------------------------------------------------------
@@ -106,6 +109,8 @@ class Shell:
             return [], True
         if name == "sysctl":
             return self._sysctl(args), True
+        if name == "nstat" and self.host.profile.system == "linux":
+            return self._nstat(args, text), True
         if name == "sockstat":
             return self._sockets(), True
         if name == "tcpdrop" and args[:2] == ["-s", "TIME_WAIT"]:
@@ -164,6 +169,26 @@ class Shell:
             raise Skip(f"the sysctl {name}={value}: {e.args[-1] if e.args else e}") from e
         self.notes += [str(w.message) for w in said]
 
+    def _nstat(self, args: list[str], text: str) -> list[str]:
+        flags = "".join(arg[1:] for arg in args if arg.startswith("-"))
+        names = [arg for arg in args if not arg.startswith("-")]
+        if set(flags) - set("nasz"):
+            raise Skip(f"the shell command `{text}`")
+        lines = self.counters.lines("z" in flags or "a" in flags)
+        if "n" in flags:
+            return []
+        return [line for line in lines if not names or line.split()[0] in names]
+
+    @staticmethod
+    def _know_counters(stages: list[list[str]], line: str) -> None:
+        """Every counter that is asked for must be one of ours: an unknown one would look like one that is 0."""
+        asked = [word for stage in stages for word in stage if word[:1].isupper()]
+        for word in asked:
+            if word not in COUNTERS:
+                raise Skip(f"the counter {word}")
+        if len(stages) > 1 and not asked:
+            raise Skip(f"the shell command `{line}`")
+
     def _sockets(self) -> list[str]:
         """Lines as `sockstat -4 -P tcp -s` prints them: one for each socket, with its state."""
         count = 3
@@ -182,6 +207,49 @@ class Shell:
         for entry in table.rows():
             where = (entry["laddr"], entry["lport"], entry["faddr"], entry["fport"])
             remove_timewait(core, table.find(*where))
+
+
+def _commands(line: str) -> list[tuple[str, list[list[str]]]]:
+    """[(operator before it, its stages as words)] of a line."""
+    restore = line.split("$")[0]
+    if "restore" in restore and re.fullmatch(r"\S+\.sh", line):
+        return [(";", [["restore.sh"]])]
+    if _SYNTAX.search(_QUOTED.sub("", line)):
+        raise Skip(f"the shell command `{line}`")
+    words = shlex.shlex(line, posix=True, punctuation_chars="|&;>")
+    words.whitespace_split = True
+    words.commenters = ""
+    found: list[tuple[str, list[list[str]]]] = [(";", [[]])]
+    for word in words:
+        if word in (";", "&&"):
+            found.append((word, [[]]))
+        elif word == "|":
+            found[-1][1].append([])
+        else:
+            found[-1][1][-1].append(word)
+    if found[-1] == (";", [[]]) and len(found) > 1:
+        found.pop()
+    if not all(stage for _, stages in found for stage in stages):
+        raise Skip(f"the shell command `{line}`")
+    return found
+
+
+def _silent(words: list[str], line: str) -> list[str]:
+    """A command without redirections to /dev/null; others are not known."""
+    kept: list[str] = []
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        nowhere = (">", ["/dev/null"]), (">>", ["/dev/null"]), (">&", ["1"]), (">&", ["2"])
+        if (word, rest[:1]) in nowhere:
+            rest.pop(0)
+            if kept and kept[-1] in ("1", "2"):
+                kept.pop()
+        elif set(word) <= set("<>&|;"):
+            raise Skip(f"the shell command `{line}`")
+        else:
+            kept.append(word)
+    return kept
 
 
 def _from_path(path: str) -> str:

@@ -1,7 +1,7 @@
 """Code snippets: Python of a script, about what TCP_INFO said at certain moments.
 
 A snippet may compute, assert and print. It reaches no file, process, clock or module: it is compiled with the
-few builtins below, may not name anything that begins with two underscores, and ends after `BUDGET` lines.
+few builtins below, may not name anything that begins with two underscores, and ends after `BUDGET` instructions.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any
 
 from pystack.packetdrill.verdict import Failure, Skip
 
-BUDGET = 200_000
-"""Lines that the snippets of a script may run together."""
+BUDGET = 500_000
+"""Instructions that the snippets of a script may run together."""
 _LARGEST = 1 << 20
 """Most bits of a number and most elements of what a snippet makes at once."""
 
@@ -199,9 +199,10 @@ def run(snippets: Sequence[Snippet], system: str, file: str, say: Callable[[str]
 
     def count(frame: FrameType, event: str, arg: object) -> Any:
         nonlocal left
+        frame.f_trace_opcodes = True  # a loop on one line is no new line
         left -= 1
         if left < 0:
-            raise _TooLong(f"more than {BUDGET} lines were run")
+            raise _TooLong(f"more than {BUDGET} steps were taken")
         return count
 
     for snippet in snippets:

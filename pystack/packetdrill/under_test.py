@@ -6,6 +6,7 @@ from then on every line is about the child, until the next `socket()`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -14,9 +15,10 @@ from pystack.addresses import dotted, parse_host
 from pystack.packetdrill import icmp, match
 from pystack.packetdrill.files import SocketFile
 from pystack.packetdrill.numbers import Space
-from pystack.packetdrill.script import ACK, SYN, IcmpPacket, IpInfo, TcpPacket, UdpPacket
+from pystack.packetdrill.script import ACK, FIN, RST, SYN, IcmpPacket, IpInfo, TcpPacket, UdpPacket
 from pystack.packetdrill.segments import (
     AE,
+    M32,
     PROTO_ICMP,
     PROTO_TCP,
     PROTO_UDP,
@@ -57,8 +59,11 @@ class Sut:
     remote: tuple[int, int]
     state: State = State.NEW
     udp: bool = False
+    bound: bool = False
     file: SocketFile | None = None
     space: Space = field(default_factory=Space)
+    last: tuple[int, int, int] | None = None
+    """Live sequence number behind what was injected last, its acknowledgment number and window."""
 
 
 class UnderTest:
@@ -106,6 +111,11 @@ class UnderTest:
         known = self._of(file)
         number = parse_host(address[0]) if address[0] else 0
         known.local = (number or self.settings.local_ip, int(file.sock.getsockname()[1]))
+        known.bound = True
+
+    def is_bound(self, file: SocketFile) -> bool:
+        """Did the script bind it?"""
+        return self._of(file).bound
 
     def listening(self, file: SocketFile) -> None:
         """listen(): the next packet makes a child."""
@@ -119,10 +129,12 @@ class UnderTest:
         """connect() is about to be called: the next SYN to this address is its own."""
         known = self._of(file)
         if address == ("", 0):
-            known.state = State.NEW
-            known.space = Space(scaled=self.settings.ts_ecr_scaled)
+            known.state = State.NEW  # and its numbers count until it is connected anew
         elif known.state is State.NEW:
             known.state = State.CONNECTING
+            known.space = Space(scaled=self.settings.ts_ecr_scaled)
+            if not known.bound:
+                known.local = (known.local[0], 0)
             number = parse_host(address[0])
             known.remote = (number or known.local[0], address[1])
 
@@ -177,13 +189,15 @@ class UnderTest:
         elif p.flags & ACK and sut.state is State.SYNACK_SENT:
             sut.state = State.SYNACK_ACKED
         space = sut.space
+        seq, ack = space.inbound_seq(p), space.inbound_ack(p)
+        sut.last = ((seq + p.length + bool(p.flags & SYN) + bool(p.flags & FIN)) & M32, ack, p.win)
         options = b"".join(encode(space.inbound_option(p, o)) for o in p.options)
         body = tcp_segment(
             remote[0],
             local[0],
             ports,
-            space.inbound_seq(p),
-            space.inbound_ack(p),
+            seq,
+            ack,
             p.flags | (AE if p.ae else 0),
             p.win,
             p.urg or 0,
@@ -227,6 +241,18 @@ class UnderTest:
         return local, sut.remote
 
     # --- packets from the machine ------------------------------------------------------------------
+
+    def resets(self) -> Iterator[bytes]:
+        """A RST for every connection of the script that may be left, as the tool sends them when it ends."""
+        for sut in self.all:
+            if sut.udp or not sut.local[1] or not sut.remote[1] or sut.last is None:
+                continue
+            (local, lport), (remote, rport) = sut.local, sut.remote
+            seq, ack, win = sut.last
+            body = tcp_segment(
+                remote, local, (rport, lport), seq, ack, RST | ACK, win, 0, b"", b""
+            )  # fmt: skip
+            yield ip_packet(body, PROTO_TCP, remote, local)
 
     def owns(self, p: TcpPacket | UdpPacket | IcmpPacket | None, live: Segment) -> bool:
         """Is this packet of the socket under test? `p` is the line that waits for one."""

@@ -21,9 +21,9 @@ FAST_ORDER = """
     config
     packet port fdio tcp_wire udp_icmp ip4 vnet landing frag trace record wire routes
     ipfw_match ipfw_dyn tcp_track conntrack nat
-    sendq recvq sack scoreboard demux timewait
-    tcp_state tcb ports rtt newreno cubic congestion syncache
-    tcp_out tcp_reply tcp_close tcp_listen tcp_handshake tcp_ack tcp_text tcp_in tcp_timers udp
+    sendq recvq sack scoreboard flight demux timewait
+    tcp_state tcb ports rtt newreno cubic cubic_count congestion prr undo rack dupacks frto syncache
+    tcp_out recovery tcp_reply tcp_close tcp_listen tcp_handshake tcp_ack tcp_text tcp_in tcp_timers udp
     internet commands datagrams core fabric device
 """.split()
 """A module of `_fast` knows only those before it."""

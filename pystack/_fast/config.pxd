@@ -77,9 +77,11 @@ cdef class Config:
     cdef public long long tcp_rfc3042
     cdef public long long tcp_slow_start_after_idle
     cdef public long long tcp_reordering
+    cdef public long long tcp_max_reordering
     cdef public long long tcp_frto
     cdef public long long tcp_recovery
     cdef public long long tcp_early_retrans
+    cdef public long long tcp_hystart
     cdef public long long tcp_tso
     # Options
     cdef public long long tcp_window_scaling
@@ -186,6 +188,7 @@ cdef class Config:
     cdef public long long policy_connect_port
     cdef public long long policy_timewait
     cdef public long long policy_rto
+    cdef public long long policy_recovery
     cdef public long long policy_sockbuf
     cdef public long long policy_challenge_ack
     cdef public long long policy_shut_rd

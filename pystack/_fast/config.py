@@ -90,9 +90,11 @@ DEFAULTS = {
     "tcp_rfc3042": 1,  # limited transmit
     "tcp_slow_start_after_idle": 1,  # the window restarts after an idle RTO (RFC 5681 4.1)
     "tcp_reordering": 3,  # duplicate acknowledgements that mean loss
+    "tcp_max_reordering": 300,  # that number grows no further
     "tcp_frto": 0,  # spurious timeouts found as by RFC 5682
     "tcp_recovery": 0,  # RACK (RFC 8985)
     "tcp_early_retrans": 0,  # tail loss probe
+    "tcp_hystart": 0,  # CUBIC ends slow start when acknowledgments come late
     "tcp_tso": 1,  # super-segments are handed to devices that take them
     # Options
     "tcp_window_scaling": 1,  # RFC 7323 section 2
@@ -198,6 +200,7 @@ DEFAULTS = {
     "policy_mbuf_shortage": consts.MBUF_SHORTAGE_SLEEP,  # a blocking send without clusters
     "policy_connect_port": consts.CONNECT_PORT_TUPLE,  # which local port connect() finds free
     "policy_timewait": consts.TIMEWAIT_BSD,  # TIME_WAIT at its limit, and SYNs that meet it
+    "policy_recovery": consts.RECOVERY_BSD,  # how losses are found and repaired
     "policy_rto": consts.RTO_BSD,  # the formula of the retransmission timeout
     "policy_sockbuf": consts.SOCKBUF_BSD,  # SO_RCVBUF and SO_SNDBUF beyond the limit
     "policy_challenge_ack": consts.CHALLENGE_CONNECTION,  # whose challenge ACKs are counted

@@ -2,8 +2,10 @@
 
 import cython
 
-from pystack._fast import cubic, newreno
-from pystack._fast.consts import CC_CUBIC
+from pystack._fast import cubic, cubic_count, newreno
+from pystack._fast.consts import A_ACKED, A_SACKED, CA_OPEN, CC_CUBIC, RECOVERY_LINUX
+from pystack._fast.flight import Flight  # noqa: F401
+from pystack._fast.seq import after_eq
 from pystack._fast.tcb import Stack, Tcb  # noqa: F401
 
 
@@ -21,6 +23,14 @@ def on_ack(s, t, acked):
 
 def after_loss(s, t, flight):
     """The new ssthresh, octets; the algorithm notes what it needs to remember of the moment."""
+    window: cython.uint
+    if s.cfg.policy_recovery == RECOVERY_LINUX:
+        window = t.cwnd // t.maxseg
+        if t.cc == CC_CUBIC and t.flight is not None:
+            window = cubic_count.reduced(t.flight, window)
+        else:
+            window = window >> 1 if window > 4 else 2
+        return window * t.maxseg
     if t.cc == CC_CUBIC:
         return cubic.after_loss(s, t, flight)
     return newreno.after_loss(s, t, flight)
@@ -30,6 +40,9 @@ def initial_window(s, t):
     """RFC 6928 with the knob's number of segments, RFC 3390 with 0; one segment when the SYN was lost (RFC 5681)."""
     mss: cython.uint = t.maxseg
     segments: cython.uint = s.cfg.tcp_initcwnd_segments
+    if s.cfg.policy_recovery == RECOVERY_LINUX:
+        # whole segments, and a SYN may be lost once (Linux tcp_init_transfer)
+        return mss if t.syn_rexmits > 1 else segments * mss
     if t.syn_rexmits > 0:
         return mss
     if segments == 0:
@@ -41,3 +54,123 @@ def restart_window(s, t):
     """After an idle time of one RTO: no more than the initial window (RFC 5681 section 4.1)."""
     initial: cython.uint = initial_window(s, t)
     return initial if initial < t.cwnd else t.cwnd
+
+
+# --- in segments (Linux net/ipv4/tcp_cong.c, tcp_output.c) ----------------------------------------------------------
+
+
+def may_raise(s, f, found):
+    """Does this acknowledgment let the window grow? Where the network reorders, SACKed segments count too."""
+    if f.reordering > s.cfg.tcp_reordering:
+        return found & (A_ACKED | A_SACKED) != 0
+    return found & A_ACKED != 0
+
+
+def in_use(t, f):
+    """Is it the window that holds the sender back (RFC 7661)? In slow start half of it in use is enough."""
+    if f.cwnd_limited:
+        return True
+    if t.cwnd < t.ssthresh:
+        return t.cwnd < cython.cast(cython.uint, 2 * f.max_packets_out * t.maxseg)
+    return False
+
+
+def on_segments(s, t, f, delivered):
+    """`delivered` segments arrived outside of a reduction: slow start, then congestion avoidance."""
+    window: cython.int = t.cwnd // t.maxseg
+    threshold: cython.int = t.ssthresh // t.maxseg
+    every: cython.int
+    grown: cython.int
+    if delivered <= 0 or not in_use(t, f):
+        return
+    if window < threshold:
+        grown = window + delivered if window + delivered < threshold else threshold
+        delivered -= grown - window
+        window = grown
+        if delivered == 0:
+            t.cwnd = window * t.maxseg
+            return
+    every = window
+    if t.cc == CC_CUBIC:
+        every = cubic_count.update(s, f, window, delivered)
+    if f.cwnd_cnt >= every:
+        f.cwnd_cnt = 0
+        window += 1
+    f.cwnd_cnt += delivered
+    if f.cwnd_cnt >= every:
+        grown = f.cwnd_cnt // every
+        f.cwnd_cnt -= grown * every
+        window += grown
+    t.cwnd = window * t.maxseg
+
+
+def on_timeout(s, t):
+    """A retransmission timeout: what the algorithm knows of the path is worth nothing now."""
+    if t.cc == CC_CUBIC and t.flight is not None:
+        cubic_count.reset(t.flight)
+        cubic_count.new_round(s, t, t.flight)
+
+
+def on_round_trip(s, t, f, rtt):
+    """A round trip took `rtt` ns."""
+    if t.cc == CC_CUBIC:
+        cubic_count.round_trip(s, t, f, rtt)
+
+
+def after_sending(s, t, f, limited):
+    """Something was sent, or would have been: was it the window that ended it (`limited`)? A window that has not been
+    used for a timeout comes down (RFC 2861).
+    """
+    window: cython.int
+    used: cython.int
+    if (
+        after_eq(t.snd_una, f.usage_seq)
+        or limited
+        or (not f.cwnd_limited and f.packets_out > f.max_packets_out)
+    ):
+        f.cwnd_limited = limited
+        f.max_packets_out = f.packets_out
+        f.usage_seq = t.snd_max
+    if in_use(t, f):
+        f.cwnd_used = 0
+        f.cwnd_stamp = s.now
+        return
+    if f.packets_out > f.cwnd_used:
+        f.cwnd_used = f.packets_out
+    if s.cfg.tcp_slow_start_after_idle and s.now - f.cwnd_stamp >= t.rxtcur:
+        if f.ca_state == CA_OPEN:
+            window = t.cwnd // t.maxseg
+            used = s.cfg.tcp_initcwnd_segments
+            if f.cwnd_used > used:
+                used = f.cwnd_used
+            if used < window:
+                raise_threshold(t)
+                t.cwnd = ((window + used) >> 1) * t.maxseg
+            f.cwnd_used = 0
+        f.cwnd_stamp = s.now
+
+
+def raise_threshold(t):
+    """Ssthresh remembers three quarters of the window."""
+    window: cython.uint = t.cwnd // t.maxseg
+    window = ((window >> 1) + (window >> 2)) * t.maxseg
+    if window > t.ssthresh:
+        t.ssthresh = window
+
+
+def restart(s, t, f, idle):
+    """Nothing was sent for `idle` ns: the window halves for each timeout, down to the initial one (RFC 2861)."""
+    initial: cython.uint = s.cfg.tcp_initcwnd_segments * t.maxseg
+    window: cython.uint = t.cwnd // t.maxseg
+    raise_threshold(t)
+    if initial > t.cwnd:
+        initial = t.cwnd
+    idle -= t.rxtcur
+    while idle > 0 and window * t.maxseg > initial:
+        window = window >> 1
+        idle -= t.rxtcur
+    t.cwnd = window * t.maxseg
+    if t.cwnd < initial:
+        t.cwnd = initial
+    f.cwnd_stamp = s.now
+    f.cwnd_used = 0

@@ -241,6 +241,9 @@ RTO_LINUX = 1
 SOCKBUF_BSD = 0
 SOCKBUF_LINUX = 1
 
+RECOVERY_BSD = 0
+RECOVERY_LINUX = 1
+
 SHUT_RD_BSD = 0
 SHUT_RD_LINUX = 1
 
@@ -249,6 +252,45 @@ RST_FLUSHES_DATA = 1
 
 CHALLENGE_HOST = 0
 CHALLENGE_CONNECTION = 1
+
+# --- loss recovery by segments (flight.py) --------------------------------------------------------------------------
+CA_OPEN = 0
+CA_DISORDER = 1
+CA_CWR = 2
+CA_RECOVERY = 3
+CA_LOSS = 4
+"""States of congestion, Linux's numbers (include/uapi/linux/tcp.h)."""
+
+SEG_SACKED = 1
+SEG_RETRANS = 2
+SEG_LOST = 4
+SEG_EVER = 8
+"""Marks of a segment in flight: the peer has it, it was sent again and that is still out, it is lost, it was ever sent
+again."""
+
+WAIT_RTO = 0
+WAIT_TLP = 1
+WAIT_REO = 2
+"""What the retransmission timer of a connection stands for: the timeout, a loss probe, the reordering window."""
+
+A_DATA = 0x1
+A_WINDOW = 0x2
+A_ACKED = 0x4
+A_RETRANS_ACKED = 0x8
+A_SACKED = 0x10
+A_ECE = 0x20
+A_ADVANCED = 0x40
+A_DSACK = 0x80
+A_RENEGING = 0x100
+A_ORIGINAL = 0x200
+A_LOST_RETRANS = 0x400
+A_SET_TIMER = 0x800
+A_DSACK_TLP = 0x1000
+A_MAYBE_DELAYED = 0x2000
+"""What one acknowledgement did: it carried data, may change the window, acknowledged data, some of it sent twice,
+SACKed some, echoed a mark, moved SND.UNA, reported a duplicate, took a SACK back, delivered octets that were sent once
+before the recovery, showed a retransmission lost, restarts the timer, reported the loss probe as a duplicate, may have
+been delayed."""
 
 # --- whose a row of the timer wheel is ------------------------------------------------------------------------------
 TIMER_TCB = 0

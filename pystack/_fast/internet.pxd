@@ -6,6 +6,7 @@ from pystack._fast.seq cimport after_eq, before
 from pystack._fast.tcb cimport Stack, Tcb
 from pystack._fast.tcp_close cimport drop
 from pystack._fast.tcp_handshake cimport set_mss
+from pystack._fast.recovery cimport resegment
 from pystack._fast.tcp_in cimport tcp_input
 from pystack._fast.tcp_listen cimport Listener
 from pystack._fast.tcp_out cimport tcp_output

@@ -42,6 +42,7 @@ from pystack._fast.seq import after_eq, before
 from pystack._fast.tcb import Stack, Tcb
 from pystack._fast.tcp_close import drop
 from pystack._fast.tcp_handshake import set_mss
+from pystack._fast.recovery import resegment
 from pystack._fast.tcp_in import tcp_input
 from pystack._fast.tcp_listen import Listener
 from pystack._fast.tcp_out import tcp_output
@@ -413,7 +414,10 @@ class Internet(Stack):
                 return 0
             self.stat.mturesent += 1
             if t.state >= ESTABLISHED:
-                t.snd_nxt = t.snd_una
+                if t.flight is not None:
+                    resegment(self, t)
+                else:
+                    t.snd_nxt = t.snd_una
                 tcp_output(self, t)
             return 0
         if p.icmp_type == ICMP_UNREACH and (

@@ -2,12 +2,13 @@
 
 `srtt` and `rttvar` are plain nanoseconds (the systems keep them in scaled ticks). FreeBSD adds `rexmit_slop`
 (200 ms) to every timeout and then applies the floor `rexmit_min`; Linux instead never lets the variance term
-fall below its `tcp_rto_min` (200 ms).
+fall below its `tcp_rto_min` (200 ms), and smooths that term in its own way.
 """
 
 import cython
 
 from pystack._fast.consts import RTO_LINUX
+from pystack._fast.seq import after
 from pystack._fast.tcb import Stack, Tcb  # noqa: F401
 
 
@@ -16,7 +17,9 @@ def sample(s, t, rtt):
     if rtt < 1:
         rtt = 1
     s.stat.rttupdated += 1
-    if t.srtt == 0:
+    if s.cfg.policy_rto == RTO_LINUX:
+        smooth(t, rtt)
+    elif t.srtt == 0:
         t.srtt = rtt
         t.rttvar = rtt // 2
     else:
@@ -32,16 +35,47 @@ def sample(s, t, rtt):
     t.rxtcur = rto(s, t)
 
 
+def smooth(t, rtt):
+    """Linux's averages (tcp_rtt_estimator): the variance rises at once and falls once in a round trip, slowly when the
+    round trip gets shorter; its part of the timeout has the floor.
+    """
+    delta: cython.longlong = rtt - t.srtt
+    if t.srtt == 0:
+        t.srtt = rtt
+        t.mdev = 2 * rtt
+        t.mdev_max = t.mdev if t.mdev > t.rttmin else t.rttmin
+        t.rto_var = t.mdev_max
+        t.rtt_round = t.snd_nxt
+    else:
+        t.srtt += delta >> 3
+        if t.srtt < 1:
+            t.srtt = 1
+        if delta < 0:
+            delta = -delta - (t.mdev >> 2)
+            if delta > 0:
+                delta = delta >> 3
+        else:
+            delta -= t.mdev >> 2
+        t.mdev += delta
+        if t.mdev > t.mdev_max:
+            t.mdev_max = t.mdev
+            if t.mdev_max > t.rto_var:
+                t.rto_var = t.mdev_max
+        if after(t.snd_una, t.rtt_round):
+            if t.mdev_max < t.rto_var:
+                t.rto_var -= (t.rto_var - t.mdev_max) >> 2
+            t.rtt_round = t.snd_nxt
+            t.mdev_max = t.rttmin
+    t.rttvar = t.mdev >> 2
+
+
 def rto(s, t):
     """The timeout of a first transmission, ns."""
     value: cython.longlong
     if t.srtt == 0:
         return s.cfg.tcp_rexmit_initial
     if s.cfg.policy_rto == RTO_LINUX:
-        value = 4 * t.rttvar
-        if value < t.rttmin:
-            value = t.rttmin
-        value += t.srtt
+        value = t.srtt + t.rto_var
     else:
         value = t.srtt + 4 * t.rttvar + s.cfg.tcp_rexmit_slop
         if value < t.rttmin:

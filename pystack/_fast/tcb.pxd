@@ -1,5 +1,6 @@
 from pystack._fast.config cimport Config
 from pystack._fast.demux cimport Demux
+from pystack._fast.flight cimport Flight, SegmentTable
 from pystack._fast.hashing cimport sip2
 from pystack._fast.mbuf cimport Pool
 from pystack._fast.packet cimport Packet, PacketQueue
@@ -69,7 +70,8 @@ cdef class Tcb:
     cdef public long long ts_recent_age
     # round trip and timers
     cdef public long long srtt, rttvar, rttmin, rxtcur, rtt_time, rtt_min_window
-    cdef public unsigned int rtt_seq
+    cdef public unsigned int rtt_seq, rtt_round
+    cdef public long long mdev, mdev_max, rto_var
     cdef public int rxtshift, syn_rexmits
     cdef public int timer
     cdef public long long timer_at
@@ -89,6 +91,7 @@ cdef class Tcb:
     cdef public RecvQueue rcvq
     cdef public Reassembly reass
     cdef public Scoreboard board
+    cdef public Flight flight
     cdef public unsigned int dsack_left, dsack_right
     cdef public int rcv_auto_bytes
     cdef public unsigned int rcv_auto_seq
@@ -123,6 +126,7 @@ cdef class Stack(Port):
     cdef public long long now
     cdef public TcpStat stat
     cdef public Demux demux
+    cdef public SegmentTable segments
     cdef public TimeWaitTable timewait
     cdef public list tcbs
     cdef public list ready

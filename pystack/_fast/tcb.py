@@ -10,6 +10,7 @@ import cython
 from pystack._fast.columns import column
 from pystack._fast.consts import MS, NEVER, SOCKBUF_LINUX, STATE_NAMES, WINDOW_LINUX
 from pystack._fast.demux import Demux  # noqa: F401
+from pystack._fast.flight import Flight, SegmentTable  # noqa: F401
 from pystack._fast.hashing import sip2
 from pystack._fast.packet import PacketQueue
 from pystack._fast.port import Port
@@ -131,7 +132,8 @@ class Tcb:
         self.ts_recent_age = 0
         self.srtt = self.rttvar = self.rttmin = self.rxtcur = self.rtt_time = 0
         self.rtt_min_window = 0
-        self.rtt_seq = 0
+        self.rtt_seq = self.rtt_round = 0
+        self.mdev = self.mdev_max = self.rto_var = 0
         self.rxtshift = self.syn_rexmits = self.timer = 0
         self.timer_at = NEVER
         self.at_rexmt = self.at_persist = self.at_keep = self.at_2msl = self.at_delack = NEVER
@@ -148,6 +150,7 @@ class Tcb:
         self.rcvq = None
         self.reass = None
         self.board = None
+        self.flight = None
         self.dsack_left = self.dsack_right = 0
         self.rcv_auto_bytes = 0
         self.rcv_auto_seq = 0
@@ -203,6 +206,7 @@ class Stack(Port):
         self.now = now
         self.stat = TcpStat()
         self.demux = demux
+        self.segments = SegmentTable()
         self.timewait = timewait
         self.tcbs = [None]
         self.ready = []
@@ -349,6 +353,8 @@ class Stack(Port):
             t.reass.flush()
             t.reass = None
         t.board = None
+        if t.flight is not None:
+            self.segments.clear(t.flight)
         self.demux.give(t.row)
         self.tcbs[t.row] = None
         t.row = 0

@@ -11,7 +11,11 @@ import cython
 
 from pystack._fast import congestion, rtt
 from pystack._fast.consts import (
+    A_DATA,
+    A_ECE,
+    A_WINDOW,
     CLOSING,
+    ECE,
     EV_WRITE,
     FIN,
     FIN_WAIT_1,
@@ -19,9 +23,12 @@ from pystack._fast.consts import (
     LAST_ACK,
     MS,
     NEVER,
+    RECOVERY_LINUX,
     SYN_RECEIVED,
+    WAIT_RTO,
     Drop,
 )
+from pystack._fast.recovery import segments_acked
 from pystack._fast.scoreboard import Scoreboard
 from pystack._fast.seq import add, after, after_eq, before, before_eq, dist, sub
 from pystack._fast.tcb import (
@@ -81,6 +88,8 @@ def acknowledge(s, t, p):
     if before(p.ack, sub(t.snd_una, t.max_sndwnd)) and before(p.ack, t.snd_una):
         answer_invalid(s, t, p)
         return TCP_BAD_ACK
+    if s.cfg.policy_recovery == RECOVERY_LINUX:
+        return acknowledge_segments(s, t, p)
     if p.sack_n > 0 and t.t_flags & TF_SACK_PERMIT:
         news = note_sack(s, t, p)
     if before_eq(p.ack, t.snd_una):
@@ -109,6 +118,66 @@ def acknowledge(s, t, p):
             t.rxtshift = 0
             t.snd_nxt = t.snd_una if before(t.snd_una, t.snd_nxt) else t.snd_nxt
             tcp_output(s, t)
+    return 0
+
+
+def acknowledge_segments(s, t, p):
+    """As `acknowledge` goes on where losses are repaired by segments: the window first, then recovery.py."""
+    table = s.segments
+    win: cython.uint = p.win
+    una: cython.uint = t.snd_una
+    fin_acked: cython.bint = False
+    data: cython.int = 0
+    win = win << t.snd_scale
+    table.begin(t.snd_max)
+    if before(p.ack, una):
+        if p.sack_n > 0 and t.t_flags & TF_SACK_PERMIT and t.flight is not None:
+            segments_acked(s, t, p, una, True)
+        return 0
+    if p.length > 0 or p.flags & FIN:
+        table.found |= A_DATA
+    if p.flags & ECE and t.t_flags & TF_ECN:
+        table.found |= A_ECE
+    opened: cython.bint = False
+    if (
+        after(p.ack, una)
+        or before(t.snd_wl1, p.seq)
+        or (t.snd_wl1 == p.seq and (win > t.snd_wnd or win == 0))
+    ):
+        if p.ack == una:
+            table.found |= A_WINDOW
+            if p.length == 0 and win > t.snd_wnd:
+                s.stat.rcvwinupd += 1
+        opened = t.snd_wnd == 0 and win > 0
+        t.snd_wnd = win
+        t.snd_wl1 = p.seq
+        t.snd_wl2 = p.ack
+        if win > t.max_sndwnd:
+            t.max_sndwnd = win
+    if after(p.ack, una):
+        data = dist(una, p.ack)
+        s.stat.rcvackpack += 1
+        s.stat.rcvackbyte += data
+        t.soft_error = 0
+        if data > t.sndq.cc:
+            data = t.sndq.cc
+            fin_acked = t.t_flags & TF_SENTFIN != 0
+        t.snd_una = p.ack
+        if data > 0:
+            t.sndq.drop(data)
+        if before(t.snd_up, t.snd_una):
+            t.snd_up = t.snd_una
+        if before(t.snd_nxt, t.snd_una):
+            t.snd_nxt = t.snd_una
+    if t.flight is not None:
+        segments_acked(s, t, p, una, False)
+        if t.flight.packets_out == 0 and t.flight.pending == WAIT_RTO:
+            t.at_rexmt = NEVER
+    tell(s, t, data, fin_acked)
+    if t.row != 0 and opened and t.at_persist != NEVER:
+        t.at_persist = NEVER
+        t.rxtshift = 0
+        tcp_output(s, t)
     return 0
 
 
@@ -215,6 +284,8 @@ def enter_recovery(s, t):
 
 def ecn_congestion(s, t):
     """The peer echoes a congestion mark: reduce once a window (RFC 3168 section 6.1.2)."""
+    if s.cfg.policy_recovery == RECOVERY_LINUX:
+        return 0  # the acknowledgment as a whole says what to do: recovery.py
     if t.t_flags & TF_FASTRECOVERY or before(t.snd_una, t.recover):
         return 0
     s.stat.ecn_rcwnd += 1
@@ -330,6 +401,11 @@ def new_ack(s, t, p):
         t.snd_nxt = t.snd_una
     if t.t_flags & TF_FASTRECOVERY:
         recovery_ack(s, t, acked)
+    return tell(s, t, data, fin_acked)
+
+
+def tell(s, t, data, fin_acked):
+    """`data` octets have left the send queue, the FIN was acknowledged: what follows for the application and the state."""
     if data > 0 and t.wanted & EV_WRITE and t.so_state & SS_WRITE_BLOCKED:
         if t.sndq.roomy():
             t.so_state &= ~SS_WRITE_BLOCKED

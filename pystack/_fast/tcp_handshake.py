@@ -53,6 +53,11 @@ def set_mss(s, t):
         mss = s.cfg.tcp_minmss
     if t.t_flags & TF_RCVD_TS:
         mss -= 12
+    if t.flight is not None and mss != t.maxseg:
+        # the window is so many segments, whatever they measure
+        t.cwnd = t.cwnd // t.maxseg * mss
+        if t.ssthresh < 0x40000000:
+            t.ssthresh = t.ssthresh // t.maxseg * mss
     t.maxseg = mss
     return 0
 

@@ -1,4 +1,5 @@
-from pystack._fast cimport congestion, rtt
+from pystack._fast cimport congestion, prr, rack, rtt
+from pystack._fast.flight cimport Flight, SegmentTable
 from pystack._fast.packet cimport Packet
 from pystack._fast.seq cimport add, after, before, before_eq, dist, maximum
 from pystack._fast.tcb cimport Stack, Tcb
@@ -9,8 +10,8 @@ cdef int PROTO_TCP, PSH, RST, SOCKBUF_LINUX, SYN, SYN_RECEIVED, SYN_SENT, TF_ACK
 cdef int TF_DELACK, TF_DSACK, TF_ECN, TF_ECN_SND_CWR, TF_ECN_SND_ECE, TF_FASTRECOVERY, TF_FORCE
 cdef int TF_LASTIDLE, TF_MORETOCOME, TF_NODELAY, TF_NOPUSH, TF_NO_ECN, TF_NO_SACK, TF_NO_SCALE
 cdef int TF_NO_TS, TF_RCVD_SCALE, TF_RCVD_TS, TF_RXWIN0SENT, TF_SACK_PERMIT, TF_SENTFIN
-cdef int TF_SND_AUTO_OFF, URG, WINDOW_LINUX
-cdef long long NEVER
+cdef int RECOVERY_LINUX, TF_SND_AUTO_OFF, URG, WAIT_TLP, WINDOW_LINUX
+cdef long long MS, NEVER
 
 cpdef int tcp_output(Stack s, Tcb t) except -1
 cpdef int send_one(Stack s, Tcb t, bint idle) except -2
@@ -37,3 +38,8 @@ cpdef bint worth_sending(
 cpdef int minimum_i(unsigned int a, unsigned int b) noexcept
 cpdef void count_sent(Stack s, Tcb t, int flags, int length, bint rexmit) noexcept
 cpdef void note_sent(Stack s, Tcb t, unsigned int at, int length, int flags) noexcept
+cpdef int note_segment(
+    Stack s, Tcb t, unsigned int at, int length, int flags, bint rexmit,
+) except -1
+cpdef void sent_segments(Stack s, Tcb t, Flight f, int n, bint unsent) noexcept
+cpdef int room(Tcb t, Flight f) noexcept

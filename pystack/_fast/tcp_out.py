@@ -9,7 +9,7 @@ the state, an acknowledgment is owed. It sends all that may be sent and returns.
 
 import cython
 
-from pystack._fast import congestion, rtt
+from pystack._fast import congestion, prr, rack, rtt
 from pystack._fast.consts import (
     ACK,
     CLOSED,
@@ -21,17 +21,21 @@ from pystack._fast.consts import (
     FIN_WAIT_1,
     LAST_ACK,
     LISTEN,
+    MS,
     NEVER,
     PROTO_TCP,
     PSH,
+    RECOVERY_LINUX,
     RST,
     SOCKBUF_LINUX,
     SYN,
     SYN_RECEIVED,
     SYN_SENT,
     URG,
+    WAIT_TLP,
     WINDOW_LINUX,
 )
+from pystack._fast.flight import Flight
 from pystack._fast.packet import Packet  # noqa: F401
 from pystack._fast.seq import (
     add,
@@ -90,7 +94,18 @@ def tcp_output(s, t):
     if t.row == 0 or t.state == CLOSED or t.state == LISTEN:
         return 0
     idle: cython.bint = t.snd_max == t.snd_una
-    if idle and t.srtt != 0 and s.cfg.tcp_slow_start_after_idle and s.now - t.last_sent >= t.rxtcur:
+    out: cython.int = 0
+    unsent: cython.bint = False
+    f = t.flight
+    if f is not None:
+        out = f.packets_out
+        unsent = t.sndq.cc > dist(t.snd_una, t.snd_nxt)
+        if out == 0 and unsent and s.cfg.tcp_slow_start_after_idle:
+            if s.now - f.data_sent_at > t.rxtcur:
+                congestion.restart(s, t, f, s.now - f.data_sent_at)
+    elif (
+        idle and t.srtt != 0 and s.cfg.tcp_slow_start_after_idle and s.now - t.last_sent >= t.rxtcur
+    ):
         t.cwnd = congestion.restart_window(s, t)
     if t.t_flags & TF_MORETOCOME == 0:
         t.t_flags &= ~TF_LASTIDLE
@@ -101,9 +116,31 @@ def tcp_output(s, t):
     more: cython.int = 1
     while more > 0:
         more = send_one(s, t, idle)
+    if t.flight is not None:
+        sent_segments(s, t, t.flight, t.flight.packets_out - out, unsent)
     if t.row != 0:
         s.arm(t)
     return 0
+
+
+def sent_segments(s, t, f, n, unsent):
+    """`tcp_output` is done and has sent `n` new segments; `unsent`: there was something to send."""
+    full: cython.bint = f.in_flight() >= prr.window_of(t)
+    if n > 0:
+        if prr.reducing(f):
+            f.prr_out += n
+        if f.probe == 0:
+            rack.schedule_probe(s, t, f, False)
+    if n > 0 or (unsent and full):
+        congestion.after_sending(s, t, f, full)
+
+
+def room(t, f):
+    """Segments that may join those in the network."""
+    if f.probe:
+        return 1 if f.probe == 1 else 0
+    n: cython.int = prr.window_of(t) - f.in_flight()
+    return n if n > 0 else 0
 
 
 def choose_hole(s, t):
@@ -183,6 +220,9 @@ def send_one(s, t, idle):
             win = off  # nothing new may go; a window update or an ACK still may
         else:
             win = minimum_i(t.snd_wnd, off + (t.board.room if t.board.room > mss else mss))
+
+    if t.flight is not None:
+        win = minimum_i(t.snd_wnd, off + room(t, t.flight) * mss)
 
     if t.t_flags & TF_FORCE:
         if win == 0:
@@ -456,7 +496,8 @@ def emit(s, t, at, off, length, flags, rexmit):
             p.release()
             if t.at_rexmt == NEVER and t.at_persist == NEVER:
                 t.at_rexmt = s.now + t.rxtcur
-            t.cwnd = t.maxseg
+            if s.cfg.policy_recovery != RECOVERY_LINUX:
+                t.cwnd = t.maxseg
             return 0
         p.length = length
         if off + length >= t.sndq.cc and not t.t_flags & TF_MORETOCOME:
@@ -492,6 +533,8 @@ def emit(s, t, at, off, length, flags, rexmit):
     p.flags = flags
     count_sent(s, t, flags, length, rexmit)
     note_sent(s, t, at, length, flags)
+    if established and s.cfg.policy_recovery == RECOVERY_LINUX:
+        note_segment(s, t, at, length, flags, rexmit)
     if after(add(t.rcv_nxt, win), t.rcv_adv):
         t.rcv_adv = add(t.rcv_nxt, win)
     if win == 0 and established:
@@ -528,6 +571,41 @@ def count_sent(s, t, flags, length, rexmit):
         st.sndacks += 1
     else:
         st.sndwinup += 1
+
+
+def note_segment(s, t, at, length, flags, rexmit):
+    """A segment has gone out: what is new gets a row among those in flight (RFC 8985 section 6.1)."""
+    table = s.segments
+    f = t.flight
+    end: cython.uint = add(at, length)
+    out: cython.int
+    if flags & FIN:
+        end = add(end, 1)
+    if end == at:
+        return 0
+    table.sent_end = end
+    if rexmit:
+        return 0
+    if f is None:
+        f = Flight(t.snd_una, s.cfg.tcp_reordering)
+        f.cwnd_stamp = s.now
+        if t.rtt_min_window > 0:
+            f.note_rtt(t.rtt_min_window, s.now)
+        t.flight = f
+    if f.first == 0:
+        f.start = t.snd_una
+    elif before_eq(end, table.end[f.last]):
+        return 0
+    out = f.packets_out
+    if f.in_flight() == 0 and f.cubic_epoch and s.now > f.data_sent_at:
+        f.cubic_epoch += (s.now - f.data_sent_at) // MS
+    table.append(f, end, (length + t.maxseg - 1) // t.maxseg if length > 0 else 1, s.now)
+    f.data_sent_at = s.now
+    if out == 0 or f.pending == WAIT_TLP:
+        rack.rearm(s, t, f)
+    if f.probe:
+        f.probe = 2
+    return 0
 
 
 def note_sent(s, t, at, length, flags):

@@ -1,4 +1,6 @@
 from pystack._fast cimport congestion, rtt
+from pystack._fast.flight cimport Flight
+from pystack._fast.recovery cimport enter_loss, reordering_over, send_again, send_probe
 from pystack._fast.seq cimport after, before, dist, sub
 from pystack._fast.tcb cimport Stack, Tcb
 from pystack._fast.tcp_close cimport close, drop
@@ -8,10 +10,12 @@ from pystack._fast.tcp_reply cimport send_ack_only
 
 cdef int CLOSING, ESTABLISHED, ETIMEDOUT, FIN_WAIT_2, FW2_ORPHAN, RTO_LINUX, SO_KEEPALIVE
 cdef int SS_NOFDREF, SYN_RECEIVED, SYN_SENT, TF_ACKNOW, TF_DELACK, TF_ECN, TF_ECN_SND_CWR
-cdef int TF_FASTRECOVERY, TF_FORCE, TF_RTO_RECOVERY, WINDOW_LINUX
+cdef int TF_FASTRECOVERY, TF_FORCE, TF_RTO_RECOVERY, WAIT_REO, WAIT_TLP, WINDOW_LINUX
 cdef long long MS, NEVER
 
 cpdef int fire(Stack s, Tcb t) except -1
+cpdef bint out_of_patience(Stack s, Tcb t, Flight f) noexcept
+cpdef int segment_timer(Stack s, Tcb t, Flight f) except -1
 cpdef int retransmit(Stack s, Tcb t) except -1
 cpdef int probe_window(Stack s, Tcb t) except -1
 cpdef int keep_alive(Stack s, Tcb t) except -1

@@ -20,9 +20,12 @@ from pystack._fast.consts import (
     RTO_LINUX,
     SYN_RECEIVED,
     SYN_SENT,
+    WAIT_REO,
+    WAIT_TLP,
     WINDOW_LINUX,
     Err,
 )
+from pystack._fast.recovery import enter_loss, reordering_over, send_again, send_probe
 from pystack._fast.seq import after, dist, sub
 from pystack._fast.tcb import (
     SO_KEEPALIVE,
@@ -84,8 +87,78 @@ def given_up(s, t):
     return t.rxtshift > limit
 
 
+def out_of_patience(s, t, f):
+    """Linux: has the same segment been sent again for as long as so many doubled timeouts take (tcp_retries2), or as
+    the user timeout says, counted from the first time?
+    """
+    start: cython.longlong = f.retrans_at
+    limit: cython.longlong = s.cfg.tcp_retries
+    most: cython.longlong
+    least: cython.longlong = t.rttmin
+    doublings: cython.int = 0
+    if f.retransmits == 0 or start == 0:
+        return False
+    if t.so_state & SS_NOFDREF:
+        limit = s.cfg.tcp_orphan_retries
+        if limit == 0 and t.rxtcur < s.cfg.tcp_rexmit_max:
+            limit = 8
+    if t.user_timeout > 0:
+        return s.now - start >= t.user_timeout
+    most = least
+    while most * 2 <= s.cfg.tcp_rexmit_max:
+        most *= 2
+        doublings += 1
+    if limit <= doublings:
+        most = ((cython.cast(cython.longlong, 2) << cython.cast(cython.int, limit)) - 1) * least
+    else:
+        most = ((cython.cast(cython.longlong, 2) << doublings) - 1) * least
+        most += (limit - doublings) * s.cfg.tcp_rexmit_max
+    return s.now - start >= most
+
+
+def segment_timer(s, t, f):
+    """The timer of a connection that repairs losses by segments: one of three (consts.WAIT_*)."""
+    shut: cython.bint = t.snd_wnd == 0 and t.so_state & SS_NOFDREF == 0
+    left: cython.longlong
+    if f.pending == WAIT_TLP:
+        return send_probe(s, t, f)
+    if f.pending == WAIT_REO:
+        return reordering_over(s, t, f)
+    if f.first == 0:
+        return 0
+    if shut:
+        # the peer has shut the window over what is in flight: asked for as long as it answers
+        left = 2 * s.cfg.tcp_rexmit_max
+        if s.now - t.rcvtime > left and f.retrans_at != 0 and s.now - f.retrans_at > left:
+            s.stat.timeoutdrop += 1
+            return drop(s, t, ETIMEDOUT, False)
+    elif out_of_patience(s, t, f):
+        s.stat.timeoutdrop += 1
+        return drop(s, t, ETIMEDOUT, False)
+    s.stat.rexmttimeo += 1
+    enter_loss(s, t, f)
+    if not shut:
+        f.retransmits += 1
+    if send_again(s, t, f, f.first, f.start, 1, False) < 0:
+        t.at_rexmt = s.now + (t.rxtcur if t.rxtcur < 500 * MS else 500 * MS)
+        return 0
+    t.rxtshift += 1
+    t.rxtcur *= 2
+    if t.rxtcur > s.cfg.tcp_rexmit_max:
+        t.rxtcur = s.cfg.tcp_rexmit_max
+    left = t.rxtcur
+    if t.user_timeout > 0 and f.retrans_at + t.user_timeout - s.now < left:
+        left = f.retrans_at + t.user_timeout - s.now
+        if left < MS:
+            left = MS  # the application's patience ends before the next retransmission
+    t.at_rexmt = s.now + left
+    return 0
+
+
 def retransmit(s, t):
     """The retransmission timer (RFC 6298 section 5.4 to 5.7): back off, shrink, send the first segment again."""
+    if t.flight is not None and t.state >= ESTABLISHED:
+        return segment_timer(s, t, t.flight)
     flight: cython.uint = dist(t.snd_una, t.snd_max)
     t.rxtshift += 1
     if t.rxtshift == 1 and t.rexmt_start == 0:

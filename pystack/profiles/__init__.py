@@ -69,6 +69,7 @@ POLICIES: Mapping[str, str] = MappingProxyType(
         "mbuf_shortage": "MBUF_SHORTAGE_",
         "connect_port": "CONNECT_PORT_",
         "timewait": "TIMEWAIT_",
+        "recovery": "RECOVERY_",
         "rto": "RTO_",
         "sockbuf": "SOCKBUF_",
         "challenge_ack": "CHALLENGE_",

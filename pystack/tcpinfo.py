@@ -32,11 +32,13 @@ class TcpInfo:
     tcpi_state: int
     """By the numbers of the machine's system."""
     tcpi_ca_state: int
-    """0 open, 3 recovery, 4 loss."""
+    """consts.CA_*: 0 open, 1 disorder, 2 CWR, 3 recovery, 4 loss. FreeBSD has no such field: recovery and loss only."""
     tcpi_retransmits: int
     """Timeouts in a row that are not repaired yet."""
     tcpi_probes: int
+    """Window probes and keep-alive probes that were not answered."""
     tcpi_backoff: int
+    """How often the timeout has been doubled."""
     tcpi_options: int
     """1 timestamps, 2 SACK, 4 window scale, 8 ECN."""
     tcpi_snd_wscale: int
@@ -61,6 +63,14 @@ class TcpInfo:
     tcpi_rcv_space: int
     tcpi_snd_wnd: int
     tcpi_rcv_wnd: int
+    tcpi_reordering: int
+    """Segments by which the network is assumed to reorder."""
+    tcpi_total_retrans: int
+    """Segments sent again in the life of the connection."""
+    tcpi_min_rtt: int
+    tcpi_dsack_dups: int
+    tcpi_reord_seen: int
+    tcpi_delivered: int
 
     def pack(self) -> bytes:
         """All fields in their order as u32: not the layout of any kernel."""
@@ -80,13 +90,19 @@ def of(sock: StreamSocket) -> TcpInfo:
         | _OPTION_WSCALE * bool(flags & tcb.TF_RCVD_SCALE)
         | _OPTION_ECN * bool(flags & tcb.TF_ECN)
     )
-    flight = dist(t.snd_una, t.snd_max)
+    octets = dist(t.snd_una, t.snd_max)
+    flight = t.flight
+    state = 4 if t.rxtshift else 3 if flags & tcb.TF_FASTRECOVERY else 0
+    counts = (-(-octets // unit), 0, 0, 0)
+    if flight is not None:
+        state = flight.ca_state
+        counts = (flight.packets_out, flight.sacked_out, flight.lost_out, flight.retrans_out)
     threshold = min(t.ssthresh, _UNTIL_NOW)
     since = max(core.now, sock.host.clock.now)
     return TcpInfo(
         tcpi_state=LINUX_STATES[t.state] if linux else t.state,
-        tcpi_ca_state=4 if t.rxtshift else 3 if flags & tcb.TF_FASTRECOVERY else 0,
-        tcpi_retransmits=t.rxtshift,
+        tcpi_ca_state=state,
+        tcpi_retransmits=flight.retransmits if flight is not None else t.rxtshift,
         tcpi_probes=t.keep_probes,
         tcpi_backoff=t.rxtshift,
         tcpi_options=options,
@@ -96,10 +112,10 @@ def of(sock: StreamSocket) -> TcpInfo:
         tcpi_ato=core.cfg.tcp_delacktime // US,
         tcpi_snd_mss=t.maxseg,
         tcpi_rcv_mss=t.maxseg,
-        tcpi_unacked=-(-flight // unit),
-        tcpi_sacked=0,
-        tcpi_lost=0,
-        tcpi_retrans=0,
+        tcpi_unacked=counts[0],
+        tcpi_sacked=counts[1],
+        tcpi_lost=counts[2],
+        tcpi_retrans=counts[3],
         tcpi_last_data_sent=max(since - t.last_sent, 0) // 1_000_000,
         tcpi_last_data_recv=max(since - t.rcvtime, 0) // 1_000_000,
         tcpi_pmtu=t.pmtu,
@@ -112,4 +128,10 @@ def of(sock: StreamSocket) -> TcpInfo:
         tcpi_rcv_space=t.rcvq.hiwat,
         tcpi_snd_wnd=t.snd_wnd,
         tcpi_rcv_wnd=t.rcv_wnd,
+        tcpi_reordering=flight.reordering if flight is not None else core.cfg.tcp_reordering,
+        tcpi_total_retrans=flight.total_retrans if flight is not None else 0,
+        tcpi_min_rtt=flight.min_rtt // US if flight is not None else 0,
+        tcpi_dsack_dups=flight.dsack_dups if flight is not None else 0,
+        tcpi_reord_seen=flight.reord_seen if flight is not None else 0,
+        tcpi_delivered=flight.delivered if flight is not None else 0,
     )

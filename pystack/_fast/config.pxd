@@ -187,8 +187,8 @@ cdef class Config:
     cdef public long long policy_mbuf_shortage
     cdef public long long policy_connect_port
     cdef public long long policy_timewait
-    cdef public long long policy_rto
     cdef public long long policy_recovery
+    cdef public long long policy_rto
     cdef public long long policy_sockbuf
     cdef public long long policy_challenge_ack
     cdef public long long policy_shut_rd

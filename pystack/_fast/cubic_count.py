@@ -52,8 +52,10 @@ def update(s, f, window, acked):
             off = 200000
         delta = (off * off * off * 410) >> 40
         target = f.cubic_origin - delta if at < f.cubic_k else f.cubic_origin + delta
-        f.cubic_cnt = window // cython.cast(cython.int, target - window) if target > window else (
-            100 * window
+        f.cubic_cnt = (
+            window // cython.cast(cython.int, target - window)
+            if target > window
+            else (100 * window)
         )
         if f.cubic_last_max == 0 and f.cubic_cnt > 20:
             f.cubic_cnt = 20

@@ -3,7 +3,7 @@ from pystack._fast.seq cimport add, after, after_eq, before, before_eq, dist
 
 cdef int A_ACKED, A_ORIGINAL, A_RENEGING, A_RETRANS_ACKED, A_SACKED, SEG_EVER, SEG_LOST
 cdef int SEG_RETRANS, SEG_SACKED
-cdef long long MS, SECOND
+cdef long long CLOCK, MS, SECOND
 
 
 cdef class Flight:

@@ -36,6 +36,10 @@ MIN_RTT_WINDOW = 300
 """Seconds for which the smallest round trip counts (Linux tcp_min_rtt_wlen)."""
 
 
+CLOCK = 50_000
+"""Two round trips that differ by less, ns, are the same: they are not measured at the same place."""
+
+
 @cython.final
 @cython.cclass
 class Flight:
@@ -43,7 +47,7 @@ class Flight:
 
     `start`: the left edge of the first row. `high_sack`: the right edge of what was SACKed. `high_seq`: SND.NXT when
     the state was entered. `undo`: a reduction may still be undone, of what was sent from `undo_marker` on;
-    `undo_retrans`: retransmissions that no DSACK has reported yet. `delivered`, `lost`, `total_retrans`: sums of a life.
+    `undo_retrans`: retransmissions that no DSACK has reported yet. `delivered`, `lost`, `total_retrans`: sums.
     `probe`: segments that may go beyond the window now.
     """
 
@@ -96,7 +100,7 @@ class Flight:
         steps 1 and 2). A retransmission that seems to have taken less than any round trip proves nothing.
         """
         rtt: cython.longlong = now - sent_at if now > sent_at else 0
-        if mark & (SEG_RETRANS | SEG_EVER) and rtt < self.min_rtt:
+        if mark & (SEG_RETRANS | SEG_EVER) and rtt + CLOCK < self.min_rtt:
             return
         self.rack_advanced = True
         self.rack_rtt = rtt
@@ -163,7 +167,7 @@ class SegmentTable:
         return row
 
     def stamp(self, now):
-        """The time of a transmission: later than every other, by a nanosecond if need be, so that times have an order."""
+        """The time of a transmission: later than every other, by 1 ns if need be, so that times have an order."""
         if now > self.latest:
             self.latest = now
         else:

@@ -37,12 +37,12 @@ from pystack._fast.consts import (
 )
 from pystack._fast.frag import Reassembler
 from pystack._fast.packet import Packet, PacketQueue
+from pystack._fast.recovery import resegment
 from pystack._fast.routes import Interface, RouteTable
 from pystack._fast.seq import after_eq, before
 from pystack._fast.tcb import Stack, Tcb
 from pystack._fast.tcp_close import drop
 from pystack._fast.tcp_handshake import set_mss
-from pystack._fast.recovery import resegment
 from pystack._fast.tcp_in import tcp_input
 from pystack._fast.tcp_listen import Listener
 from pystack._fast.tcp_out import tcp_output

@@ -31,7 +31,7 @@ from pystack._fast.consts import (
     WAIT_TLP,
 )
 from pystack._fast.flight import Flight, SegmentTable  # noqa: F401
-from pystack._fast.seq import after, after_eq, before
+from pystack._fast.seq import after, before
 from pystack._fast.tcb import TF_SACK_PERMIT, Stack, Tcb  # noqa: F401
 
 RACK_ON = 1

@@ -36,14 +36,12 @@ from pystack._fast.consts import (
     CA_RECOVERY,
     FIN,
     MS,
-    NEVER,
     SEG_EVER,
     SEG_LOST,
     SEG_RETRANS,
     SEG_SACKED,
     WAIT_REO,
     WAIT_RTO,
-    WAIT_TLP,
 )
 from pystack._fast.flight import Flight, SegmentTable  # noqa: F401
 from pystack._fast.frto import SEND_LOST, SEND_NEW, SEND_NOTHING
@@ -215,7 +213,7 @@ def tag_blocks(s, t, f, p, prior_una):
 
 
 def elapsed(s, at):
-    """ns since a transmission."""
+    """Ns since a transmission."""
     return s.now - at if s.now > at else 0
 
 
@@ -271,8 +269,9 @@ def clean(s, t, f, p, prior_una, prior_fack):
                 table.found &= ~A_ORIGINAL  # nothing tells which transmission it was
         elif before(table.reord, prior_fack):
             undo.note_reordering(s, t, f, table.reord)
-    elif f.first != 0 and sampled and table.first_sacked > table.sent_at[f.first]:
-        table.found |= A_SET_TIMER  # the clock of the first segment began before what was measured
+    elif f.first != 0 and sampled and table.first_sacked != 0:
+        if table.first_sacked < table.sent_at[f.first]:
+            table.found |= A_SET_TIMER  # what was SACKed had been sent before the first segment was
     table.reord = reord
 
 

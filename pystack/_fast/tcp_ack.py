@@ -405,7 +405,7 @@ def new_ack(s, t, p):
 
 
 def tell(s, t, data, fin_acked):
-    """`data` octets have left the send queue, the FIN was acknowledged: what follows for the application and the state."""
+    """`data` octets have left the send queue, the FIN was acknowledged: what follows from it."""
     if data > 0 and t.wanted & EV_WRITE and t.so_state & SS_WRITE_BLOCKED:
         if t.sndq.roomy():
             t.so_state &= ~SS_WRITE_BLOCKED

@@ -9,7 +9,6 @@ import cython
 
 from pystack._fast import prr
 from pystack._fast.consts import (
-    CA_CWR,
     CA_DISORDER,
     CA_LOSS,
     CA_OPEN,
@@ -73,7 +72,9 @@ def start(t, f):
 def delayed(s, t, f):
     """Does the echoed timestamp say that the peer answers what was sent before the first retransmission?"""
     if f.retrans_at == 0:
-        return True
+        return (
+            t.t_flags & TF_SACK_PERMIT != 0
+        )  # nothing was sent again; without SACK it may be forgotten
     table = s.segments
     return table.ts_ecr != 0 and before(table.ts_ecr, f.retrans_ts)
 

@@ -65,10 +65,10 @@ def test_ecn_asked_for(profile):
         p.expect(f"P. {1 + 1460 * i}:{1461 + 1460 * i}(1460) ack 1", tos=2)
     cwnd = t.cwnd
     p.send("E. 1:1(0) ack 1461 win 65535", wait=0.1)
-    assert t.cwnd < cwnd
-    less = t.cwnd
+    assert t.ssthresh < cwnd
+    less = t.ssthresh
     p.send("E. 1:1(0) ack 2921 win 65535")
-    assert t.cwnd <= less + 1460, "once a window (section 6.1.2)"
+    assert t.ssthresh == less, "once a window (section 6.1.2)"
     p.send(". 1:1(0) ack 14601 win 65535")
     m.write(t, 1460)
     s = p.next(0)

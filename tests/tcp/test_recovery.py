@@ -35,10 +35,13 @@ def test_fast_retransmit_without_sack(profile):
         if profile == "freebsd-10"
         else t.ssthresh == flight * 7 // 10
     )
-    assert t.cwnd == t.ssthresh + 3 * z
+    linux = (
+        profile == "linux-6"
+    )  # the window is not inflated there: duplicates count as segments that arrived
+    assert t.cwnd == (t.ssthresh if linux else t.ssthresh + 3 * z)
     for _ in range(6):
         p.send(". 1:1(0) ack 1 win 65535")
-    assert t.cwnd == t.ssthresh + 9 * z
+    assert t.cwnd == (t.ssthresh if linux else t.ssthresh + 9 * z)
     p.send(f". 1:1(0) ack {1 + 10 * z} win 65535")
     assert t.cwnd <= t.ssthresh
     assert t.snd_una == t.snd_max
@@ -152,7 +155,7 @@ def test_sack_recovery_of_many_losses_in_one_round_trip(profile):
     assert m.stat("sndrexmitpack") == 3
 
 
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("profile", BSD)
 def test_new_data_in_sack_recovery_stays_within_the_pipe(profile):
     """RFC 6675 section 5 step C: one segment leaves the network, one may enter, super-segments or not."""
     m, p, t, z = burst(profile, "sack")
@@ -176,6 +179,8 @@ def test_sack_partial_acks(profile):
         while p.inbox:
             sent.append(p.theirs(p.inbox.popleft().seq))
         got = len(sent)
+        if got == 4:
+            break
         p.send(
             f". 1:1(0) ack {1 + got * z} win 65535 <nop,nop,sack {1 + 4 * z}:{1 + 10 * z}>",
             wait=0.1,
@@ -207,7 +212,7 @@ def test_lost_retransmission_needs_the_timer(profile, kind):
 @pytest.mark.parametrize("profile", PROFILES)
 def test_all_lost(profile, kind):
     """A whole window is lost: go back, slow start, all of it again (RFC 5681 section 3.1)."""
-    m, p, t, z = burst(profile, kind)
+    m, p, t, z = burst(profile, kind, tcp_early_retrans=0)
     win = 65535 if kind != "all" else 511
     p.expect(f". 1:{1 + z}({z}) ack 1", within=4)
     acked = 1
@@ -353,7 +358,7 @@ def test_lost_fin(profile, kind):
     m.assert_clean()
 
 
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("profile", BSD)
 def test_reneging_peer(profile):
     """RFC 2018 section 8: after a timeout nothing that was only SACKed counts as delivered."""
     _m, p, t, z = burst(profile, "sack")
@@ -389,7 +394,7 @@ def test_sack_lies_do_no_harm(profile):
     assert t.snd_una == t.snd_max
 
 
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("profile", BSD)
 def test_duplicates_without_news_are_none_with_sack(profile):
     """RFC 6675 section 2: where SACK is agreed, a duplicate ACK reports something new; answers to duplicates do not."""
     _m, p, t, z = burst(profile, "sack")

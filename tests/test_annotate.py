@@ -31,14 +31,22 @@ HOT = {
     "scoreboard": "Scoreboard.add_block Scoreboard.advance Scoreboard.pipe Scoreboard.next_hole",
     "demux": "Demux.find Demux.find_listener",
     "timewait": "TimeWaitTable.find TimeWaitTable.add TimeWaitTable.remove TimeWaitTable.expire",
-    "rtt": "sample rto backoff",
+    "flight": """SegmentTable.append SegmentTable.split SegmentTable.tag SegmentTable.acknowledge
+        SegmentTable.mark_lost SegmentTable.resent Flight.delivered_at""",
+    "rtt": "sample smooth rto backoff",
+    "prr": "begin reduce end window_of",
+    "undo": "possible reduction after_recovery note_reordering",
+    "rack": "detect mark adapt rearm schedule_probe set_timer",
+    "recovery": "segments_acked tag_blocks clean sample alert send_lost send_again",
+    "cubic_count": "update round_trip",
+    "congestion": "on_segments after_sending",
     "newreno": "on_ack after_loss",
     "cubic": "on_ack after_loss window_at cube_root",
     "tcp_reply": "respond send_ack_only",
-    "tcp_ack": "acknowledge new_ack duplicate_ack recovery_ack",
+    "tcp_ack": "acknowledge acknowledge_segments new_ack duplicate_ack recovery_ack",
     "tcp_text": "text deliver owe_ack grow_receive_buffer take_payload",
     "tcp_in": "segment_arrives trim reset_input",
-    "tcp_out": "tcp_output send_one worth_sending receive_window emit",
+    "tcp_out": "tcp_output send_one worth_sending receive_window emit note_segment",
 }
 """The functions of each module of `_fast`. One that does not exist is a failure."""
 

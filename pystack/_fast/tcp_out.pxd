@@ -38,6 +38,7 @@ cpdef bint worth_sending(
 cpdef int minimum_i(unsigned int a, unsigned int b) noexcept
 cpdef void count_sent(Stack s, Tcb t, int flags, int length, bint rexmit) noexcept
 cpdef void note_sent(Stack s, Tcb t, unsigned int at, int length, int flags) noexcept
+cpdef Flight first_flight(Stack s, Tcb t)
 cpdef int note_segment(
     Stack s, Tcb t, unsigned int at, int length, int flags, bint rexmit,
 ) except -1

@@ -573,6 +573,16 @@ def count_sent(s, t, flags, length, rexmit):
         st.sndwinup += 1
 
 
+def first_flight(s, t):
+    """The connection sends for the first time: what recovery will know of it."""
+    f = Flight(t.snd_una, s.cfg.tcp_reordering)
+    f.cwnd_stamp = s.now
+    if t.rtt_min_window > 0:
+        f.note_rtt(t.rtt_min_window, s.now)
+    t.flight = f
+    return f
+
+
 def note_segment(s, t, at, length, flags, rexmit):
     """A segment has gone out: what is new gets a row among those in flight (RFC 8985 section 6.1)."""
     table = s.segments
@@ -587,11 +597,7 @@ def note_segment(s, t, at, length, flags, rexmit):
     if rexmit:
         return 0
     if f is None:
-        f = Flight(t.snd_una, s.cfg.tcp_reordering)
-        f.cwnd_stamp = s.now
-        if t.rtt_min_window > 0:
-            f.note_rtt(t.rtt_min_window, s.now)
-        t.flight = f
+        f = first_flight(s, t)
     if f.first == 0:
         f.start = t.snd_una
     elif before_eq(end, table.end[f.last]):

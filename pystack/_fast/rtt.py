@@ -97,7 +97,7 @@ def backoff(s, t, shift):
     elif s.cfg.policy_rto == RTO_LINUX:
         value = rto(s, t) << shift
     else:
-        value = (t.srtt + 4 * t.rttvar + s.cfg.tcp_rexmit_slop) << shift
+        value = ((t.srtt + 4 * t.rttvar) << shift) + s.cfg.tcp_rexmit_slop
         if value < t.rttmin:
             value = t.rttmin
     if value > s.cfg.tcp_rexmit_max:

@@ -13,7 +13,7 @@ Given = Mapping[str, str | int | float | bool | None]
 
 _IDLE = frozenset(
     """send_omit_free is_anyip code_command code_format code_sockopt speed verbose v debug define D
-    non_fatal_warnings netmask_ip gateway_ip wire_client_dev wire_server_dev""".split()
+    non_fatal_warnings netmask_ip gateway_ip wire_client_dev wire_server_dev profiles""".split()
 )
 """Options that change nothing here: nothing is a device, and defines are the parser's."""
 

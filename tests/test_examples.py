@@ -47,6 +47,15 @@ def test_replay(tmp_path: Path):
     assert module.replay(packets) == first
 
 
+def test_who_answers():
+    answers = load("who_answers").main()
+    assert answers["linux-6"].startswith("S. 0:0(0) ack 1 win 65160 <mss 1460,sackOK,TS val ")
+    assert answers["freebsd-14"].startswith(
+        "S. 0:0(0) ack 1 win 65535 <mss 1460,nop,wscale 6,sackOK"
+    )
+    assert answers["no RFC 1323"].endswith("win 65535 <mss 1460,sackOK,eol,eol>")
+
+
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda p: p.stem)
 def test_it_is_under_80_lines_and_tested(path: Path):
     assert len(path.read_text().splitlines()) < 80

@@ -3,7 +3,7 @@
 What the language itself does not compare has no mutants (docs/packetdrill.md, "What is not compared"):
 
 - the sequence number of an outbound SYN: it says what the script calls its first number
-- a window or urgent pointer... of which the line says nothing, the options of `<...>`, the time of `*`
+- a window of which the line says nothing, the options of `<...>`, the number of `...(LEN)`, the time of `*`
 - values and echoes of outbound timestamps, unless an option asks for them
 - descriptors that `socket`, `accept`, `open`, `epoll_create` and `pipe` return, and the notes of calls
 - inbound packets and the arguments of calls: they are what is done, not what is expected

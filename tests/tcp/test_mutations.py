@@ -6,14 +6,25 @@ Every change to the scripts of this directory's `MINE`, and some to all others.
 from __future__ import annotations
 
 import random
+import re
 from pathlib import Path
 
 import pytest
+from pkt_kit import GREETING as SYN_ONLY
 from tcp.mutants import mutants
 
 import pystack._fast as fast
-from pystack.packetdrill import parse_file, play
+from pystack.packetdrill import match, parse, parse_file, play
 from pystack.packetdrill.suite import profiles_of
+
+GREETING = (
+    SYN_ONLY.replace("<...>", "<mss 1460,nop,wscale 10>")
+    + """\
++0 accept(3, ..., ...) = 4
++0 write(4, ..., 100) = 100
++0 > P. 1:101(100) ack 1
+"""
+)
 
 HERE = Path(__file__).parent
 THOROUGH = {"handshake", "data", "close", "loss", "options", "icmp"}
@@ -43,6 +54,30 @@ def test_no_mutant_passes(path: Path, profile: str):
         if (found := play(mutant, profile=profile)).outcome != "failed"
     ]
     assert survivors == []
+
+
+def survivors_of(text: str) -> list[str]:
+    script = parse(text)
+    assert play(script).passed
+    return [what for what, mutant in mutants(script) if play(mutant).outcome != "failed"]
+
+
+@pytest.mark.parametrize(
+    ("function", "blind", "survivors"),
+    [
+        ("_check_options", lambda *_: None, {"options"}),
+        ("check_ip", lambda *_: None, {"ecn", "ttl", "tos"}),
+        ("check_tcp", lambda *_: None, {"FIN", "PSH", "ack", "seq", "options", "urg"}),
+    ],
+)
+def test_a_blind_player_is_found_out(
+    monkeypatch: pytest.MonkeyPatch, function: str, blind: object, survivors: set[str]
+):
+    """These tests can fail: take a comparison away, and its mutants live."""
+    assert survivors_of(GREETING) == []
+    monkeypatch.setattr(match, function, blind)
+    found = {re.split(r": | ", each)[2].strip() for each in survivors_of(GREETING)}
+    assert found >= survivors
 
 
 def test_there_are_scripts():

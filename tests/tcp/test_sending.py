@@ -138,7 +138,7 @@ def test_zero_window_probes(profile):
     p.expect(". 1:1461(1460) ack 1")
     p.send(". 1:1(0) ack 1461 win 0", wait=0.1)
     waits = []
-    for _ in range(10):
+    for _ in range(11):
         s = p.next(100)
         waits.append(round((s.time - p.last) / 1e9, 1))
         p.last = s.time

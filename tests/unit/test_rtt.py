@@ -50,8 +50,9 @@ def test_backoff_doubles(profile):
     rtt.sample(s, t, 100 * MS)
     first = rtt.backoff(s, t, 0)
     assert first == rtt.rto(s, t)
+    slop = 0 if profile == "linux-6" else 200 * MS  # once, however often the rest was doubled
     for n in range(1, 7):
-        assert rtt.backoff(s, t, n) == min(first << n, s.cfg.tcp_rexmit_max)
+        assert rtt.backoff(s, t, n) == min(((first - slop) << n) + slop, s.cfg.tcp_rexmit_max)
 
 
 def test_smallest_sample():

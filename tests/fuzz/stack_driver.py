@@ -175,7 +175,9 @@ class Program(World):
         value = self.tape.pick(VALUES)
         if t is None:
             return
-        host = SimpleNamespace(core=side.core, clock=self, after=lambda _core: None)
+        host = SimpleNamespace(
+            core=side.core, before=lambda core: core.settle(self.now), after=lambda _core: None
+        )
         sock = SimpleNamespace(type=sockopts.std.SOCK_STREAM, host=host, row=t)
         try:
             sockopts.set_option(sock, level, name, value)

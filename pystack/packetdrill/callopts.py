@@ -58,6 +58,8 @@ def _option(names: Symbols, sock: Any, level: Arg, name: Arg) -> tuple[str, int,
 def set_option(calls: Calls, file: SocketFile, level: Arg, name: Arg, value: Arg, size: Arg) -> int:
     """setsockopt(2). Raises OSError, Skip, Failure."""
     names = calls.names
+    if isinstance(value, Struct) and (stack := value.get("function_set_name")) is not None:
+        return _function_block(stack)
     _, ours, number = _option(names, file.sock, level, name)
     length = names.value(size) if not isinstance(size, Ellipsis_) else -1
     given: Any
@@ -77,6 +79,13 @@ def set_option(calls: Calls, file: SocketFile, level: Arg, name: Arg, value: Arg
     return 0
 
 
+def _function_block(stack: Arg) -> int:
+    """TCP_FUNCTION_BLK: of FreeBSD's TCPs the machine has the one that is called after the system."""
+    if not isinstance(stack, String) or stack.value.rstrip(b"\0") != b"freebsd":
+        raise Skip(f"the TCP stack {describe(stack)}")
+    return 0
+
+
 def _packed(number: int, length: int) -> Any:
     """An int as it is, or the octets of one that is said to be of another length."""
     if length in (-1, 4):
@@ -89,6 +98,8 @@ def get_option(
 ) -> int:
     """getsockopt(2): what it returned is compared once the result is right."""
     names = calls.names
+    if isinstance(value, Struct) and (stack := value.get("function_set_name")) is not None:
+        return _function_block(stack)
     text, ours, number = _option(names, file.sock, level, name)
     got = file.sock.getsockopt(ours, number)
     if text == "SO_ERROR":

@@ -6,10 +6,11 @@ import errno
 import os
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pystack import sockbase
 from pystack._fast.consts import NEVER
+from pystack._fast.tcb import SS_CANTRCVMORE, SS_CANTSENDMORE, SS_DISCONNECTED
 from pystack.packetdrill.files import PIPE_SIZE, File, PipeEnd, SocketFile
 from pystack.packetdrill.script import Arg, Ellipsis_, List_, Struct
 from pystack.packetdrill.segments import zeros
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pystack.packetdrill.calls import Address, Calls
 
 Steps = Generator[int, None, int]
+_ENDED = SS_CANTSENDMORE | SS_DISCONNECTED
 _UIO_MAX = 1024
 """Most elements of an iovec (IOV_MAX)."""
 
@@ -69,8 +71,11 @@ def receive(calls: Calls, file: SocketFile, n: int, flags: int, null: bool) -> S
         raise OSError(errno.EFAULT, os.strerror(errno.EFAULT))
     least = n if "MSG_WAITALL" in wanted else min(n, max(sock.row.rcvq.lowat, 1))
     done: int = 0
+    # Linux copies what there is and then waits for the rest; FreeBSD waits for SO_RCVLOWAT first, and so
+    # does whoever only peeks
+    whole = least if "MSG_PEEK" in wanted else min(n, 0 if calls.linux else sock.row.rcvq.lowat)
     while True:
-        if "MSG_PEEK" in wanted and patient and sock.row.rcvq.cc < least and _more_comes(sock):
+        if patient and not done and sock.row.rcvq.cc < whole and _more_comes(sock):
             yield NEVER
             continue
         try:
@@ -93,9 +98,9 @@ def receive(calls: Calls, file: SocketFile, n: int, flags: int, null: bool) -> S
         yield NEVER
 
 
-def _more_comes(sock: object) -> bool:
-    row = sock.row  # type: ignore[attr-defined]
-    return not row.so_error and not row.so_state & (0x10 | 0x40)
+def _more_comes(sock: Any) -> bool:
+    row = sock.row
+    return not row.so_error and not row.so_state & (SS_CANTRCVMORE | SS_DISCONNECTED)
 
 
 def _receive_datagram(file: SocketFile, n: int, wanted: set[str]) -> Steps:
@@ -140,7 +145,15 @@ def send(calls: Calls, file: SocketFile, n: int, flags: int, to: Address | None)
             raise
         if not patient:
             return done
+        # a writer that sleeps is woken for a good piece of the buffer, not for each octet of room
         yield NEVER
+        while not _writable(sock):
+            yield NEVER
+
+
+def _writable(sock: Any) -> bool:
+    row = sock.row
+    return bool(row.sndq.roomy() or row.so_error or row.so_state & _ENDED)
 
 
 def _fast_open(

@@ -306,7 +306,7 @@ class Player:
         except Failure as e:
             failure = Failure(f"error handling packet: {e.message}", expected)
             if live is not None:
-                shown = match.show_live(live, self.under.space(), p)
+                shown = match.show_live(live, self.under.space(p), p)
                 failure.actual = f"{live.time / 1e9:.6f} > {shown}"
             if not self.settings.non_fatal_packet:
                 raise failure from None
@@ -317,7 +317,7 @@ class Player:
         tolerance = self._tolerance(at - self.done)
         if not at - tolerance <= live.time <= (at if until is None else until) + tolerance:
             limit = "" if until is None else f"~{until / 1e9:.6f}"
-            shown = match.show_live(live, self.under.space(), p)
+            shown = match.show_live(live, self.under.space(p), p)
             raise Failure(
                 f"timing error: expected outbound packet at {at / 1e9:.6f}{limit} sec but happened at"
                 f" {live.time / 1e9:.6f} sec; tolerance {tolerance / 1e9:.6f} sec",
@@ -339,7 +339,7 @@ class Player:
                 ns, data = wire.popleft()
                 live = read(ns - self.begin, data)
                 mine = self.under.owns(p, live)
-                self.moments.append(self._sent(live, mine))
+                self.moments.append(self._sent(live, p if mine else None))
                 if mine:
                     self.bad_checksum = self.bad_checksum or bad_checksum(live)
                     return live
@@ -360,9 +360,9 @@ class Player:
             live = match.glue(live, piece)
         return live
 
-    def _sent(self, live: Segment, mine: bool) -> tuple[int, str, tuple[Segment, Space], bytes]:
+    def _sent(self, live: Segment, p: object) -> tuple[int, str, tuple[Segment, Space], bytes]:
         """A packet for the trace; put into words at the end, when its numbers are known."""
-        return live.time, ">", (live, self.under.space() if mine else Space()), live.data
+        return live.time, ">", (live, Space() if p is None else self.under.space(p)), live.data
 
     def _put_back(self, piece: Segment) -> None:
         self.bench.wire.appendleft((piece.time + self.begin, piece.data))

@@ -78,9 +78,21 @@ class UnderTest:
         self.all: list[Sut] = []
         self._next_port = FIRST_PORT
 
-    def space(self) -> Space:
-        """The numbers of the socket under test."""
-        return self.sut.space if self.sut is not None else Space()
+    def space(self, p: object = None) -> Space:
+        """The numbers of the socket that a line is about."""
+        sut = self._by_ports(p) or self.sut
+        return sut.space if sut is not None else Space()
+
+    def _by_ports(self, p: object) -> Sut | None:
+        """The connection whose ports a line names, if it is one that is known."""
+        ports = getattr(p, "ports", None)
+        if not isinstance(p, TcpPacket) or ports is None or not ports[0] or not ports[1]:
+            return None
+        ours, theirs = (ports[1], ports[0]) if p.inbound else ports
+        for known in self.all:
+            if (known.local[1], known.remote[1]) == (ours, theirs) and not known.udp:
+                return known
+        return None
 
     def _new(self, **fields: Any) -> Sut:
         made = Sut(
@@ -217,6 +229,19 @@ class UnderTest:
                 raise Failure("semantic error: an inbound packet without any socket")
             sut = self._new(udp=isinstance(p, UdpPacket))
             sut.local = (sut.local[0], self.settings.bind_port)
+        if isinstance(p, TcpPacket) and (named := self._by_ports(p)) is not None:
+            return named
+        if isinstance(p, TcpPacket) and p.flags & (SYN | ACK) == SYN and p.ports and all(p.ports):
+            # a connection besides the one under test, if somebody listens at that port
+            theirs, ours = p.ports
+            if sut.state is not State.LISTENING and self._listens(ours):
+                made = self._new(
+                    local=(sut.local[0], ours),
+                    remote=(self.settings.remote_ip, theirs),
+                    state=State.PACKET_RECEIVED,
+                )
+                self.sut = sut
+                return made
         if isinstance(p, TcpPacket) and sut.state is State.LISTENING:
             port = (p.ports[0] if p.ports else 0) or self._fresh_port()
             sut = self._new(
@@ -225,6 +250,9 @@ class UnderTest:
                 state=State.PACKET_RECEIVED,
             )
         return sut
+
+    def _listens(self, port: int) -> bool:
+        return any(s.state is State.LISTENING and s.local[1] == port for s in self.all)
 
     def _fresh_port(self) -> int:
         self._next_port += 1
@@ -266,10 +294,10 @@ class UnderTest:
             return isinstance(p, IcmpPacket)
         if live.proto != (PROTO_UDP if sut.udp else PROTO_TCP):
             return False
-        if sut.state is State.CONNECTING and not sut.udp:
+        asked = getattr(p, "ports", None)
+        if sut.state is State.CONNECTING and not sut.udp and asked is None:
             return bool(live.flags & SYN) and live.dport == remote[1]
         ports = (local[1], remote[1])
-        asked = getattr(p, "ports", None)
         if asked is not None:
             ports = (asked[0] or ports[0], asked[1] or ports[1])
         return (live.sport, live.dport) == ports
@@ -292,7 +320,7 @@ class UnderTest:
             return
         if p.udp_encap is not None:
             raise Skip("TCP over UDP")
-        sut = self.sut
+        sut = self._by_ports(p) or self.sut
         assert sut is not None
         self._learn(sut, p, live)
         match.check_tcp(p, live, sut.space, settings.strict)

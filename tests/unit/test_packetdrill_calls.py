@@ -523,3 +523,39 @@ def test_addresses_written_out(profile):
 """,
         profile,
     )
+
+
+# --- buffers --------------------------------------------------------------------------------------
+
+
+@BOTH
+def test_a_write_that_waits_for_room(profile):
+    """It takes what there is room for, and goes on when the peer has acknowledged a good part."""
+    text = """
+ 0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
++0 setsockopt(3, SOL_SOCKET, SO_SNDBUF, [{}], 4) = 0
++0 bind(3, ..., ...) = 0
++0 listen(3, 1) = 0
++0 < S 0:0(0) win 65535 <mss 1000>
++0 > S. 0:0(0) ack 1 <...>
++.01 < . 1:1(0) ack 1 win 65535
++0 accept(3, ..., ...) = 4
++0...{} write(4, ..., 8000) = 8000
++.1 < . 1:1(0) ack 2001 win 65535
++.1 < . 1:1(0) ack 4001 win 65535
++.1 < . 1:1(0) ack 6001 win 65535
+"""
+    size = 2304 if profile == "linux-6" else 4608
+    v = check(text.format(size, "0.2"), profile, tolerance_percent=60)
+    lengths = [m.text for m in v.trace if m.kind == "call" and "write" in m.text]
+    assert lengths[-1].endswith("= 8000")
+    fails(text.format(size, "0.01"), "expected system call return", 10, profile)
+
+
+def test_the_tcp_that_freebsd_has():
+    text = (
+        NEW
+        + '+0 setsockopt(3, IPPROTO_TCP, TCP_FUNCTION_BLK, {function_set_name="%s", pcbcnt=0}, 36) = 0\n'
+    )
+    check(text % "freebsd", "freebsd-14")
+    skips(text % "rack", "the TCP stack", "freebsd-14")

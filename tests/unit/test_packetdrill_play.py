@@ -297,3 +297,19 @@ def test_big_segments_arrive_whole():
         "--mss=1000\n" + OPEN + "+0 < P. 1:5001(5000) ack 1 win 257\n+0 read(4, ..., 9999) = 5000\n"
     )
     check(OPEN + "+0 < P. 1:5001(5000) ack 1 win 257\n+0 read(4, ..., 9999) = 5000\n")
+
+
+def test_two_connections_at_once():
+    check(
+        OPEN.replace("listen(3, 1)", "listen(3, 5)")
+        + """
++0 < 7777 > 8080 S 9000:9000(0) win 1000 <mss 1000>
++0 > 8080 > 7777 S. 0:0(0) ack 9001 <...>
++0 write(4, ..., 10) = 10
++0 > P. 1:11(10) ack 1
++0 < 7777 > 8080 . 1:1(0) ack 1 win 1000
++0 accept(3, ..., ...) = 5
++0 write(5, ..., 20) = 20
++0 > 8080 > 7777 P. 1:21(20) ack 1
+"""
+    )

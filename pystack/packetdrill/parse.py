@@ -38,14 +38,12 @@ __all__ = ["ScriptError", "parse", "parse_file", "predefined"]
 def parse_file(
     path: str | os.PathLike[str], *, profile: str = "", defines: Mapping[str, str] | None = None
 ) -> ast.Script:
-    """`parse` of a file. Raises OSError, and ScriptError where it is not UTF-8."""
+    """`parse` of a file; one that is not UTF-8 is Latin-1. Raises OSError and ScriptError."""
     data = Path(path).read_bytes()
     try:
-        text = data.decode()
-    except UnicodeDecodeError as error:
-        before = data[: error.start].decode()
-        wrong = Wrong(len(before), f"\\x{data[error.start]:02x}", "UTF-8 text")
-        raise located(before, str(path), len(before), wrong) from None
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = data.decode("latin-1")
     return parse(text, str(path), profile=profile, defines=defines)
 
 

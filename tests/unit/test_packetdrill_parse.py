@@ -726,9 +726,12 @@ def test_files(tmp_path: Path):
     good.write_text("0 f() = 0\n")
     assert parse_file(good) == parse("0 f() = 0\n", str(good))
     bad = tmp_path / "bad.pkt"
-    bad.write_bytes(b"0 f() = 0\n// \xff\n")
-    with pytest.raises(ScriptError, match=r"bad\.pkt:2:4: expected UTF-8 text, found `\\xff`"):
+    bad.write_bytes(b"0 f() = 0\n+0 \xfc\n")
+    with pytest.raises(ScriptError, match=r"bad\.pkt:2:4: expected .*, found `ü`"):
         parse_file(bad)
+    for other in (b"\xef\xbb\xbf0 f() = 0\n", b"// T\xfc\n0 f() = 0\r\n"):
+        bad.write_bytes(other)
+        assert len(parse_file(bad).events) == 1
     with pytest.raises(FileNotFoundError):
         parse_file(tmp_path / "none.pkt")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -159,7 +160,7 @@ def _played(jobs: Sequence[Job], workers: int) -> Iterator[Verdict]:
                 while len(waiting) < len(jobs) and len(waiting) < at + _AHEAD * workers:
                     waiting.append(pool.submit(play_file, jobs[len(waiting)]))
                 yield waiting[at].result()
-        except GeneratorExit:
+        except BaseException:  # nobody asks for more, or somebody pressed Ctrl-C
             pool.shutdown(wait=True, cancel_futures=True)
             raise
 
@@ -175,4 +176,6 @@ def _alone(job: Job) -> Verdict:
 def _pool(workers: int) -> ProcessPoolExecutor:
     """Processes that have all modules already, where the system can do that."""
     method = "fork" if sys.platform == "linux" else None
-    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context(method))
+    context = multiprocessing.get_context(method)
+    ignore = (signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that prints
+    return ProcessPoolExecutor(workers, context, signal.signal, ignore)

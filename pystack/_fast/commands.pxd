@@ -3,13 +3,13 @@ from pystack._fast.packet cimport Packet
 from pystack._fast.ports cimport choose_port, tuple_free
 from pystack._fast.seq cimport add, dist
 from pystack._fast.tcb cimport Tcb
-from pystack._fast.tcp_close cimport application_close, application_shutdown_send, remove_timewait
+from pystack._fast.tcp_close cimport abort_queue, application_close, application_shutdown_send, drop, remove_timewait
 from pystack._fast.tcp_handshake cimport set_mss
 from pystack._fast.tcp_out cimport receive_window, tcp_output
 
 cdef int CLOSED, CONNECT_PORT_LINUX, EACCES, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, EAGAIN
-cdef int EALREADY, ECONNABORTED, EINPROGRESS, EINVAL, EISCONN, ENETUNREACH, ENOBUFS, ENOTCONN
-cdef int EOPNOTSUPP, EPIPE, ESTABLISHED, EV_READ, EV_WRITE, FIN_WAIT_1, FIN_WAIT_2, LISTEN
+cdef int EALREADY, ECONNABORTED, ECONNRESET, EINPROGRESS, EINVAL, EISCONN, ENETUNREACH, ENOBUFS, ENOTCONN
+cdef int EOPNOTSUPP, EPIPE, ESTABLISHED, EV_ACCEPT, EV_READ, EV_WRITE, FIN_WAIT_1, FIN_WAIT_2, LISTEN
 cdef int LISTEN_LINUX, SHUT_RD_LINUX, SO_REUSEADDR, SO_REUSEPORT, SS_BOUND, SS_CANTRCVMORE
 cdef int SS_CANTSENDMORE, SS_CONNECTED, SS_CONNECTING, SS_DEAD, SS_DISCONNECTED, SS_INQUEUE
 cdef int SS_NOFDREF, SS_WRITE_BLOCKED, SYN_SENT, TF_MORETOCOME, TF_NO_SACK, TF_NO_SCALE, TF_NO_TS
@@ -34,4 +34,5 @@ cpdef int take_error(Tcb t) noexcept
 cpdef object tcp_recv_bytes(Internet s, Tcb t, Py_ssize_t n, bint peek)
 cdef int offered_scale(Internet s) except -1
 cdef int prepare(Internet s, Tcb t) except -1
+cdef int shutdown_listener(Internet s, Tcb t, int how) except -1000
 cdef bint bind_conflict(Internet s, Tcb t, unsigned int addr, int port) except -1

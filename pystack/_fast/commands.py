@@ -10,6 +10,7 @@ from pystack._fast.consts import (
     CLOSED,
     CONNECT_PORT_LINUX,
     ESTABLISHED,
+    EV_ACCEPT,
     EV_READ,
     EV_WRITE,
     FIN_WAIT_1,
@@ -44,8 +45,10 @@ from pystack._fast.tcb import (
     Tcb,
 )
 from pystack._fast.tcp_close import (
+    abort_queue,
     application_close,
     application_shutdown_send,
+    drop,
     remove_timewait,
 )
 from pystack._fast.tcp_handshake import set_mss
@@ -58,6 +61,7 @@ EAFNOSUPPORT = int(Err.EAFNOSUPPORT)
 EAGAIN = int(Err.EAGAIN)
 EALREADY = int(Err.EALREADY)
 ECONNABORTED = int(Err.ECONNABORTED)
+ECONNRESET = int(Err.ECONNRESET)
 EINPROGRESS = int(Err.EINPROGRESS)
 EINVAL = int(Err.EINVAL)
 EISCONN = int(Err.EISCONN)
@@ -188,7 +192,9 @@ def tcp_connect(s, t, addr, port):
     if t.so_state & SS_CONNECTED:
         return -EISCONN
     if t.row == 0 or t.state != CLOSED:
-        return -EINVAL
+        # Linux: what was connected once stays so, even after a RST
+        linux: cython.bint = s.cfg.policy_listen == LISTEN_LINUX
+        return -EISCONN if linux and t.snd_una != t.iss else -EINVAL
     if port == 0:
         return -EADDRNOTAVAIL
     if addr >> 28 >= 14:
@@ -252,6 +258,8 @@ def tcp_send(s, t, data, off, n, more):
     """send(2) of data[off:off+n]: the octets taken. EAGAIN when the queue has no room; `more` is MSG_MORE."""
     room: cython.int
     done: cython.int
+    if t.so_state & SS_CONNECTING and s.cfg.policy_listen == LISTEN_LINUX and not t.so_error:
+        return -EAGAIN  # be the sending side shut already or not
     if t.so_state & SS_CANTSENDMORE:
         if t.so_error and s.cfg.policy_listen == LISTEN_LINUX:
             return -take_error(t)
@@ -260,7 +268,7 @@ def tcp_send(s, t, data, off, n, more):
         return -take_error(t)
     if not t.so_state & SS_CONNECTED:
         if t.so_state & SS_CONNECTING:
-            return -EAGAIN if s.cfg.policy_listen == LISTEN_LINUX else -ENOTCONN
+            return -ENOTCONN
         return -ENOTCONN if s.cfg.policy_listen != LISTEN_LINUX else -EPIPE
     if n == 0:
         return 0
@@ -350,8 +358,17 @@ def tcp_shutdown(s, t, how):
     """shutdown(2)."""
     if how < SHUT_RD or how > SHUT_RDWR:
         return -EINVAL
+    if t.state == LISTEN:
+        return shutdown_listener(s, t, how)
     if not t.so_state & (SS_CONNECTED | SS_CONNECTING) or t.row == 0:
+        if s.cfg.policy_shut_rd == SHUT_RD_LINUX and how != SHUT_WR:
+            t.so_state |= SS_CANTRCVMORE  # though it says that this cannot be
         return -ENOTCONN
+    if t.state == SYN_SENT and s.cfg.policy_shut_rd == SHUT_RD_LINUX:
+        # the attempt is over, and the socket as new, with an error to ask for
+        drop(s, t, ECONNRESET, False)
+        t.so_state &= ~(SS_CANTRCVMORE | SS_CANTSENDMORE)
+        return 0
     if how != SHUT_WR:
         t.so_state |= SS_CANTRCVMORE
         if s.cfg.policy_shut_rd != SHUT_RD_LINUX:
@@ -362,6 +379,25 @@ def tcp_shutdown(s, t, how):
         application_shutdown_send(s, t)
         s.wakeup(t, EV_WRITE)
     return 0
+
+
+def shutdown_listener(s, t, how):
+    """shutdown(2) of a listener: on Linux it stops listening, unless only sending ends; FreeBSD calls it not connected,
+    but an accept(2) that waits is told ECONNABORTED.
+    """
+    if s.cfg.policy_shut_rd == SHUT_RD_LINUX:
+        if how == SHUT_WR:
+            t.so_state |= SS_CANTSENDMORE
+            return 0
+        s.listeners.forget_of(s, t)
+        abort_queue(s, t)
+        s.demux.unlink(t.row)
+        s.set_state(t, CLOSED)
+        return 0
+    if how != SHUT_WR:
+        t.so_error = ECONNABORTED
+        s.wakeup(t, EV_ACCEPT | EV_READ)
+    return -ENOTCONN
 
 
 def tcp_close(s, t):

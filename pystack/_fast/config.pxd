@@ -103,6 +103,7 @@ cdef class Config:
     cdef public long long tcp_drop_synfin
     cdef public long long tcp_insecure_rst
     cdef public long long tcp_insecure_syn
+    cdef public long long tcp_insecure_ack
     cdef public long long tcp_challenge_ack_limit
     cdef public long long tcp_challenge_ack_window
     cdef public long long tcp_invalid_ratelimit
@@ -191,5 +192,6 @@ cdef class Config:
     cdef public long long policy_rto
     cdef public long long policy_sockbuf
     cdef public long long policy_challenge_ack
+    cdef public long long policy_acceptance
     cdef public long long policy_shut_rd
     cdef public long long policy_rst_flush

@@ -116,6 +116,7 @@ DEFAULTS = {
     "tcp_drop_synfin": 0,  # SYN with FIN is dropped
     "tcp_insecure_rst": 0,  # any RST in the window resets (before RFC 5961)
     "tcp_insecure_syn": 0,  # a SYN in the window resets (before RFC 5961)
+    "tcp_insecure_ack": 0,  # an ACK older than the window is no reason to drop (before RFC 5961)
     "tcp_challenge_ack_limit": 10,  # challenge ACKs in a window of time; 0 = no limit
     "tcp_challenge_ack_window": 5 * consts.SECOND,  # that window of time, ns (RFC 5961 section 7)
     "tcp_invalid_ratelimit": 500 * consts.MS,  # least gap of ACKs to invalid segments, ns; 0 = none
@@ -204,6 +205,7 @@ DEFAULTS = {
     "policy_rto": consts.RTO_BSD,  # the formula of the retransmission timeout
     "policy_sockbuf": consts.SOCKBUF_BSD,  # SO_RCVBUF and SO_SNDBUF beyond the limit
     "policy_challenge_ack": consts.CHALLENGE_CONNECTION,  # whose challenge ACKs are counted
+    "policy_acceptance": consts.ACCEPTANCE_BSD,  # which segments of a connection are taken
     "policy_shut_rd": consts.SHUT_RD_BSD,  # data after shutdown(SHUT_RD)
     "policy_rst_flush": consts.RST_KEEPS_DATA,  # what a RST does to data that was not read
 }

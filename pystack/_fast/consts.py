@@ -12,6 +12,11 @@ MS = 1_000_000
 SECOND = 1_000_000_000
 NEVER = 2**63 - 1
 
+PAWS_IDLE = 24 * 24 * 60 * 60 * SECOND
+"""A timestamp older than this says nothing any more (RFC 7323 section 5.5)."""
+PAWS_MSL = 60 * SECOND
+"""Linux: so old must the last timestamp be before a RST for a small socket need not fit to it."""
+
 # --- IP ------------------------------------------------------------------------------------------------------------
 PROTO_ICMP = 1
 PROTO_TCP = 6
@@ -246,6 +251,9 @@ RECOVERY_LINUX = 1
 
 SHUT_RD_BSD = 0
 SHUT_RD_LINUX = 1
+
+ACCEPTANCE_BSD = 0
+ACCEPTANCE_LINUX = 1
 
 RST_KEEPS_DATA = 0
 RST_FLUSHES_DATA = 1

@@ -25,6 +25,7 @@ cdef class SynCache:
     cdef int[::1] listener
     cdef int[::1] timer
     cdef long long[::1] born
+    cdef long long[::1] answered
     cdef int[::1] length
     cdef FreeList free
     cdef Chain chain

@@ -47,6 +47,7 @@ class SynCache:
         self.listener = column("i", rows)
         self.timer = column("i", rows)
         self.born = column("q", rows)
+        self.answered = column("q", rows)
         self.length = column("i", buckets)
         self.free = FreeList(limit)
         self.chain = Chain(buckets, limit)

@@ -141,6 +141,7 @@ cdef class Stack(Port):
     cdef public int tw_timer, port_step
     cdef public long long rst_second
     cdef public int rst_count
+    cdef public long long challenge_start, challenge_left
     cdef int output(self, Packet p) except -1
     cdef int mtu_to(self, unsigned int dst) except -1
     cdef bint is_local(self, unsigned int addr) except -1

@@ -224,6 +224,8 @@ class Stack(Port):
         self.port_step = 0
         self.rst_second = 0
         self.rst_count = 0
+        self.challenge_start = -1
+        self.challenge_left = 0
 
     def packet(self):
         """A cleared packet of this machine."""

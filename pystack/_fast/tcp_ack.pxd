@@ -8,11 +8,10 @@ from pystack._fast.tcb cimport Stack, Tcb
 from pystack._fast.tcp_close cimport arm_finwait2, close, enter_timewait
 from pystack._fast.tcp_handshake cimport established
 from pystack._fast.tcp_out cimport tcp_output
-from pystack._fast.tcp_reply cimport answer_invalid, reset_for
 
 cdef int A_DATA, A_ECE, A_WINDOW, ECE, RECOVERY_LINUX, WAIT_RTO
 cdef int CLOSING, EV_WRITE, FIN, FIN_WAIT_1, FIN_WAIT_2, LAST_ACK, SS_CANTSENDMORE, SS_NOFDREF
-cdef int SS_WRITE_BLOCKED, SYN_RECEIVED, TCP_BAD_ACK, TF_ECN, TF_ECN_SND_CWR
+cdef int SS_WRITE_BLOCKED, SYN_RECEIVED, TF_ECN, TF_ECN_SND_CWR
 cdef int TF_FASTRECOVERY, TF_PASSIVE, TF_RCVD_TS, TF_RTO_RECOVERY, TF_SACK_PERMIT, TF_SENTFIN
 cdef long long MS, NEVER
 

@@ -1,6 +1,6 @@
 """The ACK field of a segment: what is acknowledged, what is lost, how the window changes.
 
-acknowledge        fifth step of RFC 9293 section 3.10.7.4, RFC 5961 section 5
+acknowledge        fifth step of RFC 9293 section 3.10.7.4
 note_sack        SACK blocks into the scoreboard (RFC 2018, RFC 2883)
 duplicate_ack    three of them: enter_recovery (RFC 5681 section 3.2, RFC 6675 section 5); RFC 3042 before
 new_ack          SND.UNA moves: round trip, timer, congestion window; recovery_ack (RFC 6582 section 3.2)
@@ -26,7 +26,6 @@ from pystack._fast.consts import (
     RECOVERY_LINUX,
     SYN_RECEIVED,
     WAIT_RTO,
-    Drop,
 )
 from pystack._fast.recovery import segments_acked
 from pystack._fast.scoreboard import Scoreboard
@@ -47,20 +46,14 @@ from pystack._fast.tcb import (
 from pystack._fast.tcp_close import arm_finwait2, close, enter_timewait
 from pystack._fast.tcp_handshake import established
 from pystack._fast.tcp_out import tcp_output
-from pystack._fast.tcp_reply import answer_invalid, reset_for
-
-TCP_BAD_ACK = int(Drop.TCP_BAD_ACK)
 
 
 def acknowledge(s, t, p):
-    """The ACK field (RFC 9293 section 3.10.7.4 fifth step, RFC 5961 section 5)."""
+    """The ACK field (RFC 9293 section 3.10.7.4 fifth step), which is acceptable (tcp_check.py)."""
     win: cython.uint = p.win
     news: cython.bint = False
     win = win << t.snd_scale
     if t.state == SYN_RECEIVED:
-        if before_eq(p.ack, t.snd_una) or after(p.ack, t.snd_max):
-            reset_for(s, p)
-            return TCP_BAD_ACK
         fin: cython.bint = t.so_state & SS_CANTSENDMORE != 0
         if t.rtt_time != 0 and t.rxtshift == 0:
             rtt.sample(s, t, s.now - t.rtt_time)
@@ -81,13 +74,6 @@ def acknowledge(s, t, p):
         established(s, t)
         if fin:
             s.set_state(t, FIN_WAIT_1)
-    if after(p.ack, t.snd_max):
-        s.stat.rcvacktoomuch += 1
-        answer_invalid(s, t, p)
-        return TCP_BAD_ACK
-    if before(p.ack, sub(t.snd_una, t.max_sndwnd)) and before(p.ack, t.snd_una):
-        answer_invalid(s, t, p)
-        return TCP_BAD_ACK
     if s.cfg.policy_recovery == RECOVERY_LINUX:
         return acknowledge_segments(s, t, p)
     if p.sack_n > 0 and t.t_flags & TF_SACK_PERMIT:

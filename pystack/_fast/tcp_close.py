@@ -13,9 +13,10 @@ only for a connection that no application holds, others never.
 import cython
 
 from pystack._fast.consts import (
-    ACK,
+    ACCEPTANCE_LINUX,
     CLOSE_UNREAD_RST,
     CLOSE_WAIT,
+    CLOSING,
     ESTABLISHED,
     EV_CONNECT,
     EV_ERROR,
@@ -30,7 +31,6 @@ from pystack._fast.consts import (
     LAST_ACK,
     LISTEN,
     NEVER,
-    RST,
     SECOND,
     SYN_RECEIVED,
     SYN_SENT,
@@ -51,7 +51,7 @@ from pystack._fast.tcb import (
     TF_RCVD_TS,
 )
 from pystack._fast.tcp_out import tcp_output
-from pystack._fast.tcp_reply import respond
+from pystack._fast.tcp_reply import send_reset_of
 
 ECONNABORTED = int(Err.ECONNABORTED)
 ECONNRESET = int(Err.ECONNRESET)
@@ -68,20 +68,7 @@ def disconnected(s, t):
 
 def send_reset(s, t):
     """RST,ACK at SND.NXT, as drop sends it."""
-    flags = RST | ACK if t.state != SYN_SENT else RST
-    return respond(
-        s,
-        t.laddr,
-        t.lport,
-        t.faddr,
-        t.fport,
-        t.snd_max if after(t.snd_max, t.snd_nxt) else t.snd_nxt,
-        t.rcv_nxt,
-        flags,
-        0,
-        t.ttl,
-        t.tos,
-    )
+    return send_reset_of(s, t, t.snd_max if after(t.snd_max, t.snd_nxt) else t.snd_nxt)
 
 
 def drop(s, t, err, reset):
@@ -177,8 +164,25 @@ def user_closed(s, t):
 def application_shutdown_send(s, t):
     """shutdown(SHUT_WR): a FIN follows what is queued."""
     t.so_state |= SS_CANTSENDMORE
+    if t.state == SYN_RECEIVED:
+        return 0  # the FIN goes when the handshake is done
     user_closed(s, t)
     tcp_output(s, t)
+    return 0
+
+
+def abort_queue(s, t):
+    """The connections that wait for accept(2) are reset: their listener listens no more."""
+    child = t.accept_first
+    while child is not None:
+        following = child.accept_next
+        child.so_state &= ~SS_INQUEUE
+        child.so_state |= SS_NOFDREF
+        drop(s, child, ECONNABORTED, True)
+        child.rcvq.flush()
+        child = following
+    t.accept_first = t.accept_last = None
+    t.qlen = 0
     return 0
 
 
@@ -192,22 +196,15 @@ def application_close(s, t):
         t.rcvq.flush()
         return 0
     if t.state == LISTEN:
-        child = t.accept_first
-        while child is not None:
-            following = child.accept_next
-            child.so_state &= ~SS_INQUEUE
-            child.so_state |= SS_NOFDREF
-            drop(s, child, ECONNABORTED, True)
-            child.rcvq.flush()
-            child = following
-        t.accept_first = t.accept_last = None
-        t.qlen = 0
+        abort_queue(s, t)
         return close(s, t)
-    if t.state <= SYN_SENT:
+    linux: cython.bint = s.cfg.policy_acceptance == ACCEPTANCE_LINUX
+    if t.state <= SYN_SENT or (t.state == SYN_RECEIVED and not linux):
         return close(s, t)
     if t.linger == 0:
         s.stat.abort_on_data += 1
-        return drop(s, t, 0, True)
+        # Linux: once both have said FIN, and all is sent, the peer needs no RST
+        return drop(s, t, 0, not linux or (t.state != CLOSING and t.state != LAST_ACK))
     if unread and s.cfg.policy_close_unread == CLOSE_UNREAD_RST:
         s.stat.abort_on_close += 1
         return drop(s, t, 0, True)

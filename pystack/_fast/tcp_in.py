@@ -2,8 +2,7 @@
 
     tcp_input        whose segment is it: a connection's, a waiting row's, a listener's, nobody's
     segment_arrives  a connection's segment, step by step:
-                       reset_input     second, RST (RFC 5961 section 3)
-                       trim            first, the sequence number: cut to what is in the window
+                       acceptable      first to fourth: sequence number, timestamp, RST, SYN (tcp_check.py)
                        acknowledge     fifth, ACK (tcp_ack.py)
                        text            sixth to eighth: URG, the data, FIN (tcp_text.py)
 
@@ -14,33 +13,29 @@ import cython
 
 from pystack._fast import congestion, rtt
 from pystack._fast.consts import (
+    ACCEPTANCE_LINUX,
     ACK,
-    CLOSE_WAIT,
     CLOSING,
     CWR,
     ECE,
-    ESTABLISHED,
     FIN,
     FIN_WAIT_1,
     FIN_WAIT_2,
     LAST_ACK,
     MS,
     NEVER,
-    PSH,
+    PAWS_IDLE,
+    PAWS_MSL,
     RST,
-    SECOND,
-    SHUT_RD_LINUX,
     SYN,
     SYN_RECEIVED,
     SYN_SENT,
     TIMEWAIT_LINUX,
-    URG,
     Drop,
     Err,
 )
-from pystack._fast.seq import add, after, after_eq, before, before_eq, between, dist, maximum, sub
+from pystack._fast.seq import add, after, before, before_eq, dist, maximum
 from pystack._fast.tcb import (
-    SS_CANTRCVMORE,
     SS_CANTSENDMORE,
     SS_INQUEUE,
     SS_NOFDREF,
@@ -50,51 +45,45 @@ from pystack._fast.tcb import (
     TF_ECN_SND_ECE,
     TF_FASTRECOVERY,
     TF_RCVD_TS,
-    TF_SACK_PERMIT,
     Tcb,
 )
 from pystack._fast.tcp_ack import acknowledge, ecn_congestion
-from pystack._fast.tcp_close import arm_timewait, close, drop, remove_timewait
+from pystack._fast.tcp_check import (
+    acceptable,
+    cut_linux,
+    orphan_input,
+    trim_right,
+)
+from pystack._fast.tcp_close import arm_timewait, drop, remove_timewait
+from pystack._fast.tcp_halfopen import half_open_input
 from pystack._fast.tcp_handshake import established, peer_options, set_mss
 from pystack._fast.tcp_out import receive_window, syn_window, tcp_output
-from pystack._fast.tcp_reply import (
-    answer_invalid,
-    challenge,
-    reset_for,
-    respond,
-    send_ack_only,
-    timewait_ack,
-)
-from pystack._fast.tcp_text import note_dsack, text
+from pystack._fast.tcp_reply import reset_for, timewait_ack
+from pystack._fast.tcp_text import text
 
 TCP_NO_PORT = int(Drop.TCP_NO_PORT)
 TCP_BLACKHOLE = int(Drop.TCP_BLACKHOLE)
-TCP_WINDOW = int(Drop.TCP_WINDOW)
-TCP_OLD = int(Drop.TCP_OLD)
-TCP_PAWS = int(Drop.TCP_PAWS)
 TCP_NO_TIMESTAMP = int(Drop.TCP_NO_TIMESTAMP)
 TCP_BAD_ACK = int(Drop.TCP_BAD_ACK)
 TCP_BAD_RST = int(Drop.TCP_BAD_RST)
 TCP_BAD_SYN = int(Drop.TCP_BAD_SYN)
-TCP_NO_ACK = int(Drop.TCP_NO_ACK)
-TCP_AFTER_CLOSE = int(Drop.TCP_AFTER_CLOSE)
 TCP_TIME_WAIT = int(Drop.TCP_TIME_WAIT)
 TCP_LISTEN_STATE = int(Drop.TCP_LISTEN_STATE)
 TCP_SYNFIN = int(Drop.TCP_SYNFIN)
 TCP_FROM_SELF = int(Drop.TCP_FROM_SELF)
 ECONNREFUSED = int(Err.ECONNREFUSED)
-ECONNRESET = int(Err.ECONNRESET)
-PAWS_IDLE = 24 * 24 * 60 * 60 * SECOND
-"""A timestamp older than this says nothing any more (RFC 7323 section 5.5)."""
+SYN_AGAIN = 8 * MS
+"""Linux: two ticks of its clock (TCP_TIMEOUT_MIN)."""
 
 
 def tcp_input(s, listeners, p):
     """A valid segment for one of this machine's addresses. The caller releases the packet afterwards."""
     s.stat.rcvtotal += 1
-    if s.cfg.tcp_drop_synfin and p.flags & (SYN | FIN) == (SYN | FIN):
-        return TCP_SYNFIN
+    synfin: cython.bint = s.cfg.tcp_drop_synfin and p.flags & (SYN | FIN) == (SYN | FIN)
     row: cython.int = s.demux.find(p.dst, p.dport, p.src, p.sport)
     if row != 0:
+        if synfin:
+            return TCP_SYNFIN
         t: Tcb = s.tcbs[row]
         if t.state == SYN_SENT:
             return syn_sent_input(s, t, p)
@@ -102,10 +91,10 @@ def tcp_input(s, listeners, p):
     if s.timewait.used:
         row = s.timewait.find(p.dst, p.dport, p.src, p.sport)
         if row != 0:
-            return timewait_input(s, listeners, row, p)
+            return TCP_SYNFIN if synfin else timewait_input(s, listeners, row, p)
     row = s.demux.find_listener(p.dst, p.dport)
     if row != 0:
-        return listen_input(s, listeners, s.tcbs[row], p)
+        return TCP_SYNFIN if synfin else listen_input(s, listeners, s.tcbs[row], p)
     return closed_input(s, p)
 
 
@@ -121,9 +110,18 @@ def closed_input(s, p):
 
 def listen_input(s, listeners, t, p):
     """A listener's segment (RFC 9293 section 3.10.7.2)."""
+    linux: cython.bint = s.cfg.policy_acceptance == ACCEPTANCE_LINUX
+    if linux:
+        half: cython.int = listeners.cache.find(p.dst, p.dport, p.src, p.sport)
+        if half != 0:
+            reason: cython.int = half_open_input(s, listeners, t, half, p)
+            if reason >= 0:
+                return reason
     if p.flags & RST:
         return listeners.on_rst(s, t, p)
     if p.flags & SYN and p.flags & ACK == 0:
+        if linux and p.flags & FIN:
+            return TCP_SYNFIN
         if p.src == p.dst and p.sport == p.dport:
             s.stat.badsyn += 1
             return TCP_FROM_SELF
@@ -147,55 +145,83 @@ def timewait_input(s, listeners, row, p):
     """A segment for a waiting row: RFC 9293 section 3.10.7.4 for TIME-WAIT, RFC 1337, RFC 6191."""
     tw = s.timewait
     rcv_nxt: cython.uint = tw.rcv_nxt[row]
-    linux: cython.bint = s.cfg.policy_timewait == TIMEWAIT_LINUX
-    length: cython.int = p.length
+    if s.cfg.policy_timewait == TIMEWAIT_LINUX:
+        return timewait_linux(s, listeners, row, p)
+    if p.flags & RST:
+        return TCP_TIME_WAIT
+    if p.flags & (SYN | ACK) == SYN and after(p.seq, rcv_nxt):
+        remove_timewait(s, row)
+        arm_timewait(s)
+        s.stat.tw_reused += 1
+        return tcp_input_again(s, listeners, p)
+    if p.flags & ACK == 0:
+        return TCP_TIME_WAIT
+    if tw.has_ts[row] and not p.opt_ts and not s.cfg.tcp_tolerate_missing_ts:
+        return TCP_NO_TIMESTAMP
+    if p.flags & FIN and add(p.seq, p.length + (2 if p.flags & SYN else 1)) == rcv_nxt:
+        tw.restart(row, s.now + s.cfg.tcp_timewait)
+        arm_timewait(s)
+    if p.flags != ACK or p.length > 0 or p.seq != rcv_nxt or p.ack != tw.snd_nxt[row]:
+        timewait_ack(s, row)
+    return TCP_TIME_WAIT
+
+
+def tcp_input_again(s, listeners, p):
+    """The TIME_WAIT row of this SYN has gone: to the listener with it, or to nobody."""
+    row: cython.int = s.demux.find_listener(p.dst, p.dport)
+    if row != 0:
+        return listen_input(s, listeners, s.tcbs[row], p)
+    return closed_input(s, p)
+
+
+def timewait_linux(s, listeners, row, p):
+    """The same by the rules of Linux (facts: conntrack 9.2): a RST may end the wait, a timestamp may say that a SYN
+    is new, and answers are limited.
+    """
+    tw = s.timewait
+    rcv_nxt: cython.uint = tw.rcv_nxt[row]
     paws_bad: cython.bint = (
         p.opt_ts
         and tw.has_ts[row]
         and tw.ts_recent[row] != 0
         and before(p.ts_val, tw.ts_recent[row])
-        and s.now - tw.ts_stamp[row] < PAWS_IDLE
+        and s.now - tw.ts_stamp[row] < (PAWS_MSL if p.flags & RST else PAWS_IDLE)
     )
-    if p.flags & RST:
-        if linux and not paws_bad and p.seq == rcv_nxt and not s.cfg.tcp_rfc1337:
+    if not paws_bad and p.seq == rcv_nxt and p.flags & SYN == 0:
+        if p.flags & RST:
+            if s.cfg.tcp_rfc1337:
+                return TCP_TIME_WAIT
             remove_timewait(s, row)
             return 0
-        return TCP_TIME_WAIT
-    if p.flags & SYN and p.flags & ACK == 0:
-        newer: cython.bint = after(p.seq, rcv_nxt) or (
-            linux and p.opt_ts and tw.has_ts[row] and after(p.ts_val, tw.ts_recent[row])
+        if p.length == 0 and p.flags & FIN == 0:
+            if p.opt_ts and tw.has_ts[row]:
+                tw.ts_recent[row] = p.ts_val
+                tw.ts_stamp[row] = s.now
+            tw.restart(row, s.now + s.cfg.tcp_timewait)
+            arm_timewait(s)
+            return 0
+    if (
+        p.flags & (SYN | RST | ACK) == SYN
+        and not paws_bad
+        and (
+            after(p.seq, rcv_nxt)
+            or (p.opt_ts and tw.has_ts[row] and after(p.ts_val, tw.ts_recent[row]))
         )
+    ):
         listener: cython.int = s.demux.find_listener(p.dst, p.dport)
-        if newer and not paws_bad and listener != 0:
+        if listener != 0:
             remove_timewait(s, row)
             arm_timewait(s)
             s.stat.tw_reused += 1
             return listen_input(s, listeners, s.tcbs[listener], p)
-    if p.flags & ACK == 0 and not linux:
+    if p.flags & RST:
         return TCP_TIME_WAIT
-    if linux:
-        if not paws_bad and p.seq == rcv_nxt and length == 0 and p.flags & (SYN | FIN) == 0:
-            tw.restart(row, s.now + s.cfg.tcp_timewait)
-            arm_timewait(s)
-            return 0
-        if paws_bad or p.flags & ACK:
-            tw.restart(row, s.now + s.cfg.tcp_timewait)
-            arm_timewait(s)
-    else:
-        if p.flags & FIN and add(add(p.seq, length), 1) == rcv_nxt:
-            tw.restart(row, s.now + s.cfg.tcp_timewait)
-            arm_timewait(s)
-        elif (
-            length == 0
-            and p.flags & (SYN | FIN) == 0
-            and p.seq == rcv_nxt
-            and p.ack == tw.snd_nxt[row]
-        ):
-            return 0
-    gap: cython.longlong = s.cfg.tcp_invalid_ratelimit
-    if gap > 0 and length == 0 and p.flags & FIN == 0:
-        # two ends that disagree would answer each other for ever (facts: conntrack 9.2)
-        if s.now - tw.answered[row] < gap:
+    if paws_bad or p.flags & ACK:
+        tw.restart(row, s.now + s.cfg.tcp_timewait)
+        arm_timewait(s)
+    if p.length == 0 and p.flags & FIN == 0:
+        # two ends that disagree would answer each other for ever
+        if s.now - tw.answered[row] < s.cfg.tcp_invalid_ratelimit:
             s.stat.challenge_suppressed += 1
             return TCP_TIME_WAIT
         tw.answered[row] = s.now
@@ -206,6 +232,11 @@ def timewait_input(s, listeners, row, p):
 def syn_sent_input(s, t, p):
     """SYN-SENT (RFC 9293 section 3.10.7.3)."""
     if p.flags & ACK and (before_eq(p.ack, t.iss) or after(p.ack, t.snd_max)):
+        if s.cfg.policy_acceptance == ACCEPTANCE_LINUX and t.rxtshift == 0:
+            t.at_rexmt = (
+                s.now + SYN_AGAIN
+            )  # an old connection of the peer's: our SYN follows the RST
+            s.arm(t)
         reset_for(s, p)
         return TCP_BAD_ACK
     if p.flags & RST:
@@ -267,92 +298,28 @@ def syn_sent_input(s, t, p):
     p.seq = add(p.seq, 1)
     if p.length > 0 or p.flags & FIN:
         t.rcv_wnd = receive_window(s, t)
-        trim(s, t, p)
+        trim_right(s, t, p)
         text(s, t, p)
     tcp_output(s, t)
-    return 0
-
-
-def reset_input(s, t, p):
-    """RST (RFC 5961 section 3): exactly RCV.NXT resets, elsewhere in the window is challenged, outside is dropped."""
-    inside: cython.bint = between(p.seq, t.last_ack_sent, add(t.last_ack_sent, t.rcv_wnd)) or (
-        p.seq == t.last_ack_sent or p.seq == t.rcv_nxt
-    )
-    if not inside:
-        return TCP_BAD_RST
-    if p.seq != t.rcv_nxt and p.seq != t.last_ack_sent and not s.cfg.tcp_insecure_rst:
-        s.stat.badrst += 1
-        challenge(s, t)
-        return TCP_BAD_RST
-    err: cython.int = ECONNRESET
-    if t.state == SYN_RECEIVED:
-        err = ECONNREFUSED
-    elif t.state == CLOSING or t.state == LAST_ACK:
-        err = 0
-    s.stat.drops += 1
-    drop(s, t, err, False)
     return 0
 
 
 def segment_arrives(s, t, p):
     """A segment of a connection that is past SYN-SENT."""
     reason: cython.int
-    if p.flags & RST == 0:
+    linux: cython.bint = s.cfg.policy_acceptance == ACCEPTANCE_LINUX
+    if p.flags & RST == 0 or not linux:
         t.rcvtime = s.now
         if t.keep_probes:
             t.keep_probes = 0
-    t.rcv_wnd = receive_window(s, t)
-    if p.flags & RST:
-        return reset_input(s, t, p)
-    if t.t_flags & TF_RCVD_TS:
-        if p.opt_ts:
-            if t.ts_recent != 0 and before(p.ts_val, t.ts_recent):
-                if s.now - t.ts_recent_age >= PAWS_IDLE:
-                    t.ts_recent = 0
-                else:
-                    s.stat.pawsdrop += 1
-                    if p.length > 0 or p.flags & (SYN | FIN):
-                        send_ack_only(s, t, t.snd_max)
-                    return TCP_PAWS
-        elif not s.cfg.tcp_tolerate_missing_ts:
-            return TCP_NO_TIMESTAMP
-    if p.flags & SYN:
-        if t.state == SYN_RECEIVED and p.seq == t.irs:
-            if p.flags & ACK and p.ack == add(t.iss, 1):
-                # the answer to our half of a simultaneous open: a SYN-ACK with the SYN that we know
-                p.seq = add(p.seq, 1)
-                p.flags &= ~SYN
-            else:
-                t.t_flags |= TF_ACKNOW
-                t.snd_nxt = t.snd_una
-                tcp_output(s, t)
-                return TCP_BAD_SYN
-        elif s.cfg.tcp_insecure_syn and t.state >= ESTABLISHED and before(p.seq, t.rcv_nxt):
-            # before RFC 5961: an old SYN is an octet that is known already
-            p.seq = add(p.seq, 1)
-            p.flags &= ~SYN
-            t.t_flags |= TF_ACKNOW
-        elif (
-            s.cfg.tcp_insecure_syn
-            and t.state >= ESTABLISHED
-            and between(p.seq, t.rcv_nxt, add(t.rcv_nxt, t.rcv_wnd))
-        ):
-            drop(s, t, ECONNRESET, True)
-            return TCP_BAD_SYN
-        else:
-            challenge(s, t)
-            return TCP_BAD_SYN
-    reason = trim(s, t, p)
-    if reason:
+    if linux and t.state == FIN_WAIT_2 and t.so_state & SS_NOFDREF and not t.so_state & SS_INQUEUE:
+        reason = orphan_input(s, t, p)
+        if reason == 0:
+            text(s, t, p)
         return reason
-    if t.row == 0:
-        return TCP_AFTER_CLOSE
-    if p.opt_ts and t.t_flags & TF_RCVD_TS and before_eq(p.seq, t.last_ack_sent):
-        if after_eq(p.ts_val, t.ts_recent) or t.ts_recent == 0:
-            t.ts_recent = p.ts_val
-            t.ts_recent_age = s.now
-    if p.flags & ACK == 0:
-        return TCP_NO_ACK
+    reason = acceptable(s, t, p)
+    if reason or t.row == 0:
+        return reason
     if t.t_flags & TF_ECN:
         if p.flags & CWR:
             t.t_flags &= ~TF_ECN_SND_ECE
@@ -364,7 +331,12 @@ def segment_arrives(s, t, p):
     reason = acknowledge(s, t, p)
     if reason or t.row == 0:
         return reason
-    text(s, t, p)
+    if linux:
+        reason = cut_linux(s, t, p)
+        if t.row == 0:
+            return reason
+    if reason == 0:
+        text(s, t, p)
     if t.row == 0:
         return 0
     if t.reass is not None or t.t_flags & (TF_FASTRECOVERY | TF_DSACK) or t.snd_nxt != t.snd_max:
@@ -379,94 +351,4 @@ def segment_arrives(s, t, p):
         s.defer(t)
     else:
         s.arm(t)
-    return 0
-
-
-def trim(s, t, p):
-    """Cut the segment to the window (RFC 9293 section 3.4, 3.10.7.4 first step). 0: go on with what is left."""
-    old: cython.int = dist(p.seq, t.rcv_nxt)
-    beyond: cython.longlong
-    if old > 0:
-        if old > p.length or (old == p.length and p.flags & FIN == 0):
-            # nothing new in it; but its ACK counts, and it is acknowledged again
-            if p.length > 0:
-                s.stat.rcvduppack += 1
-                s.stat.rcvdupbyte += p.length
-                if t.t_flags & TF_SACK_PERMIT and s.cfg.tcp_dsack:
-                    note_dsack(t, p.seq, add(p.seq, p.length))
-            elif p.flags & FIN == 0 and old > 1 and t.state != SYN_RECEIVED:
-                # an old ACK without data, or a keep-alive probe: outside of the window
-                answer_invalid(s, t, p)
-                return TCP_OLD
-            if p.length > 0 or p.flags & FIN:
-                t.t_flags |= TF_ACKNOW
-            else:
-                answer_invalid(s, t, p)
-            if old > p.length:
-                p.flags &= ~FIN
-            p.drop_payload()
-            p.length = 0
-            p.seq = t.rcv_nxt
-        else:
-            s.stat.rcvpartduppack += 1
-            s.stat.rcvpartdupbyte += old
-            if t.t_flags & TF_SACK_PERMIT and s.cfg.tcp_dsack:
-                note_dsack(t, p.seq, t.rcv_nxt)
-            p.m = p.pool.trim_front(p.m, old)
-            p.length -= old
-            p.seq = t.rcv_nxt
-            if p.urg > old:
-                p.urg -= old
-            else:
-                p.flags &= ~URG
-                p.urg = 0
-    if (
-        t.so_state & SS_NOFDREF
-        and t.state > CLOSE_WAIT
-        and p.length > 0
-        and not t.so_state & SS_INQUEUE
-    ):
-        # data for nobody: the application has closed (facts: freebsd-tcp 2.5)
-        s.stat.rcvafterclose += 1
-        respond(s, t.laddr, t.lport, t.faddr, t.fport, p.ack, 0, RST, 0, t.ttl, t.tos)
-        close(s, t)
-        return TCP_AFTER_CLOSE
-    if (
-        t.so_state & SS_CANTRCVMORE
-        and p.length > 0
-        and (t.state == FIN_WAIT_1 or t.state == FIN_WAIT_2)
-        and s.cfg.policy_shut_rd == SHUT_RD_LINUX
-    ):
-        # both directions are shut, though not closed (facts: conntrack 9.8)
-        s.stat.rcvafterclose += 1
-        respond(s, t.laddr, t.lport, t.faddr, t.fport, p.ack, 0, RST, 0, t.ttl, t.tos)
-        drop(s, t, ECONNRESET, False)
-        return TCP_AFTER_CLOSE
-    # how far it lies ahead; not signed, for a segment may lie exactly half of the circle away
-    ahead: cython.longlong = sub(p.seq, t.rcv_nxt)
-    beyond = ahead + p.length + (1 if p.flags & FIN else 0) - t.rcv_wnd
-    if beyond > 0 and (p.length > 0 or p.flags & FIN):
-        s.stat.rcvpackafterwin += 1
-        if beyond >= p.length + (1 if p.flags & FIN else 0):
-            s.stat.rcvbyteafterwin += p.length
-            if t.rcv_wnd == 0 and p.seq == t.rcv_nxt:
-                s.stat.rcvwinprobe += 1
-                t.t_flags |= TF_ACKNOW
-                p.drop_payload()
-                p.length = 0
-                p.flags &= ~(FIN | PSH)
-                return 0
-            answer_invalid(s, t, p)
-            return TCP_WINDOW
-        s.stat.rcvbyteafterwin += beyond
-        if p.flags & FIN:
-            p.flags &= ~FIN
-            beyond -= 1
-        if beyond > 0:
-            p.pool.truncate(p.m, p.length - beyond)
-            p.length -= beyond
-        p.flags &= ~PSH
-    elif p.length == 0 and ahead > t.rcv_wnd:
-        answer_invalid(s, t, p)
-        return TCP_WINDOW
-    return 0
+    return reason

@@ -5,7 +5,7 @@ from pystack._fast.syncache cimport SynCache
 from pystack._fast.tcb cimport Stack, Tcb
 from pystack._fast.tcp_close cimport drop
 from pystack._fast.tcp_out cimport blank, our_mss, stamp, syn_window, transmit
-from pystack._fast.tcp_reply cimport reset_for, respond
+from pystack._fast.tcp_reply cimport reset_for
 
 cdef int ACK, CWR, ECE, LISTEN, LISTEN_LINUX, RST, SC_ECN, SC_SACK, SC_SCALE, SC_TS
 cdef int SS_BOUND, SS_NOFDREF, SYN, SYN_RECEIVED, TCP_BAD_ACK, TCP_BAD_RST, TCP_LISTEN_OVERFLOW
@@ -25,6 +25,7 @@ cdef class Listener:
     cdef int answer(self, Stack s, int row) except -1
     cdef int announced(self, Stack s, Tcb t, int row) except -1
     cdef int forget(self, Stack s, int row) except -1
+    cdef int challenge(self, Stack s, Tcb t, int row) except -1
     cdef int send_syn_ack(
         self, Stack s, unsigned int laddr, int lport, unsigned int faddr, int fport,
         unsigned int iss, unsigned int irs, Tcb t, bint ts, unsigned int ts_recent,

@@ -43,7 +43,7 @@ from pystack._fast.tcb import (
     Tcb,
 )
 from pystack._fast.tcp_out import blank, our_mss, stamp, syn_window, transmit
-from pystack._fast.tcp_reply import reset_for, respond
+from pystack._fast.tcp_reply import reset_for
 
 TCP_LISTEN_OVERFLOW = int(Drop.TCP_LISTEN_OVERFLOW)
 TCP_LISTEN_STATE = int(Drop.TCP_LISTEN_STATE)
@@ -119,7 +119,7 @@ class Listener:
         if row != 0:
             if cache.irs[row] == p.seq:
                 s.stat.sc_dupsyn += 1
-                if p.opt_ts and cache.flags[row] & SC_TS:
+                if p.opt_ts and cache.flags[row] & SC_TS and not linux:
                     cache.ts_recent[row] = p.ts_val
                 self.answer(s, row)
                 cache.rexmits[row] = 0
@@ -195,6 +195,7 @@ class Listener:
         cache.listener[row] = t.row
         cache.timer[row] = timer
         cache.born[row] = now
+        cache.answered[row] = now - cfg.tcp_invalid_ratelimit
         self.answer(s, row)
         s.wheel.arm(timer, now + cfg.tcp_rexmit_initial)
         return 0
@@ -300,12 +301,25 @@ class Listener:
             p.seq, add(cache.irs[row], 1), add(cache.irs[row], 1 + self.announced(s, t, row))
         ):
             s.stat.badrst += 1
-            respond(
-                s, cache.laddr[row], cache.ports[row] >> 16, cache.faddr[row],
-                cache.ports[row] & 0xFFFF, add(cache.iss[row], 1), add(cache.irs[row], 1), ACK,
-                syn_window(s, t, cache.mss[row]), t.ttl, t.tos,
-            )  # fmt: skip
+            self.challenge(s, t, row)
         return TCP_BAD_RST
+
+    def challenge(self, s, t, row):
+        """Say where the half-open connection is: an ACK, with the timestamps that it agreed on."""
+        cache = self.cache
+        ports: cython.uint = cache.ports[row]
+        p = blank(s, cache.laddr[row], ports >> 16, cache.faddr[row], ports & 0xFFFF, t.ttl, t.tos)
+        p.flags = ACK
+        p.seq = add(cache.iss[row], 1)
+        p.ack = add(cache.irs[row], 1)
+        p.win = self.announced(s, t, row)
+        if cache.flags[row] & SC_SCALE:
+            p.win >>= t.request_r_scale
+        if cache.flags[row] & SC_TS:
+            stamp(s, p, cache.ts_offset[row], cache.ts_recent[row])
+        s.stat.challenge_acks += 1
+        s.stat.sndacks += 1
+        return transmit(s, p)
 
     def on_ack(self, s, t, p):
         """The third segment: the connection that it completes, or None with p.drop set. The caller gives the segment to

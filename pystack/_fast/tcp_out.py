@@ -23,6 +23,7 @@ from pystack._fast.consts import (
     LISTEN,
     MS,
     NEVER,
+    OPTIONS_LINUX,
     PROTO_TCP,
     PSH,
     RECOVERY_LINUX,
@@ -408,14 +409,15 @@ def our_mss(s, faddr, user_mss):
 
 def fill_syn_options(s, t, p):
     """The options of a SYN or SYN-ACK: what we offer, or what the peer's SYN offered and we accept."""
-    answer: cython.bint = t.state == SYN_RECEIVED
+    # Linux answers in a simultaneous open with the very SYN that it had sent, and offers everything again
+    answer: cython.bint = t.state == SYN_RECEIVED and s.cfg.policy_options != OPTIONS_LINUX
     p.opt_mss = our_mss(s, t.faddr, t.user_mss)
     if not t.t_flags & TF_NO_SCALE and (not answer or t.t_flags & TF_RCVD_SCALE):
         p.opt_wscale = t.request_r_scale
     if not t.t_flags & TF_NO_SACK and (not answer or t.t_flags & TF_SACK_PERMIT):
         p.opt_sack_ok = True
     if not t.t_flags & TF_NO_TS and (not answer or t.t_flags & TF_RCVD_TS):
-        stamp(s, p, t.ts_offset, t.ts_recent if answer else 0)
+        stamp(s, p, t.ts_offset, t.ts_recent if t.state == SYN_RECEIVED else 0)
     return 0
 
 

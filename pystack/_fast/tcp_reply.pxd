@@ -3,13 +3,17 @@ from pystack._fast.seq cimport add, after
 from pystack._fast.tcb cimport Stack, Tcb
 from pystack._fast.tcp_out cimport blank, fill_sack, receive_window, stamp, transmit
 
-cdef int ACK, FIN, RST, SYN, TF_DSACK, TF_RCVD_TS, TF_SACK_PERMIT
+cdef int ACK, CHALLENGE_HOST, FIN, RST, SYN, TF_DSACK, TF_RCVD_TS, TF_SACK_PERMIT
 
 cpdef int respond(
     Stack s, unsigned int laddr, int lport, unsigned int faddr, int fport, unsigned int seq,
     unsigned int ack, int flags, int win, int ttl, int tos,
 ) except -1
 cpdef int reset_for(Stack s, Packet p) except -1
+cdef long long NO_CHALLENGE_LIMIT
+
+cpdef Packet bare(Stack s, Tcb t, unsigned int at, int flags)
+cpdef int send_reset_of(Stack s, Tcb t, unsigned int at) except -1
 cpdef int send_ack_only(Stack s, Tcb t, unsigned int at) except -1
 cpdef int challenge(Stack s, Tcb t) except -1
 cpdef int answer_invalid(Stack s, Tcb t, Packet p) except -1

@@ -5,10 +5,13 @@ RFC 9293 section 3.10.7.1 (what a RST looks like), RFC 5961 section 7 (how many 
 
 import cython
 
-from pystack._fast.consts import ACK, FIN, RST, SYN
+from pystack._fast.consts import ACK, CHALLENGE_HOST, FIN, RST, SYN
 from pystack._fast.seq import add, after
 from pystack._fast.tcb import TF_DSACK, TF_RCVD_TS, TF_SACK_PERMIT
 from pystack._fast.tcp_out import blank, fill_sack, receive_window, stamp, transmit
+
+NO_CHALLENGE_LIMIT = 2**31 - 1
+"""Linux: this number of challenge ACKs in a second means any number."""
 
 
 def respond(s, laddr, lport, faddr, fport, seq, ack, flags, win, ttl, tos):
@@ -38,18 +41,30 @@ def reset_for(s, p):
     )
 
 
-def send_ack_only(s, t, at):
-    """An ACK without data at sequence number `at`: keep-alive probes, challenge ACKs, Linux's window probes."""
+def bare(s, t, at, flags):
+    """A segment of the connection without text, at sequence number `at`: acknowledgment, window, timestamp."""
     p = blank(s, t.laddr, t.lport, t.faddr, t.fport, t.ttl, t.tos)
     win: cython.int = receive_window(s, t)
-    p.flags = ACK
+    p.flags = flags
     p.seq = at
-    p.ack = t.rcv_nxt
+    p.ack = t.rcv_nxt if flags & ACK else 0
+    p.win = win >> t.rcv_scale
     if t.t_flags & TF_RCVD_TS:
         stamp(s, p, t.ts_offset, t.ts_recent)
+    return p
+
+
+def send_reset_of(s, t, at):
+    """The RST of a connection that ends on our side: with ACK, window and timestamp, as both systems send it."""
+    s.stat.sndctrl += 1
+    return transmit(s, bare(s, t, at, RST | ACK))
+
+
+def send_ack_only(s, t, at):
+    """An ACK without data at sequence number `at`: keep-alive probes, challenge ACKs, Linux's window probes."""
+    p = bare(s, t, at, ACK)
     if t.t_flags & TF_SACK_PERMIT and (t.reass is not None or t.t_flags & TF_DSACK):
         fill_sack(s, t, p)
-    p.win = win >> t.rcv_scale
     if after(add(t.rcv_nxt, p.win << t.rcv_scale), t.rcv_adv):
         t.rcv_adv = add(t.rcv_nxt, p.win << t.rcv_scale)
     t.last_ack_sent = t.rcv_nxt
@@ -74,17 +89,38 @@ def timewait_ack(s, row):
 
 
 def challenge(s, t):
-    """A challenge ACK, within the limit (RFC 5961 sections 3.2, 4.2, 7)."""
+    """A challenge ACK, within the limits (RFC 5961 sections 3.2, 4.2, 7): a least gap of the connection's bare answers
+    (Linux), and a count in a time, of the connection (FreeBSD) or of the machine (Linux, where chance hides from an
+    attacker how many are left).
+    """
     cfg = s.cfg
     limit: cython.longlong = cfg.tcp_challenge_ack_limit
-    if limit >= 0 and cfg.tcp_challenge_ack_window > 0:
-        if s.now - t.challenge_start >= cfg.tcp_challenge_ack_window or t.challenge_count == 0:
-            t.challenge_start = s.now
-            t.challenge_count = 0
-        if t.challenge_count >= limit:
+    window: cython.longlong = cfg.tcp_challenge_ack_window
+    gap: cython.longlong = cfg.tcp_invalid_ratelimit
+    half: cython.uint
+    if gap > 0:
+        if s.now - t.invalid_at < gap:
             s.stat.challenge_suppressed += 1
             return 0
-        t.challenge_count += 1
+        t.invalid_at = s.now
+    if window > 0 and limit < NO_CHALLENGE_LIMIT:
+        if cfg.policy_challenge_ack == CHALLENGE_HOST:
+            if s.challenge_start < 0 or s.now // window != s.challenge_start // window:
+                s.challenge_start = s.now
+                half = (limit + 1) // 2
+                s.challenge_left = half + (s.rng.below(limit) if limit > 0 else 0)
+            if s.challenge_left <= 0:
+                s.stat.challenge_suppressed += 1
+                return 0
+            s.challenge_left -= 1
+        else:
+            if s.now - t.challenge_start >= window or t.challenge_count == 0:
+                t.challenge_start = s.now
+                t.challenge_count = 0
+            if t.challenge_count >= limit:
+                s.stat.challenge_suppressed += 1
+                return 0
+            t.challenge_count += 1
     s.stat.challenge_acks += 1
     send_ack_only(s, t, t.snd_max)
     return 0
@@ -92,12 +128,10 @@ def challenge(s, t):
 
 def answer_invalid(s, t, p):
     """Say where we are to a segment that cannot be taken; to one without data not too often, else two ends that
-    disagree would answer each other for ever (RFC 5961 section 7; Linux tcp_invalid_ratelimit, FreeBSD ack_war).
+    disagree would answer each other for ever (Linux tcp_invalid_ratelimit).
     """
     gap: cython.longlong = s.cfg.tcp_invalid_ratelimit
-    if p.length == 0 and p.flags & FIN == 0:
-        if gap <= 0:
-            return challenge(s, t)
+    if gap > 0 and p.length == 0 and p.flags & FIN == 0:
         if s.now - t.invalid_at < gap:
             s.stat.challenge_suppressed += 1
             return 0

@@ -54,9 +54,7 @@ def text(s, t, p):
             t.oob_state = OOB_EXPECTED
             s.wakeup(t, EV_ERROR)
     if t.state != ESTABLISHED and t.state != FIN_WAIT_1 and t.state != FIN_WAIT_2:
-        if (length > 0 or fin) and t.state > ESTABLISHED:
-            t.t_flags |= TF_ACKNOW
-        return 0
+        return 0  # after the peer's FIN its text is nothing, and not answered
     if length > 0:
         if p.seq == t.rcv_nxt and t.reass is None:
             if t.so_state & SS_CANTRCVMORE and s.cfg.policy_shut_rd != SHUT_RD_LINUX:

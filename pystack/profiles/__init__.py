@@ -73,6 +73,7 @@ POLICIES: Mapping[str, str] = MappingProxyType(
         "rto": "RTO_",
         "sockbuf": "SOCKBUF_",
         "challenge_ack": "CHALLENGE_",
+        "acceptance": "ACCEPTANCE_",
         "shut_rd": "SHUT_RD_",
         "rst_flush": "RST_",
     }

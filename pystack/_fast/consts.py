@@ -261,6 +261,9 @@ RST_FLUSHES_DATA = 1
 CHALLENGE_HOST = 0
 CHALLENGE_CONNECTION = 1
 
+GSO_MAX = 65535 - 120
+"""Octets of payload in the largest super-segment: an IP total length is 16 bits, headers may take 120."""
+
 # --- loss recovery by segments (flight.py) --------------------------------------------------------------------------
 CA_OPEN = 0
 CA_DISORDER = 1
@@ -280,6 +283,11 @@ WAIT_RTO = 0
 WAIT_TLP = 1
 WAIT_REO = 2
 """What the retransmission timer of a connection stands for: the timeout, a loss probe, the reordering window."""
+
+SEND_NOTHING = 0
+SEND_LOST = 1
+SEND_NEW = 2
+"""What an acknowledgement makes recovery send: nothing of its own, what is lost, only what is new."""
 
 A_DATA = 0x1
 A_WINDOW = 0x2

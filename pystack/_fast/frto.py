@@ -7,14 +7,18 @@ when the next one delivers something that was sent only once, nothing had been l
 import cython
 
 from pystack._fast import dupacks, undo
-from pystack._fast.consts import A_ADVANCED, A_ORIGINAL, A_SACKED, CA_RECOVERY
+from pystack._fast.consts import (
+    A_ADVANCED,
+    A_ORIGINAL,
+    A_SACKED,
+    CA_RECOVERY,
+    SEND_LOST,
+    SEND_NEW,
+    SEND_NOTHING,
+)
 from pystack._fast.flight import Flight  # noqa: F401
 from pystack._fast.seq import add, after, after_eq, dist
 from pystack._fast.tcb import TF_SACK_PERMIT, Stack, Tcb  # noqa: F401
-
-SEND_NOTHING = 0
-SEND_LOST = 1
-SEND_NEW = 2
 
 
 def allowed(s, f):

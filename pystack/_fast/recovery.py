@@ -35,16 +35,19 @@ from pystack._fast.consts import (
     CA_OPEN,
     CA_RECOVERY,
     FIN,
+    GSO_MAX,
     MS,
     SEG_EVER,
     SEG_LOST,
     SEG_RETRANS,
     SEG_SACKED,
+    SEND_LOST,
+    SEND_NEW,
+    SEND_NOTHING,
     WAIT_REO,
     WAIT_RTO,
 )
 from pystack._fast.flight import Flight, SegmentTable  # noqa: F401
-from pystack._fast.frto import SEND_LOST, SEND_NEW, SEND_NOTHING
 from pystack._fast.packet import Packet  # noqa: F401
 from pystack._fast.seq import add, after, after_eq, before, before_eq, dist
 from pystack._fast.tcb import (  # noqa: F401
@@ -57,7 +60,7 @@ from pystack._fast.tcb import (  # noqa: F401
     Stack,
     Tcb,
 )
-from pystack._fast.tcp_out import MAX_PAYLOAD, emit, tcp_output
+from pystack._fast.tcp_out import emit, tcp_output
 
 # --- sending again --------------------------------------------------------------------------------------------------
 
@@ -135,7 +138,7 @@ def send_lost(s, t, f):
     start: cython.uint = f.start
     rearm: cython.bint = False
     room: cython.int
-    most: cython.int = MAX_PAYLOAD // t.maxseg if s.cfg.tcp_tso else 1
+    most: cython.int = GSO_MAX // t.maxseg if s.cfg.tcp_tso else 1
     marks: cython.int
     while row != 0:
         room = prr.window_of(t) - f.in_flight()

@@ -5,7 +5,7 @@ from pystack._fast.seq cimport add, after, before, before_eq, dist, maximum
 from pystack._fast.tcb cimport Stack, Tcb
 from pystack._fast.tcp_wire cimport build, option_length
 
-cdef int ACK, CLOSED, CLOSING, CWR, ECE, ESTABLISHED, FIN, FIN_WAIT_1, LAST_ACK, LISTEN, MAX_PAYLOAD
+cdef int ACK, CLOSED, CLOSING, CWR, ECE, ESTABLISHED, FIN, FIN_WAIT_1, LAST_ACK, LISTEN, GSO_MAX
 cdef int OPTIONS_LINUX, PROTO_TCP, PSH, RST, SOCKBUF_LINUX, SYN, SYN_RECEIVED, SYN_SENT, TF_ACKNOW, TF_CORK_FLUSH
 cdef int TF_DELACK, TF_DSACK, TF_ECN, TF_ECN_SND_CWR, TF_ECN_SND_ECE, TF_FASTRECOVERY, TF_FORCE
 cdef int TF_LASTIDLE, TF_MORETOCOME, TF_NODELAY, TF_NOPUSH, TF_NO_ECN, TF_NO_SACK, TF_NO_SCALE

@@ -19,6 +19,7 @@ from pystack._fast.consts import (
     ESTABLISHED,
     FIN,
     FIN_WAIT_1,
+    GSO_MAX,
     LAST_ACK,
     LISTEN,
     MS,
@@ -72,9 +73,6 @@ from pystack._fast.tcb import (
     TF_SND_AUTO_OFF,
 )
 from pystack._fast.tcp_wire import build, option_length
-
-MAX_PAYLOAD = 65535 - 120
-"""Octets of payload in the largest super-segment: an IP total length is 16 bits, headers may take 120."""
 
 
 def flags_of(t):
@@ -260,8 +258,8 @@ def send_one(s, t, idle):
 
     if length > mss:
         if s.cfg.tcp_tso and not t.t_flags & TF_FORCE:
-            if length > MAX_PAYLOAD:
-                length = MAX_PAYLOAD - MAX_PAYLOAD % mss
+            if length > GSO_MAX:
+                length = GSO_MAX - GSO_MAX % mss
                 more = True
             elif off + length < cc or flags & FIN == 0:
                 if off + length < cc:

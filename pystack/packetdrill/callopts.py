@@ -88,9 +88,8 @@ def _function_block(stack: Arg) -> int:
 
 def _packed(number: int, length: int) -> Any:
     """An int as it is, or the octets of one that is said to be of another length."""
-    if length in (-1, 4):
-        return number if number < 1 << 31 else number - (1 << 32)
-    return struct.pack("q", number)[: max(length, 0)]
+    number = (number + (1 << 31)) % (1 << 32) - (1 << 31)
+    return number if length in (-1, 4) else struct.pack("q", number)[: max(length, 0)]
 
 
 def get_option(

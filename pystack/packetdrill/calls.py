@@ -123,6 +123,8 @@ class Calls:
         except OSError as e:
             running.fail(e)
             return running
+        except (OverflowError, ValueError) as e:
+            raise Failure(f"semantic error: {call.name}: {e}") from e
         except TypeError as e:
             if e.__traceback__ is None or e.__traceback__.tb_next is not None:
                 raise

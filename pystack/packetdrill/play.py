@@ -7,6 +7,8 @@ time.
 
 from __future__ import annotations
 
+import struct
+
 from pystack._fast.consts import NEVER
 from pystack.addresses import dotted
 from pystack.host import Host
@@ -277,6 +279,8 @@ class Player:
             data, text = self.under.inject(p)
         except Failure as e:
             raise Failure(f"error handling packet: {e.message}") from e
+        except (struct.error, OverflowError, ValueError) as e:
+            raise Failure(f"semantic error: {match.show_packet(p)} cannot be sent: {e}") from e
         self.note("<", text, data)
         gso = 0
         if isinstance(p, TcpPacket) and self.settings.mss and p.length > self.settings.mss:

@@ -166,7 +166,7 @@ class Shell:
                 warnings.simplefilter("always", NoEffect)
                 self.host.sysctl[name] = value.strip().strip("'\"")
         except KnobError as e:
-            raise Skip(f"the sysctl {name}={value}: {e.args[-1] if e.args else e}") from e
+            raise Skip(f"the sysctl {name}={value} ({e})") from e
         self.notes += [str(w.message) for w in said]
 
     def _nstat(self, args: list[str], text: str) -> list[str]:

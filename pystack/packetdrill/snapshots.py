@@ -18,7 +18,12 @@ def of(sut: Sut | None, host: Any) -> dict[str, int]:
     if sock is None:
         return {}
     info = tcpinfo.of(sock)
-    return {f.name: int(getattr(info, f.name)) for f in fields(info)}
+    found = {f.name: int(getattr(info, f.name)) for f in fields(info)}
+    if host.profile.system == "freebsd":  # whose structure has these besides
+        t = sock.row
+        found |= {"tcpi_snd_nxt": int(t.snd_nxt), "tcpi_rcv_nxt": int(t.rcv_nxt)}
+        found |= {"tcpi_snd_bwnd": 0, "tcpi_toe_tid": 0}
+    return found
 
 
 def _socket(sut: Sut, host: Any) -> StreamSocket | None:

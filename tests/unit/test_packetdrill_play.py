@@ -3,6 +3,8 @@
 import pytest
 from packetdrill_kit import OPEN, check, fails, run, skips
 
+from pystack.packetdrill import ScriptError, parse, play
+
 
 @pytest.mark.parametrize("profile", ["linux-6", "freebsd-14"])
 def test_a_passive_open_and_data_both_ways(profile):
@@ -313,3 +315,41 @@ def test_two_connections_at_once():
 +0 > 8080 > 7777 P. 1:21(20) ack 1
 """
     )
+
+
+def where_it_ends(text: str) -> int:
+    """The line that a script is refused at or fails at; 0 for one that passes."""
+    try:
+        script = parse(text)
+    except ScriptError as e:
+        return e.line
+    v = play(script)
+    return v.line if v.outcome == "failed" else 0
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "+0 < . 1:1(0) ack 1 win 65536",
+        "+0 < 70000 > 80 . 1:1(0) ack 1 win 5",
+        "+0 < [ttl 256] . 1:1(0) ack 1 win 5",
+        "+0 < [tos 0x100] . 1:1(0) ack 1 win 5",
+        "+0 < . 1:1(0) ack 1 win 5 urg 65536",
+        "+0 < . 1:1(0) ack 1 win 5 <mss 65536>",
+        "+0 < . 1:1(0) ack 1 win 5 <nop>",
+        "+0 < icmp unreachable frag_needed mtu 70000 [1:1(0)]",
+        "+0 < udp (65530)",
+        "+0 write(4, ..., -1) = 0",
+        "+0 write(4, ..., ...) = 0",
+        "+0 setsockopt(4, IPPROTO_TCP, TCP_KEEPCNT, [99999999999], 4) = 0",
+        "+0 setsockopt(4, SOL_SOCKET, SO_RCVBUF, [-99999999999], 4) = 7",
+        "+0 poll([{fd=4, events=POLLIN}], 2, 0) = 0",
+        "+0 epoll_ctl(4, 1, 4, {events=EPOLLIN, fd=4}) = 0",
+        "+0 shutdown(4, 7) = 0",
+        "+0 fcntl(4, F_SETFL) = 1",
+        '+0 bind(4, {sa_family=AF_INET, sin_port=htons(70000), sin_addr=inet_addr("1.2.3.4")}, ...) = 0',
+        '+0 connect(4, {sa_family=AF_INET, sin_port=htons(1), sin_addr=inet_addr("1.2.3")}, ...) = 0',
+    ],
+)
+def test_nonsense_is_a_failure_that_names_its_line(line):
+    assert where_it_ends(OPEN + line + "\n") == 9

@@ -368,9 +368,6 @@ class Calls:
             yield deadline
         return 0
 
-    def sys_getsockname(self, run: Running, fd: Arg, address: Arg, length: Arg) -> int:
-        raise Skip("the addresses of getsockname")
-
     # --- data --------------------------------------------------------------------------------------
 
     def sys_read(self, run: Running, fd: Arg, buffer: Arg, size: Arg) -> int | Steps:

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import errno
 import os
+import socket as std
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pystack import sockbase
 from pystack._fast.consts import NEVER
-from pystack._fast.tcb import SS_CANTRCVMORE, SS_CANTSENDMORE, SS_DISCONNECTED
+from pystack._fast.tcb import (
+    SS_CANTRCVMORE,
+    SS_CANTSENDMORE,
+    SS_CONNECTED,
+    SS_CONNECTING,
+    SS_DISCONNECTED,
+)
 from pystack.packetdrill.files import PIPE_SIZE, File, PipeEnd, SocketFile
 from pystack.packetdrill.script import Arg, Ellipsis_, List_, Struct
 from pystack.packetdrill.segments import zeros
@@ -48,7 +55,8 @@ def _flags(names: Symbols, number: int, known: tuple[str, ...], idle: tuple[str,
             if name in known:
                 found.add(name)
     if number:
-        raise Skip(f"MSG_ flags {number:#x}")
+        said = [n for n, bit in names.table.items() if n.startswith("MSG_") and bit & number]
+        raise Skip(f"the flag {'|'.join(said) or hex(number)}")
     return found
 
 
@@ -124,12 +132,17 @@ def send(calls: Calls, file: SocketFile, n: int, flags: int, to: Address | None)
     sock = file.sock
     if not file.stream:
         return int(sock.send(zeros(n)) if to is None else sock.sendto(zeros(n), to))
-    if "MSG_FASTOPEN" in wanted:
-        return (yield from _fast_open(calls, file, n, to, wanted))
+    patient = not file.nonblock and "MSG_DONTWAIT" not in wanted
+    fresh = not sock.row.so_state & (SS_CONNECTED | SS_CONNECTING | SS_DISCONNECTED)
+    if "MSG_FASTOPEN" in wanted or (fresh and to is not None and not calls.linux):
+        return (yield from _connect_with(calls, file, n, to, "MSG_FASTOPEN" in wanted, patient))
     number = 0
     for name in wanted & {"MSG_OOB", "MSG_MORE"}:
         number |= getattr(sockbase, name)
-    patient = not file.nonblock and "MSG_DONTWAIT" not in wanted
+    return (yield from _send_all(sock, n, number, patient))
+
+
+def _send_all(sock: Any, n: int, number: int, patient: bool) -> Steps:
     done: int = 0
     while True:
         try:
@@ -156,21 +169,32 @@ def _writable(sock: Any) -> bool:
     return bool(row.sndq.roomy() or row.so_error or row.so_state & _ENDED)
 
 
-def _fast_open(
-    calls: Calls, file: SocketFile, n: int, to: Address | None, wanted: set[str]
+def _connect_with(
+    calls: Calls, file: SocketFile, n: int, to: Address | None, flag: bool, patient: bool
 ) -> Steps:
+    """sendto(2) that connects: Linux with MSG_FASTOPEN, FreeBSD whenever an address is given."""
     number = getattr(sockbase, "MSG_FASTOPEN", None)
     if number is None:
-        raise Skip("TCP Fast Open (MSG_FASTOPEN)")
+        raise Skip("TCP Fast Open")
+    sock = file.sock
     where = to or calls.observer.remote
     calls.observer.connecting(file, where)
-    while True:
-        try:
-            return int(file.sock.sendto(zeros(n), number, where))
-        except BlockingIOError:
-            if file.nonblock or "MSG_DONTWAIT" in wanted:
-                raise
+    done: int = 0
+    try:
+        done = int(sock.sendto(zeros(n), number if flag else 0, where))
+    except OSError as e:
+        if e.errno != errno.EINPROGRESS or not patient:
+            raise
+    if not patient:
+        return done
+    while sock.row.so_state & SS_CONNECTING:
         yield NEVER
+    error = sock.getsockopt(std.SOL_SOCKET, std.SO_ERROR)
+    if error:
+        raise OSError(error, os.strerror(error))
+    if done < n:
+        done += yield from _send_all(sock, n - done, 0, True)
+    return done
 
 
 def splice(calls: Calls, source: File, target: File, n: int, nonblock: bool) -> Steps:

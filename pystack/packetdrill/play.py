@@ -8,6 +8,7 @@ time.
 from __future__ import annotations
 
 import struct
+from contextlib import suppress
 
 from pystack._fast.consts import NEVER
 from pystack.addresses import dotted
@@ -147,6 +148,11 @@ class Player:
         self.blocked = None
         self.calls.close_all()
         if self.given_bench is not None:
+            if self.script.cleanup is not None:
+                with suppress(
+                    Skip, Failure
+                ):  # the verdict is given, and a restore of knobs may name any file
+                    self.shell.run(self.script.cleanup.text)
             self.bench.settle()
             for packet in self.under.resets():
                 self.bench.inject(packet, 0)
@@ -206,6 +212,7 @@ class Player:
             self._command(name)
         if self.script.init is not None:
             self._command(self.script.init.text)
+        self.begin = self.bench.now
         for event in self.script.events:
             self.fault = event
             at, until, end = self._resolve(event)

@@ -3,6 +3,7 @@
 import pytest
 from packetdrill_kit import OPEN, check, fails, skips
 
+from pystack import Network
 from pystack.host import Host
 from pystack.packetdrill.shell import LINUX_BASE, Shell
 from pystack.packetdrill.verdict import Failure, Skip
@@ -118,6 +119,8 @@ def test_small_things():
         sh.run("false")
     v = check(NEW + "+0 `sleep 2`\n+0 close(3) = 0\n")
     assert v.trace[-1].ns >= 2_000_000_000
+    v = check("`sleep 3`\n" + NEW + "1 close(3) = 0\n")
+    assert v.trace[-1].ns == 1_000_000_000
     check(NEW + "`frobnicate`\n")  # the cleanup of a machine that is thrown away
 
 
@@ -227,3 +230,39 @@ def test_a_socket_is_connected_anew():
 """
     )
     fails(NEW + "+0 connect(3, AF_UNSPEC, ...) = 0\n", "EAFNOSUPPORT", 2, "freebsd-14")
+
+
+# --- on a machine that is there already ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("profile", ["linux-6", "freebsd-14"])
+def test_a_machine_of_a_network_is_left_as_it_was(profile):
+    net = Network(seed=3)
+    web = net.host("web", "198.51.100.1/24", profile=profile)
+    client = net.host("client", "198.51.100.2/24", profile="linux-6")
+    net.link(web, client)
+    routes = web.routes
+    text = OPEN + "+0 write(4, ..., 1000) = 1000\n+0 > P. 1:1001(1000) ack 1\n"
+    for _ in range(3):
+        assert net.play(text, host=web).passed
+        assert not web.tcp_states()
+        assert web.routes == routes
+    verdict = net.play(text.replace("ack 1\n", "ack 2\n"), host=web, check=False)
+    assert "tcp_ack_seq: expected: 2 (0x2) vs actual: 1 (0x1)" in verdict.message
+    knob = "net.ipv4.tcp_sack" if profile == "linux-6" else "net.inet.tcp.sack.enable"
+    assert net.play(f"`sysctl -q {knob}=0`\n" + OPEN + f"`sysctl -q {knob}=1`\n", host=web).passed
+    assert web.sysctl[knob] == 1
+    listener = web.socket()
+    listener.bind(("", 80))
+    listener.listen()
+    client.socket().connect(("198.51.100.1", 80))
+    net.run("1s")
+    assert web.tcp_states() == {"LISTEN": 1, "ESTABLISHED": 1}
+
+
+def test_a_run_is_the_same_every_time():
+    text = (
+        OPEN
+        + "+0 write(4, ..., 1000) = 1000\n+0 > P. 1:1001(1000) ack 1\n* > P. 1:1001(1000) ack 1\n"
+    )
+    assert check(text).trace == check(text).trace

@@ -27,6 +27,7 @@ from pystack._fast.consts import (
 )
 from pystack._fast.seq import add
 from pystack._fast.tcp_out import tcp_output
+from pystack._fast.tcp_window import offered_scale, open_lowat, read_opens, set_clamp
 from pystack.errors import error_of, number_of
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ TCP_KEEPIDLE = _number("TCP_KEEPIDLE", 4)
 TCP_KEEPINTVL = _number("TCP_KEEPINTVL", 5)
 TCP_KEEPCNT = _number("TCP_KEEPCNT", 6)
 TCP_LINGER2 = _number("TCP_LINGER2", 8)
+TCP_WINDOW_CLAMP = _number("TCP_WINDOW_CLAMP", 10)
 TCP_INFO = _number("TCP_INFO", 11)
 TCP_QUICKACK = _number("TCP_QUICKACK", 12)
 TCP_CONGESTION = _number("TCP_CONGESTION", 13)
@@ -74,6 +76,7 @@ TCP_NOPUSH = _number("TCP_NOPUSH", 0x10004)
 TCP_KEEPINIT = _number("TCP_KEEPINIT", 0x10080)
 
 MAX_SEG = 32767
+_LEAST_RCVBUF = 2304
 _LINGER = struct.Struct("ii")
 _CONTROLS = {"newreno": CC_NEWRENO, "reno": CC_NEWRENO, "cubic": CC_CUBIC}
 
@@ -196,10 +199,13 @@ def _set_sndbuf(sock: StreamSocket, value: Any) -> None:
 
 
 def _set_rcvbuf(sock: StreamSocket, value: Any) -> None:
-    queue = sock.row.rcvq
-    queue.hiwat = _size(sock, value, sock.host.core.cfg.rmem_max, 2304)
+    t = sock.row
+    queue = t.rcvq
+    queue.hiwat = _size(sock, value, sock.host.core.cfg.rmem_max, _LEAST_RCVBUF)
     queue.lowat = min(queue.lowat, queue.hiwat)
-    sock.row.t_flags |= tcb.TF_RCV_AUTO_OFF
+    t.t_flags |= tcb.TF_RCV_AUTO_OFF
+    if t.state == LISTEN:  # what its children will offer
+        t.request_r_scale = offered_scale(sock.host.core, t)
 
 
 def _set_datagram_rcvbuf(sock: Socket, value: Any) -> None:
@@ -212,8 +218,15 @@ def _set_datagram_sndbuf(sock: Socket, value: Any) -> None:
 
 def _set_rcvlowat(sock: StreamSocket, value: Any) -> None:
     wanted = max(integer(value), 1)
-    queue = sock.row.rcvq
-    queue.lowat = min(wanted, queue.hiwat)
+    t = sock.row
+    cfg = sock.host.core.cfg
+    if cfg.policy_sockbuf == SOCKBUF_LINUX:
+        locked = t.t_flags & tcb.TF_RCV_AUTO_OFF
+        t.rcvq.lowat = min(wanted, (t.rcvq.hiwat if locked else cfg.tcp_rmem_max) >> 1)
+        if not locked:
+            open_lowat(t)
+    else:
+        t.rcvq.lowat = min(wanted, t.rcvq.hiwat)
 
 
 def _set_sndlowat(sock: StreamSocket, value: Any) -> None:
@@ -355,12 +368,46 @@ def _set_linger2(sock: StreamSocket, value: Any) -> None:
 
 
 def _set_quickack(sock: StreamSocket, value: Any) -> None:
-    """Linux: on, the next 16 acknowledgments are not delayed, and one that is owed goes at once; off, they are."""
+    """Linux: off, acknowledgments wait for data to carry them; on, they do not, and one that is owed goes at once.
+
+    An even number other than 0 is on for the acknowledgment that is owed, and then off.
+    """
     t = sock.row
-    t.quick_acks = 16 if integer(value) else 0
-    if t.quick_acks and t.t_flags & tcb.TF_DELACK:
-        t.t_flags |= tcb.TF_ACKNOW
-        tcp_output(sock.host.core, t)
+    core = sock.host.core
+    number = integer(value)
+    if not number:
+        t.pingpong = core.cfg.tcp_pingpong_thresh
+        return
+    t.pingpong = 0
+    if t.ack_pending & tcb.ACK_SCHEDULED:
+        t.ack_pending |= tcb.ACK_PUSHED
+        if read_opens(core, t, 1):
+            t.t_flags |= tcb.TF_ACKNOW
+            tcp_output(core, t)
+        if not number & 1:
+            t.pingpong = core.cfg.tcp_pingpong_thresh
+
+
+def _get_quickack(sock: StreamSocket) -> int:
+    return int(sock.row.pingpong < sock.host.core.cfg.tcp_pingpong_thresh)
+
+
+def _set_window_clamp(sock: StreamSocket, value: Any) -> None:
+    """Linux: the window is never larger than this; 0, before the connection, takes it back."""
+    t = sock.row
+    clamp = integer(value)
+    if clamp <= 0:
+        if t.so_state & tcb.SS_CONNECTED:
+            raise error_of(Err.EINVAL)
+        t.user_clamp = 0
+        return
+    t.user_clamp = max(clamp, _LEAST_RCVBUF // 2)
+    if t.so_state & tcb.SS_CONNECTED:
+        set_clamp(t, t.user_clamp)
+
+
+def _get_window_clamp(sock: StreamSocket) -> int:
+    return int(sock.row.window_clamp or sock.row.user_clamp)
 
 
 _KEEPALIVE = _flag(tcb.SO_KEEPALIVE)
@@ -403,7 +450,8 @@ STREAM: Options = COMMON | {
     (IPPROTO_TCP, TCP_KEEPINIT): _field("keepinit", 1, 2147483, 1000),
     (IPPROTO_TCP, TCP_USER_TIMEOUT): _field("user_timeout", 0, 2**31 - 1, MS),
     (IPPROTO_TCP, TCP_LINGER2): (_get_linger2, _set_linger2),
-    (IPPROTO_TCP, TCP_QUICKACK): (lambda sock: int(sock.row.quick_acks > 0), _set_quickack),
+    (IPPROTO_TCP, TCP_QUICKACK): (_get_quickack, _set_quickack),
+    (IPPROTO_TCP, TCP_WINDOW_CLAMP): (_get_window_clamp, _set_window_clamp),
     (IPPROTO_TCP, TCP_CONGESTION): (_get_congestion, _set_congestion),
     (IPPROTO_TCP, TCP_INFO): _read_only(tcpinfo.of),
 }

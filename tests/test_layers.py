@@ -21,9 +21,9 @@ FAST_ORDER = """
     config
     packet port fdio tcp_wire udp_icmp ip4 vnet landing frag trace record wire routes
     ipfw_match ipfw_dyn tcp_track conntrack nat
-    sendq recvq sack scoreboard flight demux timewait
+    sendq recvq sackreport sack scoreboard flight demux timewait
     tcp_state tcb ports rtt newreno cubic cubic_count congestion prr undo rack dupacks frto syncache
-    tcp_out recovery tcp_reply tcp_close tcp_listen tcp_handshake tcp_halfopen
+    tcp_window tcp_delack tcp_out recovery tcp_reply tcp_close tcp_listen tcp_handshake tcp_halfopen
     tcp_ack tcp_text tcp_check tcp_in tcp_timers udp
     internet commands datagrams core fabric device
 """.split()
@@ -50,9 +50,9 @@ DRIVER = {"fdio"}
 """The one module that reads and writes descriptors (docs/adr/0015); only `device` may use it."""
 
 SEQUENCE_FILES = set(
-    "tcp_wire tcp_track tcb tcp_state newreno cubic congestion sendq recvq sack scoreboard "
-    "syncache timewait tcp_out tcp_reply tcp_close tcp_listen tcp_handshake tcp_halfopen tcp_ack tcp_text "
-    "tcp_check tcp_in tcp_timers".split()
+    "tcp_wire tcp_track tcb tcp_state newreno cubic congestion sendq recvq sackreport sack scoreboard "
+    "syncache timewait tcp_window tcp_delack tcp_out tcp_reply tcp_close tcp_listen tcp_handshake "
+    "tcp_halfopen tcp_ack tcp_text tcp_check tcp_in tcp_timers".split()
 )
 SEQUENCE_NAMES = set(
     "seq ack seg_seq seg_ack seq_end snd_una snd_nxt snd_max snd_up snd_wl1 snd_wl2 rcv_nxt rcv_adv "

@@ -5,7 +5,8 @@ from pystack._fast.seq cimport add, dist
 from pystack._fast.tcb cimport Tcb
 from pystack._fast.tcp_close cimport abort_queue, application_close, application_shutdown_send, drop, remove_timewait
 from pystack._fast.tcp_handshake cimport set_mss
-from pystack._fast.tcp_out cimport receive_window, tcp_output
+from pystack._fast.tcp_out cimport tcp_output
+from pystack._fast.tcp_window cimport moderate, offered_scale, read_opens, worth_an_update
 
 cdef int CLOSED, CONNECT_PORT_LINUX, EACCES, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, EAGAIN
 cdef int EALREADY, ECONNABORTED, ECONNRESET, EINPROGRESS, EINVAL, EISCONN, ENETUNREACH, ENOBUFS, ENOTCONN
@@ -13,6 +14,7 @@ cdef int EOPNOTSUPP, EPIPE, ESTABLISHED, EV_ACCEPT, EV_READ, EV_WRITE, FIN_WAIT_
 cdef int LISTEN_LINUX, SHUT_RD_LINUX, SO_REUSEADDR, SO_REUSEPORT, SS_BOUND, SS_CANTRCVMORE
 cdef int SS_CANTSENDMORE, SS_CONNECTED, SS_CONNECTING, SS_DEAD, SS_DISCONNECTED, SS_INQUEUE
 cdef int SS_NOFDREF, SS_WRITE_BLOCKED, SYN_SENT, TF_MORETOCOME, TF_NO_SACK, TF_NO_SCALE, TF_NO_TS
+cdef int PUSH_LINUX, TF_ACKNOW, WINDOW_LINUX
 cdef long long MS
 
 cpdef int tcp_bind(Internet s, Tcb t, unsigned int addr, int port) except -1000
@@ -29,10 +31,10 @@ cpdef int tcp_readable(Tcb t) except -1000
 cpdef int tcp_writable(Tcb t) except -1000
 cpdef int tcp_shutdown(Internet s, Tcb t, int how) except -1000
 cpdef int tcp_close(Internet s, Tcb t) except -1000
-cpdef int after_read(Internet s, Tcb t) except -1
+cpdef int after_read(Internet s, Tcb t, int copied) except -1
+cdef int goal(Tcb t, int half) noexcept
 cpdef int take_error(Tcb t) noexcept
 cpdef object tcp_recv_bytes(Internet s, Tcb t, Py_ssize_t n, bint peek)
-cdef int offered_scale(Internet s) except -1
 cdef int prepare(Internet s, Tcb t) except -1
 cdef int shutdown_listener(Internet s, Tcb t, int how) except -1000
 cdef bint bind_conflict(Internet s, Tcb t, unsigned int addr, int port) except -1

@@ -13,19 +13,19 @@ from pystack._fast.consts import (
     EV_ACCEPT,
     EV_READ,
     EV_WRITE,
-    FIN_WAIT_1,
-    FIN_WAIT_2,
     LISTEN,
     LISTEN_LINUX,
     MS,
+    PUSH_LINUX,
     SHUT_RD_LINUX,
     SYN_SENT,
+    WINDOW_LINUX,
     Err,
 )
 from pystack._fast.internet import Internet  # noqa: F401
 from pystack._fast.packet import Packet  # noqa: F401
 from pystack._fast.ports import choose_port, tuple_free
-from pystack._fast.seq import add, dist
+from pystack._fast.seq import add
 from pystack._fast.tcb import (
     SO_REUSEADDR,
     SO_REUSEPORT,
@@ -38,6 +38,7 @@ from pystack._fast.tcb import (
     SS_INQUEUE,
     SS_NOFDREF,
     SS_WRITE_BLOCKED,
+    TF_ACKNOW,
     TF_MORETOCOME,
     TF_NO_SACK,
     TF_NO_SCALE,
@@ -52,7 +53,13 @@ from pystack._fast.tcp_close import (
     remove_timewait,
 )
 from pystack._fast.tcp_handshake import set_mss
-from pystack._fast.tcp_out import receive_window, tcp_output
+from pystack._fast.tcp_out import tcp_output
+from pystack._fast.tcp_window import (
+    moderate,
+    offered_scale,
+    read_opens,
+    worth_an_update,
+)
 
 EACCES = int(Err.EACCES)
 EADDRINUSE = int(Err.EADDRINUSE)
@@ -83,26 +90,10 @@ def take_error(t):
     return err
 
 
-def offered_scale(s):
-    """The window scale to offer: the smallest that lets the largest buffer be announced (facts: freebsd-tcp 2.4)."""
-    cfg = s.cfg
-    shift: cython.int = 0
-    space: cython.longlong
-    if cfg.policy_listen == LISTEN_LINUX:
-        space = max(cfg.tcp_rmem_max, cfg.rmem_max)
-        while space > 65535 and shift < 14:
-            space >>= 1
-            shift += 1
-        return shift
-    while shift < 14 and (cython.cast(cython.longlong, 65535) << shift) < cfg.sb_max:
-        shift += 1
-    return shift
-
-
 def prepare(s, t):
     """What a connection or listener will offer, from the knobs of now."""
     cfg = s.cfg
-    t.request_r_scale = offered_scale(s) if cfg.tcp_window_scaling else 0
+    t.request_r_scale = offered_scale(s, t)
     if not cfg.tcp_window_scaling:
         t.t_flags |= TF_NO_SCALE
     if not cfg.tcp_timestamps:
@@ -282,11 +273,28 @@ def tcp_send(s, t, data, off, n, more):
     done = t.sndq.append(data, off, n)
     if done == 0:
         return -ENOBUFS
+    if s.cfg.policy_push == PUSH_LINUX:
+        room = t.max_sndwnd // 2 if t.max_sndwnd > 1 else 0x3FFFFFFF
+        t.sndq.written(
+            add(t.snd_una, t.sndq.cc - done),
+            done,
+            t.snd_max,
+            goal(t, room),
+            room,
+            more,
+        )
     if more:
         t.t_flags |= TF_MORETOCOME
     tcp_output(s, t)
     t.t_flags &= ~TF_MORETOCOME
     return done
+
+
+def goal(t, half):
+    """Linux: octets of the largest piece that writes are made into: whole segments, at most half the peer's window."""
+    most: cython.int = 65215 if half > 65215 else half
+    most -= most % t.maxseg
+    return most if most > t.maxseg else t.maxseg
 
 
 def tcp_readable(t):
@@ -326,7 +334,7 @@ def tcp_recv_into(s, t, data, off, n, peek):
         return got
     got = t.rcvq.read_into(data, off, n, peek)
     if not peek and t.row != 0:
-        after_read(s, t)
+        after_read(s, t, got)
     return got
 
 
@@ -339,17 +347,19 @@ def tcp_recv_bytes(s, t, n, peek):
         return got if got < 0 else b""
     data = t.rcvq.read_bytes(n, peek)
     if not peek and t.row != 0:
-        after_read(s, t)
+        after_read(s, t, len(data))
     return data
 
 
-def after_read(s, t):
+def after_read(s, t, copied):
     """There is room again: does the peer need to know (RFC 9293 MUST-39)?"""
-    advance: cython.int
-    if t.state != ESTABLISHED and t.state != FIN_WAIT_1 and t.state != FIN_WAIT_2:
+    if s.cfg.policy_window != WINDOW_LINUX:
+        if worth_an_update(s, t):
+            tcp_output(s, t)
         return 0
-    advance = receive_window(s, t) - dist(t.rcv_nxt, t.rcv_adv)
-    if advance >= 2 * t.maxseg or 2 * advance >= t.rcvq.limit():
+    moderate(s, t)
+    if read_opens(s, t, copied):
+        t.t_flags |= TF_ACKNOW
         tcp_output(s, t)
     return 0
 

@@ -23,6 +23,9 @@ cdef class Config:
     cdef public long long tcp_delayed_ack
     cdef public long long tcp_delacktime
     cdef public long long tcp_delack_min
+    cdef public long long tcp_pingpong_thresh
+    cdef public long long tcp_comp_sack_delay
+    cdef public long long tcp_comp_sack_nr
     # Closing
     cdef public long long tcp_timewait
     cdef public long long tcp_max_tw
@@ -62,7 +65,7 @@ cdef class Config:
     cdef public long long tcp_mem_low
     cdef public long long tcp_mem_pressure
     cdef public long long tcp_mem_max
-    cdef public long long tcp_adv_win_scale
+    cdef public long long tcp_app_win
     cdef public long long tcp_notsent_lowat
     cdef public long long tcp_min_snd_mss
     cdef public long long tcp_shrink_window
@@ -83,6 +86,10 @@ cdef class Config:
     cdef public long long tcp_early_retrans
     cdef public long long tcp_hystart
     cdef public long long tcp_tso
+    cdef public long long tcp_min_tso_segs
+    cdef public long long tcp_tso_rtt_log
+    cdef public long long tcp_pacing_ss_ratio
+    cdef public long long tcp_pacing_ca_ratio
     # Options
     cdef public long long tcp_window_scaling
     cdef public long long tcp_timestamps
@@ -185,6 +192,10 @@ cdef class Config:
     cdef public long long policy_fin_wait_2
     cdef public long long policy_delack
     cdef public long long policy_window
+    cdef public long long policy_sack_report
+    cdef public long long policy_push
+    cdef public long long policy_nagle
+    cdef public long long policy_persist
     cdef public long long policy_mbuf_shortage
     cdef public long long policy_connect_port
     cdef public long long policy_timewait

@@ -36,6 +36,9 @@ DEFAULTS = {
     "tcp_delayed_ack": 1,  # 0 acknowledges every segment at once
     "tcp_delacktime": 100 * consts.MS,  # longest delay of an acknowledgement, ns
     "tcp_delack_min": 40 * consts.MS,  # Linux: shortest delay of its estimate, ns
+    "tcp_pingpong_thresh": 1,  # Linux: answers that make a connection a conversation
+    "tcp_comp_sack_delay": consts.MS,  # Linux: longest delay of compressed acknowledgements, ns
+    "tcp_comp_sack_nr": 44,  # Linux: acknowledgements that may be compressed into one
     # Closing
     "tcp_timewait": 60 * consts.SECOND,  # length of TIME_WAIT, ns (FreeBSD: twice net.inet.tcp.msl)
     "tcp_max_tw": 0,  # most TIME_WAIT entries; 0 = derived from ports and sockets (FreeBSD's rule)
@@ -75,7 +78,7 @@ DEFAULTS = {
     "tcp_mem_low": 0,  # Linux: pages of all TCP buffers below which there is no pressure
     "tcp_mem_pressure": 0,  # Linux: pages at which buffers stop growing; 0 = no limit
     "tcp_mem_max": 0,  # Linux: pages at which sockets are killed; 0 = no limit
-    "tcp_adv_win_scale": 1,  # Linux: share of the receive buffer kept from the window
+    "tcp_app_win": 31,  # Linux: share of the window kept for the application, a power of two
     "tcp_notsent_lowat": consts.NEVER,  # Linux: unsent octets that end writability
     "tcp_min_snd_mss": 48,  # Linux: least MSS that a peer may force on us, octets
     "tcp_shrink_window": 0,  # Linux: the window may be pulled back under memory pressure
@@ -96,6 +99,10 @@ DEFAULTS = {
     "tcp_early_retrans": 0,  # tail loss probe
     "tcp_hystart": 0,  # CUBIC ends slow start when acknowledgments come late
     "tcp_tso": 1,  # super-segments are handed to devices that take them
+    "tcp_min_tso_segs": 2,  # Linux: segments of a burst at least
+    "tcp_tso_rtt_log": 9,  # Linux: bursts are larger below 2**this us of round trip, 0 = no
+    "tcp_pacing_ss_ratio": 200,  # Linux: percent of the window a round trip, in slow start
+    "tcp_pacing_ca_ratio": 120,  # Linux: the same in congestion avoidance
     # Options
     "tcp_window_scaling": 1,  # RFC 7323 section 2
     "tcp_timestamps": 1,  # RFC 7323 section 3
@@ -198,6 +205,10 @@ DEFAULTS = {
     "policy_fin_wait_2": consts.FW2_RECEIVE_SHUT,  # which connections in FIN_WAIT_2 have a timer
     "policy_delack": consts.DELACK_BSD,  # how acknowledgements are delayed
     "policy_window": consts.WINDOW_BSD,  # how the receive window is computed
+    "policy_sack_report": consts.SACK_REPORT_BSD,  # which blocks an acknowledgement reports
+    "policy_push": consts.PUSH_BSD,  # which segments carry PSH
+    "policy_nagle": consts.NAGLE_BSD,  # when a short segment waits
+    "policy_persist": consts.PERSIST_BSD,  # what probes a window of zero, and how often
     "policy_mbuf_shortage": consts.MBUF_SHORTAGE_SLEEP,  # a blocking send without clusters
     "policy_connect_port": consts.CONNECT_PORT_TUPLE,  # which local port connect() finds free
     "policy_timewait": consts.TIMEWAIT_BSD,  # TIME_WAIT at its limit, and SYNs that meet it

@@ -1,8 +1,7 @@
 from pystack._fast.mbuf cimport Pool
-from pystack._fast.seq cimport add, after, after_eq, before, before_eq, dist
+from pystack._fast.seq cimport add, before, before_eq, dist
 
 
-cdef int _MAX_REPORTED
 cdef unsigned char[::1] _octet
 
 
@@ -13,9 +12,23 @@ cdef class RecvQueue:
     cdef public int cc
     cdef public int hiwat
     cdef public int lowat
-    cdef public int overhead
+    cdef public bint account
+    cdef public int ratio
+    cdef public int rmem
+    cdef public int last_charge
+    cdef int tail_room
+    cdef int first
+    cdef int n_blocks
+    cdef int mask
+    cdef int[::1] block_len
+    cdef int[::1] block_mem
+    cpdef int window_of(self, int memory) noexcept
     cpdef int limit(self) noexcept
     cpdef int space(self) noexcept
+    cpdef void charge(self, int length, int memory, int room)
+    cdef void grow(self)
+    cpdef void uncharge(self, int n) noexcept
+    cpdef void collapse(self, int memory)
     cpdef void append(self, int m, int length) noexcept
     cpdef int read_into(self, unsigned char[::1] data, Py_ssize_t at, Py_ssize_t n, bint peek) except -1
     cpdef void drop(self, int n) noexcept
@@ -29,17 +42,16 @@ cdef class Reassembly:
     cdef unsigned int[::1] right
     cdef int[::1] head
     cdef int[::1] last
-    cdef unsigned int[::1] recent
+    cdef int[::1] mem
     cdef public int n
     cdef public int maximum
-    cdef public int n_recent
     cdef public int octets
-    cdef public unsigned int new_left
-    cdef public unsigned int new_right
+    cdef public int rmem
+    cdef public int new_at
+    cdef int freed
     cpdef int insert(self, unsigned int seq, int m, int length) except -2
-    cpdef int take(self, unsigned int rcv_nxt, RecvQueue q) noexcept
-    cpdef void report(self, unsigned int left, unsigned int right) noexcept
-    cpdef void forget(self, unsigned int rcv_nxt) noexcept
+    cpdef void charge(self, int memory, RecvQueue q) noexcept
+    cpdef int take(self, unsigned int rcv_nxt, RecvQueue q)
     cpdef void flush(self) noexcept
     cdef void shift_out(self, int i) noexcept
     cdef int shift_in(self, int i) except -1

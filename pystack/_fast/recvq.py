@@ -1,8 +1,8 @@
 """The receive side of a connection: octets in order for the application, and islands beyond a hole.
 
 `RecvQueue` holds what `recv` will give. `Reassembly` exists only while data is out of order: islands as
-[left, right) with their mbuf chains, sorted, never touching each other; and the list of islands that the next
-acknowledgment should report, most recent first (RFC 2018 section 4).
+[left, right) with their mbuf chains, sorted, never touching each other. What the peer is told of them is in
+`sackreport`.
 
 Overlap: octets that are queued already win; a new segment contributes only what is missing.
 """
@@ -11,39 +11,103 @@ import cython
 
 from pystack._fast.columns import column, grown
 from pystack._fast.mbuf import Pool  # noqa: F401  (the type in the .pxd)
-from pystack._fast.seq import add, after, after_eq, before, before_eq, dist
+from pystack._fast.seq import add, before, before_eq, dist
 
-MAX_REPORTED = 6
-_MAX_REPORTED = MAX_REPORTED
 _octet = memoryview(bytearray(1))
 
 
 @cython.final
 @cython.cclass
 class RecvQueue:
-    """Octets in order: `cc` of them, of at most `limit()`; readable from `lowat` on.
+    """Octets in order: `cc` of them, in a buffer of `hiwat`; readable from `lowat` on.
 
-    `hiwat` is the buffer's size as its system counts it. `overhead` is 1 where bookkeeping is thought to take half of
-    it (Linux, tcp_adv_win_scale 1), else 0.
+    With `account` the buffer is one of memory, as Linux has it: `rmem` octets of it are in use, and `ratio`/256 of what
+    is free is thought to be room for data. Then every segment is charged (`charge`) with what it takes there, and a
+    read gives back what whole segments took. Without it (FreeBSD) octets are octets, and `ratio` is 256.
     """
 
-    def __init__(self, pool, hiwat, overhead):
+    def __init__(self, pool, hiwat, account):
         self.pool = pool
         self.head = 0
         self.tail = 0
         self.cc = 0
         self.hiwat = hiwat
         self.lowat = 1
-        self.overhead = overhead
+        self.account = account != 0
+        self.ratio = 128 if account else 256
+        self.rmem = 0
+        self.last_charge = 0
+        self.tail_room = 0
+        self.first = 0
+        self.n_blocks = 0
+        self.mask = -1
+        self.block_len = self.block_mem = None
+
+    def window_of(self, memory):
+        """Octets of data for which `memory` octets of the buffer are thought to do."""
+        out: cython.longlong = memory
+        return (out * self.ratio) >> 8
 
     def limit(self):
         """Octets of data that fit."""
-        return self.hiwat >> self.overhead
+        return self.window_of(self.hiwat)
 
     def space(self):
         """Octets that may still arrive."""
-        most: cython.int = self.hiwat >> self.overhead
-        return most - self.cc if most > self.cc else 0
+        if self.account:
+            return self.window_of(self.hiwat - self.rmem) if self.hiwat > self.rmem else 0
+        return self.hiwat - self.cc if self.hiwat > self.cc else 0
+
+    def charge(self, length, memory, room):
+        """`length` octets, appended already, take `memory` octets: a block of its own with `room` to grow, unless the
+        last block has room for them.
+        """
+        at: cython.int
+        self.last_charge = memory
+        if self.n_blocks > 0 and length <= self.tail_room:
+            at = (self.first + self.n_blocks - 1) & self.mask
+            self.block_len[at] += length
+            self.tail_room -= length
+            return
+        if self.n_blocks > self.mask:
+            self.grow()
+        at = (self.first + self.n_blocks) & self.mask
+        self.block_len[at] = length
+        self.block_mem[at] = memory
+        self.n_blocks += 1
+        self.rmem += memory
+        self.tail_room = room
+
+    def grow(self):
+        """Room for twice as many blocks, the oldest first."""
+        size: cython.int = 2 * (self.mask + 1)
+        i: cython.int
+        lengths = column("i", size if size > 0 else 8)
+        memories = column("i", size if size > 0 else 8)
+        for i in range(self.n_blocks):
+            lengths[i] = self.block_len[(self.first + i) & self.mask]
+            memories[i] = self.block_mem[(self.first + i) & self.mask]
+        self.block_len = lengths
+        self.block_mem = memories
+        self.mask = len(lengths) - 1
+        self.first = 0
+
+    def uncharge(self, n):
+        """`n` octets were read: the blocks that held nothing else give their memory back."""
+        while n > 0 and self.n_blocks > 0:
+            if self.block_len[self.first] > n:
+                self.block_len[self.first] -= n
+                return
+            n -= self.block_len[self.first]
+            self.rmem -= self.block_mem[self.first]
+            self.first = (self.first + 1) & self.mask
+            self.n_blocks -= 1
+
+    def collapse(self, memory):
+        """Everything moves into dense blocks that take `memory` octets in all (Linux tcp_collapse)."""
+        self.uncharge(self.cc)
+        self.tail_room = 0
+        self.charge(self.cc, memory, 0)
 
     def append(self, m, length):
         """The chain `m` of `length` octets is next; the queue owns it now."""
@@ -83,6 +147,7 @@ class RecvQueue:
             return
         self.head = self.pool.trim_front(self.head, n)
         self.cc -= n
+        self.uncharge(n)
 
     def pull(self, off):
         """Take the octet at `off` out of the queue; its value, or -1 when an mbuf is denied and it stays."""
@@ -101,12 +166,14 @@ class RecvQueue:
             self.pool.truncate(self.head, off)
         self.tail = self.pool.tail(self.head)
         self.cc -= 1
+        self.uncharge(1)
         return _octet[0]
 
     def flush(self):
         """Everything goes."""
         if self.head != 0:
             self.pool.free_chain(self.head)
+        self.uncharge(self.cc)
         self.head = 0
         self.tail = 0
         self.cc = 0
@@ -117,7 +184,7 @@ class RecvQueue:
 class Reassembly:
     """Islands of data beyond RCV.NXT; at most `maximum` of them, a segment that would need more is refused.
 
-    After `insert`, `new_left` and `new_right` bound the island that the segment ended up in.
+    After `insert`, island `new_at` is the one that the segment ended up in.
     """
 
     def __init__(self, pool, maximum):
@@ -127,12 +194,12 @@ class Reassembly:
         self.right = column("I", 9)
         self.head = column("i", 9)
         self.last = column("i", 9)
-        self.recent = column("I", 2 * MAX_REPORTED + 2)
+        self.mem = column("i", 9)
         self.n = 0
-        self.n_recent = 0
+        self.rmem = 0
+        self.freed = 0
         self.octets = 0
-        self.new_left = 0
-        self.new_right = 0
+        self.new_at = 0
 
     def grow(self):
         """Room for twice as many islands."""
@@ -141,6 +208,7 @@ class Reassembly:
         self.right = grown(memoryview(self.right), size)
         self.head = grown(memoryview(self.head), size)
         self.last = grown(memoryview(self.last), size)
+        self.mem = grown(memoryview(self.mem), size)
 
     def shift_in(self, i):
         """An empty place at `i`; False when there may be no more islands."""
@@ -154,6 +222,7 @@ class Reassembly:
             self.right[j] = self.right[j - 1]
             self.head[j] = self.head[j - 1]
             self.last[j] = self.last[j - 1]
+            self.mem[j] = self.mem[j - 1]
             j -= 1
         self.n += 1
         return True
@@ -167,6 +236,7 @@ class Reassembly:
             self.right[j] = self.right[j + 1]
             self.head[j] = self.head[j + 1]
             self.last[j] = self.last[j + 1]
+            self.mem[j] = self.mem[j + 1]
             j += 1
 
     def join(self, i, m, length):
@@ -183,6 +253,7 @@ class Reassembly:
 
         Answers how many octets were new, or -1 when there is no room for another island.
         """
+        begin: cython.uint = seq
         end: cython.uint = add(seq, length)
         i: cython.int = 0
         new: cython.int = 0
@@ -191,12 +262,15 @@ class Reassembly:
         rest: cython.int
         while i < self.n and before(self.right[i], seq):
             i += 1
+        self.freed = 0
         if i < self.n and before_eq(self.left[i], seq):
+            if self.left[i] == seq and dist(seq, self.right[i]) < length:
+                self.freed = self.mem[i]  # the island is covered: its segments are not kept
+                self.mem[i] = 0
             skip = dist(seq, self.right[i])
             if skip >= length:
                 self.pool.free_chain(m)
-                self.new_left = self.left[i]
-                self.new_right = self.right[i]
+                self.new_at = i
                 return 0
             if skip > 0:
                 m = self.pool.trim_front(m, skip)
@@ -210,6 +284,7 @@ class Reassembly:
             self.right[i] = seq
             self.head[i] = 0
             self.last[i] = 0
+            self.mem[i] = 0
         while True:
             if length > 0:
                 piece = length
@@ -235,15 +310,25 @@ class Reassembly:
                 self.pool.m_next[self.last[i]] = self.head[i + 1]
                 self.last[i] = self.last[i + 1]
                 self.right[i] = self.right[i + 1]
+                if before_eq(begin, self.left[i + 1]) and before_eq(self.right[i + 1], end):
+                    self.freed += self.mem[i + 1]
+                else:
+                    self.mem[i] += self.mem[i + 1]
                 self.shift_out(i + 1)
                 if m != 0:
                     length = dist(self.right[i], end)
             elif m == 0:
                 break
         self.octets += new
-        self.new_left = self.left[i]
-        self.new_right = self.right[i]
+        self.new_at = i
         return new
+
+    def charge(self, memory, q):
+        """The segment that was inserted last takes `memory` octets of the buffer `q`, less what it replaced took."""
+        self.mem[self.new_at] += memory
+        memory -= self.freed
+        self.rmem += memory
+        q.rmem += memory
 
     def take(self, rcv_nxt, q):
         """Hand the first island to `q` if it begins at `rcv_nxt`; answers its octets."""
@@ -251,53 +336,17 @@ class Reassembly:
             return 0
         length: cython.int = dist(self.left[0], self.right[0])
         q.append(self.head[0], length)
+        if q.account:
+            q.rmem -= self.mem[0]  # the queue's charge names it again
+            q.charge(length, self.mem[0], 0)
+            self.rmem -= self.mem[0]
         self.octets -= length
         self.shift_out(0)
         return length
 
-    def report(self, left, right):
-        """[left, right) is the block to report first from now on."""
-        kept: cython.int = 0
-        i: cython.int
-        lo: cython.uint
-        hi: cython.uint
-        for i in range(self.n_recent):
-            lo = self.recent[2 * i]
-            hi = self.recent[2 * i + 1]
-            if after_eq(lo, left) and before_eq(hi, right):
-                continue
-            self.recent[2 * kept] = lo
-            self.recent[2 * kept + 1] = hi
-            kept += 1
-        if kept == _MAX_REPORTED:
-            kept -= 1
-        i = kept
-        while i > 0:
-            self.recent[2 * i] = self.recent[2 * i - 2]
-            self.recent[2 * i + 1] = self.recent[2 * i - 1]
-            i -= 1
-        self.recent[0] = left
-        self.recent[1] = right
-        self.n_recent = kept + 1
-
-    def forget(self, rcv_nxt):
-        """Blocks at or below `rcv_nxt` need no report."""
-        kept: cython.int = 0
-        i: cython.int
-        for i in range(self.n_recent):
-            if after(self.recent[2 * i + 1], rcv_nxt):
-                self.recent[2 * kept] = self.recent[2 * i]
-                self.recent[2 * kept + 1] = self.recent[2 * i + 1]
-                kept += 1
-        self.n_recent = kept
-
     def ranges(self):
         """[(left, right)] of the islands, for views and tests."""
         return [(self.left[i], self.right[i]) for i in range(self.n)]
-
-    def reported(self):
-        """[(left, right)] that the next acknowledgment would report, for views and tests."""
-        return [(self.recent[2 * i], self.recent[2 * i + 1]) for i in range(self.n_recent)]
 
     def flush(self):
         """Everything goes."""
@@ -305,5 +354,5 @@ class Reassembly:
         for i in range(self.n):
             self.pool.free_chain(self.head[i])
         self.n = 0
-        self.n_recent = 0
         self.octets = 0
+        self.rmem = 0

@@ -1,4 +1,5 @@
 from pystack._fast.mbuf cimport Pool
+from pystack._fast.seq cimport add, after, before_eq, dist
 
 
 cdef class SendQueue:
@@ -10,9 +11,23 @@ cdef class SendQueue:
     cdef int near_off
     cdef public int hiwat
     cdef public int lowat
+    cdef unsigned int[::1] marks
+    cdef int mask
+    cdef int first_mark
+    cdef public int n_marks
+    cdef unsigned int piece
+    cdef public unsigned int pushed
     cpdef int space(self) noexcept
     cpdef bint roomy(self) noexcept
     cpdef int append(self, const unsigned char[::1] data, Py_ssize_t off, Py_ssize_t n) except -1
     cpdef void drop(self, int n) noexcept
     cpdef int chain(self, int off, int length) noexcept
     cpdef void flush(self) noexcept
+    cpdef int written(
+        self, unsigned int at, int n, unsigned int sent, int goal, int half, bint more,
+    ) except -1
+    cdef unsigned int last_mark(self) noexcept
+    cpdef int mark(self, unsigned int at) except -1
+    cdef int more_marks(self) except -1
+    cpdef int next_mark(self, unsigned int at) noexcept
+    cpdef void forget_marks(self, unsigned int una) noexcept

@@ -7,7 +7,9 @@ sbsndptr does.
 
 import cython
 
+from pystack._fast.columns import column
 from pystack._fast.mbuf import Pool  # noqa: F401  (the type in the .pxd)
+from pystack._fast.seq import add, after, before_eq, dist
 
 
 @cython.final
@@ -28,6 +30,12 @@ class SendQueue:
         self.cc = 0
         self.hiwat = hiwat
         self.lowat = lowat
+        self.marks = None
+        self.mask = -1
+        self.first_mark = 0
+        self.n_marks = 0
+        self.piece = 0
+        self.pushed = 0
 
     def space(self):
         """Octets that may be written now."""
@@ -93,6 +101,88 @@ class SendQueue:
         self.near = 0
         self.near_off = 0
         self.cc = 0
+
+    # --- where PSH goes (Linux): the ends of the pieces that the application's writes were made into -------
+
+    def written(self, at, n, sent, goal, half, more):
+        """`n` octets were written at sequence number `at`, everything before `sent` has been sent.
+
+        They continue the last piece if some of it has not been sent, else they are a new one; a piece ends at `goal`
+        octets. The end of the write is marked, unless there is `more` to come; so is a piece when more than `half`
+        octets were written since the last mark. So a mark moves on when a write is followed by another before it goes.
+        """
+        had: cython.bint = False
+        room: cython.int
+        if before_eq(at, sent):
+            self.piece = at
+        else:
+            if after(sent, self.piece):
+                self.piece = sent
+            if self.n_marks > 0 and self.last_mark() == at:
+                if dist(self.piece, at) < goal:
+                    self.n_marks -= 1
+        while n > 0:
+            room = goal - dist(self.piece, at)
+            if room <= 0:
+                self.piece = at
+                room = goal
+                had = False
+            if room > n:
+                room = n
+            at = add(at, room)
+            n -= room
+            if dist(self.piece, at) >= goal and dist(self.pushed, at) > half:
+                self.mark(at)
+                had = True
+        if not had and (not more or dist(self.pushed, at) > half):
+            self.mark(at)
+        return 0
+
+    def last_mark(self):
+        """The newest mark."""
+        return self.marks[(self.first_mark + self.n_marks - 1) & self.mask]
+
+    def mark(self, at):
+        """A segment that ends at `at`, or has `at` in it, carries PSH."""
+        i: cython.int = self.n_marks
+        if i > self.mask:
+            self.more_marks()
+        while i > 0 and after(self.marks[(self.first_mark + i - 1) & self.mask], at):
+            self.marks[(self.first_mark + i) & self.mask] = self.marks[
+                (self.first_mark + i - 1) & self.mask
+            ]
+            i -= 1
+        self.marks[(self.first_mark + i) & self.mask] = at
+        self.n_marks += 1
+        if after(at, self.pushed):
+            self.pushed = at
+        return 0
+
+    def more_marks(self):
+        """Room for twice as many marks."""
+        size: cython.int = 2 * (self.mask + 1)
+        i: cython.int
+        bigger = column("I", size if size > 0 else 8)
+        for i in range(self.n_marks):
+            bigger[i] = self.marks[(self.first_mark + i) & self.mask]
+        self.marks = bigger
+        self.mask = len(bigger) - 1
+        self.first_mark = 0
+        return 0
+
+    def next_mark(self, at):
+        """Octets from `at` to the first mark behind it, 0 when there is none."""
+        i: cython.int
+        for i in range(self.n_marks):
+            if after(self.marks[(self.first_mark + i) & self.mask], at):
+                return dist(at, self.marks[(self.first_mark + i) & self.mask])
+        return 0
+
+    def forget_marks(self, una):
+        """Everything before `una` was acknowledged."""
+        while self.n_marks > 0 and before_eq(self.marks[self.first_mark], una):
+            self.first_mark = (self.first_mark + 1) & self.mask
+            self.n_marks -= 1
 
     def to_bytes(self):
         """What is queued (for views and tests)."""

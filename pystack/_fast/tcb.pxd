@@ -7,6 +7,7 @@ from pystack._fast.packet cimport Packet, PacketQueue
 from pystack._fast.port cimport Port
 from pystack._fast.recvq cimport Reassembly, RecvQueue
 from pystack._fast.rng cimport Rng
+from pystack._fast.sackreport cimport SackReport
 from pystack._fast.scoreboard cimport Scoreboard
 from pystack._fast.sendq cimport SendQueue
 from pystack._fast.timewait cimport TimeWaitTable
@@ -92,12 +93,23 @@ cdef class Tcb:
     cdef public Reassembly reass
     cdef public Scoreboard board
     cdef public Flight flight
-    cdef public unsigned int dsack_left, dsack_right
+    cdef public SackReport sacks
+    # the receive buffer's growth (FreeBSD)
     cdef public int rcv_auto_bytes
-    cdef public unsigned int rcv_auto_seq
     cdef public long long rcv_auto_start
+    # the receive window and its growth (Linux)
+    cdef public int advmss, rcv_mss, last_seg
+    cdef public int window_clamp, user_clamp, rcv_ssthresh
+    cdef public int rcv_space
+    cdef public unsigned int rcv_space_seq, rcv_rtt_seq, rcv_rtt_echo
+    cdef public long long rcv_space_at, rcv_rtt, rcv_rtt_at
     # acknowledging
-    cdef public int unacked_segs, quick_acks
+    cdef public int quick_acks, pingpong, ack_pending, comp_acks, dup_answers
+    cdef public unsigned int comp_rcv_nxt
+    cdef public long long ato, data_recv, data_sent
+    # sending (Linux): the end of the last short segment, and of the burst that is under way
+    cdef public unsigned int snd_small, burst_end
+    cdef public bint burst_long
     cdef public unsigned int fin_seq
     cdef public long long challenge_start, invalid_at
     cdef public int challenge_count

@@ -48,6 +48,13 @@ TF_SND_AUTO_OFF = 0x4000000
 TF_RCV_AUTO_OFF = 0x8000000
 TF_NO_ECN = 0x20000000
 
+TF_NOMEM = 0x10000000
+
+# ack_pending (Linux): an acknowledgment is owed; a write may have ended; it ended with a short segment
+ACK_SCHEDULED = 0x1
+ACK_PUSHED = 0x2
+ACK_PUSHED2 = 0x4
+
 # so_state
 SS_BOUND = 0x1
 SS_CONNECTING = 0x2
@@ -151,11 +158,22 @@ class Tcb:
         self.reass = None
         self.board = None
         self.flight = None
-        self.dsack_left = self.dsack_right = 0
+        self.sacks = None
         self.rcv_auto_bytes = 0
-        self.rcv_auto_seq = 0
         self.rcv_auto_start = 0
-        self.unacked_segs = self.quick_acks = 0
+        self.advmss = self.rcv_mss = self.last_seg = 0
+        self.window_clamp = self.user_clamp = self.rcv_ssthresh = 0
+        self.rcv_space = 0
+        self.rcv_space_seq = self.rcv_rtt_seq = self.rcv_rtt_echo = 0
+        self.rcv_space_at = self.rcv_rtt = self.rcv_rtt_at = 0
+        self.quick_acks = self.pingpong = self.ack_pending = 0
+        self.comp_acks = self.dup_answers = 0
+        self.comp_rcv_nxt = 0
+        self.ato = 0
+        self.data_recv = self.data_sent = -(2**62)
+        self.snd_small = 0
+        self.burst_end = 0
+        self.burst_long = False
         self.fin_seq = 0
         self.challenge_start = 0
         self.invalid_at = -(2**62)

@@ -22,7 +22,9 @@ from pystack._fast.consts import (
     FIN_WAIT_2,
     LAST_ACK,
     MS,
+    NAGLE_LINUX,
     NEVER,
+    PERSIST_LINUX,
     RECOVERY_LINUX,
     SYN_RECEIVED,
     WAIT_RTO,
@@ -44,7 +46,7 @@ from pystack._fast.tcb import (
     TF_SENTFIN,
 )
 from pystack._fast.tcp_close import arm_finwait2, close, enter_timewait
-from pystack._fast.tcp_handshake import established
+from pystack._fast.tcp_handshake import established, set_mss
 from pystack._fast.tcp_out import tcp_output
 
 
@@ -71,6 +73,7 @@ def acknowledge(s, t, p):
         t.snd_up = t.snd_una
         if t.t_flags & TF_PASSIVE:
             t.so_state &= ~SS_NOFDREF
+        t.snd_wnd = t.max_sndwnd = win
         established(s, t)
         if fin:
             s.set_state(t, FIN_WAIT_1)
@@ -140,6 +143,8 @@ def acknowledge_segments(s, t, p):
         t.snd_wl2 = p.ack
         if win > t.max_sndwnd:
             t.max_sndwnd = win
+            if t.maxseg < t.advmss and s.cfg.policy_nagle == NAGLE_LINUX:
+                set_mss(s, t)  # no longer bounded by half of a small window
     if after(p.ack, una):
         data = dist(una, p.ack)
         s.stat.rcvackpack += 1
@@ -151,6 +156,8 @@ def acknowledge_segments(s, t, p):
         t.snd_una = p.ack
         if data > 0:
             t.sndq.drop(data)
+            if t.sndq.n_marks > 0:
+                t.sndq.forget_marks(p.ack)
         if before(t.snd_up, t.snd_una):
             t.snd_up = t.snd_una
         if before(t.snd_nxt, t.snd_una):
@@ -160,6 +167,8 @@ def acknowledge_segments(s, t, p):
         if t.flight.packets_out == 0 and t.flight.pending == WAIT_RTO:
             t.at_rexmt = NEVER
     tell(s, t, data, fin_acked)
+    if t.row != 0 and t.at_persist != NEVER and s.cfg.policy_persist == PERSIST_LINUX:
+        opened = window_admits(s, t)
     if t.row != 0 and opened and t.at_persist != NEVER:
         t.at_persist = NEVER
         t.rxtshift = 0
@@ -375,6 +384,8 @@ def new_ack(s, t, p):
     t.snd_una = p.ack
     if data > 0:
         t.sndq.drop(data)
+        if t.sndq.n_marks > 0:
+            t.sndq.forget_marks(p.ack)
     if t.board is not None:
         t.board.advance(p.ack)
         if before(t.board.high_rxt, p.ack):
@@ -405,3 +416,14 @@ def tell(s, t, data, fin_acked):
         elif t.state == LAST_ACK:
             close(s, t)
     return 0
+
+
+def window_admits(s, t):
+    """Linux: may what waits to be sent go now? If not, the next probe is as far away from now as it was."""
+    waits: cython.int = t.sndq.cc - dist(t.snd_una, t.snd_nxt)
+    if waits > t.maxseg:
+        waits = t.maxseg
+    if dist(t.snd_una, t.snd_nxt) + waits <= cython.cast(cython.int, t.snd_wnd):
+        return True
+    t.at_persist = s.now + rtt.backoff(s, t, t.rxtshift - 1 if t.rxtshift > 0 else 0)
+    return False

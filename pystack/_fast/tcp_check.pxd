@@ -2,15 +2,17 @@ from pystack._fast.packet cimport Packet
 from pystack._fast.seq cimport add, after, before, before_eq, between, dist, sub
 from pystack._fast.tcb cimport Stack, Tcb
 from pystack._fast.tcp_close cimport close, drop
-from pystack._fast.tcp_out cimport receive_window, tcp_output
+from pystack._fast.tcp_delack cimport quick_mode
+from pystack._fast.tcp_out cimport tcp_output
 from pystack._fast.tcp_reply cimport answer_invalid, challenge, reset_for
-from pystack._fast.tcp_text cimport note_dsack
+from pystack._fast.tcp_text cimport note_duplicate
+from pystack._fast.tcp_window cimport accepted_window
 
 cdef int ACCEPTANCE_LINUX, ACK, CLOSE_WAIT, CLOSING, ECONNREFUSED, ECONNRESET, EPIPE, ESTABLISHED, FIN
 cdef int FIN_WAIT_1, FIN_WAIT_2, LAST_ACK, PSH, RST, SS_CANTRCVMORE, SS_INQUEUE, SS_NOFDREF, SYN
 cdef int SYN_RECEIVED, TCP_AFTER_CLOSE, TCP_BAD_ACK, TCP_BAD_RST, TCP_BAD_SYN, TCP_NO_ACK
 cdef int TCP_NO_TIMESTAMP, TCP_OLD, TCP_PAWS, TCP_WINDOW, TF_ACKNOW, TF_PASSIVE, TF_RCVD_TS
-cdef int TF_SACK_PERMIT, URG
+cdef int SACK_REPORT_BSD, TF_DSACK, TF_SACK_PERMIT, URG
 cdef long long MS, PAWS_IDLE, PAWS_MSL
 
 cpdef int acceptable(Stack s, Tcb t, Packet p) except -1

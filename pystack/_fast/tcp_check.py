@@ -27,6 +27,7 @@ from pystack._fast.consts import (
     PAWS_MSL,
     PSH,
     RST,
+    SACK_REPORT_BSD,
     SYN,
     SYN_RECEIVED,
     URG,
@@ -39,15 +40,18 @@ from pystack._fast.tcb import (
     SS_INQUEUE,
     SS_NOFDREF,
     TF_ACKNOW,
+    TF_DSACK,
     TF_PASSIVE,
     TF_RCVD_TS,
     TF_SACK_PERMIT,
     Tcb,  # noqa: F401
 )
 from pystack._fast.tcp_close import close, drop
-from pystack._fast.tcp_out import receive_window, tcp_output
+from pystack._fast.tcp_delack import quick_mode
+from pystack._fast.tcp_out import tcp_output
 from pystack._fast.tcp_reply import answer_invalid, challenge, reset_for
-from pystack._fast.tcp_text import note_dsack
+from pystack._fast.tcp_text import note_duplicate
+from pystack._fast.tcp_window import accepted_window
 
 TCP_WINDOW = int(Drop.TCP_WINDOW)
 TCP_OLD = int(Drop.TCP_OLD)
@@ -107,7 +111,7 @@ def check_bsd(s, t, p):
     stamped: cython.bint = t.t_flags & TF_RCVD_TS != 0
     if stamped and not p.opt_ts and not cfg.tcp_tolerate_missing_ts and p.flags & RST == 0:
         return TCP_NO_TIMESTAMP
-    t.rcv_wnd = receive_window(s, t)
+    t.rcv_wnd = accepted_window(s, t)
     if p.flags & RST:
         return reset_bsd(s, t, p)
     if t.state == SYN_RECEIVED:
@@ -215,9 +219,9 @@ def trim_left(s, t, p):
 
 def cut_front(s, t, p, old):
     """The first `old` octets of the segment came before: off with them, and the next ACK says so (RFC 2883)."""
-    if t.t_flags & TF_SACK_PERMIT and s.cfg.tcp_dsack:
-        note_dsack(t, p.seq, add(p.seq, old))
-        t.t_flags |= TF_ACKNOW
+    note_duplicate(s, t, p.seq, add(p.seq, old))
+    if t.t_flags & TF_DSACK and s.cfg.policy_sack_report == SACK_REPORT_BSD:
+        t.t_flags |= TF_ACKNOW  # the next segment in order would clear the report
     if old >= p.length:
         p.drop_payload()
         p.length = 0
@@ -279,7 +283,7 @@ def check_linux(s, t, p):
     end: cython.uint
     if p.flags & (ACK | RST | SYN) == 0:
         return TCP_NO_ACK
-    t.rcv_wnd = receive_window(s, t)
+    t.rcv_wnd = accepted_window(s, t)
     win = dist(t.rcv_nxt, t.rcv_adv)
     if win < 0:
         win = 0
@@ -305,8 +309,8 @@ def check_linux(s, t, p):
         elif p.length > 0:
             s.stat.rcvduppack += 1
             s.stat.rcvdupbyte += p.length
-            if t.t_flags & TF_SACK_PERMIT and s.cfg.tcp_dsack:
-                note_dsack(t, p.seq, end if before(end, t.rcv_nxt) else t.rcv_nxt)
+            note_duplicate(s, t, p.seq, end if before(end, t.rcv_nxt) else t.rcv_nxt)
+            quick_mode(s, t)
         answer_invalid(s, t, p)
         return TCP_WINDOW
     if p.flags & RST:
@@ -418,8 +422,8 @@ def cut_linux(s, t, p):
     if not after(end, t.rcv_nxt):
         s.stat.rcvduppack += 1
         s.stat.rcvdupbyte += p.length
-        if t.t_flags & TF_SACK_PERMIT and s.cfg.tcp_dsack:
-            note_dsack(t, p.seq, end)
+        note_duplicate(s, t, p.seq, end)
+        quick_mode(s, t)
         t.t_flags |= TF_ACKNOW
         p.flags &= ~(FIN | SYN | URG)
         p.seq = end
@@ -428,6 +432,7 @@ def cut_linux(s, t, p):
         return 0
     if p.length > 0 and not before(p.seq, t.rcv_adv):
         s.stat.rcvwinprobe += 1  # the offered window is shut
+        quick_mode(s, t)
         t.t_flags |= TF_ACKNOW
         return TCP_WINDOW
     if old > 0:
@@ -446,7 +451,7 @@ def orphan_input(s, t, p):
     bad: cython.bint = t.t_flags & TF_RCVD_TS != 0 and stale(s, t, p)
     if bad and p.flags & RST and s.now - t.ts_recent_age >= PAWS_MSL:
         bad = False
-    t.rcv_wnd = receive_window(s, t)
+    t.rcv_wnd = accepted_window(s, t)
     right = add(t.rcv_nxt, t.rcv_wnd)
     if not bad and p.seq != t.rcv_nxt:
         if not (after(end, t.rcv_nxt) and before(p.seq, right)):

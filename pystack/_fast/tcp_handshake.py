@@ -5,7 +5,18 @@ RFC 9293 sections 3.7.1 (MSS) and 3.10.7.3, RFC 7323 section 1.3, RFC 2018 secti
 
 import cython
 
-from pystack._fast.consts import ESTABLISHED, EV_ACCEPT, EV_CONNECT, EV_READ, EV_WRITE, MS, NEVER
+from pystack._fast.consts import (
+    ESTABLISHED,
+    EV_ACCEPT,
+    EV_CONNECT,
+    EV_READ,
+    EV_WRITE,
+    MS,
+    NAGLE_LINUX,
+    NEVER,
+    SOCKBUF_LINUX,
+    SYN_SENT,
+)
 from pystack._fast.tcb import (
     SO_KEEPALIVE,
     SS_CONNECTED,
@@ -18,7 +29,9 @@ from pystack._fast.tcb import (
     TF_RCVD_SCALE,
     TF_RCVD_TS,
     TF_SACK_PERMIT,
+    TF_SND_AUTO_OFF,
 )
+from pystack._fast.tcp_window import grow_send_buffer, settle_buffers
 
 
 def peer_options(s, t, p):
@@ -47,12 +60,21 @@ def set_mss(s, t):
         mss = t.bh_mss
     if t.mss_peer > 0 and t.mss_peer < mss:
         mss = t.mss_peer
+    t.advmss = mtu - 40 if mtu > 0 else s.cfg.tcp_mssdflt
+    if 0 < t.user_mss < t.advmss:
+        t.advmss = t.user_mss
     if t.user_mss > 0 and t.user_mss < mss:
         mss = t.user_mss
     if mss < s.cfg.tcp_minmss:
         mss = s.cfg.tcp_minmss
     if t.t_flags & TF_RCVD_TS:
         mss -= 12
+        t.advmss -= 12
+    if s.cfg.policy_nagle == NAGLE_LINUX and t.state >= SYN_SENT and t.max_sndwnd > 0:
+        # half of the largest window, or a peer with a small one would wait for the rest of a segment
+        half: cython.int = t.max_sndwnd >> 1 if t.max_sndwnd > 536 else t.max_sndwnd
+        if mss > half:
+            mss = half if half > 28 else 28
     if t.flight is not None and mss != t.maxseg:
         # the window is so many segments, whatever they measure
         t.cwnd = t.cwnd // t.maxseg * mss
@@ -69,13 +91,16 @@ def established(s, t):
     t.so_state &= ~SS_CONNECTING
     t.so_state |= SS_CONNECTED
     t.starttime = s.now
-    t.quick_acks = 16
+    t.sndq.pushed = t.snd_una
+    set_mss(s, t)
+    settle_buffers(s, t)
+    if s.cfg.policy_sockbuf == SOCKBUF_LINUX:
+        if s.cfg.tcp_sendbuf_auto and not t.t_flags & TF_SND_AUTO_OFF:
+            grow_send_buffer(s, t)
     t.at_keep = NEVER
     if s.cfg.tcp_always_keepalive or t.so_options & SO_KEEPALIVE:
         t.at_keep = s.now + t.keepidle * MS
     t.keep_probes = 0
-    t.rcv_auto_start = s.now
-    t.rcv_auto_seq = t.rcv_nxt
     listener = t.listener
     if t.t_flags & TF_PASSIVE and listener is not None:
         s.stat.accepts += 1

@@ -8,9 +8,10 @@ from pystack._fast.tcp_close cimport arm_timewait, drop, remove_timewait
 from pystack._fast.tcp_halfopen cimport half_open_input
 from pystack._fast.tcp_handshake cimport established, peer_options, set_mss
 from pystack._fast.tcp_listen cimport Listener
-from pystack._fast.tcp_out cimport receive_window, syn_window, tcp_output
+from pystack._fast.tcp_out cimport tcp_output
 from pystack._fast.tcp_reply cimport reset_for, timewait_ack
 from pystack._fast.tcp_text cimport text
+from pystack._fast.tcp_window cimport accepted_window, first_window
 
 cdef int ACCEPTANCE_LINUX, ACK, CLOSING, CWR, ECE, ECONNREFUSED, FIN, FIN_WAIT_1, FIN_WAIT_2
 cdef int LAST_ACK, RST, SS_CANTSENDMORE, SS_INQUEUE, SS_NOFDREF, SYN, SYN_RECEIVED, SYN_SENT

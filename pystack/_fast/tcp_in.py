@@ -57,9 +57,10 @@ from pystack._fast.tcp_check import (
 from pystack._fast.tcp_close import arm_timewait, drop, remove_timewait
 from pystack._fast.tcp_halfopen import half_open_input
 from pystack._fast.tcp_handshake import established, peer_options, set_mss
-from pystack._fast.tcp_out import receive_window, syn_window, tcp_output
+from pystack._fast.tcp_out import tcp_output
 from pystack._fast.tcp_reply import reset_for, timewait_ack
 from pystack._fast.tcp_text import text
+from pystack._fast.tcp_window import accepted_window, first_window
 
 TCP_NO_PORT = int(Drop.TCP_NO_PORT)
 TCP_BLACKHOLE = int(Drop.TCP_BLACKHOLE)
@@ -250,7 +251,7 @@ def syn_sent_input(s, t, p):
     t.irs = p.seq
     t.rcv_nxt = add(p.seq, 1)
     t.rcv_up = t.rcv_nxt
-    t.rcv_adv = add(t.rcv_nxt, syn_window(s, t, t.maxseg))
+    t.rcv_adv = add(t.rcv_nxt, first_window(s, t, t.maxseg))
     t.last_ack_sent = t.rcv_nxt
     peer_options(s, t, p)
     t.snd_wl1 = p.seq
@@ -293,11 +294,9 @@ def syn_sent_input(s, t, p):
         t.ssthresh = 0x40000000
         tcp_output(s, t)
         return 0
-    if t.rcv_wnd == 0:
-        t.rcv_wnd = receive_window(s, t)
     p.seq = add(p.seq, 1)
     if p.length > 0 or p.flags & FIN:
-        t.rcv_wnd = receive_window(s, t)
+        t.rcv_wnd = accepted_window(s, t)
         trim_right(s, t, p)
         text(s, t, p)
     tcp_output(s, t)

@@ -4,8 +4,9 @@ from pystack._fast.seq cimport add, after, before, between, sub
 from pystack._fast.syncache cimport SynCache
 from pystack._fast.tcb cimport Stack, Tcb
 from pystack._fast.tcp_close cimport drop
-from pystack._fast.tcp_out cimport blank, our_mss, stamp, syn_window, transmit
+from pystack._fast.tcp_out cimport blank, our_mss, stamp, transmit
 from pystack._fast.tcp_reply cimport reset_for
+from pystack._fast.tcp_window cimport first_window, syn_window
 
 cdef int ACK, CWR, ECE, LISTEN, LISTEN_LINUX, RST, SC_ECN, SC_SACK, SC_SCALE, SC_TS
 cdef int SS_BOUND, SS_NOFDREF, SYN, SYN_RECEIVED, TCP_BAD_ACK, TCP_BAD_RST, TCP_LISTEN_OVERFLOW

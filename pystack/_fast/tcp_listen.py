@@ -42,8 +42,9 @@ from pystack._fast.tcb import (
     TF_SND_AUTO_OFF,
     Tcb,
 )
-from pystack._fast.tcp_out import blank, our_mss, stamp, syn_window, transmit
+from pystack._fast.tcp_out import blank, our_mss, stamp, transmit
 from pystack._fast.tcp_reply import reset_for
+from pystack._fast.tcp_window import first_window, syn_window
 
 TCP_LISTEN_OVERFLOW = int(Drop.TCP_LISTEN_OVERFLOW)
 TCP_LISTEN_STATE = int(Drop.TCP_LISTEN_STATE)
@@ -466,7 +467,8 @@ class Listener:
         c.rcv_nxt = add(irs, 1)
         c.rcv_up = c.rcv_nxt
         c.last_ack_sent = c.rcv_nxt
-        c.rcv_wnd = syn_window(s, t, our_mss(s, p.src, t.user_mss) - (12 if flags & SC_TS else 0))
+        c.user_clamp = t.user_clamp
+        c.rcv_wnd = first_window(s, t, our_mss(s, p.src, t.user_mss) - (12 if flags & SC_TS else 0))
         c.rcv_adv = add(c.rcv_nxt, c.rcv_wnd)
         c.snd_wnd = win
         c.max_sndwnd = win

@@ -3,11 +3,16 @@ from pystack._fast.flight cimport Flight, SegmentTable
 from pystack._fast.packet cimport Packet
 from pystack._fast.seq cimport add, after, before, before_eq, dist, maximum
 from pystack._fast.tcb cimport Stack, Tcb
+from pystack._fast.tcp_delack cimport ack_sent
+from pystack._fast.tcp_window cimport (
+    grow_send_buffer, minimum_i, offered, receive_window, syn_window, window_field, worth_an_update,
+)
 from pystack._fast.tcp_wire cimport build, option_length
 
 cdef int ACK, CLOSED, CLOSING, CWR, ECE, ESTABLISHED, FIN, FIN_WAIT_1, LAST_ACK, LISTEN, GSO_MAX
-cdef int OPTIONS_LINUX, PROTO_TCP, PSH, RST, SOCKBUF_LINUX, SYN, SYN_RECEIVED, SYN_SENT, TF_ACKNOW, TF_CORK_FLUSH
-cdef int TF_DELACK, TF_DSACK, TF_ECN, TF_ECN_SND_CWR, TF_ECN_SND_ECE, TF_FASTRECOVERY, TF_FORCE
+cdef int OPTIONS_LINUX, PROTO_TCP, PSH, RST, SYN, SYN_RECEIVED, SYN_SENT, TF_ACKNOW, TF_CORK_FLUSH
+cdef int NAGLE_LINUX, PERSIST_BSD, PERSIST_LINUX, PUSH_LINUX, SACK_REPORT_BSD, TF_RCV_AUTO_OFF
+cdef int TF_DSACK, TF_ECN, TF_ECN_SND_CWR, TF_ECN_SND_ECE, TF_FASTRECOVERY, TF_FORCE
 cdef int TF_LASTIDLE, TF_MORETOCOME, TF_NODELAY, TF_NOPUSH, TF_NO_ECN, TF_NO_SACK, TF_NO_SCALE
 cdef int TF_NO_TS, TF_RCVD_SCALE, TF_RCVD_TS, TF_RXWIN0SENT, TF_SACK_PERMIT, TF_SENTFIN
 cdef int RECOVERY_LINUX, TF_SND_AUTO_OFF, URG, WAIT_TLP, WINDOW_LINUX
@@ -23,19 +28,18 @@ cpdef int transmit(Stack s, Packet p) except -1
 cpdef int emit(
     Stack s, Tcb t, unsigned int at, int off, int length, int flags, bint rexmit,
 ) except -1
-cpdef int receive_window(Stack s, Tcb t) noexcept
 cpdef int choose_hole(Stack s, Tcb t) noexcept
 cpdef void set_persist(Stack s, Tcb t) noexcept
 cpdef int fill_syn_options(Stack s, Tcb t, Packet p) except -1
-cpdef int fill_sack(Stack s, Tcb t, Packet p) noexcept
+cpdef int fill_sack(Stack s, Tcb t, Packet p) except -1
 cpdef int our_mss(Stack s, unsigned int faddr, int user_mss) except -1
-cpdef int syn_window(Stack s, Tcb t, int mss) noexcept
-cpdef void grow_send_buffer(Stack s, Tcb t) noexcept
 cpdef int flags_of(Tcb t) noexcept
 cpdef bint worth_sending(
-    Stack s, Tcb t, bint idle, int flags, int off, int length, int cc, int recwin,
+    Stack s, Tcb t, bint idle, int flags, int off, int length, int cc,
 ) noexcept
-cpdef int minimum_i(unsigned int a, unsigned int b) noexcept
+cdef bint short_waits(Tcb t) noexcept
+cdef int burst(Stack s, Tcb t) noexcept
+cdef int one_burst(Stack s, Tcb t, int off, int room) except -1
 cpdef void count_sent(Stack s, Tcb t, int flags, int length, bint rexmit) noexcept
 cpdef void note_sent(Stack s, Tcb t, unsigned int at, int length, int flags) noexcept
 cpdef Flight first_flight(Stack s, Tcb t)

@@ -23,13 +23,17 @@ from pystack._fast.consts import (
     LAST_ACK,
     LISTEN,
     MS,
+    NAGLE_LINUX,
     NEVER,
     OPTIONS_LINUX,
+    PERSIST_BSD,
+    PERSIST_LINUX,
     PROTO_TCP,
     PSH,
+    PUSH_LINUX,
     RECOVERY_LINUX,
     RST,
-    SOCKBUF_LINUX,
+    SACK_REPORT_BSD,
     SYN,
     SYN_RECEIVED,
     SYN_SENT,
@@ -50,7 +54,6 @@ from pystack._fast.seq import (
 from pystack._fast.tcb import (
     TF_ACKNOW,
     TF_CORK_FLUSH,
-    TF_DELACK,
     TF_DSACK,
     TF_ECN,
     TF_ECN_SND_CWR,
@@ -65,12 +68,23 @@ from pystack._fast.tcb import (
     TF_NO_TS,
     TF_NODELAY,
     TF_NOPUSH,
+    TF_RCV_AUTO_OFF,
     TF_RCVD_SCALE,
     TF_RCVD_TS,
     TF_RXWIN0SENT,
     TF_SACK_PERMIT,
     TF_SENTFIN,
     TF_SND_AUTO_OFF,
+)
+from pystack._fast.tcp_delack import ack_sent
+from pystack._fast.tcp_window import (
+    grow_send_buffer,
+    minimum_i,
+    offered,
+    receive_window,
+    syn_window,
+    window_field,
+    worth_an_update,
 )
 from pystack._fast.tcp_wire import build, option_length
 
@@ -256,6 +270,17 @@ def send_one(s, t, idle):
         t.rxtshift = 0
         set_persist(s, t)
 
+    if (
+        length > mss
+        and s.cfg.policy_push == PUSH_LINUX
+        and t.snd_nxt == t.snd_max
+        and not t.t_flags & TF_FORCE
+    ):
+        if dist(t.snd_nxt, t.burst_end) < mss or after(t.burst_end, add(t.snd_nxt, length)):
+            one_burst(s, t, off, length)
+        if dist(t.snd_nxt, t.burst_end) < length:
+            length = dist(t.snd_nxt, t.burst_end)
+            more = True
     if length > mss:
         if s.cfg.tcp_tso and not t.t_flags & TF_FORCE:
             if length > GSO_MAX:
@@ -273,8 +298,7 @@ def send_one(s, t, idle):
     elif flags & FIN and t.t_flags & TF_SENTFIN and t.snd_nxt == t.snd_max:
         flags &= ~FIN  # it is out already and not asked for again
 
-    recwin: cython.int = receive_window(s, t)
-    if not worth_sending(s, t, idle, flags, off, length, cc, recwin):
+    if not worth_sending(s, t, idle, flags, off, length, cc):
         if cc > 0 and t.at_rexmt == NEVER and t.at_persist == NEVER and t.state >= ESTABLISHED:
             t.rxtshift = 0
             set_persist(s, t)
@@ -287,107 +311,109 @@ def send_one(s, t, idle):
     return 1 if more else 0
 
 
-def worth_sending(s, t, idle, flags, off, length, cc, recwin):
+def worth_sending(s, t, idle, flags, off, length, cc):
     """Is the segment that could be sent worth it: Nagle, sender's silly window avoidance (MUST-38), window updates."""
     if length > 0:
-        if length >= t.maxseg or t.t_flags & TF_FORCE:
+        if length >= t.maxseg or t.t_flags & TF_FORCE or before(t.snd_nxt, t.snd_max):
             return True
-        if off + length >= cc:
-            if t.t_flags & TF_NOPUSH and not t.t_flags & TF_CORK_FLUSH and flags & FIN == 0:
-                pass
-            elif t.t_flags & TF_MORETOCOME == 0 and (idle or t.t_flags & TF_NODELAY or flags & FIN):
+        if s.cfg.policy_nagle == NAGLE_LINUX:
+            if off + length >= cc and (
+                flags & FIN or after(t.snd_up, t.snd_una) or not short_waits(t)
+            ):
                 return True
-        if t.max_sndwnd > 0 and length >= cython.cast(cython.int, t.max_sndwnd // 2):
-            return True
-        if before(t.snd_nxt, t.snd_max):
-            return True
+        else:
+            if off + length >= cc and t.t_flags & TF_MORETOCOME == 0:
+                if t.t_flags & TF_NOPUSH and not t.t_flags & TF_CORK_FLUSH and flags & FIN == 0:
+                    pass
+                elif idle or t.t_flags & TF_NODELAY or flags & FIN:
+                    return True
+            if t.max_sndwnd > 0 and length >= cython.cast(cython.int, t.max_sndwnd // 2):
+                return True
     if t.t_flags & TF_ACKNOW:
         return True
     if flags & SYN:
         return True
-    if t.state >= ESTABLISHED and recwin > 0:
-        # how far the right edge would move (receiver's silly window avoidance, MUST-39)
-        advance: cython.int = recwin
-        if after(t.rcv_adv, t.rcv_nxt):
-            advance -= dist(t.rcv_nxt, t.rcv_adv)
-        hiwat: cython.int = t.rcvq.limit()
-        if advance >= 2 * t.maxseg and (
-            advance >= hiwat // 4 or recwin <= hiwat // 8 or hiwat <= 8 * t.maxseg
-        ):
-            return True
-        if advance > 0 and 2 * advance >= hiwat:
-            return True
+    if t.state >= ESTABLISHED and s.cfg.policy_window != WINDOW_LINUX and worth_an_update(s, t):
+        return True
     if after(t.snd_up, t.snd_una):
         return True
     return flags & FIN != 0 and (t.t_flags & TF_SENTFIN == 0 or t.snd_nxt == t.snd_una)
 
 
-def minimum_i(a, b):
-    """The smaller of two windows, as an int."""
-    m: cython.uint = a if a < b else b
-    return m if m < 0x40000000 else 0x40000000
+def short_waits(t):
+    """Linux: does a short segment wait? While corked, or while one before it is not acknowledged (Minshall)."""
+    if t.t_flags & TF_CORK_FLUSH:
+        return False
+    if t.t_flags & (TF_NOPUSH | TF_MORETOCOME):
+        return True
+    if t.t_flags & TF_NODELAY or t.snd_max == t.snd_una:
+        return False
+    return after(t.snd_small, t.snd_una) and not after(t.snd_small, t.snd_max)
 
 
-def receive_window(s, t):
-    """The window to offer, octets: what fits, never less than was offered before (SHLD-14), never silly."""
-    win: cython.int = t.rcvq.space()
-    most: cython.int = 65535 << t.rcv_scale
-    offered: cython.int = dist(t.rcv_nxt, t.rcv_adv)
-    if s.cfg.policy_window == WINDOW_LINUX:
-        if t.state >= ESTABLISHED and win < t.rcvq.limit() // 16 and win < t.maxseg:
-            win = 0
-        elif t.rcv_scale == 0 and t.maxseg > 0 and win > t.maxseg:
-            win -= win % t.maxseg
-    elif win < t.rcvq.hiwat // 4 and win < t.maxseg:
-        win = 0
-    if win < offered:
-        win = offered
-    if win > most:
-        win = most
-    return win
-
-
-def syn_window(s, t, mss):
-    """The window field of a SYN or SYN-ACK: never scaled, at most 65535 (RFC 7323 2.2); whole segments on Linux."""
-    win: cython.int = t.rcvq.limit()
-    if s.cfg.policy_window == WINDOW_LINUX and mss > 0 and win > mss:
-        win -= win % mss
-    return win if win < 65535 else 65535
-
-
-def grow_send_buffer(s, t):
-    """Automatic send buffer: larger while the peer's window and ours both fill it (tcp_sendbuf_auto)."""
-    q = t.sndq
-    hiwat: cython.int = q.hiwat
+def burst(s, t):
+    """Linux: octets that leave in one go: a millisecond's worth at the pace of the window, more when the round trip is
+    short, two segments at least. The last segment of more than one carries PSH.
+    """
     cfg = s.cfg
-    wanted: cython.longlong
-    if cfg.policy_sockbuf == SOCKBUF_LINUX:
-        # Linux: room for twice the window, whatever the peer offers (tcp_sndbuf_expand)
-        wanted = 2 * cython.cast(
-            cython.longlong, max(cython.cast(cython.int, t.cwnd), 10 * t.maxseg)
-        )
-        wanted += wanted // 2
-        if wanted > cfg.tcp_sendbuf_max:
-            wanted = cfg.tcp_sendbuf_max
-        if wanted > hiwat:
-            q.hiwat = wanted
-        return
-    if (
-        cython.cast(cython.longlong, t.snd_wnd) // 4 * 5 >= hiwat
-        and q.cc >= hiwat // 8 * 7
-        and q.cc < cfg.tcp_sendbuf_max
-        and minimum_i(t.cwnd, t.snd_wnd) >= q.cc - dist(t.snd_una, t.snd_nxt)
-    ):
-        hiwat += cfg.tcp_sendbuf_inc if cfg.tcp_sendbuf_inc > 0 else hiwat
-        if hiwat > cfg.tcp_sendbuf_max:
-            hiwat = cfg.tcp_sendbuf_max
-        q.hiwat = hiwat
+    mss: cython.longlong = t.maxseg
+    size: cython.longlong = 65215
+    quota: cython.longlong
+    shift: cython.longlong
+    if t.srtt > 0:
+        size = t.cwnd if t.cwnd > dist(t.snd_una, t.snd_max) else dist(t.snd_una, t.snd_max)
+        size *= cfg.tcp_pacing_ss_ratio if t.cwnd < t.ssthresh // 2 else cfg.tcp_pacing_ca_ratio
+        size = size * 10 * MS // t.srtt >> 10
+        if cfg.tcp_tso_rtt_log:
+            shift = t.rtt_min_window // 1000 >> cfg.tcp_tso_rtt_log
+            if shift < 32:
+                size += 65215 >> shift
+        if size > 65215:
+            size = 65215
+    size -= size % mss
+    if size < cfg.tcp_min_tso_segs * mss:
+        size = cfg.tcp_min_tso_segs * mss
+    quota = t.cwnd // 2
+    quota -= quota % mss
+    if quota < mss:
+        quota = mss
+    return size if size < quota else quota
+
+
+def one_burst(s, t, off, room):
+    """Linux: new data from octet `off` on, at most `room` of it: as many octets as leave in one go."""
+    most: cython.int = burst(s, t)
+    piece: cython.int = t.sndq.next_mark(t.snd_nxt)
+    if 0 < piece < room and piece % t.maxseg == 0:
+        room = piece
+    if room > most:
+        room = most
+    elif room > t.maxseg and room % t.maxseg and off + room >= t.sndq.cc and short_waits(t):
+        room -= room % t.maxseg
+    t.burst_end = add(t.snd_nxt, room)
+    t.burst_long = room > t.maxseg
+    return room
 
 
 def set_persist(s, t):
     """The peer's window is shut: probe it after one timeout, then with backoff (SHLD-29, SHLD-30)."""
-    wait: cython.longlong = rtt.backoff(s, t, t.rxtshift)
-    if wait < s.cfg.tcp_persmin:
+    wait: cython.longlong = 0
+    left: cython.longlong
+    if s.cfg.policy_persist == PERSIST_LINUX:
+        wait = rtt.backoff(s, t, t.rxtshift)
+        if t.rxtshift == 0:
+            t.rexmt_start = s.now
+        elif t.user_timeout > 0:
+            left = t.rexmt_start + t.user_timeout - s.now
+            if wait > left:
+                wait = left if left > 8 * MS else 8 * MS
+    else:
+        if t.srtt == 0:
+            wait = 2 * s.cfg.tcp_rexmit_initial
+        else:
+            wait = 4 * t.srtt + 8 * t.rttvar
+        wait <<= t.rxtshift if t.rxtshift < 9 else 9
+    if wait < s.cfg.tcp_persmin and (s.cfg.policy_persist == PERSIST_BSD or t.user_timeout == 0):
         wait = s.cfg.tcp_persmin
     if wait > s.cfg.tcp_persmax:
         wait = s.cfg.tcp_persmax
@@ -424,18 +450,22 @@ def fill_sack(s, t, p):
     n: cython.int = 0
     room: cython.int = 3 if p.opt_ts else 4
     i: cython.int = 0
+    r = t.sacks
     if t.t_flags & TF_DSACK:
-        p.sack[0] = t.dsack_left
-        p.sack[1] = t.dsack_right
-        n = 1
         s.stat.dsack_sent += 1
         t.t_flags &= ~TF_DSACK
-    if t.reass is not None:
-        while i < t.reass.n_recent and n < room:
-            p.sack[2 * n] = t.reass.recent[2 * i]
-            p.sack[2 * n + 1] = t.reass.recent[2 * i + 1]
-            n += 1
-            i += 1
+    if r.dup:
+        p.sack[0] = r.dup_left
+        p.sack[1] = r.dup_right
+        n = 1
+        r.dup = False
+    while i < r.n and n < room:
+        p.sack[2 * n] = r.left[i]
+        p.sack[2 * n + 1] = r.right[i]
+        n += 1
+        i += 1
+    if s.cfg.policy_sack_report == SACK_REPORT_BSD:
+        r.sent(t.rcv_nxt)
     p.sack_n = n
     if n:
         s.stat.sack_send_blocks += 1
@@ -474,8 +504,8 @@ def transmit(s, p):
 def emit(s, t, at, off, length, flags, rexmit):
     """Build the segment at sequence number `at` (octet `off` of the send queue), send it, note it. 0: no mbufs."""
     p = blank(s, t.laddr, t.lport, t.faddr, t.fport, t.ttl, t.tos)
-    win: cython.int = receive_window(s, t)
     established: cython.bint = t.state >= ESTABLISHED
+    win: cython.int = receive_window(s, t) if established else 0
     spare: cython.int
     p.df = s.cfg.tcp_path_mtu_discovery != 0 and t.bh_mss == 0
     if flags & SYN:
@@ -484,7 +514,7 @@ def emit(s, t, at, off, length, flags, rexmit):
         if t.t_flags & TF_RCVD_TS and flags & RST == 0:
             stamp(s, p, t.ts_offset, t.ts_recent)
         if t.t_flags & TF_SACK_PERMIT and established:
-            if t.reass is not None or t.t_flags & TF_DSACK:
+            if t.sacks is not None and (t.sacks.n > 0 or t.sacks.dup):
                 if fill_sack(s, t, p) and length > 0:
                     spare = option_length(p, s.cfg.policy_options) - (12 if p.opt_ts else 0)
                     if length > t.maxseg - spare:
@@ -500,7 +530,16 @@ def emit(s, t, at, off, length, flags, rexmit):
                 t.cwnd = t.maxseg
             return 0
         p.length = length
-        if off + length >= t.sndq.cc and not t.t_flags & TF_MORETOCOME:
+        if s.cfg.policy_push == PUSH_LINUX:
+            spare = t.sndq.next_mark(at)
+            if 0 < spare <= length or (
+                t.burst_long and not rexmit and add(at, length) == t.burst_end
+            ):
+                flags |= PSH
+            elif t.t_flags & TF_FORCE:
+                flags |= PSH
+                t.sndq.mark(add(at, length))
+        elif off + length >= t.sndq.cc:
             flags |= PSH
         if length > t.maxseg:
             p.gso_size = t.maxseg
@@ -518,12 +557,13 @@ def emit(s, t, at, off, length, flags, rexmit):
             flags |= ECE | CWR
     p.seq = at
     p.ack = t.rcv_nxt if flags & ACK else 0
-    if flags & SYN:
+    if not established:
         p.win = syn_window(s, t, t.maxseg)
         win = p.win
     else:
-        p.win = win >> t.rcv_scale
-        win = p.win << t.rcv_scale
+        p.win = window_field(s, t, win)
+        if s.cfg.policy_window != WINDOW_LINUX:
+            win = p.win << t.rcv_scale
     if after(t.snd_up, at):
         spare = dist(at, t.snd_up)
         p.urg = spare if spare < 65535 else 65535
@@ -535,19 +575,22 @@ def emit(s, t, at, off, length, flags, rexmit):
     note_sent(s, t, at, length, flags)
     if established and s.cfg.policy_recovery == RECOVERY_LINUX:
         note_segment(s, t, at, length, flags, rexmit)
-    if after(add(t.rcv_nxt, win), t.rcv_adv):
+    if established:
+        offered(s, t, win)
+    elif after(add(t.rcv_nxt, win), t.rcv_adv):
         t.rcv_adv = add(t.rcv_nxt, win)
-    if win == 0 and established:
+    if p.win == 0 and established:
         t.t_flags |= TF_RXWIN0SENT
     else:
         t.t_flags &= ~TF_RXWIN0SENT
+    if length > 0:
+        t.data_sent = s.now
+        if length < t.maxseg and not rexmit:
+            t.snd_small = add(at, length)
     if flags & ACK:
-        t.last_ack_sent = t.rcv_nxt
-        t.t_flags &= ~(TF_ACKNOW | TF_DELACK)
-        t.at_delack = NEVER
-        t.unacked_segs = 0
-        if t.quick_acks > 0 and length == 0:
-            t.quick_acks -= 1
+        ack_sent(s, t, length)
+    if t.rcv_auto_start == 0 and not t.t_flags & TF_RCV_AUTO_OFF:
+        t.rcv_auto_start = s.now if s.now > 0 else 1
     t.last_sent = s.now
     transmit(s, p)
     return 1

@@ -1,9 +1,11 @@
 from pystack._fast.packet cimport Packet
-from pystack._fast.seq cimport add, after
+from pystack._fast.seq cimport add
 from pystack._fast.tcb cimport Stack, Tcb
-from pystack._fast.tcp_out cimport blank, fill_sack, receive_window, stamp, transmit
+from pystack._fast.tcp_delack cimport ack_sent
+from pystack._fast.tcp_out cimport blank, fill_sack, stamp, transmit
+from pystack._fast.tcp_window cimport offered, receive_window, window_field
 
-cdef int ACK, CHALLENGE_HOST, FIN, RST, SYN, TF_DSACK, TF_RCVD_TS, TF_SACK_PERMIT
+cdef int ACK, CHALLENGE_HOST, FIN, RST, SYN, TF_RCVD_TS, TF_SACK_PERMIT
 
 cpdef int respond(
     Stack s, unsigned int laddr, int lport, unsigned int faddr, int fport, unsigned int seq,

@@ -6,9 +6,11 @@ RFC 9293 section 3.10.7.1 (what a RST looks like), RFC 5961 section 7 (how many 
 import cython
 
 from pystack._fast.consts import ACK, CHALLENGE_HOST, FIN, RST, SYN
-from pystack._fast.seq import add, after
-from pystack._fast.tcb import TF_DSACK, TF_RCVD_TS, TF_SACK_PERMIT
-from pystack._fast.tcp_out import blank, fill_sack, receive_window, stamp, transmit
+from pystack._fast.seq import add
+from pystack._fast.tcb import TF_RCVD_TS, TF_SACK_PERMIT
+from pystack._fast.tcp_delack import ack_sent
+from pystack._fast.tcp_out import blank, fill_sack, stamp, transmit
+from pystack._fast.tcp_window import offered, receive_window, window_field
 
 NO_CHALLENGE_LIMIT = 2**31 - 1
 """Linux: this number of challenge ACKs in a second means any number."""
@@ -48,7 +50,7 @@ def bare(s, t, at, flags):
     p.flags = flags
     p.seq = at
     p.ack = t.rcv_nxt if flags & ACK else 0
-    p.win = win >> t.rcv_scale
+    p.win = window_field(s, t, win)
     if t.t_flags & TF_RCVD_TS:
         stamp(s, p, t.ts_offset, t.ts_recent)
     return p
@@ -63,11 +65,10 @@ def send_reset_of(s, t, at):
 def send_ack_only(s, t, at):
     """An ACK without data at sequence number `at`: keep-alive probes, challenge ACKs, Linux's window probes."""
     p = bare(s, t, at, ACK)
-    if t.t_flags & TF_SACK_PERMIT and (t.reass is not None or t.t_flags & TF_DSACK):
+    if t.t_flags & TF_SACK_PERMIT and t.sacks is not None:
         fill_sack(s, t, p)
-    if after(add(t.rcv_nxt, p.win << t.rcv_scale), t.rcv_adv):
-        t.rcv_adv = add(t.rcv_nxt, p.win << t.rcv_scale)
-    t.last_ack_sent = t.rcv_nxt
+    offered(s, t, receive_window(s, t))
+    ack_sent(s, t, 0)
     t.last_sent = s.now
     s.stat.sndacks += 1
     return transmit(s, p)

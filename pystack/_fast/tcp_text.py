@@ -1,8 +1,13 @@
 """The data of a segment: sixth to eighth steps of RFC 9293 section 3.10.7.4.
 
-text               URG, the octets in order or beyond a hole, FIN
-owe_ack          at once, with the next segment, or after a delay (RFC 5681 section 4.2)
-got_fin          the peer sends no more
+    text               URG, the data, FIN
+    in_order           the next octets: into the receive queue, and the application may read
+    out_of_order       islands beyond a hole, and the segment that fills it
+    got_fin            the peer sends no more
+    note_duplicate, tell_of_overlap, tell_of_text
+                       what the next acknowledgment reports of it (RFC 2018, RFC 2883)
+
+When it is acknowledged is decided in `tcp_delack`.
 """
 
 import cython
@@ -17,35 +22,46 @@ from pystack._fast.consts import (
     FIN,
     FIN_WAIT_1,
     FIN_WAIT_2,
+    SACK_REPORT_LINUX,
     SHUT_RD_LINUX,
     SYN_RECEIVED,
     TIME_WAIT,
     URG,
+    WINDOW_LINUX,
 )
 from pystack._fast.recvq import Reassembly
-from pystack._fast.seq import add, after, after_eq, dist
+from pystack._fast.sackreport import SackReport
+from pystack._fast.seq import (
+    add,
+    after,
+    after_eq,
+    before,
+    before_eq,
+    dist,
+    maximum,
+    minimum,
+)
 from pystack._fast.tcb import (
+    ACK_SCHEDULED,
     OOB_EXPECTED,
     OOB_HERE,
     OOB_NONE,
     SO_OOBINLINE,
     SS_CANTRCVMORE,
     TF_ACKNOW,
-    TF_DELACK,
     TF_DSACK,
     TF_FIN_PENDING,
-    TF_RCV_AUTO_OFF,
-    TF_RXWIN0SENT,
+    TF_NOMEM,
     TF_SACK_PERMIT,
 )
 from pystack._fast.tcp_close import enter_timewait
+from pystack._fast.tcp_delack import answer_data, converse, data_came, delay_bsd, measure
 from pystack._fast.tcp_out import tcp_output
+from pystack._fast.tcp_window import grow_buffer, grow_linux, memory_of, open_window, room_behind
 
 
 def text(s, t, p):
     """The data, the urgent pointer and the FIN (RFC 9293 section 3.10.7.4 sixth to eighth steps)."""
-    m: cython.int
-    new: cython.int
     length: cython.int = p.length
     fin: cython.bint = p.flags & FIN != 0
     if p.flags & URG and p.urg > 0 and t.state <= FIN_WAIT_2:
@@ -57,59 +73,230 @@ def text(s, t, p):
         return 0  # after the peer's FIN its text is nothing, and not answered
     if length > 0:
         if p.seq == t.rcv_nxt and t.reass is None:
-            if t.so_state & SS_CANTRCVMORE and s.cfg.policy_shut_rd != SHUT_RD_LINUX:
-                t.rcv_nxt = add(t.rcv_nxt, length)
-                t.t_flags |= TF_ACKNOW
-            else:
-                m = take_payload(s, p)
-                if m == 0:
-                    s.stat.rcvmemdrop += 1
-                    t.t_flags |= TF_ACKNOW
-                    return 0
-                s.stat.rcvpack += 1
-                s.stat.rcvbyte += length
-                owe_ack(s, t, length)
-                deliver(s, t, m, length)
+            in_order(s, t, p, length)
         else:
-            m = take_payload(s, p)
-            t.t_flags |= TF_ACKNOW
-            if m == 0:
-                s.stat.rcvmemdrop += 1
-                return 0
-            if t.reass is None:
-                begin_reassembly(s, t)
-            s.stat.rcvoopack += 1
-            s.stat.rcvoobyte += length
-            new = t.reass.insert(p.seq, m, length)
-            if new < 0:
-                s.stat.rcvmemdrop += 1
-                if t.reass.n == 0:
-                    t.reass = None
-                return 0
-            if new < length and t.t_flags & TF_SACK_PERMIT and s.cfg.tcp_dsack and new == 0:
-                note_dsack(t, p.seq, add(p.seq, length))
-            if t.reass.left[0] == t.rcv_nxt:
-                new = t.reass.take(t.rcv_nxt, t.rcvq)
-                t.rcv_nxt = add(t.rcv_nxt, new)
-                if t.so_state & SS_CANTRCVMORE and s.cfg.policy_shut_rd != SHUT_RD_LINUX:
-                    t.rcvq.flush()
-                t.reass.forget(t.rcv_nxt)
-                if t.reass.n == 0:
-                    t.reass = None
-                grow_receive_buffer(s, t, new)
-                if t.rcvq.cc >= t.rcvq.lowat:
-                    s.wakeup(t, EV_READ)
-            elif t.t_flags & TF_SACK_PERMIT:
-                t.reass.report(t.reass.new_left, t.reass.new_right)
+            out_of_order(s, t, p, length)
     if t.oob_state == OOB_EXPECTED and after_eq(t.rcv_nxt, t.rcv_up):
         pull_urgent(s, t)
-    if fin:
-        if add(p.seq, length) == t.rcv_nxt:
-            return got_fin(s, t)
-        t.t_flags |= TF_FIN_PENDING | TF_ACKNOW
+    if fin and add(p.seq, length) != t.rcv_nxt:
+        t.t_flags |= TF_FIN_PENDING
         t.fin_seq = add(p.seq, length)
+        if s.cfg.policy_delack == DELACK_LINUX:
+            t.ack_pending |= ACK_SCHEDULED
+        else:
+            t.t_flags |= TF_ACKNOW
+    elif fin:
+        got_fin(s, t)
     elif t.t_flags & TF_FIN_PENDING and t.fin_seq == t.rcv_nxt:
-        return got_fin(s, t)
+        t.t_flags |= TF_ACKNOW  # a gap is filled
+        got_fin(s, t)
+    if (length > 0 or fin) and t.row != 0 and s.cfg.policy_delack == DELACK_LINUX:
+        answer_data(s, t)
+    return 0
+
+
+def in_order(s, t, p, length):
+    """The next octets, and nothing waits beyond a hole."""
+    m: cython.int
+    memory: cython.int = 0
+    linux: cython.bint = s.cfg.policy_window == WINDOW_LINUX
+    if t.so_state & SS_CANTRCVMORE and s.cfg.policy_shut_rd != SHUT_RD_LINUX:
+        t.rcv_nxt = add(t.rcv_nxt, length)
+        t.t_flags |= TF_ACKNOW
+        return 0
+    if linux:
+        memory = memory_of(p.head_len + length, p.gso_size)
+        if not has_memory(s, t, length):
+            s.stat.rcvmemdrop += 1
+            t.t_flags |= TF_ACKNOW | TF_NOMEM
+            t.ack_pending |= ACK_SCHEDULED
+            s.wakeup(t, EV_READ)
+            return 0
+    m = take_payload(s, p)
+    if m == 0:
+        s.stat.rcvmemdrop += 1
+        t.t_flags |= TF_ACKNOW
+        return 0
+    s.stat.rcvpack += 1
+    s.stat.rcvbyte += length
+    if s.cfg.policy_delack != DELACK_LINUX:
+        delay_bsd(s, t, length)
+        if t.sacks is not None and t.t_flags & TF_DSACK == 0:
+            t.sacks.clear()  # all is in order, and nothing was cut off before this
+    t.rcv_nxt = add(t.rcv_nxt, length)
+    if not linux:
+        grow_buffer(s, t, length)
+    t.rcvq.append(m, length)
+    if t.rcvq.account:
+        t.rcvq.charge(length, memory, room_behind(p.head_len + length, memory))
+    if s.cfg.policy_delack == DELACK_LINUX:
+        data_came(s, t, p, length, memory)
+    if t.rcvq.cc >= t.rcvq.lowat:
+        s.wakeup(t, EV_READ)
+    return 0
+
+
+def has_memory(s, t, length):
+    """Linux: does the buffer's memory allow `length` octets more? If not, what is read next moves closer together."""
+    q = t.rcvq
+    dense: cython.int
+    if q.rmem + length <= q.hiwat:
+        return True
+    if q.cc > 0:
+        dense = (q.cc + 3775) // 3776 * 4352
+        if dense < q.rmem - (t.reass.rmem if t.reass is not None else 0):
+            q.collapse(dense)
+    return q.rmem + length <= q.hiwat or q.cc == 0
+
+
+def out_of_order(s, t, p, length):
+    """Octets beyond a hole, or those that fill it."""
+    m: cython.int
+    new: cython.int
+    memory: cython.int = 0
+    linux: cython.bint = s.cfg.policy_delack == DELACK_LINUX
+    was: cython.uint = t.rcv_nxt
+    if linux:
+        t.ack_pending |= ACK_SCHEDULED
+    else:
+        t.t_flags |= TF_ACKNOW
+    if t.reass is None:
+        begin_reassembly(s, t)
+    if t.rcvq.account:
+        if not has_memory(s, t, length):
+            s.stat.rcvmemdrop += 1
+            return end_reassembly(t)
+        memory = memory_of(p.head_len + length, p.gso_size)
+        if p.seq != t.rcv_nxt:
+            t.rcvq.last_charge = memory
+            measure(s, t, p, length)
+    if linux and t.t_flags & TF_SACK_PERMIT and tell_of_overlap(s, t, p.seq, length):
+        s.stat.rcvduppack += 1
+        s.stat.rcvdupbyte += length
+        return 0
+    m = take_payload(s, p)
+    if m == 0:
+        s.stat.rcvmemdrop += 1
+        return end_reassembly(t)
+    s.stat.rcvoopack += 1
+    s.stat.rcvoobyte += length
+    new = t.reass.insert(p.seq, m, length)
+    if new < 0:
+        s.stat.rcvmemdrop += 1
+        return end_reassembly(t)
+    if t.rcvq.account and p.seq != t.rcv_nxt:
+        if t.t_flags & TF_SACK_PERMIT:
+            open_window(s, t, length, memory)
+    if t.rcvq.account and new > 0:
+        t.reass.charge(memory, t.rcvq)
+    if t.reass.left[0] == t.rcv_nxt:
+        fill_hole(s, t, p, length, memory)
+    elif t.rcvq.account:
+        grow_linux(s, t, t.rcv_space)
+    if t.t_flags & TF_SACK_PERMIT:
+        if linux:
+            if t.rcv_nxt != was:
+                if t.sacks is not None:
+                    t.sacks.covered(t.rcv_nxt)
+            else:
+                report_of(s, t).arrived(p.seq, add(p.seq, length))
+        else:
+            tell_of_text(s, t, p.seq, length, was)
+    return 0
+
+
+def fill_hole(s, t, p, length, memory):
+    """The hole before the first island is gone: RCV.NXT moves to its end."""
+    new: cython.int = t.reass.take(t.rcv_nxt, t.rcvq)
+    t.rcv_nxt = add(t.rcv_nxt, new)
+    if t.so_state & SS_CANTRCVMORE and s.cfg.policy_shut_rd != SHUT_RD_LINUX:
+        t.rcvq.flush()
+    end_reassembly(t)
+    if s.cfg.policy_delack == DELACK_LINUX:
+        t.rcvq.last_charge = memory
+        data_came(s, t, p, length, memory)
+        if t.reass is None:
+            t.t_flags |= TF_ACKNOW  # RFC 5681 section 4.2: the gap is filled
+    if t.rcvq.cc >= t.rcvq.lowat:
+        s.wakeup(t, EV_READ)
+    return 0
+
+
+def end_reassembly(t):
+    """Is nothing out of order any more?"""
+    if t.reass is not None and t.reass.n == 0:
+        t.reass = None
+    return 0
+
+
+# --- what the peer is told of it --------------------------------------------------------------------------
+
+
+def report_of(s, t):
+    """The list of blocks to report; made when it is needed first."""
+    if t.sacks is None:
+        t.sacks = SackReport(4 if s.cfg.policy_sack_report == SACK_REPORT_LINUX else 6)
+    return t.sacks
+
+
+def note_duplicate(s, t, left, right):
+    """[left, right), at or below RCV.NXT, came again (RFC 2883)."""
+    if not t.t_flags & TF_SACK_PERMIT or not s.cfg.tcp_dsack:
+        return 0
+    t.t_flags |= TF_DSACK
+    if s.cfg.policy_sack_report == SACK_REPORT_LINUX:
+        report_of(s, t).duplicate(left, right)
+    else:
+        report_of(s, t).dropped(left, right, t.rcv_nxt)
+    return 0
+
+
+def tell_of_overlap(s, t, left, length):
+    """Linux: what of the segment [left, left + length) is known already, beyond RCV.NXT? True when all of it is.
+
+    Octets that continue RCV.NXT are new by themselves; of those that come out of order the first piece that is known
+    is reported, and others as far as they touch it.
+    """
+    r = t.reass
+    right: cython.uint = add(left, length)
+    i: cython.int
+    first: cython.bint = left != t.rcv_nxt
+    for i in range(r.n):
+        if not before(left, r.right[i]):
+            continue
+        if not before(r.left[i], right):
+            break
+        if first and after_eq(left, r.left[i]) and before_eq(right, r.right[i]):
+            if s.cfg.tcp_dsack:
+                report_of(s, t).duplicate(left, right)
+                t.t_flags |= TF_DSACK
+            report_of(s, t).arrived(left, right)
+            return True
+        if s.cfg.tcp_dsack:
+            t.t_flags |= TF_DSACK
+            if first and after(left, r.left[i]):
+                report_of(s, t).duplicate(left, r.right[i])
+            else:
+                report_of(s, t).duplicate_more(maximum(left, r.left[i]), minimum(right, r.right[i]))
+        first = False
+    return False
+
+
+def tell_of_text(s, t, left, length, was):
+    """FreeBSD: the segment [left, left + length) is in the queue; RCV.NXT `was` there before."""
+    right: cython.uint = add(left, length)
+    report = report_of(s, t)
+    if not s.cfg.tcp_dsack:
+        report.covered(t.rcv_nxt)
+        if after(right, t.rcv_nxt):
+            report.arrived(left, right)
+        return 0
+    if after(t.rcv_nxt, was) and report.n > 0 and report.right[0] == left:
+        report.dropped(report.left[0], report.right[0], t.rcv_nxt)
+    else:
+        report.received(left, right, t.rcv_nxt)
+    if report.n > 0 and before_eq(report.right[0], t.rcv_nxt):
+        t.t_flags |= TF_DSACK
     return 0
 
 
@@ -138,63 +325,10 @@ def take_payload(s, p):
 def begin_reassembly(s, t):
     """Something is out of order: from now on the connection holds islands."""
     most: cython.longlong = s.cfg.tcp_reass_maxqueuelen
+    if s.cfg.policy_window != WINDOW_LINUX and t.rcvq.hiwat // t.maxseg + 1 < most:
+        most = t.rcvq.hiwat // t.maxseg + 1
     t.reass = Reassembly(s.pool, most if most > 0 else 1000)
     return 0
-
-
-def deliver(s, t, m, length):
-    """Data in order: into the receive queue, and the application may read."""
-    t.rcv_nxt = add(t.rcv_nxt, length)
-    grow_receive_buffer(s, t, length)
-    t.rcvq.append(m, length)
-    if t.rcvq.cc >= t.rcvq.lowat:
-        s.wakeup(t, EV_READ)
-    return 0
-
-
-def owe_ack(s, t, length):
-    """Acknowledge `length` octets in order: at once, with the next segment, or after a delay (RFC 5681 section 4.2)."""
-    cfg = s.cfg
-    if not cfg.tcp_delayed_ack or t.t_flags & TF_RXWIN0SENT:
-        t.t_flags |= TF_ACKNOW
-        return 0
-    if cfg.policy_delack == DELACK_LINUX:
-        t.unacked_segs += (length + t.maxseg - 1) // t.maxseg
-        if t.quick_acks > 0 or t.unacked_segs >= 2:
-            t.t_flags |= TF_ACKNOW
-            return 0
-    elif t.t_flags & TF_DELACK or length > t.maxseg:
-        t.t_flags |= TF_ACKNOW
-        return 0
-    t.t_flags |= TF_DELACK
-    t.at_delack = s.now + (
-        cfg.tcp_delack_min if cfg.policy_delack == DELACK_LINUX else cfg.tcp_delacktime
-    )
-    s.stat.delack += 1
-    return 0
-
-
-def grow_receive_buffer(s, t, length):
-    """Automatic receive buffer: half as much again when a round trip brought more than 3/8 of it
-    (FreeBSD tcp_autorcvbuf; with a fixed step before 12).
-    """
-    cfg = s.cfg
-    hiwat: cython.int
-    limit: cython.int
-    if not cfg.tcp_recvbuf_auto or t.t_flags & TF_RCV_AUTO_OFF or t.srtt == 0:
-        return
-    t.rcv_auto_bytes += length
-    if s.now - t.rcv_auto_start < t.srtt // 2:
-        return
-    hiwat = t.rcvq.hiwat
-    limit = t.rcvq.limit()
-    if t.rcv_auto_bytes > limit // 8 * 3 and hiwat < cfg.tcp_recvbuf_max:
-        hiwat = hiwat + (cfg.tcp_recvbuf_inc if cfg.tcp_recvbuf_inc > 0 else hiwat // 2)
-        if hiwat > cfg.tcp_recvbuf_max:
-            hiwat = cfg.tcp_recvbuf_max
-        t.rcvq.hiwat = hiwat
-    t.rcv_auto_bytes = 0
-    t.rcv_auto_start = s.now
 
 
 def got_fin(s, t):
@@ -203,11 +337,19 @@ def got_fin(s, t):
     if t.state == TIME_WAIT:
         return 0
     t.rcv_nxt = add(t.rcv_nxt, 1)
-    t.t_flags |= TF_ACKNOW
     t.so_state |= SS_CANTRCVMORE
+    if s.cfg.policy_delack == DELACK_LINUX and t.state <= ESTABLISHED:
+        # the application will answer with its own FIN, perhaps soon
+        t.ack_pending |= ACK_SCHEDULED
+        converse(s, t)
+    else:
+        t.t_flags |= TF_ACKNOW
     if t.reass is not None:  # octets beyond a FIN: a peer that lies, and nobody will read them
+        t.rcvq.rmem -= t.reass.rmem
         t.reass.flush()
         t.reass = None
+    if t.sacks is not None:
+        t.sacks.covered(t.rcv_nxt)
     s.wakeup(t, EV_READ)
     if t.state == ESTABLISHED or t.state == SYN_RECEIVED:
         s.set_state(t, CLOSE_WAIT)
@@ -217,11 +359,3 @@ def got_fin(s, t):
         tcp_output(s, t)
         enter_timewait(s, t)
     return 0
-
-
-def note_dsack(t, left, right):
-    """[left, right) arrived twice: the next acknowledgment says so (RFC 2883)."""
-    t.t_flags |= TF_DSACK
-    t.dsack_left = left
-    t.dsack_right = right
-    return True

@@ -1,16 +1,17 @@
 from pystack._fast cimport congestion, rtt
 from pystack._fast.flight cimport Flight
 from pystack._fast.recovery cimport enter_loss, reordering_over, send_again, send_probe
-from pystack._fast.seq cimport after, before, dist, sub
+from pystack._fast.seq cimport dist, sub
 from pystack._fast.tcb cimport Stack, Tcb
 from pystack._fast.tcp_close cimport close, drop
+from pystack._fast.tcp_delack cimport ack_due
 from pystack._fast.tcp_handshake cimport set_mss
 from pystack._fast.tcp_out cimport set_persist, tcp_output
 from pystack._fast.tcp_reply cimport send_ack_only
 
 cdef int CLOSING, ESTABLISHED, ETIMEDOUT, FIN_WAIT_2, FW2_ORPHAN, RTO_LINUX, SO_KEEPALIVE
-cdef int SS_NOFDREF, SYN_RECEIVED, SYN_SENT, TF_ACKNOW, TF_DELACK, TF_ECN, TF_ECN_SND_CWR
-cdef int TF_FASTRECOVERY, TF_FORCE, TF_RTO_RECOVERY, WAIT_REO, WAIT_TLP, WINDOW_LINUX
+cdef int SS_NOFDREF, SYN_RECEIVED, SYN_SENT, PERSIST_BSD, PERSIST_LINUX, TF_ACKNOW, TF_ECN
+cdef int TF_ECN_SND_CWR, TF_FASTRECOVERY, TF_FORCE, TF_RTO_RECOVERY, WAIT_REO, WAIT_TLP
 cdef long long MS, NEVER
 
 cpdef int fire(Stack s, Tcb t) except -1

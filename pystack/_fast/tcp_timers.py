@@ -17,21 +17,21 @@ from pystack._fast.consts import (
     FW2_ORPHAN,
     MS,
     NEVER,
+    PERSIST_BSD,
+    PERSIST_LINUX,
     RTO_LINUX,
     SYN_RECEIVED,
     SYN_SENT,
     WAIT_REO,
     WAIT_TLP,
-    WINDOW_LINUX,
     Err,
 )
 from pystack._fast.recovery import enter_loss, reordering_over, send_again, send_probe
-from pystack._fast.seq import after, dist, sub
+from pystack._fast.seq import dist, sub
 from pystack._fast.tcb import (
     SO_KEEPALIVE,
     SS_NOFDREF,
     TF_ACKNOW,
-    TF_DELACK,
     TF_ECN,
     TF_ECN_SND_CWR,
     TF_FASTRECOVERY,
@@ -39,6 +39,7 @@ from pystack._fast.tcb import (
     TF_RTO_RECOVERY,
 )
 from pystack._fast.tcp_close import close, drop
+from pystack._fast.tcp_delack import ack_due
 from pystack._fast.tcp_handshake import set_mss
 from pystack._fast.tcp_out import set_persist, tcp_output
 from pystack._fast.tcp_reply import send_ack_only
@@ -50,10 +51,7 @@ def fire(s, t):
     """The wheel says that a timer of `t` may be due."""
     t.timer_at = NEVER
     if t.at_delack <= s.now:
-        t.at_delack = NEVER
-        if t.t_flags & TF_DELACK:
-            t.t_flags &= ~TF_DELACK
-            t.t_flags |= TF_ACKNOW
+        if ack_due(s, t):
             tcp_output(s, t)
     if t.row != 0 and t.at_rexmt <= s.now:
         t.at_rexmt = NEVER
@@ -223,7 +221,11 @@ def probe_window(s, t):
     if t.rxtshift >= s.cfg.tcp_retries and idle >= s.cfg.tcp_maxpersistidle:
         s.stat.persistdrop += 1
         return drop(s, t, ETIMEDOUT, True)
-    if t.user_timeout > 0 and idle >= t.user_timeout:
+    if (
+        t.user_timeout > 0
+        and (idle if s.cfg.policy_persist == PERSIST_BSD else s.now - t.rexmt_start)
+        >= t.user_timeout
+    ):
         s.stat.persistdrop += 1
         return drop(s, t, ETIMEDOUT, True)
     if t.so_state & SS_NOFDREF and s.cfg.policy_rto != RTO_LINUX and idle >= s.cfg.tcp_persmax:
@@ -231,7 +233,7 @@ def probe_window(s, t):
         s.stat.persistdrop += 1
         return drop(s, t, ETIMEDOUT, True)
     set_persist(s, t)
-    if s.cfg.policy_window == WINDOW_LINUX and dist(t.snd_una, t.snd_nxt) >= cython.cast(
+    if s.cfg.policy_persist == PERSIST_LINUX and dist(t.snd_una, t.snd_nxt) >= cython.cast(
         cython.int, t.snd_wnd
     ):
         s.stat.sndprobe += 1
@@ -240,8 +242,6 @@ def probe_window(s, t):
     t.snd_nxt = t.snd_una
     tcp_output(s, t)
     t.t_flags &= ~TF_FORCE
-    if t.row != 0 and after(t.snd_max, t.snd_una):
-        t.snd_nxt = t.snd_max
     return 0
 
 

@@ -33,7 +33,6 @@ class Model:
 
     def __init__(self):
         self.held: dict[int, int] = {}
-        self.reports: list[tuple[int, int]] = []
 
     def insert(self, at: int, data: bytes) -> int:
         new = 0
@@ -52,15 +51,9 @@ class Model:
                 out.append([at, at + 1])
         return [(a, b) for a, b in out]
 
-    def report(self, left: int, right: int) -> None:
-        """RFC 2018 section 4: the block of the newest segment first, no block within another."""
-        self.reports = [(a, b) for a, b in self.reports if not (left <= a and b <= right)]
-        self.reports.insert(0, (left, right))
-        del self.reports[6:]
-
 
 @given(base=BASES, segments=SEGMENTS)
-def test_islands_and_reports(base, segments):
+def test_islands(base, segments):
     pool = small_pool()
     queue = Reassembly(pool, 100)
     model = Model()
@@ -72,20 +65,13 @@ def test_islands_and_reports(base, segments):
         assert queue.ranges() == [((base + a) & M32, (base + b) & M32) for a, b in ranges]
         assert queue.octets == len(model.held)
         island = next((a, b) for a, b in ranges if a <= at and at + n <= b)
-        assert (queue.new_left, queue.new_right) == tuple((base + x) & M32 for x in island)
-        queue.report(queue.new_left, queue.new_right)
-        model.report(*island)
-        assert queue.reported() == [((base + a) & M32, (base + b) & M32) for a, b in model.reports]
+        assert queue.ranges()[queue.new_at] == tuple((base + x) & M32 for x in island)
     # all of it can be read, island by island, and is what arrived first
     q = RecvQueue(pool, 1 << 20, 0)
     for left, right in model.ranges():
         assert queue.take((base + left) & M32, q) == right - left
         assert q.read_bytes(1 << 20, False) == bytes(model.held[x] for x in range(left, right))
-        queue.forget((base + right) & M32)
-        model.reports = [(a, b) for a, b in model.reports if b > right]
-        assert queue.reported() == [((base + a) & M32, (base + b) & M32) for a, b in model.reports]
     assert queue.n == 0
-    assert queue.n_recent == 0
     assert queue.octets == 0
     assert pool.in_use == 0
 

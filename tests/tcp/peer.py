@@ -148,6 +148,8 @@ class Machine:
         self.sysctl = Sysctl(profiles.load(profile))
         cfg = self.sysctl.config
         cfg.tcp_tso = 0
+        # PSH where one trace serves all systems; what Linux does with it has traces of its own (test_push.py)
+        cfg.policy_push = consts.PUSH_BSD
         for name, value in knobs.items():
             getattr(cfg, name)
             setattr(cfg, name, value)

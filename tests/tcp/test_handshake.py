@@ -37,10 +37,10 @@ def test_passive_open(profile, kind):
     s = p.expect(f"S. 0:0(0) ack 1 <{want}>")
     assert s.win == (64240 if "TS" not in want else 65160) if linux else s.win == 65535
     assert m.accept(listener) is None
-    p.send(". 1:1(0) ack 1 win 1000")
+    p.send(". 1:1(0) ack 1 win 4000")
     t = m.accept(listener)
     assert t.state == consts.ESTABLISHED
-    assert t.snd_wnd == 1000 << (7 if "scale" in kind or kind == "all" else 0)
+    assert t.snd_wnd == 4000 << (7 if "scale" in kind or kind == "all" else 0)
     assert m.write(t, 20) == 20
     p.expect("P. 1:21(20) ack 1")
     p.send("P. 1:11(10) ack 21 win 1000")

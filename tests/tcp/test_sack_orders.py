@@ -1,4 +1,4 @@
-"""What a receiver reports for every order in which overlapping segments can come (RFC 2018 section 4, RFC 2883 section 4).
+"""What a receiver reports for every order of overlapping segments (RFC 2018 section 4, RFC 2883 section 4).
 
 The segments are all runs of four pieces of a stream that begins one piece after RCV.NXT, and those that fill the first
 piece. Every sequence of three of them is sent; each answer is held against a model that knows octets and order, and no

@@ -2,6 +2,7 @@
 # make test     the whole suite compiled, then the same without `system` and `slow` interpreted
 # make lint     ruff, mypy, cython-lint          make annotate   what the compiler made of each line
 # make checked  the suite on a build with bounds and overflow checks
+# make kernel   scripts (SCRIPTS=tests/tcp) against the kernel of this computer, as root; some minutes
 # make demo, make bench, make clean
 #
 # PYTHON is the interpreter that .venv is made with; PYTEST_ARGS goes to every pytest.
@@ -14,7 +15,9 @@ PYTEST = $(BIN)/pytest $(PYTEST_ARGS)
 CHECKED := build/checked
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: build test demo bench lint annotate checked clean
+SCRIPTS ?= tests/tcp
+
+.PHONY: build test kernel demo bench lint annotate checked clean
 
 build: .venv/.installed
 	@$(BIN)/python setup.py --quiet build_ext --inplace
@@ -30,6 +33,9 @@ build: .venv/.installed
 test: build
 	PYSTACK_PURE= PYSTACK_EXPECT=compiled $(PYTEST)
 	PYSTACK_PURE=1 PYSTACK_EXPECT=interpreted $(PYTEST) -m 'not system and not slow'
+
+kernel: build
+	$(BIN)/python -m tests.kernel $(SCRIPTS)
 
 demo: build
 	$(BIN)/pystack demo

@@ -66,9 +66,8 @@ class KernelFile:
         with socket.socket(fileno=os.dup(self.fd)) as s:
             return s.getsockname()[:2]
 
-    def getpeername(self) -> tuple[str, int]:
-        with socket.socket(fileno=os.dup(self.fd)) as s:
-            return s.getpeername()[:2]
+    peer: tuple[int, int] = (0, 0)
+    """Address and port that accept() told."""
 
     @property
     def laddr(self) -> int:
@@ -80,11 +79,11 @@ class KernelFile:
 
     @property
     def faddr(self) -> int:
-        return int.from_bytes(socket.inet_aton(self.getpeername()[0]), "big")
+        return self.peer[0]
 
     @property
     def fport(self) -> int:
-        return self.getpeername()[1]
+        return self.peer[1]
 
 
 @dataclass(slots=True)
@@ -234,10 +233,17 @@ class KernelCalls(Calls):
     def _do_accept(self, run: Running, fd: Arg, flags: int) -> Plan:
         file = self.file(fd)
 
-        def after(got: int) -> None:
-            self.observer.accepted(self._file(run, got))
+        peer = ctypes.create_string_buffer(16)
+        size = ctypes.c_int(16)
 
-        return Plan(lambda: answer(LIBC.accept4(file.fd, None, None, flags)), after)
+        def after(got: int) -> None:
+            child = self._file(run, got)
+            _, port, address = struct.unpack_from(">HHI", peer.raw)
+            child.peer = (address, port)
+            self.observer.accepted(child)
+
+        work = lambda: answer(LIBC.accept4(file.fd, peer, ctypes.byref(size), flags))  # noqa: E731
+        return Plan(work, after)
 
     def do_connect(self, run: Running, fd: Arg, address: Arg, length: Arg) -> Plan:
         file = self.file(fd)

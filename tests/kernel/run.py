@@ -83,6 +83,7 @@ def begin(path: Path, options: Given, limit: float, tries: int) -> Attempt:
         os.close(taken)
         code = 1
         try:
+            world.die_with_parent()
             gc.disable()
             signal.signal(signal.SIGPIPE, signal.SIG_IGN)
             os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))
@@ -134,6 +135,22 @@ def play_all(
     left = [(path, 1) for path in paths]
     running: list[Attempt] = []
     limits: Mapping[Path, float | Verdict] = {path: _limit(path, longest) for path in paths}
+    try:
+        yield from _played(left, running, limits, options, side_by_side, tries)
+    finally:
+        for a in running:
+            os.kill(a.pid, signal.SIGKILL)
+            _end(a, "")
+
+
+def _played(
+    left: list[tuple[Path, int]],
+    running: list[Attempt],
+    limits: Mapping[Path, float | Verdict],
+    options: Given,
+    side_by_side: int,
+    tries: int,
+) -> Iterator[tuple[Path, int, Verdict]]:
     while left or running:
         while left and len(running) < side_by_side:
             path, number = left.pop(0)

@@ -7,6 +7,7 @@ import ctypes
 import fcntl
 import os
 import select
+import signal
 import struct
 import subprocess
 import time
@@ -24,6 +25,14 @@ IFF_TUN, IFF_NO_PI, IFF_VNET_HDR = 0x0001, 0x1000, 0x4000
 NO_OFFLOAD = bytes(10)
 """A struct virtio_net_hdr that says nothing."""
 CONGESTION = "net.ipv4.tcp_congestion_control"
+
+
+PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent() -> None:
+    """This process is killed when the one that made it ends, however that ends."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def enter() -> None:

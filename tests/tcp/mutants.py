@@ -33,6 +33,7 @@ from pystack.packetdrill.script import (
     Symbol,
     Syscall,
     TcpPacket,
+    Time,
 )
 
 FLAGS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR")
@@ -43,14 +44,15 @@ _U32 = 0xFFFF_FFFF
 Mutant = tuple[str, Script]
 
 
-def mutants(script: Script) -> Iterator[Mutant]:
-    """(what was changed, the changed script), all of them."""
+def mutants(script: Script, *, complete: bool) -> Iterator[Mutant]:
+    """(what was changed, the changed script), all of them. `complete`: no packet comes behind the last line."""
     for at, event in enumerate(script.events):
         for what, changed in of_event(event):
             events = (*script.events[:at], changed, *script.events[at + 1 :])
             yield f"line {event.place.line}: {what}", replace(script, events=events)
-        if isinstance(event.what, TcpPacket) and not event.what.inbound:
-            events = (*script.events[: at + 1], event, *script.events[at + 1 :])
+        if complete and isinstance(event.what, TcpPacket) and not event.what.inbound:
+            again = replace(event, time=Time("relative", 0))
+            events = (*script.events[: at + 1], again, *script.events[at + 1 :])
             yield f"line {event.place.line}: twice", replace(script, events=events)
 
 

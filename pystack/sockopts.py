@@ -68,6 +68,7 @@ TCP_KEEPINTVL = _number("TCP_KEEPINTVL", 5)
 TCP_KEEPCNT = _number("TCP_KEEPCNT", 6)
 TCP_LINGER2 = _number("TCP_LINGER2", 8)
 TCP_WINDOW_CLAMP = _number("TCP_WINDOW_CLAMP", 10)
+TCP_NOTSENT_LOWAT = _number("TCP_NOTSENT_LOWAT", 25)
 TCP_INFO = _number("TCP_INFO", 11)
 TCP_QUICKACK = _number("TCP_QUICKACK", 12)
 TCP_CONGESTION = _number("TCP_CONGESTION", 13)
@@ -392,6 +393,12 @@ def _get_quickack(sock: StreamSocket) -> int:
     return int(sock.row.pingpong < sock.host.core.cfg.tcp_pingpong_thresh)
 
 
+def _set_notsent_lowat(sock: StreamSocket, value: Any) -> None:
+    """Linux: with so many octets written and not sent a socket is full; 0 takes the knob's number."""
+    core = sock.host.core
+    sock.row.notsent_lowat = (integer(value) & 0xFFFFFFFF) or core.cfg.tcp_notsent_lowat
+
+
 def _set_window_clamp(sock: StreamSocket, value: Any) -> None:
     """Linux: the window is never larger than this; 0, before the connection, takes it back."""
     t = sock.row
@@ -451,6 +458,10 @@ STREAM: Options = COMMON | {
     (IPPROTO_TCP, TCP_USER_TIMEOUT): _field("user_timeout", 0, 2**31 - 1, MS),
     (IPPROTO_TCP, TCP_LINGER2): (_get_linger2, _set_linger2),
     (IPPROTO_TCP, TCP_QUICKACK): (_get_quickack, _set_quickack),
+    (IPPROTO_TCP, TCP_NOTSENT_LOWAT): (
+        lambda sock: int(min(sock.row.notsent_lowat, 0xFFFFFFFF)),
+        _set_notsent_lowat,
+    ),
     (IPPROTO_TCP, TCP_WINDOW_CLAMP): (_get_window_clamp, _set_window_clamp),
     (IPPROTO_TCP, TCP_CONGESTION): (_get_congestion, _set_congestion),
     (IPPROTO_TCP, TCP_INFO): _read_only(tcpinfo.of),

@@ -7,7 +7,7 @@ from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any
 
 from pystack._fast import tcb
-from pystack._fast.consts import LISTEN_LINUX, US
+from pystack._fast.consts import LISTEN_LINUX, MS, US
 from pystack._fast.seq import dist
 
 if TYPE_CHECKING:
@@ -71,6 +71,13 @@ class TcpInfo:
     tcpi_dsack_dups: int
     tcpi_reord_seen: int
     tcpi_delivered: int
+    tcpi_rcv_rtt: int
+    """The round trip as the receiver sees it; 0 before it is known."""
+    tcpi_notsent_bytes: int
+    tcpi_busy_time: int
+    """Microseconds with data to send; of them those that the peer's window or the send buffer limited."""
+    tcpi_rwnd_limited: int
+    tcpi_sndbuf_limited: int
 
     def pack(self) -> bytes:
         """All fields in their order as u32: not the layout of any kernel."""
@@ -99,6 +106,7 @@ def of(sock: StreamSocket) -> TcpInfo:
         counts = (flight.packets_out, flight.sacked_out, flight.lost_out, flight.retrans_out)
     threshold = min(t.ssthresh, _UNTIL_NOW)
     since = max(core.now, sock.host.clock.now)
+    now = since - t.limit_at
     return TcpInfo(
         tcpi_state=LINUX_STATES[t.state] if linux else t.state,
         tcpi_ca_state=state,
@@ -109,29 +117,35 @@ def of(sock: StreamSocket) -> TcpInfo:
         tcpi_snd_wscale=t.snd_scale,
         tcpi_rcv_wscale=t.rcv_scale,
         tcpi_rto=t.rxtcur // US,
-        tcpi_ato=core.cfg.tcp_delacktime // US,
+        tcpi_ato=(t.ato if linux else core.cfg.tcp_delacktime) // US,
         tcpi_snd_mss=t.maxseg,
-        tcpi_rcv_mss=t.maxseg,
+        tcpi_rcv_mss=t.rcv_mss or t.maxseg,
         tcpi_unacked=counts[0],
         tcpi_sacked=counts[1],
         tcpi_lost=counts[2],
         tcpi_retrans=counts[3],
-        tcpi_last_data_sent=max(since - t.last_sent, 0) // 1_000_000,
-        tcpi_last_data_recv=max(since - t.rcvtime, 0) // 1_000_000,
+        tcpi_last_data_sent=max(since - max(t.data_sent, t.starttime), 0) // MS,
+        tcpi_last_data_recv=max(since - (max(t.data_recv, t.starttime) if linux else t.rcvtime), 0)
+        // MS,
         tcpi_pmtu=t.pmtu,
-        tcpi_rcv_ssthresh=t.rcvq.hiwat,
+        tcpi_rcv_ssthresh=t.rcv_ssthresh if linux else t.rcvq.hiwat,
         tcpi_rtt=t.srtt // US,
         tcpi_rttvar=t.rttvar // US,
         tcpi_snd_ssthresh=threshold // unit if threshold < 0x40000000 else _UNTIL_NOW,
         tcpi_snd_cwnd=max(t.cwnd // unit, 1),
-        tcpi_advmss=t.user_mss or t.maxseg,
-        tcpi_rcv_space=t.rcvq.hiwat,
+        tcpi_advmss=t.advmss or t.user_mss or t.maxseg,
+        tcpi_rcv_space=t.rcv_space if linux else t.rcvq.hiwat,
         tcpi_snd_wnd=t.snd_wnd,
-        tcpi_rcv_wnd=t.rcv_wnd,
+        tcpi_rcv_wnd=max(dist(t.last_ack_sent, t.rcv_adv), 0) if linux else t.rcv_wnd,
         tcpi_reordering=flight.reordering if flight is not None else core.cfg.tcp_reordering,
         tcpi_total_retrans=flight.total_retrans if flight is not None else 0,
         tcpi_min_rtt=flight.min_rtt // US if flight is not None else 0,
         tcpi_dsack_dups=flight.dsack_dups if flight is not None else 0,
         tcpi_reord_seen=flight.reord_seen if flight is not None else 0,
         tcpi_delivered=flight.delivered if flight is not None else 0,
+        tcpi_rcv_rtt=t.rcv_rtt // US,
+        tcpi_notsent_bytes=max(t.sndq.cc - dist(t.snd_una, t.snd_nxt), 0),
+        tcpi_busy_time=(t.busy_time + (now if t.limit else 0)) // US,
+        tcpi_rwnd_limited=(t.rwnd_time + (now if t.limit == tcb.LIMIT_PEER else 0)) // US,
+        tcpi_sndbuf_limited=(t.sndbuf_time + (now if t.limit == tcb.LIMIT_BUFFER else 0)) // US,
     )

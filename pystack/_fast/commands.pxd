@@ -33,6 +33,7 @@ cpdef int tcp_shutdown(Internet s, Tcb t, int how) except -1000
 cpdef int tcp_close(Internet s, Tcb t) except -1000
 cpdef int after_read(Internet s, Tcb t, int copied) except -1
 cdef int goal(Tcb t, int half) noexcept
+cpdef long long unsent(Tcb t) noexcept
 cpdef int take_error(Tcb t) noexcept
 cpdef object tcp_recv_bytes(Internet s, Tcb t, Py_ssize_t n, bint peek)
 cdef int prepare(Internet s, Tcb t) except -1

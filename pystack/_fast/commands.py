@@ -25,7 +25,7 @@ from pystack._fast.consts import (
 from pystack._fast.internet import Internet  # noqa: F401
 from pystack._fast.packet import Packet  # noqa: F401
 from pystack._fast.ports import choose_port, tuple_free
-from pystack._fast.seq import add
+from pystack._fast.seq import add, dist
 from pystack._fast.tcb import (
     SO_REUSEADDR,
     SO_REUSEPORT,
@@ -264,6 +264,8 @@ def tcp_send(s, t, data, off, n, more):
     if n == 0:
         return 0
     room = t.sndq.hiwat - t.sndq.cc
+    if unsent(t) >= t.notsent_lowat:
+        room = 0
     if room <= 0 or (room < n and room < t.sndq.lowat):
         t.so_state |= SS_WRITE_BLOCKED
         return -EAGAIN
@@ -297,6 +299,12 @@ def goal(t, half):
     return most if most > t.maxseg else t.maxseg
 
 
+def unsent(t):
+    """Octets that were written and not sent; with `notsent_lowat` of them a socket is full (Linux)."""
+    n: cython.longlong = t.sndq.cc - dist(t.snd_una, t.snd_nxt)
+    return n
+
+
 def tcp_readable(t):
     """What recv would do now: octets ready (> 0), 0 for end of file, or a negative error."""
     if t.rcvq.cc > 0:
@@ -318,7 +326,7 @@ def tcp_writable(t):
         return -t.so_error
     if not t.so_state & SS_CONNECTED:
         return -EAGAIN if t.so_state & SS_CONNECTING else -ENOTCONN
-    if not t.sndq.roomy():
+    if not t.sndq.roomy() or 2 * unsent(t) >= t.notsent_lowat:
         t.so_state |= SS_WRITE_BLOCKED
         return -EAGAIN
     return t.sndq.hiwat - t.sndq.cc

@@ -110,6 +110,10 @@ cdef class Tcb:
     # sending (Linux): the end of the last short segment, and of the burst that is under way
     cdef public unsigned int snd_small, burst_end
     cdef public bint burst_long
+    # what limits what is sent, since when; and for how long it did
+    cdef public int limit
+    cdef public long long limit_at, busy_time, rwnd_time, sndbuf_time
+    cdef public long long notsent_lowat
     cdef public unsigned int fin_seq
     cdef public long long challenge_start, invalid_at
     cdef public int challenge_count

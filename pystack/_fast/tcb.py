@@ -55,6 +55,11 @@ ACK_SCHEDULED = 0x1
 ACK_PUSHED = 0x2
 ACK_PUSHED2 = 0x4
 
+# limit: what keeps a connection with data from sending more
+LIMIT_SELF = 1
+LIMIT_PEER = 2
+LIMIT_BUFFER = 3
+
 # so_state
 SS_BOUND = 0x1
 SS_CONNECTING = 0x2
@@ -174,6 +179,9 @@ class Tcb:
         self.snd_small = 0
         self.burst_end = 0
         self.burst_long = False
+        self.limit = 0
+        self.limit_at = self.busy_time = self.rwnd_time = self.sndbuf_time = 0
+        self.notsent_lowat = 0
         self.fin_seq = 0
         self.challenge_start = 0
         self.invalid_at = -(2**62)
@@ -350,6 +358,7 @@ class Stack(Port):
         t.keepintvl = cfg.tcp_keepintvl // MS
         t.keepcnt = cfg.tcp_keepcnt
         t.keepinit = cfg.tcp_keepinit // MS
+        t.notsent_lowat = cfg.tcp_notsent_lowat
         t.ttl = cfg.ip_ttl
         t.rcvtime = t.starttime = self.now
         self.states[t.state] += 1

@@ -7,7 +7,7 @@ from pystack._fast.seq cimport add, after, after_eq, before, before_eq, dist, su
 from pystack._fast.tcb cimport Stack, Tcb
 from pystack._fast.tcp_close cimport arm_finwait2, close, enter_timewait
 from pystack._fast.tcp_handshake cimport established, set_mss
-from pystack._fast.tcp_out cimport tcp_output
+from pystack._fast.tcp_out cimport note_limits, tcp_output
 
 cdef int A_DATA, A_ECE, A_WINDOW, ECE, RECOVERY_LINUX, WAIT_RTO
 cdef int CLOSING, EV_WRITE, FIN, FIN_WAIT_1, FIN_WAIT_2, LAST_ACK, SS_CANTSENDMORE, SS_NOFDREF

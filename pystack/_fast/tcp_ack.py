@@ -47,7 +47,7 @@ from pystack._fast.tcb import (
 )
 from pystack._fast.tcp_close import arm_finwait2, close, enter_timewait
 from pystack._fast.tcp_handshake import established, set_mss
-from pystack._fast.tcp_out import tcp_output
+from pystack._fast.tcp_out import note_limits, tcp_output
 
 
 def acknowledge(s, t, p):
@@ -158,6 +158,8 @@ def acknowledge_segments(s, t, p):
             t.sndq.drop(data)
             if t.sndq.n_marks > 0:
                 t.sndq.forget_marks(p.ack)
+            if t.sndq.cc == 0:
+                note_limits(s, t)
         if before(t.snd_up, t.snd_una):
             t.snd_up = t.snd_una
         if before(t.snd_nxt, t.snd_una):

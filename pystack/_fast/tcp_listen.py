@@ -449,6 +449,7 @@ class Listener:
         c.keepintvl = t.keepintvl
         c.keepcnt = t.keepcnt
         c.keepinit = t.keepinit
+        c.notsent_lowat = t.notsent_lowat
         c.cc = t.cc
         c.sndq.hiwat = t.sndq.hiwat
         c.sndq.lowat = t.sndq.lowat

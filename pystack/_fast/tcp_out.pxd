@@ -16,6 +16,7 @@ cdef int TF_DSACK, TF_ECN, TF_ECN_SND_CWR, TF_ECN_SND_ECE, TF_FASTRECOVERY, TF_F
 cdef int TF_LASTIDLE, TF_MORETOCOME, TF_NODELAY, TF_NOPUSH, TF_NO_ECN, TF_NO_SACK, TF_NO_SCALE
 cdef int TF_NO_TS, TF_RCVD_SCALE, TF_RCVD_TS, TF_RXWIN0SENT, TF_SACK_PERMIT, TF_SENTFIN
 cdef int RECOVERY_LINUX, TF_SND_AUTO_OFF, URG, WAIT_TLP, WINDOW_LINUX
+cdef int LIMIT_BUFFER, LIMIT_PEER, LIMIT_SELF, SS_WRITE_BLOCKED
 cdef long long MS, NEVER
 
 cpdef int tcp_output(Stack s, Tcb t) except -1
@@ -48,3 +49,4 @@ cpdef int note_segment(
 ) except -1
 cpdef void sent_segments(Stack s, Tcb t, Flight f, int n, bint unsent) noexcept
 cpdef int room(Tcb t, Flight f) noexcept
+cpdef void note_limits(Stack s, Tcb t) noexcept

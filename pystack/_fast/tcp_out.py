@@ -52,6 +52,10 @@ from pystack._fast.seq import (
     maximum,
 )
 from pystack._fast.tcb import (
+    LIMIT_BUFFER,
+    LIMIT_PEER,
+    LIMIT_SELF,
+    SS_WRITE_BLOCKED,
     TF_ACKNOW,
     TF_CORK_FLUSH,
     TF_DSACK,
@@ -132,8 +136,41 @@ def tcp_output(s, t):
     if t.flight is not None:
         sent_segments(s, t, t.flight, t.flight.packets_out - out, unsent)
     if t.row != 0:
+        if s.cfg.policy_recovery == RECOVERY_LINUX:
+            note_limits(s, t)
         s.arm(t)
     return 0
+
+
+def note_limits(s, t):
+    """TCP_INFO's busy time, and how much of it the peer's window or the send buffer limited what was sent."""
+    limit: cython.int = 0
+    waits: cython.int
+    sent: cython.int = dist(t.snd_una, t.snd_nxt)
+    since: cython.longlong
+    if t.sndq.cc > 0:
+        limit = LIMIT_SELF
+        waits = t.sndq.cc - sent
+        if waits > t.maxseg:
+            waits = t.maxseg
+        if waits > 0:
+            if sent + waits > cython.cast(cython.int, t.snd_wnd) and (
+                t.flight is None or room(t, t.flight) > 0
+            ):
+                limit = LIMIT_PEER
+        elif t.so_state & SS_WRITE_BLOCKED and (t.flight is None or room(t, t.flight) > 0):
+            limit = LIMIT_BUFFER
+    if limit == t.limit:
+        return
+    since = s.now - t.limit_at
+    if t.limit != 0:
+        t.busy_time += since
+    if t.limit == LIMIT_PEER:
+        t.rwnd_time += since
+    elif t.limit == LIMIT_BUFFER:
+        t.sndbuf_time += since
+    t.limit = limit
+    t.limit_at = s.now
 
 
 def sent_segments(s, t, f, n, unsent):

@@ -303,7 +303,7 @@ def check_linux(s, t, p):
         if p.flags & SYN:
             challenge(s, t)
             return TCP_BAD_SYN
-        if after(p.seq, t.rcv_nxt):
+        if not before(p.seq, t.rcv_nxt):
             s.stat.rcvpackafterwin += 1
             s.stat.rcvbyteafterwin += p.length
         elif p.length > 0:

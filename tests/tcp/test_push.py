@@ -1,4 +1,4 @@
-"""PSH on Linux, measured on 6.18: the end of a write, of a burst, of half the largest window; on FreeBSD the end of all."""
+"""PSH on Linux, measured on 6.18: the end of a write, of a burst, of half the window; on FreeBSD the end of all."""
 
 from tcp.peer import opened
 

@@ -24,7 +24,7 @@ FAST_ORDER = """
     sendq recvq sackreport sack scoreboard flight demux timewait
     tcp_state tcb ports rtt newreno cubic cubic_count congestion prr undo rack dupacks frto syncache
     tcp_window tcp_delack tcp_out recovery tcp_reply tcp_close tcp_listen tcp_handshake tcp_halfopen
-    tcp_ack tcp_text tcp_check tcp_in tcp_timers udp
+    tcp_ack tcp_text tcp_check tcp_in tcp_timers tcp_icmp udp
     internet commands datagrams core fabric device
 """.split()
 """A module of `_fast` knows only those before it."""

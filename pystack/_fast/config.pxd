@@ -204,5 +204,6 @@ cdef class Config:
     cdef public long long policy_sockbuf
     cdef public long long policy_challenge_ack
     cdef public long long policy_acceptance
+    cdef public long long policy_icmp_errors
     cdef public long long policy_shut_rd
     cdef public long long policy_rst_flush

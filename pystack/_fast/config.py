@@ -217,6 +217,7 @@ DEFAULTS = {
     "policy_sockbuf": consts.SOCKBUF_BSD,  # SO_RCVBUF and SO_SNDBUF beyond the limit
     "policy_challenge_ack": consts.CHALLENGE_CONNECTION,  # whose challenge ACKs are counted
     "policy_acceptance": consts.ACCEPTANCE_BSD,  # which segments of a connection are taken
+    "policy_icmp_errors": consts.ICMP_ERRORS_BSD,  # what an ICMP error does to a connection
     "policy_shut_rd": consts.SHUT_RD_BSD,  # data after shutdown(SHUT_RD)
     "policy_rst_flush": consts.RST_KEEPS_DATA,  # what a RST does to data that was not read
 }

@@ -204,6 +204,9 @@ class Err(IntEnum):
     ENETDOWN = 25
     EDOM = 26
     EAFNOSUPPORT = 27
+    EHOSTDOWN = 28
+    ENONET = 29
+    EPROTO = 30
 
 
 # --- policies: where systems differ (DESIGN section 6) --------------------------------------------------------------
@@ -261,6 +264,9 @@ SOCKBUF_LINUX = 1
 
 RECOVERY_BSD = 0
 RECOVERY_LINUX = 1
+
+ICMP_ERRORS_BSD = 0
+ICMP_ERRORS_LINUX = 1
 
 SHUT_RD_BSD = 0
 SHUT_RD_LINUX = 1

@@ -7,6 +7,7 @@ from pystack._fast.tcb cimport Stack, Tcb
 from pystack._fast.tcp_close cimport drop
 from pystack._fast.tcp_handshake cimport set_mss
 from pystack._fast.recovery cimport resegment
+from pystack._fast.tcp_icmp cimport told_of
 from pystack._fast.tcp_in cimport tcp_input
 from pystack._fast.tcp_listen cimport Listener
 from pystack._fast.tcp_out cimport tcp_output
@@ -14,6 +15,7 @@ from pystack._fast.udp cimport DatagramSocket
 from pystack._fast.udp_icmp cimport Quote
 
 cdef int ECONNREFUSED, EHOSTUNREACH, EMSGSIZE, ENETUNREACH, ESTABLISHED, EV_ERROR, EV_READ
+cdef int ICMP_ERRORS_LINUX
 cdef int FRAG_HELD, FRAG_TIMEOUT, ICMP_ECHO, ICMP_ECHO_REPLY, ICMP_SOURCE_QUENCH, ICMP_TIME_EXCEEDED
 cdef int ICMP_TYPE, ICMP_UNREACH, ICMP_UNREACH_NEEDFRAG, ICMP_UNREACH_NET, ICMP_UNREACH_PORT
 cdef int ICMP_UNREACH_PROTOCOL, IP_DESTINATION_INVALID, IP_NEED_FRAGMENT, IP_NOT_OURS, IP_NO_ROUTE

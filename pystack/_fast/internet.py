@@ -19,6 +19,7 @@ from pystack._fast.consts import (
     EV_READ,
     ICMP_ECHO,
     ICMP_ECHO_REPLY,
+    ICMP_ERRORS_LINUX,
     ICMP_SOURCE_QUENCH,
     ICMP_TIME_EXCEEDED,
     ICMP_UNREACH,
@@ -43,6 +44,7 @@ from pystack._fast.seq import after_eq, before
 from pystack._fast.tcb import Stack, Tcb
 from pystack._fast.tcp_close import drop
 from pystack._fast.tcp_handshake import set_mss
+from pystack._fast.tcp_icmp import told_of
 from pystack._fast.tcp_in import tcp_input
 from pystack._fast.tcp_listen import Listener
 from pystack._fast.tcp_out import tcp_output
@@ -420,6 +422,8 @@ class Internet(Stack):
                     t.snd_nxt = t.snd_una
                 tcp_output(self, t)
             return 0
+        if self.cfg.policy_icmp_errors == ICMP_ERRORS_LINUX:
+            return told_of(self, t, p.icmp_type, p.icmp_code, self.quote.q_seq)
         if p.icmp_type == ICMP_UNREACH and (
             p.icmp_code == ICMP_UNREACH_PORT or p.icmp_code == ICMP_UNREACH_PROTOCOL
         ):

@@ -78,6 +78,7 @@ POLICIES: Mapping[str, str] = MappingProxyType(
         "sockbuf": "SOCKBUF_",
         "challenge_ack": "CHALLENGE_",
         "acceptance": "ACCEPTANCE_",
+        "icmp_errors": "ICMP_ERRORS_",
         "shut_rd": "SHUT_RD_",
         "rst_flush": "RST_",
     }

@@ -6,7 +6,7 @@ import pytest
 from fuzz import octets
 from tcp.peer import PROFILES, THEM, US, Machine, opened, pattern
 
-from pystack._fast.consts import NEVER, Err
+from pystack._fast.consts import CLOSED, NEVER, Err
 
 CWR, ECE = 128, 64
 
@@ -192,6 +192,48 @@ def test_soft_error_is_the_reason_of_a_timeout(code, error):
     icmp(m, p, 3, code, 0)
     m.run(100)
     assert t.so_error == error
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "error"),
+    [
+        (3, 0, Err.ENETUNREACH),
+        (3, 1, Err.EHOSTUNREACH),
+        (3, 2, Err.ENOPROTOOPT),
+        (3, 3, Err.ECONNREFUSED),
+        (3, 7, Err.EHOSTDOWN),
+        (3, 8, Err.ENONET),
+        (3, 13, Err.EHOSTUNREACH),
+        (3, 15, Err.EHOSTUNREACH),
+        (3, 16, None),
+        (11, 0, Err.EHOSTUNREACH),
+        (12, 0, Err.EPROTO),
+        (4, 0, None),
+    ],
+)
+def test_any_error_ends_connect_on_linux(kind, code, error):
+    m = Machine("linux-6")
+    t = m.connect(80)
+    p = m.peer_of(t)
+    p.next(0)
+    p.their_isn = t.iss
+    icmp(m, p, kind, code, 0)
+    assert t.so_error == (error or 0)
+    assert (t.state == CLOSED) == (error is not None)
+
+
+@pytest.mark.parametrize(("code", "earlier"), [(0, True), (1, True), (2, False), (3, False)])
+def test_an_unreachable_network_takes_a_doubling_back(code, earlier):
+    """RFC 6069 section 3, on Linux: the timer ran out for want of a way, not for congestion."""
+    m, p, t = opened("linux-6")
+    m.write(t, 100)
+    p.next(0)
+    p.next()
+    m.run(0.1)
+    waits, shift = t.rxtcur, t.rxtshift
+    assert shift == 1
+    icmp(m, p, 3, code, 1)
+    assert (t.rxtshift, t.rxtcur) == ((0, waits // 2) if earlier else (1, waits))
 
 
 @pytest.mark.parametrize("code", [2, 3])

@@ -7,7 +7,7 @@ from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any
 
 from pystack._fast import tcb
-from pystack._fast.consts import LISTEN_LINUX, MS, US
+from pystack._fast.consts import LISTEN_LINUX, MS, TIME_WAIT, TIMEWAIT_BSD_14, US
 from pystack._fast.seq import dist
 
 if TYPE_CHECKING:
@@ -84,6 +84,14 @@ class TcpInfo:
         return struct.pack(f"{len(astuple(self))}I", *(v & 0xFFFFFFFF for v in astuple(self)))
 
 
+def waiting(core: Any, t: Any) -> int:
+    """FreeBSD 14's number of the state: there a connection in TIME_WAIT still is one."""
+    if t.row == 0 and core.cfg.policy_timewait == TIMEWAIT_BSD_14:
+        if core.timewait.find(t.laddr, t.lport, t.faddr, t.fport):
+            return TIME_WAIT
+    return int(t.state)
+
+
 def of(sock: StreamSocket) -> TcpInfo:
     """The connection as it is now."""
     t: Any = sock.row
@@ -108,7 +116,7 @@ def of(sock: StreamSocket) -> TcpInfo:
     since = max(core.now, sock.host.clock.now)
     now = since - t.limit_at
     return TcpInfo(
-        tcpi_state=LINUX_STATES[t.state] if linux else t.state,
+        tcpi_state=LINUX_STATES[t.state] if linux else waiting(core, t),
         tcpi_ca_state=state,
         tcpi_retransmits=flight.retransmits if flight is not None else t.rxtshift,
         tcpi_probes=t.keep_probes,

@@ -9,6 +9,7 @@ from pystack._fast.tcp_close cimport arm_finwait2, close, enter_timewait
 from pystack._fast.tcp_handshake cimport established, set_mss
 from pystack._fast.tcp_out cimport note_limits, tcp_output
 
+cdef int TF_ACKNOW
 cdef int A_DATA, A_ECE, A_WINDOW, ECE, RECOVERY_LINUX, WAIT_RTO
 cdef int CLOSING, EV_WRITE, FIN, FIN_WAIT_1, FIN_WAIT_2, LAST_ACK, SS_CANTSENDMORE, SS_NOFDREF
 cdef int SS_WRITE_BLOCKED, SYN_RECEIVED, TF_ECN, TF_ECN_SND_CWR

@@ -36,6 +36,7 @@ from pystack._fast.tcb import (
     SS_CANTSENDMORE,
     SS_NOFDREF,
     SS_WRITE_BLOCKED,
+    TF_ACKNOW,
     TF_ECN,
     TF_ECN_SND_CWR,
     TF_FASTRECOVERY,
@@ -414,6 +415,8 @@ def tell(s, t, data, fin_acked):
             s.set_state(t, FIN_WAIT_2)
             arm_finwait2(s, t)
         elif t.state == CLOSING:
+            if t.t_flags & TF_ACKNOW:
+                tcp_output(s, t)
             enter_timewait(s, t)
         elif t.state == LAST_ACK:
             close(s, t)

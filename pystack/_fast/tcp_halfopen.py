@@ -34,7 +34,7 @@ def half_open_input(s, listeners, t, row, p):
     )
     if p.seq == irs and p.flags & (SYN | RST | ACK) == SYN and not stale:
         return -1
-    if p.flags & ACK and p.ack != add(cache.iss[row], 1):
+    if p.flags & (ACK | RST) == ACK and p.ack != add(cache.iss[row], 1):
         s.stat.sc_badack += 1
         reset_for(s, p)
         return TCP_BAD_ACK

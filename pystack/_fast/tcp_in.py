@@ -112,8 +112,9 @@ def closed_input(s, p):
 def listen_input(s, listeners, t, p):
     """A listener's segment (RFC 9293 section 3.10.7.2)."""
     linux: cython.bint = s.cfg.policy_acceptance == ACCEPTANCE_LINUX
+    half: cython.int
     if linux:
-        half: cython.int = listeners.cache.find(p.dst, p.dport, p.src, p.sport)
+        half = listeners.cache.find(p.dst, p.dport, p.src, p.sport)
         if half != 0:
             reason: cython.int = half_open_input(s, listeners, t, half, p)
             if reason >= 0:
@@ -129,6 +130,10 @@ def listen_input(s, listeners, t, p):
         return listeners.on_syn(s, t, p)
     if p.flags & ACK:
         if p.flags & SYN:
+            half = listeners.cache.find(p.dst, p.dport, p.src, p.sport)
+            if half != 0:  # FreeBSD forgets the half-open connection
+                s.stat.sc_badack += 1
+                listeners.forget(s, half)
             if s.icmp_limit_rst():
                 reset_for(s, p)
             return TCP_BAD_ACK

@@ -118,15 +118,14 @@ class Listener:
         row: cython.int = cache.find(p.dst, p.dport, p.src, p.sport)
         linux: cython.bint = cfg.policy_listen == LISTEN_LINUX
         if row != 0:
-            if cache.irs[row] == p.seq:
-                s.stat.sc_dupsyn += 1
-                if p.opt_ts and cache.flags[row] & SC_TS and not linux:
-                    cache.ts_recent[row] = p.ts_val
-                self.answer(s, row)
-                cache.rexmits[row] = 0
-                s.wheel.arm(cache.timer[row], now + cfg.tcp_rexmit_initial)
-                return 0
-            self.forget(s, row)
+            # FreeBSD does not ask whether it is the same SYN; on Linux it is (tcp_halfopen.py)
+            s.stat.sc_dupsyn += 1
+            if p.opt_ts and cache.flags[row] & SC_TS and not linux:
+                cache.ts_recent[row] = p.ts_val
+            self.answer(s, row)
+            cache.rexmits[row] = 0
+            s.wheel.arm(cache.timer[row], now + cfg.tcp_rexmit_initial)
+            return 0
         if self.queue_full(s, t) and linux:
             t.overflow_count += 1
             s.stat.listendrop += 1

@@ -83,6 +83,8 @@ def text(s, t, p):
         t.fin_seq = add(p.seq, length)
         if s.cfg.policy_delack == DELACK_LINUX:
             t.ack_pending |= ACK_SCHEDULED
+            if length == 0 and t.t_flags & TF_SACK_PERMIT:
+                report_of(s, t).arrived(t.fin_seq, add(t.fin_seq, 1))  # a FIN is an octet too
         else:
             t.t_flags |= TF_ACKNOW
     elif fin:

@@ -24,6 +24,7 @@ PAPERS = (
 )
 
 REFERENCE = re.compile(r"`([\w./]+\.py):(\w+)`")
+SCRIPT = re.compile(r"`([\w./-]+\.pkt)`")
 NOT_DONE = re.compile(r"^(not yet|not offered|not ours)(: \S.*)?$")
 NO_TEST = ("none yet", "-")
 RFC_9293 = [
@@ -68,8 +69,10 @@ def problem(file: str, name: str) -> str | None:
 
 
 def problems(text: str) -> list[str]:
-    """Broken references of a text."""
-    return [p for p in (problem(*r) for r in REFERENCE.findall(text)) if p]
+    """Broken references of a text: code that is not there, scripts that are not there."""
+    scripts = [s for s in SCRIPT.findall(text) if not (ROOT / "tests" / s).is_file()]
+    broken = [p for p in (problem(*r) for r in REFERENCE.findall(text)) if p]
+    return broken + [f"there is no script {s}" for s in scripts]
 
 
 def rows(text: str) -> Iterator[list[str]]:
@@ -101,9 +104,10 @@ def problems_of_row(cells: list[str]) -> list[str]:
         wrong.append(f"{clause}: no code, and it does not say so: {code!r}")
     if any(is_test(*r) for r in codes):
         wrong.append(f"{clause}: a test in the column of code")
-    if not all(is_test(*r) for r in tests) or (not tests and test not in NO_TEST):
+    scripts = SCRIPT.findall(test)
+    if not all(is_test(*r) for r in tests) or (not tests and not scripts and test not in NO_TEST):
         wrong.append(f"{clause}: no test, and it does not say so: {test!r}")
-    if tests and not codes:
+    if (tests or scripts) and not codes:
         wrong.append(f"{clause}: a test of what is not there")
     return wrong
 

@@ -27,7 +27,12 @@ HOT = {
     "tcp_wire": "_read_options _write_options",
     "udp_icmp": "parse_udp build_udp parse_icmp build_icmp",
     "sendq": "SendQueue.append SendQueue.drop SendQueue.chain",
-    "recvq": "RecvQueue.append RecvQueue.read_into Reassembly.insert Reassembly.take",
+    "recvq": """RecvQueue.append RecvQueue.read_into RecvQueue.charge RecvQueue.uncharge RecvQueue.space
+        Reassembly.insert Reassembly.take""",
+    "sackreport": "SackReport.arrived SackReport.covered SackReport.received",
+    "tcp_window": """accepted_window receive_window usable_window worth_an_update read_opens measure_segments
+        open_window moderate grow_buffer""",
+    "tcp_delack": "delay_bsd data_came answer_data delay_ack ack_sent",
     "scoreboard": "Scoreboard.add_block Scoreboard.advance Scoreboard.pipe Scoreboard.next_hole",
     "demux": "Demux.find Demux.find_listener",
     "timewait": "TimeWaitTable.find TimeWaitTable.add TimeWaitTable.remove TimeWaitTable.expire",
@@ -44,9 +49,10 @@ HOT = {
     "cubic": "on_ack after_loss window_at cube_root",
     "tcp_reply": "respond send_ack_only",
     "tcp_ack": "acknowledge acknowledge_segments new_ack duplicate_ack recovery_ack",
-    "tcp_text": "text deliver owe_ack grow_receive_buffer take_payload",
-    "tcp_in": "segment_arrives trim reset_input",
-    "tcp_out": "tcp_output send_one worth_sending receive_window emit note_segment",
+    "tcp_text": "text in_order out_of_order take_payload",
+    "tcp_in": "segment_arrives",
+    "tcp_check": "acceptable check_bsd check_linux trim_left trim_right cut_linux",
+    "tcp_out": "tcp_output send_one worth_sending short_waits burst one_burst emit note_segment",
 }
 """The functions of each module of `_fast`. One that does not exist is a failure."""
 

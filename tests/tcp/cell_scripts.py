@@ -188,7 +188,8 @@ script then asks a last question, mostly a FIN far beyond the window, whose answ
 where the connection stands.
 
 Where no descriptor of a connection is left (SYN_RCVD of a listener, orphans, TIME_WAIT), no call can be made; those
-rows stand in the state whose descriptor is open.
+rows stand in the state whose descriptor is open. A close that lingers waits, so it has scripts of its own:
+`tests/tcp/kernel/close/linger-waits.pkt` and `linger-expires.pkt`.
 """
 
 

@@ -215,7 +215,6 @@ def events() -> dict[str, Event]:
     add("so-error", "call", "SO_ERROR", "SO_ERROR")
     add("close", "call", "close", "close(4)")
     add("linger-zero", "call", "SO_LINGER 0, close", linger % 0, "close(4)")
-    add("linger", "call", "SO_LINGER 5 s, close without waiting", linger % 5, "close(4)")
     add(
         "close-unread", "call", "close with unread data",
         f"< P. {{R}}:{{R+10}}(10) ack {{U}} {WIN}", "> ?", "close(4)",
@@ -305,6 +304,8 @@ class Cell:
                     )
                 elif self.ts and self.event.val is not None:
                     line += stamp(True, self.event.val)
+            if line.startswith("< ") and "." not in line.split()[1]:
+                line = line.replace("ecr 100>", "ecr 0>")  # no ACK, no echo
             if self.state.name in ("CLOSED", "LISTEN"):  # nothing of theirs can be echoed
                 line = line.replace("ecr 100>", "ecr 100!>")
             out.append(line)

@@ -50,6 +50,7 @@ from pystack._fast.tcb import (
     SS_CONNECTING,
     SS_DEAD,
     SS_DISCONNECTED,
+    SS_UNTOLD,
     TF_NODELAY,
     TF_NOPUSH,
     TF_RCV_AUTO_OFF,
@@ -173,6 +174,7 @@ class StreamSocket(Socket):
         deadline = self._deadline()
         while t.so_state & SS_CONNECTING:
             self._pause(_CONNECTING, deadline)
+        t.so_state &= ~SS_UNTOLD
         return -take_error(t) if t.so_error else 0
 
     def accept(self) -> tuple[StreamSocket, Address]:

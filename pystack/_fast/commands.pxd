@@ -13,7 +13,7 @@ cdef int EALREADY, ECONNABORTED, ECONNRESET, EINPROGRESS, EINVAL, EISCONN, ENETU
 cdef int EOPNOTSUPP, EPIPE, ESTABLISHED, EV_ACCEPT, EV_READ, EV_WRITE, FIN_WAIT_1, FIN_WAIT_2, LISTEN
 cdef int LISTEN_LINUX, SHUT_RD_LINUX, SO_REUSEADDR, SO_REUSEPORT, SS_BOUND, SS_CANTRCVMORE
 cdef int SS_CANTSENDMORE, SS_CONNECTED, SS_CONNECTING, SS_DEAD, SS_DISCONNECTED, SS_INQUEUE
-cdef int SS_NOFDREF, SS_WRITE_BLOCKED, SYN_SENT, TF_MORETOCOME, TF_NO_SACK, TF_NO_SCALE, TF_NO_TS
+cdef int SS_NOFDREF, SS_UNTOLD, SS_WRITE_BLOCKED, SYN_SENT, TF_MORETOCOME, TF_NO_SACK, TF_NO_SCALE, TF_NO_TS
 cdef int PUSH_LINUX, TF_ACKNOW, WINDOW_LINUX
 cdef long long MS
 
@@ -35,6 +35,7 @@ cpdef int after_read(Internet s, Tcb t, int copied) except -1
 cdef int goal(Tcb t, int half) noexcept
 cpdef long long unsent(Tcb t) noexcept
 cpdef int take_error(Tcb t) noexcept
+cpdef Py_ssize_t to_the_mark(Tcb t, Py_ssize_t n) noexcept
 cpdef object tcp_recv_bytes(Internet s, Tcb t, Py_ssize_t n, bint peek)
 cdef int prepare(Internet s, Tcb t) except -1
 cdef int shutdown_listener(Internet s, Tcb t, int how) except -1000

@@ -37,6 +37,7 @@ from pystack._fast.tcb import (
     SS_DISCONNECTED,
     SS_INQUEUE,
     SS_NOFDREF,
+    SS_UNTOLD,
     SS_WRITE_BLOCKED,
     TF_ACKNOW,
     TF_MORETOCOME,
@@ -176,10 +177,19 @@ def tcp_connect(s, t, addr, port):
     """connect(2): sends the SYN; EINPROGRESS, and later EV_CONNECT or EV_ERROR."""
     row: cython.int
     src: cython.uint
+    code: cython.int
     if t.state == LISTEN:
         return -EOPNOTSUPP if s.cfg.policy_listen != LISTEN_LINUX else -EISCONN
     if t.so_state & SS_CONNECTING:
         return -EALREADY
+    if t.so_state & SS_UNTOLD and s.cfg.policy_listen == LISTEN_LINUX:
+        # a connect() that did not wait has come to its end, and this one tells how
+        t.so_state &= ~SS_UNTOLD
+        if not t.so_state & SS_DISCONNECTED:
+            return 0
+        code = t.so_error if t.so_error else ECONNABORTED
+        t.so_error = 0
+        return -code
     if t.so_state & SS_CONNECTED:
         return -EISCONN
     if t.row == 0 or t.state != CLOSED:
@@ -221,7 +231,7 @@ def tcp_connect(s, t, addr, port):
     set_mss(s, t)
     t.cwnd = t.maxseg
     t.ssthresh = 0x40000000
-    t.so_state |= SS_CONNECTING | SS_BOUND
+    t.so_state |= SS_CONNECTING | SS_BOUND | SS_UNTOLD
     t.rexmt_start = s.now
     if t.keepinit > 0:
         t.at_keep = s.now + t.keepinit * MS
@@ -340,7 +350,9 @@ def tcp_recv_into(s, t, data, off, n, peek):
         if got < 0 and t.so_error:
             t.so_error = 0
         return got
-    got = t.rcvq.read_into(data, off, n, peek)
+    got = t.rcvq.read_into(data, off, to_the_mark(t, n), peek)
+    if not peek and t.oob_left > 0:
+        t.oob_left -= got
     if not peek and t.row != 0:
         after_read(s, t, got)
     return got
@@ -353,10 +365,17 @@ def tcp_recv_bytes(s, t, n, peek):
         if got < 0 and t.so_error:
             t.so_error = 0
         return got if got < 0 else b""
-    data = t.rcvq.read_bytes(n, peek)
+    data = t.rcvq.read_bytes(to_the_mark(t, n), peek)
+    if not peek and t.oob_left > 0:
+        t.oob_left -= len(data)
     if not peek and t.row != 0:
         after_read(s, t, len(data))
     return data
+
+
+def to_the_mark(t, n):
+    """Of `n` octets, those that a read may take at once: it stops before the urgent octet, or where that was."""
+    return t.oob_left if 0 < t.oob_left < n else n
 
 
 def after_read(s, t, copied):

@@ -71,8 +71,9 @@ SS_DISCONNECTED = 0x40
 SS_INQUEUE = 0x80
 SS_WRITE_BLOCKED = 0x100
 SS_DEAD = 0x200
+SS_UNTOLD = 0x400  # connect() did not wait, and has not been called again
 
-# oob_state: is there urgent data, and where is its last octet
+# oob_state: is there urgent data, and where is its last octet; oob_left: octets that are read before it
 OOB_NONE = 0
 OOB_EXPECTED = 1
 OOB_HERE = 2
@@ -138,7 +139,7 @@ class Tcb:
         self.snd_wl1 = self.snd_wl2 = self.recover = self.snd_wnd = self.max_sndwnd = 0
         self.snd_scale = self.rcv_scale = self.request_r_scale = 0
         self.irs = self.rcv_nxt = self.rcv_adv = self.rcv_up = self.last_ack_sent = self.rcv_wnd = 0
-        self.oob = self.oob_state = 0
+        self.oob = self.oob_state = self.oob_left = 0
         self.maxseg = self.mss_peer = self.user_mss = self.pmtu = 0
         self.ts_recent = self.ts_offset = 0
         self.ts_recent_age = 0

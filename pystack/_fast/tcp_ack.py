@@ -426,6 +426,8 @@ def tell(s, t, data, fin_acked):
 def window_admits(s, t):
     """Linux: may what waits to be sent go now? If not, the next probe is as far away from now as it was."""
     waits: cython.int = t.sndq.cc - dist(t.snd_una, t.snd_nxt)
+    if t.state >= FIN_WAIT_1 and t.t_flags & TF_SENTFIN == 0:
+        waits += 1
     if waits > t.maxseg:
         waits = t.maxseg
     if dist(t.snd_una, t.snd_nxt) + waits <= cython.cast(cython.int, t.snd_wnd):

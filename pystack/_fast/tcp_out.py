@@ -334,6 +334,16 @@ def send_one(s, t, idle):
         flags &= ~FIN
     elif flags & FIN and t.t_flags & TF_SENTFIN and t.snd_nxt == t.snd_max:
         flags &= ~FIN  # it is out already and not asked for again
+    if (
+        flags & FIN
+        and s.cfg.policy_persist == PERSIST_LINUX
+        and t.snd_nxt == t.snd_max
+        and off + length >= cython.cast(cython.int, t.snd_wnd)
+    ):
+        flags &= ~FIN  # there is no room for it in the window
+        if length == 0 and t.at_rexmt == NEVER and t.at_persist == NEVER:
+            t.rxtshift = 0
+            set_persist(s, t)
 
     if not worth_sending(s, t, idle, flags, off, length, cc):
         if cc > 0 and t.at_rexmt == NEVER and t.at_persist == NEVER and t.state >= ESTABLISHED:
@@ -358,6 +368,8 @@ def worth_sending(s, t, idle, flags, off, length, cc):
                 flags & FIN or after(t.snd_up, t.snd_una) or not short_waits(t)
             ):
                 return True
+            if t.burst_long and add(t.snd_nxt, length) == t.burst_end:
+                return True  # what the window cuts off goes with the burst
         else:
             if off + length >= cc and t.t_flags & TF_MORETOCOME == 0:
                 if t.t_flags & TF_NOPUSH and not t.t_flags & TF_CORK_FLUSH and flags & FIN == 0:
@@ -425,7 +437,7 @@ def one_burst(s, t, off, room):
         room = piece
     if room > most:
         room = most
-    elif room > t.maxseg and room % t.maxseg and off + room >= t.sndq.cc and short_waits(t):
+    elif room > t.maxseg and room % t.maxseg and short_waits(t):
         room -= room % t.maxseg
     t.burst_end = add(t.snd_nxt, room)
     t.burst_long = room > t.maxseg

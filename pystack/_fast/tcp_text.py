@@ -310,6 +310,7 @@ def pull_urgent(s, t):
         octet = t.rcvq.pull(at)
     t.oob_state = OOB_HERE if octet >= 0 else OOB_NONE
     t.oob = octet
+    t.oob_left = at if at > 0 else 0
     s.wakeup(t, EV_ERROR)
     return 0
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from pystack._fast.consts import FIN_WAIT_2, NEVER, SECOND
-from pystack._fast.tcb import SS_CONNECTED, SS_CONNECTING
+from pystack._fast.tcb import SS_CONNECTED, SS_CONNECTING, SS_UNTOLD
 from pystack.addresses import dotted
 from pystack.packetdrill import callopts, messages, waiting
 from pystack.packetdrill.files import PIPE_SIZE, Device, Epoll, File, Pipe, PipeEnd, SocketFile
@@ -327,6 +327,7 @@ class Calls:
         t = file.sock.row
         while t.so_state & SS_CONNECTING:
             yield NEVER
+        t.so_state &= ~SS_UNTOLD
         error = file.sock.getsockopt(std.SOL_SOCKET, std.SO_ERROR)
         if error:
             raise OSError(error, os.strerror(error))

@@ -65,8 +65,9 @@ def test_connect_without_a_route():
     fails(errno.ENETUNREACH, both.me.socket().connect, ("203.0.113.1", 80))
 
 
-def test_a_connect_that_does_not_block():
-    both = pair()
+@pytest.mark.parametrize(("me", "again"), [("freebsd-14", errno.EISCONN), ("linux-6", 0)])
+def test_a_connect_that_does_not_block(me, again):
+    both = pair(me=me)
     client = both.me.socket()
     client.setblocking(False)
     error = fails(errno.EINPROGRESS, client.connect, SERVER)
@@ -75,6 +76,7 @@ def test_a_connect_that_does_not_block():
     assert not client.writable()
     assert pystack.select([], [client]) == ([], [client], [])
     assert client.getsockopt(std.SOL_SOCKET, std.SO_ERROR) == 0
+    assert client.connect_ex(SERVER) == again  # Linux: how it ended, once
     fails(errno.EISCONN, client.connect, SERVER)
 
 
@@ -85,6 +87,17 @@ def test_a_refused_connect_that_does_not_block_is_told_by_so_error():
     assert client.connect_ex(("192.0.2.1", 81)) == errno.EINPROGRESS
     assert pystack.select([client], [client]) == ([client], [client], [])
     assert client.getsockopt(std.SOL_SOCKET, std.SO_ERROR) == errno.ECONNREFUSED
+    assert client.getsockopt(std.SOL_SOCKET, std.SO_ERROR) == 0
+    fails(errno.ECONNABORTED, client.connect, ("192.0.2.1", 81))
+
+
+def test_the_next_connect_tells_that_one_was_refused():
+    both = pair()
+    client = both.me.socket()
+    client.setblocking(False)
+    assert client.connect_ex(("192.0.2.1", 81)) == errno.EINPROGRESS
+    both.net.run(for_="1s")
+    fails(errno.ECONNREFUSED, client.connect, ("192.0.2.1", 81))
     assert client.getsockopt(std.SOL_SOCKET, std.SO_ERROR) == 0
 
 

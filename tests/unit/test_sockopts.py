@@ -409,7 +409,10 @@ def test_the_urgent_octet_is_read_on_its_own():
     assert conn.recv(1, MSG_OOB | MSG_PEEK) == b"!"
     assert conn.recv(1, MSG_OOB) == b"!"
     fails(errno.EINVAL, conn.recv, 1, MSG_OOB)
-    assert conn.recv(10) == b"abcdef"
+    assert conn.recv(10, MSG_PEEK) == b"abc"
+    assert conn.recv(2) == b"ab"
+    assert conn.recv(10) == b"c"  # a read stops where the urgent octet was
+    assert conn.recv(10) == b"def"
 
 
 def test_the_urgent_octet_stays_in_the_stream_where_that_is_asked_for():
@@ -417,7 +420,8 @@ def test_the_urgent_octet_stays_in_the_stream_where_that_is_asked_for():
     client, conn = both.connect()
     conn.setsockopt(SOL, so.SO_OOBINLINE, 1)
     assert client.send(b"abc!", MSG_OOB) == 4
-    assert conn.recv(10) == b"abc!"
+    assert conn.recv(10) == b"abc"
+    assert conn.recv(10) == b"!"
     fails(errno.EINVAL, conn.recv, 1, MSG_OOB)
 
 
@@ -435,7 +439,8 @@ def test_urgent_data_that_is_announced_and_not_here():
     fails(errno.EINVAL, conn.recv, 1, MSG_OOB)  # the pointer was in the segment that was lost
     both.net.run(for_="5s")
     assert conn.recv(1, MSG_OOB) == b"!"
-    assert conn.recv(10) == b"abcd"
+    assert conn.recv(10) == b"ab"
+    assert conn.recv(10) == b"cd"
 
 
 def test_one_urgent_octet_alone():

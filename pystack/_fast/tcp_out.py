@@ -410,7 +410,7 @@ def burst(s, t):
     quota: cython.longlong
     shift: cython.longlong
     if t.srtt > 0:
-        size = t.cwnd if t.cwnd > dist(t.snd_una, t.snd_max) else dist(t.snd_una, t.snd_max)
+        size = max(cython.cast(cython.int, t.cwnd), dist(t.snd_una, t.snd_max))
         size *= cfg.tcp_pacing_ss_ratio if t.cwnd < t.ssthresh // 2 else cfg.tcp_pacing_ca_ratio
         size = size * 10 * MS // t.srtt >> 10
         if cfg.tcp_tso_rtt_log:

@@ -492,10 +492,14 @@ def grow_send_buffer(s, t):
     hiwat: cython.int = q.hiwat
     cfg = s.cfg
     wanted: cython.longlong
+    segment: cython.int
     if cfg.policy_sockbuf == SOCKBUF_LINUX:
-        # Linux: memory for three windows, whatever the peer offers (measured)
+        # Linux: memory for two windows, whatever the peer offers (tcp_sndbuf_expand; measured with CUBIC and with Reno)
+        segment = 1024
+        while segment < t.maxseg + 512:
+            segment *= 2
         wanted = t.cwnd // t.maxseg if t.cwnd > 10 * t.maxseg else 10
-        wanted *= 3 * (256 + (1024 if t.maxseg <= 512 else 2048 if t.maxseg <= 1536 else 16384))
+        wanted *= 2 * (segment + 256)
         if wanted > cfg.tcp_sendbuf_max:
             wanted = cfg.tcp_sendbuf_max
         if wanted > hiwat:

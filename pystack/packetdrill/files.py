@@ -10,6 +10,7 @@ import socket as std
 from dataclasses import dataclass, field
 from typing import Any
 
+from pystack._fast.commands import unsent
 from pystack._fast.consts import CLOSED, EV_ERROR, LISTEN, SYN_RECEIVED, SYN_SENT
 from pystack._fast.tcb import (
     OOB_HERE,
@@ -130,7 +131,7 @@ def _linux(sock: Any, n: dict[str, int]) -> int:
     if t.state not in (SYN_SENT, SYN_RECEIVED):
         if _readable(t):
             found |= n["POLLIN"] | n["POLLRDNORM"]
-        if sent or fresh or t.sndq.roomy():
+        if sent or fresh or (t.sndq.roomy() and 2 * unsent(t) < t.notsent_lowat):
             found |= n["POLLOUT"] | n["POLLWRNORM"]
         if t.oob_state == OOB_HERE:
             found |= n["POLLPRI"]

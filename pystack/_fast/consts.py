@@ -207,6 +207,7 @@ class Err(IntEnum):
     EHOSTDOWN = 28
     ENONET = 29
     EPROTO = 30
+    ENOENT = 31
 
 
 # --- policies: where systems differ (DESIGN section 6) --------------------------------------------------------------

@@ -35,6 +35,7 @@ MSG_DONTWAIT = 0x40
 MSG_WAITALL = 0x100
 MSG_MORE = 0x8000
 MSG_NOSIGNAL = 0x4000
+MSG_FASTOPEN = 0x20000000
 """Linux's numbers, which are those of the standard library there."""
 
 

@@ -21,15 +21,19 @@ from pystack._fast.commands import (
     tcp_bind,
     tcp_close,
     tcp_connect,
+    tcp_disconnect,
     tcp_listen,
     tcp_readable,
     tcp_recv_bytes,
     tcp_recv_into,
     tcp_send,
+    tcp_send_to,
     tcp_shutdown,
     tcp_writable,
 )
 from pystack._fast.consts import (
+    CALLS_LINUX,
+    DEAD_CHILD_ABORTED,
     EV_ACCEPT,
     EV_CONNECT,
     EV_ERROR,
@@ -38,7 +42,6 @@ from pystack._fast.consts import (
     EV_WRITE,
     FIN_WAIT_2,
     LISTEN,
-    LISTEN_LINUX,
     NEVER,
     SECOND,
     SOCKBUF_LINUX,
@@ -46,21 +49,19 @@ from pystack._fast.consts import (
     Err,
 )
 from pystack._fast.tcb import (
+    SS_ASKED,
     SS_CONNECTED,
     SS_CONNECTING,
     SS_DEAD,
     SS_DISCONNECTED,
-    SS_UNTOLD,
-    TF_NODELAY,
-    TF_NOPUSH,
-    TF_RCV_AUTO_OFF,
-    TF_SND_AUTO_OFF,
+    SS_UNCONNECTED,
 )
 from pystack.addresses import dotted
 from pystack.errors import error_of, number_of
 from pystack.sockbase import (
     EV_ALL,
     MSG_DONTWAIT,
+    MSG_FASTOPEN,
     MSG_MORE,
     MSG_NOSIGNAL,
     MSG_OOB,
@@ -81,6 +82,7 @@ if TYPE_CHECKING:
 __all__ = [
     "EV_ALL",
     "MSG_DONTWAIT",
+    "MSG_FASTOPEN",
     "MSG_MORE",
     "MSG_NOSIGNAL",
     "MSG_OOB",
@@ -93,13 +95,6 @@ __all__ = [
     "address_of",
     "octets",
 ]
-
-_KEPT = (
-    "uid so_options linger linger2 user_mss tos ttl keepidle keepintvl keepcnt keepinit user_timeout cc "
-    "handler wanted"
-).split()
-_KEPT_FLAGS = TF_NODELAY | TF_NOPUSH | TF_SND_AUTO_OFF | TF_RCV_AUTO_OFF
-"""What is a socket's own and not its connection's."""
 
 _AGAIN = -int(Err.EAGAIN)
 _IN_PROGRESS = -int(Err.EINPROGRESS)
@@ -171,18 +166,35 @@ class StreamSocket(Socket):
         host.after(core)
         if answer != _IN_PROGRESS or self._timeout == 0:
             return answer
+        return self._await_connection(t)
+
+    def _await_connection(self, t: Any) -> int:
         deadline = self._deadline()
         while t.so_state & SS_CONNECTING:
             self._pause(_CONNECTING, deadline)
-        t.so_state &= ~SS_UNTOLD
-        return -take_error(t) if t.so_error else 0
+        t.so_state &= ~SS_ASKED
+        if not t.so_error:
+            return 0
+        t.so_state |= SS_UNCONNECTED
+        return -take_error(t)
+
+    def disconnect(self) -> None:
+        """connect(2) to AF_UNSPEC: the connection is given up and the socket can be used again (Linux)."""
+        host = self._host
+        host.core.settle(host.clock.now)
+        answer = tcp_disconnect(host.core, self.row)
+        host.after(host.core)
+        if answer < 0:
+            raise error_of(answer)
 
     def accept(self) -> tuple[StreamSocket, Address]:
         """accept(2): the oldest connection that waits, and the address of its peer."""
+        if self.row.state == LISTEN and self.row.so_error:
+            raise error_of(-take_error(self.row))
         child = tcp_accept(self._host.core, self.row)
         if child is None:
             child = self._wait_for_child()
-        if child.so_state & SS_DEAD and self._host.core.cfg.policy_listen != LISTEN_LINUX:
+        if child.so_state & SS_DEAD and self._host.core.cfg.policy_dead_child == DEAD_CHILD_ABORTED:
             tcp_close(self._host.core, child)
             raise error_of(Err.ECONNABORTED)
         return StreamSocket(self.host, child), (dotted(child.faddr), child.fport)
@@ -193,39 +205,14 @@ class StreamSocket(Socket):
         while True:
             if t.state != LISTEN:
                 raise error_of(Err.EINVAL)
+            if t.so_error:
+                raise error_of(-take_error(t))
             if self._timeout == 0:
                 raise error_of(Err.EAGAIN)
             self._pause(EV_ACCEPT | _ENDED, deadline)
             child = tcp_accept(self._host.core, t)
             if child is not None:
                 return child
-
-    def disconnect(self, bound: bool = False) -> None:
-        """connect(2) with AF_UNSPEC, which Linux has: the connection is reset, the socket is as new but for
-        its options, and with `bound` for its own address.
-
-        Raises OSError (EAFNOSUPPORT) on other systems.
-        """
-        host = self._host
-        core = host.core
-        if core.cfg.policy_listen != LISTEN_LINUX:
-            raise error_of(Err.EAFNOSUPPORT)
-        host.before(core)
-        new = core.new_tcb()
-        if new is None:
-            raise error_of(Err.ENOBUFS)
-        old, self.row = self.row, new
-        for name in _KEPT:
-            setattr(new, name, getattr(old, name))
-        new.t_flags |= old.t_flags & _KEPT_FLAGS
-        for queue, kept in ((new.sndq, old.sndq), (new.rcvq, old.rcvq)):
-            queue.hiwat, queue.lowat = kept.hiwat, kept.lowat
-        laddr, lport = old.laddr, old.lport
-        old.linger = 0
-        tcp_close(core, old)
-        if bound:
-            tcp_bind(core, new, laddr, lport)
-        host.after(core)
 
     # --- data --------------------------------------------------------------------------------------
 
@@ -307,8 +294,30 @@ class StreamSocket(Socket):
                 return done
 
     def sendto(self, data: Buffer, *args: Any) -> int:
-        """`send`: a stream has one peer."""
-        return self.send(data, args[0] if len(args) == 2 else 0)
+        """`send`: a stream has one peer. But a socket without one is connected by it, on Linux with
+        MSG_FASTOPEN, on FreeBSD at any time; where Fast Open is on, the data may go with the SYN.
+        """
+        flags: int = args[0] if len(args) == 2 else 0
+        host = self._host
+        core = host.core
+        linux = core.cfg.policy_calls == CALLS_LINUX
+        new = not self.row.so_state & (SS_CONNECTED | SS_CONNECTING)
+        if not (flags & MSG_FASTOPEN if linux else new and args and args[-1]):
+            return self.send(data, flags)
+        addr, port = address_of(args[-1])
+        data = octets(data)
+        core.settle(host.clock.now)
+        done: int = tcp_send_to(core, self.row, addr, port, data, 0, len(data))
+        host.after(core)
+        if self._timeout == 0 or flags & MSG_DONTWAIT or (done < 0 and done != _IN_PROGRESS):
+            if done < 0:
+                raise error_of(done)
+            return done
+        answer = self._await_connection(self.row)
+        if answer < 0:
+            raise error_of(answer)
+        done = max(done, 0)
+        return done + self.send(data[done:], flags & ~MSG_FASTOPEN) if done < len(data) else done
 
     def recv(self, bufsize: int, flags: int = 0) -> bytes:
         """recv(2): up to `bufsize` octets; b"" at the end of the stream."""

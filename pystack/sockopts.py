@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket as std
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from pystack import tcpinfo
@@ -18,11 +18,11 @@ from pystack._fast.consts import (
     CC_CUBIC,
     CC_NEWRENO,
     LISTEN,
-    LISTEN_LINUX,
     MS,
     NEVER,
     SECOND,
     SOCKBUF_LINUX,
+    SOCKOPT_LINUX,
     Err,
 )
 from pystack._fast.seq import add
@@ -66,13 +66,19 @@ TCP_CORK = _number("TCP_CORK", 3)
 TCP_KEEPIDLE = _number("TCP_KEEPIDLE", 4)
 TCP_KEEPINTVL = _number("TCP_KEEPINTVL", 5)
 TCP_KEEPCNT = _number("TCP_KEEPCNT", 6)
+TCP_SYNCNT = _number("TCP_SYNCNT", 7)
 TCP_LINGER2 = _number("TCP_LINGER2", 8)
+TCP_DEFER_ACCEPT = _number("TCP_DEFER_ACCEPT", 9)
 TCP_WINDOW_CLAMP = _number("TCP_WINDOW_CLAMP", 10)
 TCP_NOTSENT_LOWAT = _number("TCP_NOTSENT_LOWAT", 25)
 TCP_INFO = _number("TCP_INFO", 11)
 TCP_QUICKACK = _number("TCP_QUICKACK", 12)
 TCP_CONGESTION = _number("TCP_CONGESTION", 13)
 TCP_USER_TIMEOUT = _number("TCP_USER_TIMEOUT", 18)
+TCP_FASTOPEN = _number("TCP_FASTOPEN", 23)
+TCP_FASTOPEN_CONNECT = 30
+TCP_FASTOPEN_KEY = 33
+TCP_FASTOPEN_NO_COOKIE = 34
 TCP_NOPUSH = _number("TCP_NOPUSH", 0x10004)
 TCP_KEEPINIT = _number("TCP_KEEPINIT", 0x10080)
 
@@ -127,6 +133,8 @@ def get_option(sock: Socket, level: int, name: int, buflen: int) -> Any:
         return _LINGER.pack(*value)[:buflen]
     if isinstance(value, str):
         return value.encode().ljust(16, b"\0")[:buflen]
+    if isinstance(value, bytes):
+        return value[:buflen]
     if isinstance(value, int):
         return struct.pack("i", value)[:buflen]
     return value.pack()[:buflen]
@@ -171,7 +179,10 @@ def _read_only(read: Getter) -> tuple[Getter, Setter]:
 def _error(sock: Socket) -> int:
     row = sock.row
     if sock.type == std.SOCK_STREAM:
-        return number_of(take_error(row))
+        error: int = take_error(row)
+        if not error and sock.host.core.cfg.policy_sockopt == SOCKOPT_LINUX:
+            error, row.soft_error = row.soft_error, 0
+        return number_of(error)
     error, row.error = row.error, 0
     return number_of(error)
 
@@ -299,7 +310,7 @@ def _tcp_flag(bit: int, push: bool = False) -> tuple[Getter, Setter]:
 
     def write(sock: StreamSocket, value: Any) -> None:
         t = sock.row
-        linux = sock.host.core.cfg.policy_listen == LISTEN_LINUX
+        linux = sock.host.core.cfg.policy_sockopt == SOCKOPT_LINUX
         if integer(value):
             t.t_flags |= bit
             if linux and bit == tcb.TF_NODELAY:
@@ -331,7 +342,7 @@ def _get_maxseg(sock: StreamSocket) -> int:
 def _set_maxseg(sock: StreamSocket, value: Any) -> None:
     mss = integer(value)
     cfg = sock.host.core.cfg
-    if cfg.policy_listen == LISTEN_LINUX:
+    if cfg.policy_sockopt == SOCKOPT_LINUX:
         if mss and not 88 <= mss <= MAX_SEG:
             raise error_of(Err.EINVAL)
         sock.row.user_mss = mss
@@ -347,7 +358,7 @@ def _set_maxseg(sock: StreamSocket, value: Any) -> None:
 def _get_congestion(sock: StreamSocket) -> str:
     if sock.row.cc == CC_CUBIC:
         return "cubic"
-    return "reno" if sock.host.core.cfg.policy_listen == LISTEN_LINUX else "newreno"
+    return "reno" if sock.host.core.cfg.policy_sockopt == SOCKOPT_LINUX else "newreno"
 
 
 def _set_congestion(sock: StreamSocket, value: Any) -> None:
@@ -418,6 +429,113 @@ def _get_window_clamp(sock: StreamSocket) -> int:
     return int(sock.row.window_clamp or sock.row.user_clamp)
 
 
+def _linux_only(sock: StreamSocket) -> Any:
+    """The connection of a socket of a system that knows the option."""
+    if sock.host.core.cfg.policy_sockopt != SOCKOPT_LINUX:
+        raise error_of(Err.ENOPROTOOPT)
+    return sock.row
+
+
+def _get_syncnt(sock: StreamSocket) -> int:
+    count: int = _linux_only(sock).syncnt
+    return count or sock.host.core.cfg.tcp_syn_retries
+
+
+def _set_syncnt(sock: StreamSocket, value: Any) -> None:
+    """Repetitions of a SYN, or of a listener's SYN-ACKs."""
+    count = integer(value)
+    t = _linux_only(sock)
+    if not 1 <= count <= 127:
+        raise error_of(Err.EINVAL)
+    t.syncnt = count
+
+
+def _repetitions(core: Any) -> Iterator[int]:
+    """When SYN-ACKs are repeated, in seconds since the first."""
+    at, wait = 0, core.cfg.tcp_rexmit_initial
+    while True:
+        at += wait
+        yield at // SECOND
+        wait = min(2 * wait, core.cfg.tcp_rexmit_max)
+
+
+def _get_defer_accept(sock: StreamSocket) -> int:
+    """Seconds: when the repetition comes that ends the wait."""
+    count = _linux_only(sock).defer_accept
+    times = _repetitions(sock.host.core)
+    return [next(times) for _ in range(count)][-1] if count else 0
+
+
+def _set_defer_accept(sock: StreamSocket, value: Any) -> None:
+    """A listener's connections are accepted once they have data; kept as a count of repetitions."""
+    seconds = integer(value)
+    t = _linux_only(sock)
+    count = 0
+    if seconds > 0:
+        times = _repetitions(sock.host.core)
+        count = 1
+        while next(times) < seconds and count < 255:
+            count += 1
+    t.defer_accept = count
+
+
+def _get_fastopen(sock: StreamSocket) -> int:
+    t = sock.row
+    if sock.host.core.cfg.policy_sockopt == SOCKOPT_LINUX:
+        return int(t.fo_qlen)
+    return int(t.fo & (tcb.FO_LISTEN | tcb.FO_SOCKET) != 0)
+
+
+def _set_fastopen(sock: StreamSocket, value: Any) -> None:
+    """Linux: how many connections of a listener may come by Fast Open and not be proved yet. FreeBSD: use it at all,
+    for a listener (EPERM where the knob is off) or for the socket's own sendto.
+    """
+    number = integer(value)
+    t = sock.row
+    cfg = sock.host.core.cfg
+    if t.state > LISTEN or (number < 0 and cfg.policy_sockopt == SOCKOPT_LINUX):
+        raise error_of(Err.EINVAL)
+    if cfg.policy_sockopt == SOCKOPT_LINUX:
+        t.fo_qlen = min(number, cfg.somaxconn)
+        return
+    if t.state == LISTEN and number and not cfg.tcp_fastopen_server:
+        raise error_of(Err.EPERM)
+    both = tcb.FO_LISTEN | tcb.FO_SOCKET
+    t.fo = t.fo | both if number else t.fo & ~both
+
+
+def _set_fastopen_connect(sock: StreamSocket, value: Any) -> None:
+    """Linux: connect() returns at once where a cookie is known, and the first write makes the SYN."""
+    number = integer(value)
+    t = _linux_only(sock)
+    if number not in (0, 1) or t.state != 0:
+        raise error_of(Err.EINVAL)
+    if not sock.host.core.cfg.tcp_fastopen & 1:
+        raise error_of(Err.EOPNOTSUPP)
+    t.fo = t.fo | tcb.FO_CONNECT if number else t.fo & ~tcb.FO_CONNECT
+
+
+def _set_fastopen_no_cookie(sock: StreamSocket, value: Any) -> None:
+    number = integer(value)
+    t = _linux_only(sock)
+    if number not in (0, 1) or t.state > LISTEN:
+        raise error_of(Err.EINVAL)
+    t.fo = t.fo | tcb.FO_NO_COOKIE if number else t.fo & ~tcb.FO_NO_COOKIE
+
+
+def _set_fastopen_key(sock: StreamSocket, value: Any) -> None:
+    """Linux: a listener's own key, 16 octets, or 32 with a backup key, which only old cookies would need."""
+    t = _linux_only(sock)
+    key = bytes(value)
+    if len(key) not in (16, 32):
+        raise error_of(Err.EINVAL)
+    t.fo_key = key[:16]
+
+
+def _fo_flag(bit: int) -> Getter:
+    return lambda sock: int(_linux_only(sock).fo & bit != 0)
+
+
 _KEEPALIVE = _flag(tcb.SO_KEEPALIVE)
 
 Options = dict[tuple[int, int], tuple[Getter, Setter]]
@@ -464,6 +582,12 @@ STREAM: Options = COMMON | {
         _set_notsent_lowat,
     ),
     (IPPROTO_TCP, TCP_WINDOW_CLAMP): (_get_window_clamp, _set_window_clamp),
+    (IPPROTO_TCP, TCP_SYNCNT): (_get_syncnt, _set_syncnt),
+    (IPPROTO_TCP, TCP_DEFER_ACCEPT): (_get_defer_accept, _set_defer_accept),
+    (IPPROTO_TCP, TCP_FASTOPEN): (_get_fastopen, _set_fastopen),
+    (IPPROTO_TCP, TCP_FASTOPEN_CONNECT): (_fo_flag(tcb.FO_CONNECT), _set_fastopen_connect),
+    (IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE): (_fo_flag(tcb.FO_NO_COOKIE), _set_fastopen_no_cookie),
+    (IPPROTO_TCP, TCP_FASTOPEN_KEY): (lambda sock: _linux_only(sock).fo_key, _set_fastopen_key),
     (IPPROTO_TCP, TCP_CONGESTION): (_get_congestion, _set_congestion),
     (IPPROTO_TCP, TCP_INFO): _read_only(tcpinfo.of),
 }

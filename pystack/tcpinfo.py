@@ -7,7 +7,7 @@ from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any
 
 from pystack._fast import tcb
-from pystack._fast.consts import LISTEN_LINUX, MS, TIME_WAIT, TIMEWAIT_BSD_14, US
+from pystack._fast.consts import MS, SOCKOPT_LINUX, TIME_WAIT, TIMEWAIT_BSD_14, US
 from pystack._fast.seq import dist
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ _OPTION_TIMESTAMPS = 1
 _OPTION_SACK = 2
 _OPTION_WSCALE = 4
 _OPTION_ECN = 8
+_OPTION_SYN_DATA = 32
 _UNTIL_NOW = 2**31 - 1
 
 
@@ -40,7 +41,7 @@ class TcpInfo:
     tcpi_backoff: int
     """How often the timeout has been doubled."""
     tcpi_options: int
-    """1 timestamps, 2 SACK, 4 window scale, 8 ECN."""
+    """1 timestamps, 2 SACK, 4 window scale, 8 ECN, 32 the SYN's data was taken (Fast Open)."""
     tcpi_snd_wscale: int
     tcpi_rcv_wscale: int
     tcpi_rto: int
@@ -96,7 +97,7 @@ def of(sock: StreamSocket) -> TcpInfo:
     """The connection as it is now."""
     t: Any = sock.row
     core = sock.host.core
-    linux = core.cfg.policy_listen == LISTEN_LINUX
+    linux = core.cfg.policy_sockopt == SOCKOPT_LINUX
     unit = max(t.maxseg, 1) if linux else 1
     flags = t.t_flags
     options = (
@@ -104,6 +105,7 @@ def of(sock: StreamSocket) -> TcpInfo:
         | _OPTION_SACK * bool(flags & tcb.TF_SACK_PERMIT)
         | _OPTION_WSCALE * bool(flags & tcb.TF_RCVD_SCALE)
         | _OPTION_ECN * bool(flags & tcb.TF_ECN)
+        | _OPTION_SYN_DATA * bool(t.fo & tcb.FO_TAKEN)
     )
     octets = dist(t.snd_una, t.snd_max)
     flight = t.flight

@@ -23,8 +23,8 @@ FAST_ORDER = """
     ipfw_match ipfw_dyn tcp_track conntrack nat
     sendq recvq sackreport sack scoreboard flight demux timewait
     tcp_state tcb ports rtt newreno cubic cubic_count congestion prr undo rack dupacks frto syncache
-    tcp_window tcp_delack tcp_out recovery tcp_reply tcp_close tcp_listen tcp_handshake tcp_halfopen
-    tcp_ack tcp_text tcp_check tcp_in tcp_timers tcp_icmp udp
+    syncookies tfo tcp_window tcp_delack tcp_out recovery tcp_reply tcp_close tcp_handshake tcp_ack
+    tcp_text tcp_check tcp_listen tcp_halfopen tcp_in tcp_timers tcp_icmp udp
     internet commands datagrams core fabric device
 """.split()
 """A module of `_fast` knows only those before it."""
@@ -51,8 +51,8 @@ DRIVER = {"fdio"}
 
 SEQUENCE_FILES = set(
     "tcp_wire tcp_track tcb tcp_state newreno cubic congestion sendq recvq sackreport sack scoreboard "
-    "syncache timewait tcp_window tcp_delack tcp_out tcp_reply tcp_close tcp_listen tcp_handshake "
-    "tcp_halfopen tcp_ack tcp_text tcp_check tcp_in tcp_timers".split()
+    "syncache syncookies timewait tcp_window tcp_delack tcp_out tcp_reply tcp_close tcp_listen "
+    "tcp_handshake tcp_halfopen tcp_ack tcp_text tcp_check tcp_in tcp_timers".split()
 )
 SEQUENCE_NAMES = set(
     "seq ack seg_seq seg_ack seq_end snd_una snd_nxt snd_max snd_up snd_wl1 snd_wl2 rcv_nxt rcv_adv "

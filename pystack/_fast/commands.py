@@ -7,17 +7,22 @@ Blocking is the face's business (`sockets.py`): it runs the world until the call
 import cython
 
 from pystack._fast.consts import (
+    CALLS_LINUX,
     CLOSED,
     CONNECT_PORT_LINUX,
     ESTABLISHED,
     EV_ACCEPT,
+    EV_CONNECT,
+    EV_HANGUP,
     EV_READ,
     EV_WRITE,
     LISTEN,
-    LISTEN_LINUX,
     MS,
+    NEVER,
     PUSH_LINUX,
+    SHUT_LISTENER_CLOSES,
     SHUT_RD_LINUX,
+    SYN_RECEIVED,
     SYN_SENT,
     WINDOW_LINUX,
     Err,
@@ -27,8 +32,17 @@ from pystack._fast.packet import Packet  # noqa: F401
 from pystack._fast.ports import choose_port, tuple_free
 from pystack._fast.seq import add, dist
 from pystack._fast.tcb import (
+    FO_ASK,
+    FO_CONNECT,
+    FO_DATA,
+    FO_EXP,
+    FO_LISTEN,
+    FO_NO_COOKIE,
+    FO_SOCKET,
+    FO_WAIT,
     SO_REUSEADDR,
     SO_REUSEPORT,
+    SS_ASKED,
     SS_BOUND,
     SS_CANTRCVMORE,
     SS_CANTSENDMORE,
@@ -37,13 +51,18 @@ from pystack._fast.tcb import (
     SS_DISCONNECTED,
     SS_INQUEUE,
     SS_NOFDREF,
-    SS_UNTOLD,
+    SS_PORT_CHOSEN,
+    SS_UNCONNECTED,
     SS_WRITE_BLOCKED,
     TF_ACKNOW,
     TF_MORETOCOME,
     TF_NO_SACK,
     TF_NO_SCALE,
     TF_NO_TS,
+    TF_NODELAY,
+    TF_NOPUSH,
+    TF_RCV_AUTO_OFF,
+    TF_SND_AUTO_OFF,
     Tcb,
 )
 from pystack._fast.tcp_close import (
@@ -61,6 +80,7 @@ from pystack._fast.tcp_window import (
     read_opens,
     worth_an_update,
 )
+from pystack._fast.tfo import SERVER, SERVER_ALL, FastOpen, Remembered
 
 EACCES = int(Err.EACCES)
 EADDRINUSE = int(Err.EADDRINUSE)
@@ -69,6 +89,7 @@ EAFNOSUPPORT = int(Err.EAFNOSUPPORT)
 EAGAIN = int(Err.EAGAIN)
 EALREADY = int(Err.EALREADY)
 ECONNABORTED = int(Err.ECONNABORTED)
+ECONNREFUSED = int(Err.ECONNREFUSED)
 ECONNRESET = int(Err.ECONNRESET)
 EINPROGRESS = int(Err.EINPROGRESS)
 EINVAL = int(Err.EINVAL)
@@ -121,7 +142,7 @@ def bind_conflict(s, t, addr, port):
             continue
         if reuse and other.state >= ESTABLISHED:
             continue
-        if reuse and addr != other.laddr and s.cfg.policy_listen != LISTEN_LINUX:
+        if reuse and addr != other.laddr and s.cfg.policy_connect_port != CONNECT_PORT_LINUX:
             continue
         return True
     if reuse:
@@ -173,32 +194,40 @@ def tcp_listen(s, t, backlog):
         prepare(s, t)
         s.set_state(t, LISTEN)
         s.demux.listen(t.row)
+        if s.cfg.tcp_fastopen & SERVER and s.cfg.tcp_fastopen & SERVER_ALL and t.fo_qlen == 0:
+            t.fo_qlen = backlog
     return 0
 
 
 def tcp_connect(s, t, addr, port):
-    """connect(2): sends the SYN; EINPROGRESS, and later EV_CONNECT or EV_ERROR."""
+    """connect(2): sends the SYN; EINPROGRESS, and later EV_CONNECT or EV_ERROR. 0: a call before began it and it is
+    done, or it waits for the first write (TCP_FASTOPEN_CONNECT).
+    """
     row: cython.int
     src: cython.uint
-    code: cython.int
     if t.state == LISTEN:
-        return -EOPNOTSUPP if s.cfg.policy_listen != LISTEN_LINUX else -EISCONN
+        return -EOPNOTSUPP if s.cfg.policy_calls != CALLS_LINUX else -EISCONN
     if t.so_state & SS_CONNECTING:
-        return -EALREADY
-    if t.so_state & SS_UNTOLD and s.cfg.policy_listen == LISTEN_LINUX:
-        # a connect() that did not wait has come to its end, and this one tells how
-        t.so_state &= ~SS_UNTOLD
-        if not t.so_state & SS_DISCONNECTED:
-            return 0
-        code = t.so_error if t.so_error else ECONNABORTED
-        t.so_error = 0
-        return -code
+        return -(EISCONN if t.fo & FO_WAIT else EALREADY)
     if t.so_state & SS_CONNECTED:
+        if s.cfg.policy_calls == CALLS_LINUX and t.so_state & SS_ASKED:
+            t.so_state &= ~SS_ASKED
+            return 0
         return -EISCONN
-    if t.row == 0 or t.state != CLOSED:
-        # Linux: what was connected once stays so, even after a RST
-        linux: cython.bint = s.cfg.policy_listen == LISTEN_LINUX
-        return -EISCONN if linux and t.snd_una != t.iss else -EINVAL
+    if t.row == 0:
+        if s.cfg.policy_calls != CALLS_LINUX:
+            return -ECONNREFUSED
+        if t.so_state & SS_ASKED:
+            # what became of the call before; the next one begins anew
+            err: cython.int = take_error(t)
+            revive(s, t)
+            return -(err if err != 0 else ECONNABORTED)
+        if not t.so_state & SS_UNCONNECTED:
+            return -EISCONN
+        if revive(s, t) < 0:
+            return -ENOBUFS
+    if t.state != CLOSED:
+        return -EINVAL
     if port == 0:
         return -EADDRNOTAVAIL
     if addr >> 28 >= 14:
@@ -216,6 +245,7 @@ def tcp_connect(s, t, addr, port):
         t.lport = choose_port(s, src, addr, port, True)
         if t.lport == 0:
             return -EADDRNOTAVAIL
+        t.so_state |= SS_PORT_CHOSEN
     elif not tuple_free(s, src, t.lport, addr, port):
         return -(EADDRNOTAVAIL if s.cfg.policy_connect_port == CONNECT_PORT_LINUX else EADDRINUSE)
     t.laddr = src
@@ -234,14 +264,169 @@ def tcp_connect(s, t, addr, port):
     set_mss(s, t)
     t.cwnd = t.maxseg
     t.ssthresh = 0x40000000
-    t.so_state |= SS_CONNECTING | SS_BOUND | SS_UNTOLD
+    t.so_state |= SS_CONNECTING | SS_BOUND | SS_ASKED
+    t.so_error = 0
     t.rexmt_start = s.now
     if t.keepinit > 0:
         t.at_keep = s.now + t.keepinit * MS
     s.stat.connattempt += 1
     s.set_state(t, SYN_SENT)
+    if t.fo & FO_CONNECT:
+        fast_open(s, t)
+        if t.fo & FO_DATA:
+            t.fo |= FO_WAIT  # the SYN goes with the first write
+            t.so_state &= ~SS_ASKED
+            s.wakeup(t, EV_CONNECT | EV_WRITE)
+            return 0
     tcp_output(s, t)
     return -EINPROGRESS
+
+
+def revive(s, t):
+    """A socket whose connection failed can be used for another (Linux). -1: there are no sockets left."""
+    row: cython.int = s.demux.take(s.now)
+    timer: cython.int
+    if row == 0:
+        return -1
+    timer = s.wheel.alloc(0, row)
+    if timer == 0:
+        s.demux.give(row)
+        return -1
+    t.row = row
+    t.timer = timer
+    t.timer_at = NEVER
+    chosen: cython.bint = t.so_state & SS_PORT_CHOSEN != 0
+    t.so_state = 0
+    t.so_error = t.soft_error = 0
+    t.t_flags &= TF_NODELAY | TF_NOPUSH | TF_SND_AUTO_OFF | TF_RCV_AUTO_OFF
+    t.faddr = t.snd_wnd = t.max_sndwnd = 0
+    t.fport = t.snd_scale = t.rcv_scale = t.pmtu = t.bh_mss = t.mss_peer = t.maxseg = 0
+    t.irs = t.rcv_nxt = t.rcv_adv = t.rcv_up = t.last_ack_sent = t.rcv_wnd = 0
+    t.ts_recent = 0
+    t.srtt = t.rttvar = t.rtt_time = t.rtt_min_window = 0
+    t.mdev = t.mdev_max = t.rto_var = 0
+    t.rtt_seq = t.rtt_round = t.fin_seq = 0
+    t.flight = None
+    t.board = None
+    t.sacks = None
+    t.advmss = t.rcv_mss = t.last_seg = t.window_clamp = t.rcv_ssthresh = t.rcv_space = 0
+    t.rcv_space_at = t.rcv_rtt = t.rcv_rtt_at = t.ato = 0
+    t.quick_acks = t.pingpong = t.ack_pending = t.comp_acks = t.dup_answers = 0
+    t.burst_long = False
+    t.rxtcur = s.cfg.tcp_rexmit_initial
+    t.rxtshift = t.syn_rexmits = t.dupacks = t.keep_probes = 0
+    t.fo &= FO_LISTEN | FO_SOCKET | FO_CONNECT | FO_NO_COOKIE
+    t.oob_state = 0
+    t.rcvq.flush()
+    t.sndq.flush()
+    t.rcvtime = t.starttime = s.now
+    s.states[CLOSED] += 1
+    s.tcbs[row] = t
+    if chosen:
+        t.laddr = 0
+        t.lport = 0
+    elif t.lport:
+        t.so_state |= SS_BOUND
+        s.demux.bind(row, t.laddr, t.lport)
+    return 0
+
+
+def tcp_disconnect(s, t):
+    """connect(2) to AF_UNSPEC: the connection is given up, with a RST if the peer knows of it; the socket lives on."""
+    if s.cfg.policy_calls != CALLS_LINUX:
+        return -EAFNOSUPPORT
+    if t.row == 0 or t.state == CLOSED:
+        return 0
+    if t.state == LISTEN:
+        return stop_listening(s, t)
+    t.soft_error = 0
+    drop(s, t, ECONNRESET, t.state >= SYN_RECEIVED)
+    if revive(s, t) < 0:
+        return -ENOBUFS
+    t.so_error = ECONNRESET
+    return 0
+
+
+def stop_listening(s, t):
+    """No SYN is answered any more; who was not accepted is reset (Linux: shutdown of a listener's receiving side)."""
+    s.listeners.forget_of(s, t)
+    abort_queue(s, t)
+    s.demux.unlink(t.row)
+    s.set_state(t, CLOSED)
+    s.wakeup(t, EV_ACCEPT | EV_READ | EV_HANGUP)
+    return 0
+
+
+# --- Fast Open (RFC 7413 section 4.2.1) ------------------------------------------------------------------------------
+
+
+def fast_open(s, t):
+    """The SYN shall ask for a cookie, or carry data if there is one: how many octets may go with it."""
+    fastopen: FastOpen = s.fastopen
+    if not fastopen.client_on(s, t):
+        return 0
+    known: Remembered = fastopen.recall(s, t)
+    if known is None:
+        return 0
+    t.fo_cookie = b""
+    if fastopen.needs_cookie(s, t):
+        t.fo |= FO_ASK
+        t.fo &= ~FO_EXP
+        if known.exp if len(known.cookie) > 0 else known.ask_exp == 1:
+            t.fo |= FO_EXP
+        if len(known.cookie) == 0:
+            s.stat.fo_cookie_reqd += 1
+            return 0
+        t.fo_cookie = known.cookie
+    t.fo |= FO_DATA
+    room: cython.int = s.mtu_to(t.faddr) - 40
+    if known.mss > 0 and known.mss < room:
+        room = known.mss
+    t.fo_qlen = room - 40 if room > 40 else 0
+    return t.fo_qlen
+
+
+def tcp_send_to(s, t, addr, port, data, off, n):
+    """sendto(2) of a socket that is not connected: Linux with MSG_FASTOPEN, FreeBSD at any time. The octets that were
+    queued; EINPROGRESS when the connection is being made and took none.
+    """
+    fastopen: FastOpen = s.fastopen
+    done: cython.int
+    answer: cython.int
+    linux: cython.bint = s.cfg.policy_calls == CALLS_LINUX
+    if linux and not fastopen.client_on(s, t):
+        return -EOPNOTSUPP
+    if t.state != CLOSED or t.so_state & (SS_CONNECTED | SS_CONNECTING):
+        answer = tcp_connect(s, t, addr, port)
+        return answer if answer < 0 else tcp_send(s, t, data, off, n, False)
+    t.fo |= FO_WAIT  # the SYN is not sent yet
+    answer = tcp_connect(s, t, addr, port)
+    t.fo &= ~FO_WAIT
+    if answer != -EINPROGRESS and answer != 0:
+        return answer
+    done = fast_open(s, t)
+    if linux and n > done:
+        n = done
+    if n > t.sndq.hiwat - t.sndq.cc:
+        n = t.sndq.hiwat - t.sndq.cc
+    done = t.sndq.append(data, off, n) if n > 0 else 0
+    if done > 0:
+        t.sndq.mark(add(t.iss, 1 + done))
+    tcp_output(s, t)
+    return done if done > 0 else -EINPROGRESS
+
+
+def first_write(s, t, data, off, n):
+    """The write that a TCP_FASTOPEN_CONNECT waited for: it goes with the SYN."""
+    if n > t.fo_qlen:
+        n = t.fo_qlen
+    t.fo &= ~FO_WAIT
+    t.so_state |= SS_ASKED
+    if n > 0:
+        n = t.sndq.append(data, off, n)
+        t.sndq.mark(add(t.iss, 1 + n))
+    tcp_output(s, t)
+    return n if n > 0 else -EINPROGRESS
 
 
 def tcp_accept(s, t):
@@ -262,10 +447,12 @@ def tcp_send(s, t, data, off, n, more):
     """send(2) of data[off:off+n]: the octets taken. EAGAIN when the queue has no room; `more` is MSG_MORE."""
     room: cython.int
     done: cython.int
-    if t.so_state & SS_CONNECTING and s.cfg.policy_listen == LISTEN_LINUX and not t.so_error:
+    if t.fo & FO_WAIT:
+        return first_write(s, t, data, off, n)
+    if t.so_state & SS_CONNECTING and s.cfg.policy_calls == CALLS_LINUX and not t.so_error:
         return -EAGAIN  # be the sending side shut already or not
     if t.so_state & SS_CANTSENDMORE:
-        if t.so_error and s.cfg.policy_listen == LISTEN_LINUX:
+        if t.so_error and s.cfg.policy_calls == CALLS_LINUX:
             return -take_error(t)
         return -EPIPE
     if t.so_error:
@@ -273,7 +460,7 @@ def tcp_send(s, t, data, off, n, more):
     if not t.so_state & SS_CONNECTED:
         if t.so_state & SS_CONNECTING:
             return -ENOTCONN
-        return -ENOTCONN if s.cfg.policy_listen != LISTEN_LINUX else -EPIPE
+        return -ENOTCONN if s.cfg.policy_calls != CALLS_LINUX else -EPIPE
     if n == 0:
         return 0
     room = t.sndq.hiwat - t.sndq.cc
@@ -338,6 +525,8 @@ def tcp_writable(t):
     if t.so_error:
         return -t.so_error
     if not t.so_state & SS_CONNECTED:
+        if t.fo & FO_WAIT:
+            return t.sndq.hiwat
         return -EAGAIN if t.so_state & SS_CONNECTING else -ENOTCONN
     if not t.sndq.roomy() or 2 * unsent(t) >= t.notsent_lowat:
         t.so_state |= SS_WRITE_BLOCKED
@@ -399,16 +588,13 @@ def tcp_shutdown(s, t, how):
     if how < SHUT_RD or how > SHUT_RDWR:
         return -EINVAL
     if t.state == LISTEN:
-        return shutdown_listener(s, t, how)
+        return shut_listener(s, t, how)
     if not t.so_state & (SS_CONNECTED | SS_CONNECTING) or t.row == 0:
         if s.cfg.policy_shut_rd == SHUT_RD_LINUX and how != SHUT_WR:
             t.so_state |= SS_CANTRCVMORE  # though it says that this cannot be
         return -ENOTCONN
-    if t.state == SYN_SENT and s.cfg.policy_shut_rd == SHUT_RD_LINUX:
-        # the attempt is over, and the socket as new, with an error to ask for
-        drop(s, t, ECONNRESET, False)
-        t.so_state &= ~(SS_CANTRCVMORE | SS_CANTSENDMORE)
-        return 0
+    if t.state == SYN_SENT and s.cfg.policy_calls == CALLS_LINUX:
+        return tcp_disconnect(s, t)
     if how != SHUT_WR:
         t.so_state |= SS_CANTRCVMORE
         if s.cfg.policy_shut_rd != SHUT_RD_LINUX:
@@ -421,19 +607,10 @@ def tcp_shutdown(s, t, how):
     return 0
 
 
-def shutdown_listener(s, t, how):
-    """shutdown(2) of a listener: on Linux it stops listening, unless only sending ends; FreeBSD calls it not connected,
-    but an accept(2) that waits is told ECONNABORTED.
-    """
-    if s.cfg.policy_shut_rd == SHUT_RD_LINUX:
-        if how == SHUT_WR:
-            t.so_state |= SS_CANTSENDMORE
-            return 0
-        s.listeners.forget_of(s, t)
-        abort_queue(s, t)
-        s.demux.unlink(t.row)
-        s.set_state(t, CLOSED)
-        return 0
+def shut_listener(s, t, how):
+    """shutdown(2) of a listener: Linux ends it, FreeBSD wakes who waits in accept (policy `shut_listener`)."""
+    if s.cfg.policy_shut_listener == SHUT_LISTENER_CLOSES:
+        return stop_listening(s, t) if how != SHUT_WR else 0
     if how != SHUT_WR:
         t.so_error = ECONNABORTED
         s.wakeup(t, EV_ACCEPT | EV_READ)

@@ -4,9 +4,11 @@ cdef class Config:
     cdef public long long tcp_rexmit_max
     cdef public long long tcp_rexmit_slop
     cdef public long long tcp_rexmit_initial
+    cdef public long long tcp_rexmit_fallback
     cdef public long long tcp_retries
     cdef public long long tcp_retries1
     cdef public long long tcp_syn_retries
+    cdef public long long tcp_rexmit_drop_options
     cdef public long long tcp_syn_linear_timeouts
     cdef public long long tcp_synack_retries
     cdef public long long tcp_synack_linear_timeouts
@@ -101,8 +103,15 @@ cdef class Config:
     cdef public long long tcp_ecn
     cdef public long long tcp_ecn_maxretries
     cdef public long long tcp_fastopen
+    cdef public long long tcp_fastopen_client
+    cdef public long long tcp_fastopen_server
+    cdef public long long tcp_fastopen_acceptany
+    cdef public long long tcp_fastopen_path_disable
+    cdef public long long tcp_fastopen_disable
     # Path MTU
     cdef public long long tcp_path_mtu_discovery
+    cdef public long long ip_min_pmtu
+    cdef public long long ip_pmtu_expires
     cdef public long long tcp_blackhole_detection
     cdef public long long tcp_blackhole_mss
     # What an attacker may get
@@ -188,7 +197,15 @@ cdef class Config:
     # Policies: how a system behaves where numbers do not say it
     cdef public long long policy_options
     cdef public long long policy_close_unread
-    cdef public long long policy_listen
+    cdef public long long policy_half_open
+    cdef public long long policy_backlog
+    cdef public long long policy_cookies
+    cdef public long long policy_shut_listener
+    cdef public long long policy_dead_child
+    cdef public long long policy_calls
+    cdef public long long policy_sockopt
+    cdef public long long policy_syn_give_up
+    cdef public long long policy_simultaneous
     cdef public long long policy_fin_wait_2
     cdef public long long policy_delack
     cdef public long long policy_window

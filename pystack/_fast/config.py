@@ -17,9 +17,11 @@ DEFAULTS = {
     "tcp_rexmit_max": 60 * consts.SECOND,  # ceiling of the retransmission timeout, ns
     "tcp_rexmit_slop": 0,  # added to each timeout before the clamp (FreeBSD: 200 ms), ns
     "tcp_rexmit_initial": 1 * consts.SECOND,  # timeout before the first sample, ns
+    "tcp_rexmit_fallback": 0,  # timeout after a handshake that gave no sample, ns (RFC 6298 5.7); 0 = no other
     "tcp_retries": 12,  # retransmissions of data before ETIMEDOUT (R2; Linux tcp_retries2)
     "tcp_retries1": 3,  # retransmissions before the path is doubted (RFC 9293 MUST-20, R1)
     "tcp_syn_retries": 6,  # retransmissions of our SYN
+    "tcp_rexmit_drop_options": 0,  # FreeBSD: the third and later SYNs carry no options
     "tcp_syn_linear_timeouts": 0,  # first SYN waits that do not double
     "tcp_synack_retries": 5,  # retransmissions of our SYN-ACK
     "tcp_synack_linear_timeouts": 0,  # first SYN-ACK waits that do not double
@@ -112,10 +114,17 @@ DEFAULTS = {
     "tcp_sack_maxholes": 128,  # FreeBSD: holes remembered for a connection
     "tcp_sack_globalmaxholes": 65536,  # FreeBSD: holes remembered in all
     "tcp_ecn": 0,  # RFC 3168: 0 no, 1 ask and agree, 2 agree only
-    "tcp_ecn_maxretries": 1,  # SYNs with ECN before it is tried without
-    "tcp_fastopen": 0,  # RFC 7413: 1 client, 2 server
+    "tcp_ecn_maxretries": 1,  # repetitions of a SYN that still ask for ECN
+    "tcp_fastopen": 0,  # Linux: RFC 7413, bits: 1 client, 2 server, 4 …, see tfo.py
+    "tcp_fastopen_client": 0,  # FreeBSD: data on our SYNs
+    "tcp_fastopen_server": 0,  # FreeBSD: data on SYNs is taken by listeners that allow it
+    "tcp_fastopen_acceptany": 0,  # FreeBSD: any cookie is valid
+    "tcp_fastopen_path_disable": 0,  # FreeBSD: the same towards one server, ns
+    "tcp_fastopen_disable": 0,  # after a black hole no data on SYNs for so long, ns; 0 = not so
     # Path MTU
     "tcp_path_mtu_discovery": 1,  # DF is set (RFC 1191)
+    "ip_min_pmtu": 0,  # Linux: a path MTU below is taken as this, and DF is not set there
+    "ip_pmtu_expires": 600 * consts.SECOND,  # what routers say of a way's MTU holds so long, ns
     "tcp_blackhole_detection": 0,  # a smaller MSS is tried when ICMP stays away
     "tcp_blackhole_mss": 1200,  # that MSS
     # What an attacker may get
@@ -201,7 +210,15 @@ DEFAULTS = {
     # Policies: how a system behaves where numbers do not say it
     "policy_options": consts.OPTIONS_BSD,  # order and padding of TCP options
     "policy_close_unread": consts.CLOSE_UNREAD_FIN,  # close() with unread data
-    "policy_listen": consts.LISTEN_BSD,  # what a full accept queue does
+    "policy_half_open": consts.HALF_OPEN_SYNCACHE,  # where half-open connections are kept, and what meets them
+    "policy_backlog": consts.BACKLOG_THREE_HALVES,  # how many connections may wait to be accepted
+    "policy_cookies": consts.COOKIES_BSD,  # what a SYN cookie is made of
+    "policy_shut_listener": consts.SHUT_LISTENER_WAKES,  # shutdown(SHUT_RD) of a listener
+    "policy_dead_child": consts.DEAD_CHILD_ABORTED,  # accept() of a connection that was reset
+    "policy_calls": consts.CALLS_BSD,  # errors of calls that meet the wrong state
+    "policy_sockopt": consts.SOCKOPT_BSD,  # what values socket options take and show
+    "policy_syn_give_up": consts.SYN_GIVE_UP_COUNT,  # when a SYN is not repeated any more
+    "policy_simultaneous": consts.SIMULTANEOUS_BSD,  # options and windows of a simultaneous open
     "policy_fin_wait_2": consts.FW2_RECEIVE_SHUT,  # which connections in FIN_WAIT_2 have a timer
     "policy_delack": consts.DELACK_BSD,  # how acknowledgements are delayed
     "policy_window": consts.WINDOW_BSD,  # how the receive window is computed

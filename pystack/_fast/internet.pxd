@@ -2,20 +2,23 @@ from pystack._fast cimport ip4, udp_icmp
 from pystack._fast.frag cimport Reassembler
 from pystack._fast.packet cimport Packet, PacketQueue
 from pystack._fast.routes cimport Interface, RouteTable
-from pystack._fast.seq cimport after_eq, before
+from pystack._fast.seq cimport after, before
 from pystack._fast.tcb cimport Stack, Tcb
 from pystack._fast.tcp_close cimport drop
 from pystack._fast.tcp_handshake cimport set_mss
 from pystack._fast.recovery cimport resegment
 from pystack._fast.tcp_icmp cimport told_of
+from pystack._fast.tcp_halfopen cimport fast_established
 from pystack._fast.tcp_in cimport tcp_input
 from pystack._fast.tcp_listen cimport Listener
 from pystack._fast.tcp_out cimport tcp_output
+from pystack._fast.tfo cimport FastOpen
 from pystack._fast.udp cimport DatagramSocket
 from pystack._fast.udp_icmp cimport Quote
 
+cdef int ENOPROTOOPT, FO_QUEUED, ICMP_ERRORS_LINUX, ICMP_PARAM_PROBLEM
+cdef int ICMP_UNREACH_FILTER_PROHIB, ICMP_UNREACH_HOST, SYN_RECEIVED
 cdef int ECONNREFUSED, EHOSTUNREACH, EMSGSIZE, ENETUNREACH, ESTABLISHED, EV_ERROR, EV_READ
-cdef int ICMP_ERRORS_LINUX
 cdef int FRAG_HELD, FRAG_TIMEOUT, ICMP_ECHO, ICMP_ECHO_REPLY, ICMP_SOURCE_QUENCH, ICMP_TIME_EXCEEDED
 cdef int ICMP_TYPE, ICMP_UNREACH, ICMP_UNREACH_NEEDFRAG, ICMP_UNREACH_NET, ICMP_UNREACH_PORT
 cdef int ICMP_UNREACH_PROTOCOL, IP_DESTINATION_INVALID, IP_NEED_FRAGMENT, IP_NOT_OURS, IP_NO_ROUTE
@@ -33,6 +36,7 @@ cdef class Internet(Stack):
     cdef public Listener listeners
     cdef public dict udp
     cdef public dict echo
+    cdef public dict path_mtu
     cdef public object tap
     cdef Quote quote
     cdef int ip_id
@@ -49,10 +53,15 @@ cdef class Internet(Stack):
     cdef int icmp_error(self, Packet p, int kind, int code, unsigned int rest) except -1
     cdef int icmp_input(self, Packet p) except -1
     cdef int icmp_quote(self, Packet p) except -1
+    cdef int half_open_unreachable(self, int row, Packet p) except -1
     cdef int tcp_unreachable(self, Tcb t, Packet p) except -1
+    cdef int tcp_too_big(self, Tcb t) except -1
+    cdef int known_mtu(self, unsigned int dst, int mtu) except -1
     cdef int udp_input(self, Packet p) except -1
     cdef int queue_datagram(self, DatagramSocket d, Packet p) except -1
     cdef int drain_loop(self) except -1
     cdef bint is_broadcast(self, unsigned int addr) except -1
     cpdef unsigned int source_for(self, unsigned int dst) except? 0
     cdef int own_payload(self, Packet p) noexcept
+
+cdef int bsd_error(int kind, int code) except -1

@@ -20,9 +20,12 @@ from pystack._fast.consts import (
     ICMP_ECHO,
     ICMP_ECHO_REPLY,
     ICMP_ERRORS_LINUX,
+    ICMP_PARAM_PROBLEM,
     ICMP_SOURCE_QUENCH,
     ICMP_TIME_EXCEEDED,
     ICMP_UNREACH,
+    ICMP_UNREACH_FILTER_PROHIB,
+    ICMP_UNREACH_HOST,
     ICMP_UNREACH_NEEDFRAG,
     ICMP_UNREACH_NET,
     ICMP_UNREACH_PORT,
@@ -31,6 +34,7 @@ from pystack._fast.consts import (
     PROTO_TCP,
     PROTO_UDP,
     SECOND,
+    SYN_RECEIVED,
     SYN_SENT,
     TIMER_FRAG,
     Drop,
@@ -40,14 +44,16 @@ from pystack._fast.frag import Reassembler
 from pystack._fast.packet import Packet, PacketQueue
 from pystack._fast.recovery import resegment
 from pystack._fast.routes import Interface, RouteTable
-from pystack._fast.seq import after_eq, before
-from pystack._fast.tcb import Stack, Tcb
+from pystack._fast.seq import after, before
+from pystack._fast.tcb import FO_QUEUED, Stack, Tcb
 from pystack._fast.tcp_close import drop
+from pystack._fast.tcp_halfopen import fast_established
 from pystack._fast.tcp_handshake import set_mss
 from pystack._fast.tcp_icmp import told_of
 from pystack._fast.tcp_in import tcp_input
 from pystack._fast.tcp_listen import Listener
 from pystack._fast.tcp_out import tcp_output
+from pystack._fast.tfo import FastOpen
 from pystack._fast.udp import DatagramSocket
 from pystack._fast.udp_icmp import Quote
 
@@ -69,7 +75,7 @@ ECONNREFUSED = int(Err.ECONNREFUSED)
 EHOSTUNREACH = int(Err.EHOSTUNREACH)
 ENETUNREACH = int(Err.ENETUNREACH)
 EMSGSIZE = int(Err.EMSGSIZE)
-
+ENOPROTOOPT = int(Err.ENOPROTOOPT)
 TX_LIMIT = 1 << 20
 """Packets that may wait in `txq` for the device; whoever drives the core empties it after every call."""
 
@@ -93,8 +99,11 @@ class Internet(Stack):
             cfg.ip_frag_timeout,
         )
         self.listeners = Listener(cfg, self.rng)
+        keys = self.listeners.cookies
+        self.fastopen = FastOpen(keys.derived(1), keys.derived(2))
         self.udp = {}
         self.echo = {}
+        self.path_mtu = {}
         self.tap = None
         self.quote = Quote()
         self.ip_id = self.rng.next32() & 0xFFFF
@@ -102,6 +111,14 @@ class Internet(Stack):
         self.icmp_second = 0
         self.icmp_count = 0
         self.icmp_suppressed = 0
+
+    def forget_half_open(self, row):
+        """The SYN-ACK of a Fast Open connection is acknowledged, or nobody waits for that any more."""
+        return fast_established(self.listeners, self, self.tcbs[self.listeners.cache.listener[row]])
+
+    def repeat_syn_ack(self, row, p):
+        """The SYN of a Fast Open connection came again."""
+        return self.listeners.duplicate(self, row, p)
 
     def add_interface(self, name, addr, prefix, mtu):
         """A new interface with the route to its own prefix; answers its number."""
@@ -143,6 +160,8 @@ class Internet(Stack):
         if route < 0:
             return 0
         iface: Interface = self.interfaces[self.routes.iface[route]]
+        if len(self.path_mtu) > 0:
+            return self.known_mtu(dst, iface.mtu)
         return iface.mtu
 
     def source_for(self, dst):
@@ -172,6 +191,9 @@ class Internet(Stack):
         route = self.routes.find(p.dst)
         if route < 0:
             return self.reject(p, IP_NO_ROUTE)
+        if p.df and len(self.path_mtu) > 0 and self.cfg.ip_min_pmtu > 0:
+            if self.known_mtu(p.dst, 65535) <= self.cfg.ip_min_pmtu:
+                p.df = False  # a way that small is not believed: routers shall cut it
         ip4.build(p)
         return self.finish_output(p, route)
 
@@ -382,10 +404,15 @@ class Internet(Stack):
         if q.q_proto == PROTO_TCP:
             row = self.demux.find(q.q_src, q.q_sport, q.q_dst, q.q_dport)
             if row == 0:
-                return _ICMP_QUOTE
+                row = self.listeners.cache.find(q.q_src, q.q_sport, q.q_dst, q.q_dport)
+                if row == 0:
+                    return _ICMP_QUOTE
+                return self.half_open_unreachable(row, p)
             t: Tcb = self.tcbs[row]
-            if before(q.q_seq, t.snd_una) or after_eq(q.q_seq, t.snd_max):
+            if before(q.q_seq, t.snd_una) or after(q.q_seq, t.snd_max):
                 return _ICMP_QUOTE  # not something that is on its way: a forgery, or too late
+            if q.q_seq == t.snd_max and self.cfg.policy_icmp_errors != ICMP_ERRORS_LINUX:
+                return _ICMP_QUOTE
             return self.tcp_unreachable(t, p)
         if q.q_proto == PROTO_UDP and p.icmp_type == ICMP_UNREACH:
             d = self.udp.get(q.q_sport)
@@ -396,43 +423,80 @@ class Internet(Stack):
                 d = d.next
         return 0
 
-    def tcp_unreachable(self, t, p):
-        """ICMP about a segment of `t` (RFC 1122 section 4.2.3.9, RFC 1191): hard errors end only a handshake."""
-        mtu: cython.int
+    def half_open_unreachable(self, row, p):
+        """ICMP about a SYN-ACK. Linux gives up where the peer's host or net is out of reach."""
+        hard: cython.bint = p.icmp_type != ICMP_UNREACH or p.icmp_code <= ICMP_UNREACH_HOST
         if p.icmp_type == ICMP_UNREACH and p.icmp_code == ICMP_UNREACH_NEEDFRAG:
-            if not self.cfg.tcp_path_mtu_discovery:
-                return 0
-            mtu = self.quote.q_mtu
-            if mtu == 0:
-                mtu = plateau_below(self.quote.q_total)
-            if mtu < self.cfg.tcp_minmss + 40:
-                mtu = self.cfg.tcp_minmss + 40
-            if t.pmtu != 0 and mtu >= t.pmtu:
-                return 0
-            t.pmtu = mtu
-            mtu = t.maxseg
-            set_mss(self, t)
-            if t.maxseg >= mtu:
-                return 0
-            self.stat.mturesent += 1
-            if t.state >= ESTABLISHED:
-                if t.flight is not None:
-                    resegment(self, t)
-                else:
-                    t.snd_nxt = t.snd_una
-                tcp_output(self, t)
             return 0
+        return self.listeners.unreachable(self, row, self.quote.q_seq, hard)
+
+    def tcp_unreachable(self, t, p):
+        """ICMP about a segment of `t` (RFC 1122 section 4.2.3.9, RFC 1191): only a handshake can end by it, and what
+        ends it is the policy `icmp_errors`; the rest is remembered (MUST-56).
+        """
+        err: cython.int
+        opening: cython.bint = t.state == SYN_SENT or (
+            t.state == SYN_RECEIVED and t.fo & FO_QUEUED == 0
+        )
+        if p.icmp_type == ICMP_UNREACH and p.icmp_code == ICMP_UNREACH_NEEDFRAG:
+            return self.tcp_too_big(t)
         if self.cfg.policy_icmp_errors == ICMP_ERRORS_LINUX:
             return told_of(self, t, p.icmp_type, p.icmp_code, self.quote.q_seq)
-        if p.icmp_type == ICMP_UNREACH and (
-            p.icmp_code == ICMP_UNREACH_PORT or p.icmp_code == ICMP_UNREACH_PROTOCOL
-        ):
-            if t.state == SYN_SENT and self.cfg.icmp_may_rst:
-                drop(self, t, ECONNREFUSED, False)
+        err = bsd_error(p.icmp_type, p.icmp_code)
+        if err == 0:
             return 0
-        # net, host, source route; time exceeded; parameter problem: soft errors (MUST-56)
-        t.soft_error = ENETUNREACH if p.icmp_code == ICMP_UNREACH_NET else EHOSTUNREACH
+        if t.state == SYN_SENT and self.cfg.icmp_may_rst:
+            if err == ECONNREFUSED or p.icmp_type == ICMP_TIME_EXCEEDED:
+                drop(self, t, err, False)
+                return 0
+        if err == EHOSTUNREACH and t.state == ESTABLISHED:
+            return 0  # the way may come back
+        if opening and t.rxtshift > 3 and t.soft_error != 0:
+            drop(self, t, err, False)
+            return 0
+        t.soft_error = err
         return 0
+
+    def tcp_too_big(self, t):
+        """A router says how large packets on this way may be (RFC 1191): smaller segments, and at once."""
+        mtu: cython.int = self.quote.q_mtu
+        least: cython.int = self.cfg.tcp_minmss + 40
+        old: cython.int = t.maxseg
+        if not self.cfg.tcp_path_mtu_discovery:
+            return 0
+        if mtu == 0:
+            mtu = plateau_below(self.quote.q_total)
+        if self.cfg.ip_min_pmtu > least:
+            least = self.cfg.ip_min_pmtu
+        if mtu < least:
+            mtu = least
+        if t.pmtu != 0 and mtu >= t.pmtu:
+            return 0
+        t.pmtu = mtu
+        if mtu < self.mtu_to(t.faddr):
+            self.path_mtu[t.faddr] = (mtu, self.now + self.cfg.ip_pmtu_expires)
+        set_mss(self, t)
+        if t.maxseg >= old:
+            return 0
+        self.stat.mturesent += 1
+        if t.state >= ESTABLISHED:
+            if t.flight is not None:
+                resegment(self, t)
+            else:
+                t.snd_nxt = t.snd_una
+            tcp_output(self, t)
+        return 0
+
+    def known_mtu(self, dst, mtu):
+        """The MTU of the way to `dst` as routers have told, at most `mtu`."""
+        entry = self.path_mtu.get(dst)
+        if entry is None:
+            return mtu
+        size, until = entry
+        if self.now >= until:
+            del self.path_mtu[dst]
+            return mtu
+        return min(size, mtu)
 
     # --- UDP ---------------------------------------------------------------------------------------------------
 
@@ -501,6 +565,21 @@ class Internet(Stack):
         p.release()
         if self.frags.waiting():
             self.wheel.arm(self.frag_timer, self.frags.next_deadline())
+
+
+def bsd_error(kind, code):
+    """The error that FreeBSD makes of an ICMP message, 0 for none (icmp_errmap, before 14 inetctlerrmap)."""
+    if kind == ICMP_TIME_EXCEEDED:
+        return EHOSTUNREACH if code == 0 else 0
+    if kind == ICMP_PARAM_PROBLEM:
+        return ENOPROTOOPT if code <= 1 else 0
+    if kind != ICMP_UNREACH:
+        return 0
+    if code == ICMP_UNREACH_PROTOCOL or code == ICMP_UNREACH_PORT:
+        return ECONNREFUSED
+    if code == 9 or code == 10 or code == ICMP_UNREACH_FILTER_PROHIB:
+        return ECONNREFUSED  # by an administrator
+    return EHOSTUNREACH
 
 
 def plateau_below(total):

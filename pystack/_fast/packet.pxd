@@ -56,6 +56,7 @@ cdef class Packet:
     cdef public unsigned int[::1] sack
     cdef public int tfo_off
     cdef public int tfo_len
+    cdef public bint tfo_exp
     cdef public int drop
     cdef public int user
 

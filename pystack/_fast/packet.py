@@ -101,6 +101,7 @@ class Packet:
         self.sack_n = 0
         self.tfo_off = -1
         self.tfo_len = 0
+        self.tfo_exp = False
         self.drop = 0
         self.user = 0
 
@@ -219,6 +220,7 @@ class Packet:
         self.sack_n = other.sack_n
         self.tfo_off = other.tfo_off
         self.tfo_len = other.tfo_len
+        self.tfo_exp = other.tfo_exp
         self.drop = other.drop
         self.user = other.user
 

@@ -26,7 +26,10 @@ cdef class SynCache:
     cdef int[::1] timer
     cdef long long[::1] born
     cdef long long[::1] answered
+    cdef unsigned int[::1] ts_first
+    cdef unsigned int[::1] ts_last
     cdef int[::1] length
+    cdef long long[::1] overflowed
     cdef FreeList free
     cdef Chain chain
     cdef unsigned int secret

@@ -16,6 +16,10 @@ SC_TS = 1
 SC_SCALE = 2
 SC_SACK = 4
 SC_ECN = 8
+SC_ACKED = 16
+SC_UNREACH = 32
+SC_COOKIE = 64
+SC_COOKIE_EXP = 128
 
 
 @cython.final
@@ -48,7 +52,12 @@ class SynCache:
         self.timer = column("i", rows)
         self.born = column("q", rows)
         self.answered = column("q", rows)
+        self.ts_first = column("I", rows)
+        self.ts_last = column("I", rows)
         self.length = column("i", buckets)
+        self.overflowed = column("q", buckets)
+        for bucket in range(buckets):
+            self.overflowed[bucket] = -(2**62)
         self.free = FreeList(limit)
         self.chain = Chain(buckets, limit)
         self.secret = secret

@@ -31,7 +31,7 @@ cdef class TcpStat:
     cdef public long long rttupdated, segstimed, rexmttimeo, timeoutdrop, persisttimeo, persistdrop
     cdef public long long finwait2_drops, keeptimeo, keepprobe, keepdrops
     cdef public long long sc_added, sc_retransmitted, sc_dupsyn, sc_dropped, sc_completed
-    cdef public long long sc_bucketoverflow, sc_reset, sc_stale, sc_aborted
+    cdef public long long sc_bucketoverflow, sc_reset, sc_stale, sc_unreach, sc_aborted
     cdef public long long sc_badack, sc_zonefail, sc_sendcookie, sc_recvcookie
     cdef public long long sack_recovery_episode, sack_rexmits, sack_rexmit_bytes, sack_rcv_blocks
     cdef public long long sack_send_blocks
@@ -39,6 +39,7 @@ cdef class TcpStat:
     cdef public long long dsack_rcv, dsack_sent, badrexmt
     cdef public long long challenge_acks, challenge_suppressed, rst_suppressed
     cdef public long long tw_started, tw_recycled, tw_reused, tw_overflow
+    cdef public long long fo_active, fo_active_fail, fo_passive, fo_passive_fail, fo_cookie_reqd
     cdef public long long pmtud_activated
     cdef public long long abort_on_close, abort_on_data
 
@@ -124,7 +125,13 @@ cdef class Tcb:
     # listener and its children
     cdef public Tcb listener
     cdef public Tcb accept_first, accept_last, accept_next
-    cdef public int backlog, qlen, synqlen
+    cdef public int backlog, qlen, synqlen, young
+    cdef public long long overflow_at
+    cdef public int defer_accept, syncnt
+    # Fast Open (tfo.py)
+    cdef public int fo, fo_row, fo_qlen, fo_pending
+    cdef public bytes fo_cookie, fo_key
+    cdef public list fo_held
     cdef public long long overflow_count
     # the application
     cdef public object handler
@@ -153,6 +160,7 @@ cdef class Stack(Port):
     cdef public int[::1] states
     cdef public PacketQueue spare
     cdef public object log
+    cdef public object fastopen
     cdef unsigned long long isn_k0, isn_k1
     cdef public int tw_timer, port_step
     cdef public long long rst_second
@@ -161,6 +169,8 @@ cdef class Stack(Port):
     cdef int output(self, Packet p) except -1
     cdef int mtu_to(self, unsigned int dst) except -1
     cdef bint is_local(self, unsigned int addr) except -1
+    cdef int forget_half_open(self, int row) except -1
+    cdef int repeat_syn_ack(self, int row, Packet p) except -1
     cdef Packet packet(self)
     cdef int defer(self, Tcb t) except -1
     cpdef void wakeup(self, Tcb t, int events)

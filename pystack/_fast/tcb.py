@@ -71,13 +71,28 @@ SS_DISCONNECTED = 0x40
 SS_INQUEUE = 0x80
 SS_WRITE_BLOCKED = 0x100
 SS_DEAD = 0x200
-SS_UNTOLD = 0x400  # connect() did not wait, and has not been called again
+SS_ASKED = 0x400
+SS_UNCONNECTED = 0x800
+SS_PORT_CHOSEN = 0x1000
 
 # oob_state: is there urgent data, and where is its last octet; oob_left: octets that are read before it
 OOB_NONE = 0
 OOB_EXPECTED = 1
 OOB_HERE = 2
 OOB_READ = 3
+
+# fo: Fast Open (RFC 7413)
+FO_LISTEN = 0x1
+FO_SOCKET = 0x2
+FO_CONNECT = 0x4
+FO_NO_COOKIE = 0x8
+FO_ASK = 0x10
+FO_DATA = 0x20
+FO_WAIT = 0x40
+FO_EXP = 0x80
+FO_SENT = 0x100
+FO_TAKEN = 0x200
+FO_QUEUED = 0x400
 
 # so_options, FreeBSD's bits (sys/socket.h)
 SO_REUSEADDR = 0x4
@@ -93,10 +108,11 @@ STAT_NAMES = tuple(
     rcvafterclose rcvbadsum rcvbadoff rcvshort rcvmemdrop connattempt accepts badsyn listendrop badrst connects closed
     drops conndrops rttupdated segstimed rexmttimeo timeoutdrop persisttimeo persistdrop finwait2_drops keeptimeo
     keepprobe keepdrops sc_added sc_retransmitted sc_dupsyn sc_dropped sc_completed sc_bucketoverflow
-    sc_reset sc_stale sc_aborted sc_badack sc_zonefail sc_sendcookie sc_recvcookie sack_recovery_episode
+    sc_reset sc_stale sc_unreach sc_aborted sc_badack sc_zonefail sc_sendcookie sc_recvcookie sack_recovery_episode
     sack_rexmits sack_rexmit_bytes sack_rcv_blocks sack_send_blocks ecn_ce ecn_ect0 ecn_shs
     ecn_rcwnd dsack_rcv dsack_sent badrexmt challenge_acks challenge_suppressed rst_suppressed tw_started tw_recycled
-    tw_reused tw_overflow pmtud_activated abort_on_close abort_on_data""".split()
+    tw_reused tw_overflow fo_active fo_active_fail fo_passive fo_passive_fail fo_cookie_reqd
+    pmtud_activated abort_on_close abort_on_data""".split()
 )
 """The counters of `TcpStat`, FreeBSD's tcpstat names (netinet/tcp_var.h) and a few of our own."""
 
@@ -188,7 +204,13 @@ class Tcb:
         self.invalid_at = -(2**62)
         self.challenge_count = self.bh_mss = self.tos = self.ttl = 0
         self.listener = self.accept_first = self.accept_last = self.accept_next = None
-        self.backlog = self.qlen = self.synqlen = 0
+        self.backlog = self.qlen = self.synqlen = self.young = 0
+        self.overflow_at = -(2**62)
+        self.defer_accept = self.syncnt = 0
+        self.fo = self.fo_row = self.fo_qlen = self.fo_pending = 0
+        self.fo_cookie = b""
+        self.fo_key = b""
+        self.fo_held = None
         self.overflow_count = 0
         self.handler = None
         self.ready = self.wanted = 0
@@ -208,8 +230,8 @@ class Tcb:
 class Stack(Port):
     """What the connections of one machine share: buffers, timers, tables, knobs, counters, the present.
 
-    `Core` is the machine itself; it overrides the three methods through which TCP reaches the layers below:
-    `output`, `mtu_to`, `is_local`.
+    `Core` is the machine itself; it overrides the methods through which TCP reaches the layers below:
+    `output`, `mtu_to`, `is_local`, and two that are the listeners'.
     """
 
     def output(self, p):
@@ -223,6 +245,14 @@ class Stack(Port):
     def is_local(self, addr):
         """Is `addr` one of this machine's own?"""
         raise AssertionError("Stack.is_local is the Core's")
+
+    def forget_half_open(self, row):
+        """The SYN-ACK of this row need not be repeated."""
+        raise AssertionError("Stack.forget_half_open is the Core's")
+
+    def repeat_syn_ack(self, row, p):
+        """The SYN of this row came again."""
+        raise AssertionError("Stack.repeat_syn_ack is the Core's")
 
     def init_stack(self, pool, wheel, cfg, rng, demux, timewait, now):
         """The parts; called once by the Core."""
@@ -245,6 +275,7 @@ class Stack(Port):
         self.init_port()
         self.spare = PacketQueue()
         self.log = None
+        self.fastopen = None
         self.isn_k0 = rng.next64()
         self.isn_k1 = rng.next64()
         self.tw_timer = 0

@@ -33,6 +33,7 @@ from pystack._fast.recovery import segments_acked
 from pystack._fast.scoreboard import Scoreboard
 from pystack._fast.seq import add, after, after_eq, before, before_eq, dist, sub
 from pystack._fast.tcb import (
+    FO_QUEUED,
     SS_CANTSENDMORE,
     SS_NOFDREF,
     SS_WRITE_BLOCKED,
@@ -56,6 +57,10 @@ def acknowledge(s, t, p):
     win: cython.uint = p.win
     news: cython.bint = False
     win = win << t.snd_scale
+    if t.fo_row and after(p.ack, t.iss):
+        s.forget_half_open(t.fo_row)
+        if t.at_rexmt == NEVER and after(t.snd_max, add(t.iss, 1)):
+            t.at_rexmt = s.now + t.rxtcur
     if t.state == SYN_RECEIVED:
         fin: cython.bint = t.so_state & SS_CANTSENDMORE != 0
         if t.rtt_time != 0 and t.rxtshift == 0:
@@ -65,14 +70,15 @@ def acknowledge(s, t, p):
             ticks: cython.longlong = dist(p.ts_ecr, s.ts_clock(t))
             if ticks >= 0:
                 rtt.sample(s, t, ticks * MS if ticks > 0 else MS)
-        t.at_rexmt = NEVER
+        if not t.fo & FO_QUEUED:
+            t.at_rexmt = NEVER
         t.rxtshift = 0
         t.snd_una = add(t.iss, 1)
         if before(t.snd_nxt, t.snd_una):
             t.snd_nxt = t.snd_una
         t.snd_wl1 = sub(p.seq, 1)
         t.snd_up = t.snd_una
-        if t.t_flags & TF_PASSIVE:
+        if t.t_flags & TF_PASSIVE and not t.fo & FO_QUEUED:
             t.so_state &= ~SS_NOFDREF
         t.snd_wnd = t.max_sndwnd = win
         established(s, t)

@@ -22,12 +22,14 @@ from pystack._fast.consts import (
     FIN_WAIT_1,
     FIN_WAIT_2,
     LAST_ACK,
+    LISTEN,
     MS,
     PAWS_IDLE,
     PAWS_MSL,
     PSH,
     RST,
     SACK_REPORT_BSD,
+    SECOND,
     SYN,
     SYN_RECEIVED,
     URG,
@@ -65,10 +67,14 @@ TCP_AFTER_CLOSE = int(Drop.TCP_AFTER_CLOSE)
 ECONNREFUSED = int(Err.ECONNREFUSED)
 ECONNRESET = int(Err.ECONNRESET)
 EPIPE = int(Err.EPIPE)
+HELD = 60 * SECOND
 
 
 def acceptable(s, t, p):
     """May the segment be taken? 0: go on with what is left of it."""
+    if t.fo_row and p.flags & (SYN | RST | ACK) == SYN and p.seq == t.irs:
+        s.repeat_syn_ack(t.fo_row, p)  # the SYN of a Fast Open connection again
+        return TCP_BAD_SYN
     if s.cfg.policy_acceptance == ACCEPTANCE_LINUX:
         return check_linux(s, t, p)
     return check_bsd(s, t, p)
@@ -98,6 +104,12 @@ def reset_by_peer(s, t):
     elif t.state == CLOSE_WAIT and s.cfg.policy_acceptance == ACCEPTANCE_LINUX:
         err = EPIPE
     s.stat.drops += 1
+    if t.fo_row and not t.so_state & SS_INQUEUE and t.listener.state == LISTEN:
+        # perhaps an attacker's: its place stays taken for a minute (RFC 7413 section 5.1)
+        if t.listener.fo_held is None:
+            t.listener.fo_held = []
+        t.listener.fo_held.append(s.now + HELD)
+        t.listener.fo_pending += 1
     drop(s, t, err, False)
     return 0
 
@@ -115,7 +127,7 @@ def check_bsd(s, t, p):
     if p.flags & RST:
         return reset_bsd(s, t, p)
     if t.state == SYN_RECEIVED:
-        if (p.flags & ACK and (before_eq(p.ack, t.snd_una) or after(p.ack, t.snd_max))) or (
+        if (p.flags & ACK and (before_eq(p.ack, t.iss) or after(p.ack, t.snd_max))) or (
             before(p.seq, t.irs) and not (stamped and stale(s, t, p))
         ):
             if s.icmp_limit_rst():

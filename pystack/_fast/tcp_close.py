@@ -40,6 +40,7 @@ from pystack._fast.consts import (
 )
 from pystack._fast.seq import after
 from pystack._fast.tcb import (
+    FO_QUEUED,
     SS_CANTRCVMORE,
     SS_CANTSENDMORE,
     SS_CONNECTED,
@@ -91,6 +92,8 @@ def drop(s, t, err, reset):
 def close(s, t):
     """The connection is over. Data that was received stays readable."""
     s.stat.closed += 1
+    if t.fo_row:
+        s.forget_half_open(t.fo_row)
     disconnected(s, t)
     s.detach(t)
     t.so_state |= SS_DEAD
@@ -164,7 +167,7 @@ def user_closed(s, t):
 def application_shutdown_send(s, t):
     """shutdown(SHUT_WR): a FIN follows what is queued."""
     t.so_state |= SS_CANTSENDMORE
-    if t.state == SYN_RECEIVED:
+    if t.state == SYN_RECEIVED and not t.fo & FO_QUEUED:
         return 0  # the FIN goes when the handshake is done
     user_closed(s, t)
     tcp_output(s, t)
@@ -199,7 +202,7 @@ def application_close(s, t):
         abort_queue(s, t)
         return close(s, t)
     linux: cython.bint = s.cfg.policy_acceptance == ACCEPTANCE_LINUX
-    if t.state <= SYN_SENT or (t.state == SYN_RECEIVED and not linux):
+    if t.state <= SYN_SENT or (t.state == SYN_RECEIVED and not linux and not t.fo & FO_QUEUED):
         return close(s, t)
     if t.linger == 0:
         s.stat.abort_on_data += 1

@@ -1,9 +1,33 @@
 from pystack._fast.packet cimport Packet
-from pystack._fast.seq cimport add, after, before, between
+from pystack._fast.seq cimport add, after, before, between, sub
 from pystack._fast.tcb cimport Stack, Tcb
 from pystack._fast.tcp_listen cimport Listener
+from pystack._fast.tcp_out cimport our_mss
 from pystack._fast.tcp_reply cimport reset_for
+from pystack._fast.tcp_window cimport first_window
 
-cdef int ACK, FIN, RST, SC_TS, SYN, TCP_BAD_ACK, TCP_BAD_RST, TCP_BAD_SYN, TCP_NO_ACK, TCP_WINDOW
+cdef int ACK, COOKIES_LINUX, FIN, FO_QUEUED, FO_TAKEN, HALF_OPEN_REQUEST, HALF_OPEN_SYNCACHE, RST
+cdef int SC_ACKED, SC_ECN, SC_SACK, SC_SCALE, SC_TS, SS_BOUND, SS_NOFDREF, SYN, SYN_RECEIVED
+cdef int TCP_BAD_ACK, TCP_BAD_RST, TCP_BAD_SYN, TCP_FROM_SELF, TCP_LISTEN_OVERFLOW
+cdef int TCP_LISTEN_STATE, TCP_NO_ACK, TCP_NO_TIMESTAMP, TCP_PAWS, TCP_SYNFIN, TCP_WINDOW, TF_ECN
+cdef int TF_NODELAY, TF_NOPUSH, TF_PASSIVE, TF_RCVD_SCALE, TF_RCVD_TS, TF_RCV_AUTO_OFF
+cdef int TF_SACK_PERMIT, TF_SND_AUTO_OFF, TIMER_SYNCACHE, TS_ECN, TS_NO_SCALE, TS_SACK
+cdef long long COOKIE_LIFE, LINUX_COOKIE_LIFE, SECOND
+cdef tuple COOKIE_MSS, COOKIE_SCALE
 
-cpdef int half_open_input(Stack s, Listener listeners, Tcb t, int row, Packet p) except -2
+cpdef Tcb listen_segment(Listener listeners, Stack s, Tcb t, Packet p)
+cdef Tcb new_syn(Listener listeners, Stack s, Tcb t, Packet p)
+cdef Tcb request_segment(Listener listeners, Stack s, Tcb t, Packet p, int row)
+cdef Tcb syncache_segment(Listener listeners, Stack s, Tcb t, Packet p, int row)
+cdef int syncache_reset(Listener listeners, Stack s, Tcb t, Packet p, int row) except -1
+cdef Tcb syncache_expand(Listener listeners, Stack s, Tcb t, Packet p, int row)
+cdef Tcb from_cookie(Listener listeners, Stack s, Tcb t, Packet p)
+cdef bint no_room(Listener listeners, Stack s, Tcb t, Packet p, int row) except -1
+cdef Tcb complete(Listener listeners, Stack s, Tcb t, Packet p, int row)
+cdef Tcb completed(Stack s, Tcb child, Packet p)
+cdef Tcb child_of(
+    Stack s, Tcb t, Packet p, unsigned int iss, unsigned int irs, int mss, int win,
+    int peer_scale, int flags, unsigned int ts_recent, unsigned int ts_offset,
+)
+cdef Tcb fast_child(Listener listeners, Stack s, Tcb t, Packet p)
+cpdef int fast_established(Listener listeners, Stack s, Tcb t) except -1

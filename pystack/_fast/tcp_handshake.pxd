@@ -2,6 +2,7 @@ from pystack._fast.packet cimport Packet
 from pystack._fast.tcb cimport Stack, Tcb
 from pystack._fast.tcp_window cimport grow_send_buffer, settle_buffers
 
+cdef int FO_QUEUED
 cdef int NAGLE_LINUX, SOCKBUF_LINUX, SYN_SENT, TF_SND_AUTO_OFF, ESTABLISHED, EV_ACCEPT, EV_CONNECT, EV_READ, EV_WRITE, SO_KEEPALIVE, SS_CONNECTED
 cdef int SS_CONNECTING, SS_INQUEUE, TF_NO_SACK, TF_NO_SCALE, TF_NO_TS, TF_PASSIVE, TF_RCVD_SCALE
 cdef int TF_RCVD_TS, TF_SACK_PERMIT
@@ -10,3 +11,5 @@ cdef long long MS, NEVER
 cpdef int peer_options(Stack s, Tcb t, Packet p) except -1
 cpdef int set_mss(Stack s, Tcb t) except -1
 cpdef int established(Stack s, Tcb t) except -1
+cpdef int begin_transfer(Stack s, Tcb t) except -1
+cpdef int join_queue(Stack s, Tcb t) except -1

@@ -18,6 +18,7 @@ from pystack._fast.consts import (
     SYN_SENT,
 )
 from pystack._fast.tcb import (
+    FO_QUEUED,
     SO_KEEPALIVE,
     SS_CONNECTED,
     SS_CONNECTING,
@@ -91,27 +92,44 @@ def established(s, t):
     t.so_state &= ~SS_CONNECTING
     t.so_state |= SS_CONNECTED
     t.starttime = s.now
+    if not t.fo & FO_QUEUED:
+        begin_transfer(s, t)
+    t.at_keep = NEVER
+    if s.cfg.tcp_always_keepalive or t.so_options & SO_KEEPALIVE:
+        t.at_keep = s.now + t.keepidle * MS
+    t.keep_probes = 0
+    if t.srtt == 0 and s.cfg.tcp_rexmit_fallback > 0:
+        t.rxtcur = s.cfg.tcp_rexmit_fallback
+    if t.t_flags & TF_PASSIVE and not t.fo & FO_QUEUED:
+        join_queue(s, t)
+    s.wakeup(t, EV_CONNECT | EV_WRITE)
+    return 0
+
+
+def begin_transfer(s, t):
+    """All is known of the peer: segments, buffers and windows are what they will be. Called once."""
     t.sndq.pushed = t.snd_una
     set_mss(s, t)
     settle_buffers(s, t)
     if s.cfg.policy_sockbuf == SOCKBUF_LINUX:
         if s.cfg.tcp_sendbuf_auto and not t.t_flags & TF_SND_AUTO_OFF:
             grow_send_buffer(s, t)
-    t.at_keep = NEVER
-    if s.cfg.tcp_always_keepalive or t.so_options & SO_KEEPALIVE:
-        t.at_keep = s.now + t.keepidle * MS
-    t.keep_probes = 0
+    return 0
+
+
+def join_queue(s, t):
+    """The connection waits to be accepted."""
     listener = t.listener
-    if t.t_flags & TF_PASSIVE and listener is not None:
-        s.stat.accepts += 1
-        t.so_state |= SS_INQUEUE
-        t.accept_next = None
-        if listener.accept_last is None:
-            listener.accept_first = t
-        else:
-            listener.accept_last.accept_next = t
-        listener.accept_last = t
-        listener.qlen += 1
-        s.wakeup(listener, EV_ACCEPT | EV_READ)
-    s.wakeup(t, EV_CONNECT | EV_WRITE)
+    if listener is None:
+        return 0
+    s.stat.accepts += 1
+    t.so_state |= SS_INQUEUE
+    t.accept_next = None
+    if listener.accept_last is None:
+        listener.accept_first = t
+    else:
+        listener.accept_last.accept_next = t
+    listener.accept_last = t
+    listener.qlen += 1
+    s.wakeup(listener, EV_ACCEPT | EV_READ)
     return 0

@@ -19,7 +19,7 @@ from pystack._fast.consts import (
     Err,
 )
 from pystack._fast.flight import Flight, SegmentTable  # noqa: F401
-from pystack._fast.tcb import Stack, Tcb  # noqa: F401
+from pystack._fast.tcb import FO_QUEUED, Stack, Tcb  # noqa: F401
 from pystack._fast.tcp_close import drop
 
 EPROTO = int(Err.EPROTO)
@@ -54,7 +54,7 @@ def error_of(kind, code):
     if kind == ICMP_UNREACH:
         return cython.cast(cython.int, _OF_CODES[code]) if 0 <= code < 16 else 0
     if kind == ICMP_TIME_EXCEEDED:
-        return EHOSTUNREACH
+        return EHOSTUNREACH if code == 0 else 0
     if kind == ICMP_PARAM_PROBLEM:
         return EPROTO
     return 0
@@ -70,7 +70,7 @@ def told_of(s, t, kind, code, seq):
     error = error_of(kind, code)
     if error == 0:
         return 0
-    if t.state == SYN_SENT or t.state == SYN_RECEIVED:
+    if t.state == SYN_SENT or (t.state == SYN_RECEIVED and not t.fo & FO_QUEUED):
         return drop(s, t, error, False)
     t.soft_error = error
     return 0

@@ -27,6 +27,7 @@ from pystack._fast.consts import (
     PAWS_IDLE,
     PAWS_MSL,
     RST,
+    SIMULTANEOUS_LINUX,
     SYN,
     SYN_RECEIVED,
     SYN_SENT,
@@ -34,16 +35,22 @@ from pystack._fast.consts import (
     Drop,
     Err,
 )
-from pystack._fast.seq import add, after, before, before_eq, dist, maximum
+from pystack._fast.seq import add, after, before, before_eq, dist
 from pystack._fast.tcb import (
+    FO_ASK,
+    FO_DATA,
+    FO_TAKEN,
     SS_CANTSENDMORE,
+    SS_CONNECTED,
     SS_INQUEUE,
     SS_NOFDREF,
     TF_ACKNOW,
+    TF_DELACK,
     TF_DSACK,
     TF_ECN,
     TF_ECN_SND_ECE,
     TF_FASTRECOVERY,
+    TF_NO_TS,
     TF_RCVD_TS,
     Tcb,
 )
@@ -55,12 +62,19 @@ from pystack._fast.tcp_check import (
     trim_right,
 )
 from pystack._fast.tcp_close import arm_timewait, drop, remove_timewait
-from pystack._fast.tcp_halfopen import half_open_input
-from pystack._fast.tcp_handshake import established, peer_options, set_mss
+from pystack._fast.tcp_halfopen import listen_segment
+from pystack._fast.tcp_handshake import (
+    begin_transfer,
+    established,
+    join_queue,
+    peer_options,
+    set_mss,
+)
 from pystack._fast.tcp_out import tcp_output
 from pystack._fast.tcp_reply import reset_for, timewait_ack
 from pystack._fast.tcp_text import text
 from pystack._fast.tcp_window import accepted_window, first_window
+from pystack._fast.tfo import FastOpen
 
 TCP_NO_PORT = int(Drop.TCP_NO_PORT)
 TCP_BLACKHOLE = int(Drop.TCP_BLACKHOLE)
@@ -69,9 +83,8 @@ TCP_BAD_ACK = int(Drop.TCP_BAD_ACK)
 TCP_BAD_RST = int(Drop.TCP_BAD_RST)
 TCP_BAD_SYN = int(Drop.TCP_BAD_SYN)
 TCP_TIME_WAIT = int(Drop.TCP_TIME_WAIT)
-TCP_LISTEN_STATE = int(Drop.TCP_LISTEN_STATE)
 TCP_SYNFIN = int(Drop.TCP_SYNFIN)
-TCP_FROM_SELF = int(Drop.TCP_FROM_SELF)
+TCP_PAWS = int(Drop.TCP_PAWS)
 ECONNREFUSED = int(Err.ECONNREFUSED)
 SYN_AGAIN = 8 * MS
 """Linux: two ticks of its clock (TCP_TIMEOUT_MIN)."""
@@ -111,40 +124,36 @@ def closed_input(s, p):
 
 def listen_input(s, listeners, t, p):
     """A listener's segment (RFC 9293 section 3.10.7.2)."""
-    linux: cython.bint = s.cfg.policy_acceptance == ACCEPTANCE_LINUX
-    half: cython.int
-    if linux:
-        half = listeners.cache.find(p.dst, p.dport, p.src, p.sport)
-        if half != 0:
-            reason: cython.int = half_open_input(s, listeners, t, half, p)
-            if reason >= 0:
-                return reason
-    if p.flags & RST:
-        return listeners.on_rst(s, t, p)
-    if p.flags & SYN and p.flags & ACK == 0:
-        if linux and p.flags & FIN:
-            return TCP_SYNFIN
-        if p.src == p.dst and p.sport == p.dport:
-            s.stat.badsyn += 1
-            return TCP_FROM_SELF
-        return listeners.on_syn(s, t, p)
-    if p.flags & ACK:
-        if p.flags & SYN:
-            half = listeners.cache.find(p.dst, p.dport, p.src, p.sport)
-            if half != 0:  # FreeBSD forgets the half-open connection
-                s.stat.sc_badack += 1
-                listeners.forget(s, half)
-            if s.icmp_limit_rst():
-                reset_for(s, p)
-            return TCP_BAD_ACK
-        child = listeners.on_ack(s, t, p)
-        if child is None:
-            return p.drop
-        set_mss(s, child)
-        child.cwnd = congestion.initial_window(s, child)
-        child.ssthresh = 0x40000000
-        return segment_arrives(s, child, p)
-    return TCP_LISTEN_STATE
+    child = listen_segment(listeners, s, t, p)
+    if child is None:
+        return p.drop
+    set_mss(s, child)
+    child.cwnd = congestion.initial_window(s, child)
+    child.ssthresh = 0x40000000
+    if child.fo_row:
+        return fast_input(s, listeners, child, p)
+    return segment_arrives(s, child, p)
+
+
+def fast_input(s, listeners, t, p):
+    """A Fast Open SYN: its data are taken before the handshake is over (RFC 7413 section 4.2.2)."""
+    t.so_state |= SS_CONNECTED
+    t.so_state &= ~SS_NOFDREF
+    begin_transfer(s, t)
+    p.seq = add(p.seq, 1)
+    p.flags &= ~(SYN | FIN)
+    if p.length > 0:
+        trim_right(s, t, p)
+        text(s, t, p)
+        t.t_flags &= ~(TF_ACKNOW | TF_DELACK)
+        t.at_delack = NEVER
+        t.ack_pending = 0
+    t.rcv_adv = add(t.rcv_nxt, t.rcv_wnd)
+    t.last_ack_sent = t.rcv_nxt
+    listeners.answer(s, t.fo_row)
+    join_queue(s, t)
+    s.arm(t)
+    return 0
 
 
 def timewait_input(s, listeners, row, p):
@@ -237,6 +246,7 @@ def timewait_linux(s, listeners, row, p):
 
 def syn_sent_input(s, t, p):
     """SYN-SENT (RFC 9293 section 3.10.7.3)."""
+    ticks: cython.longlong
     if p.flags & ACK and (before_eq(p.ack, t.iss) or after(p.ack, t.snd_max)):
         if s.cfg.policy_acceptance == ACCEPTANCE_LINUX and t.rxtshift == 0:
             t.at_rexmt = (
@@ -245,6 +255,14 @@ def syn_sent_input(s, t, p):
             s.arm(t)
         reset_for(s, p)
         return TCP_BAD_ACK
+    if s.cfg.policy_acceptance == ACCEPTANCE_LINUX and p.flags & ACK and p.opt_ts and p.ts_ecr:
+        # an echo of what this clock did not say while the SYN was out
+        clock: cython.uint = s.ts_clock(t)
+        ticks = (s.now - t.rexmt_start) // MS + 1000
+        if not t.t_flags & TF_NO_TS and (after(p.ts_ecr, clock) or dist(p.ts_ecr, clock) > ticks):
+            if p.flags & RST == 0:
+                reset_for(s, p)
+            return TCP_PAWS
     if p.flags & RST:
         if p.flags & ACK:
             drop(s, t, ECONNREFUSED, False)
@@ -270,14 +288,16 @@ def syn_sent_input(s, t, p):
         if t.rxtshift == 0 and t.rtt_time != 0:
             rtt.sample(s, t, s.now - t.rtt_time)
         elif t.t_flags & TF_RCVD_TS and p.ts_ecr != 0:
-            ticks: cython.longlong = dist(p.ts_ecr, s.ts_clock(t))
+            ticks = dist(p.ts_ecr, s.ts_clock(t))
             rtt.sample(s, t, ticks * MS)
         t.syn_rexmits = t.rxtshift
         t.rxtshift = 0
         t.rxtcur = rtt.rto(s, t)
         t.rtt_time = 0
+        if t.fo & (FO_ASK | FO_DATA):
+            fast_answer(s, t, p)
         t.snd_una = p.ack
-        t.snd_nxt = maximum(t.snd_nxt, p.ack)
+        t.snd_nxt = p.ack
         t.snd_up = t.snd_una
         t.at_rexmt = NEVER
         t.cwnd = congestion.initial_window(s, t)
@@ -297,6 +317,12 @@ def syn_sent_input(s, t, p):
         t.max_sndwnd = p.win
         t.cwnd = congestion.initial_window(s, t)
         t.ssthresh = 0x40000000
+        t.fo &= ~(FO_DATA | FO_ASK)
+        if s.cfg.policy_simultaneous == SIMULTANEOUS_LINUX:
+            t.rcv_scale = t.request_r_scale  # whether or not the peer scales too
+            if p.flags & (ECE | CWR) == (ECE | CWR) and s.cfg.tcp_ecn == 1:
+                t.t_flags |= TF_ECN
+                s.stat.ecn_shs += 1
         tcp_output(s, t)
         return 0
     p.seq = add(p.seq, 1)
@@ -305,6 +331,27 @@ def syn_sent_input(s, t, p):
         trim_right(s, t, p)
         text(s, t, p)
     tcp_output(s, t)
+    return 0
+
+
+def fast_answer(s, t, p):
+    """The SYN-ACK to a Fast Open SYN: what of the SYN's data it takes, and the cookie that it brings."""
+    taken: cython.int = dist(t.iss, p.ack) - 1
+    unsent: cython.int = dist(p.ack, t.snd_max)
+    cookie: bytes = b""
+    fastopen: FastOpen = s.fastopen
+    if p.tfo_off >= 0:
+        cookie = bytes(p.head[p.tfo_off : p.tfo_off + p.tfo_len])
+    if taken > 0:
+        t.sndq.drop(taken)
+    if unsent > 0:
+        s.stat.fo_active_fail += 1
+        t.snd_max = p.ack  # the rest goes as if it had never gone
+    elif t.fo & FO_DATA:
+        t.fo |= FO_TAKEN
+        s.stat.fo_active += 1
+    if t.fo & FO_ASK:
+        fastopen.learn(s, t, p.opt_mss, cookie, p.tfo_exp)
     return 0
 
 

@@ -9,6 +9,7 @@ from pystack._fast.tcp_window cimport (
 )
 from pystack._fast.tcp_wire cimport build, option_length
 
+cdef int COOKIE_ROOM, FO_ASK, FO_DATA, FO_EXP, FO_QUEUED, FO_WAIT
 cdef int ACK, CLOSED, CLOSING, CWR, ECE, ESTABLISHED, FIN, FIN_WAIT_1, LAST_ACK, LISTEN, GSO_MAX
 cdef int OPTIONS_LINUX, PROTO_TCP, PSH, RST, SYN, SYN_RECEIVED, SYN_SENT, TF_ACKNOW, TF_CORK_FLUSH
 cdef int NAGLE_LINUX, PERSIST_BSD, PERSIST_LINUX, PUSH_LINUX, SACK_REPORT_BSD, TF_RCV_AUTO_OFF

@@ -42,7 +42,7 @@ from pystack._fast.consts import (
     WINDOW_LINUX,
 )
 from pystack._fast.flight import Flight
-from pystack._fast.packet import Packet  # noqa: F401
+from pystack._fast.packet import COOKIE_ROOM, Packet  # noqa: F401
 from pystack._fast.seq import (
     add,
     after,
@@ -52,6 +52,11 @@ from pystack._fast.seq import (
     maximum,
 )
 from pystack._fast.tcb import (
+    FO_ASK,
+    FO_DATA,
+    FO_EXP,
+    FO_QUEUED,
+    FO_WAIT,
     LIMIT_BUFFER,
     LIMIT_PEER,
     LIMIT_SELF,
@@ -102,13 +107,13 @@ def flags_of(t):
     if t.state == SYN_SENT:
         return SYN
     if t.state == SYN_RECEIVED:
-        return SYN | ACK
+        return ACK if t.fo & FO_QUEUED else SYN | ACK
     return RST | ACK
 
 
 def tcp_output(s, t):
     """Send what may be sent. Answers 0, or -Err when the first segment was denied a buffer."""
-    if t.row == 0 or t.state == CLOSED or t.state == LISTEN:
+    if t.row == 0 or t.state == CLOSED or t.state == LISTEN or t.fo & FO_WAIT:
         return 0
     idle: cython.bint = t.snd_max == t.snd_una
     out: cython.int = 0
@@ -245,6 +250,11 @@ def send_one(s, t, idle):
                 return 0
         cc = 0
         win = mss
+        if t.fo & FO_DATA and t.rxtshift == 0 and t.state == SYN_SENT:
+            # the first SYN takes data along, as far as they fit (RFC 7413 section 4.2.1)
+            cc = t.sndq.cc if t.sndq.cc < t.fo_qlen else t.fo_qlen
+            win = cc
+            mss = cc
     if (
         t.t_flags & TF_FASTRECOVERY
         and t.t_flags & TF_SACK_PERMIT
@@ -483,6 +493,7 @@ def our_mss(s, faddr, user_mss):
 def fill_syn_options(s, t, p):
     """The options of a SYN or SYN-ACK: what we offer, or what the peer's SYN offered and we accept."""
     # Linux answers in a simultaneous open with the very SYN that it had sent, and offers everything again
+    i: cython.int
     answer: cython.bint = t.state == SYN_RECEIVED and s.cfg.policy_options != OPTIONS_LINUX
     p.opt_mss = our_mss(s, t.faddr, t.user_mss)
     if not t.t_flags & TF_NO_SCALE and (not answer or t.t_flags & TF_RCVD_SCALE):
@@ -491,6 +502,13 @@ def fill_syn_options(s, t, p):
         p.opt_sack_ok = True
     if not t.t_flags & TF_NO_TS and (not answer or t.t_flags & TF_RCVD_TS):
         stamp(s, p, t.ts_offset, t.ts_recent if t.state == SYN_RECEIVED else 0)
+    if t.fo & FO_ASK and t.rxtshift == 0 and t.state == SYN_SENT:
+        # a Fast Open cookie, or the wish for one: on the first SYN only
+        p.tfo_off = COOKIE_ROOM
+        p.tfo_len = len(t.fo_cookie)
+        p.tfo_exp = t.fo & FO_EXP != 0
+        for i in range(p.tfo_len):
+            p.head[COOKIE_ROOM + i] = t.fo_cookie[i]
     return 0
 
 
@@ -553,7 +571,7 @@ def transmit(s, p):
 def emit(s, t, at, off, length, flags, rexmit):
     """Build the segment at sequence number `at` (octet `off` of the send queue), send it, note it. 0: no mbufs."""
     p = blank(s, t.laddr, t.lport, t.faddr, t.fport, t.ttl, t.tos)
-    established: cython.bint = t.state >= ESTABLISHED
+    established: cython.bint = t.state >= ESTABLISHED or t.fo & FO_QUEUED != 0
     win: cython.int = receive_window(s, t) if established else 0
     spare: cython.int
     p.df = s.cfg.tcp_path_mtu_discovery != 0 and t.bh_mss == 0
@@ -579,7 +597,9 @@ def emit(s, t, at, off, length, flags, rexmit):
                 t.cwnd = t.maxseg
             return 0
         p.length = length
-        if s.cfg.policy_push == PUSH_LINUX:
+        if flags & SYN:
+            pass  # the data of a Fast Open are not pushed
+        elif s.cfg.policy_push == PUSH_LINUX:
             spare = t.sndq.next_mark(at)
             if 0 < spare <= length or (
                 t.burst_long and not rexmit and add(at, length) == t.burst_end
@@ -601,8 +621,8 @@ def emit(s, t, at, off, length, flags, rexmit):
                 t.t_flags &= ~TF_ECN_SND_CWR
         if t.t_flags & TF_ECN_SND_ECE:
             flags |= ECE
-    elif flags & SYN and s.cfg.tcp_ecn == 1 and not t.t_flags & TF_NO_ECN and t.syn_rexmits <= 1:
-        if t.state == SYN_SENT:
+    elif flags & SYN and s.cfg.tcp_ecn == 1 and not t.t_flags & TF_NO_ECN:
+        if t.state == SYN_SENT and t.rxtshift <= s.cfg.tcp_ecn_maxretries:
             flags |= ECE | CWR
     p.seq = at
     p.ack = t.rcv_nxt if flags & ACK else 0

@@ -43,6 +43,7 @@ from pystack._fast.seq import (
 )
 from pystack._fast.tcb import (
     ACK_SCHEDULED,
+    FO_QUEUED,
     OOB_EXPECTED,
     OOB_HERE,
     OOB_NONE,
@@ -69,7 +70,12 @@ def text(s, t, p):
             t.rcv_up = add(p.seq, p.urg)
             t.oob_state = OOB_EXPECTED
             s.wakeup(t, EV_ERROR)
-    if t.state != ESTABLISHED and t.state != FIN_WAIT_1 and t.state != FIN_WAIT_2:
+    if (
+        t.state != ESTABLISHED
+        and t.state != FIN_WAIT_1
+        and t.state != FIN_WAIT_2
+        and not (t.state == SYN_RECEIVED and t.fo & FO_QUEUED)
+    ):
         return 0  # after the peer's FIN its text is nothing, and not answered
     if length > 0:
         if p.seq == t.rcv_nxt and t.reass is None:

@@ -8,7 +8,9 @@ from pystack._fast.tcp_delack cimport ack_due
 from pystack._fast.tcp_handshake cimport set_mss
 from pystack._fast.tcp_out cimport set_persist, tcp_output
 from pystack._fast.tcp_reply cimport send_ack_only
+from pystack._fast.tfo cimport FastOpen
 
+cdef int FO_ASK, SYN_GIVE_UP_MODEL, TF_NO_SACK, TF_NO_SCALE, TF_NO_TS
 cdef int CLOSING, ESTABLISHED, ETIMEDOUT, FIN_WAIT_2, FW2_ORPHAN, RTO_LINUX, SO_KEEPALIVE
 cdef int SS_NOFDREF, SYN_RECEIVED, SYN_SENT, PERSIST_BSD, PERSIST_LINUX, TF_ACKNOW, TF_ECN
 cdef int TF_ECN_SND_CWR, TF_FASTRECOVERY, TF_FORCE, TF_RTO_RECOVERY, WAIT_REO, WAIT_TLP
@@ -22,3 +24,5 @@ cpdef int probe_window(Stack s, Tcb t) except -1
 cpdef int keep_alive(Stack s, Tcb t) except -1
 cpdef int wait_over(Stack s, Tcb t) except -1
 cpdef bint given_up(Stack s, Tcb t) noexcept
+cdef long long doublings(Stack s, int tries) except -1
+cdef int syn_again(Stack s, Tcb t) except -1

@@ -20,6 +20,7 @@ from pystack._fast.consts import (
     PERSIST_BSD,
     PERSIST_LINUX,
     RTO_LINUX,
+    SYN_GIVE_UP_MODEL,
     SYN_RECEIVED,
     SYN_SENT,
     WAIT_REO,
@@ -29,6 +30,7 @@ from pystack._fast.consts import (
 from pystack._fast.recovery import enter_loss, reordering_over, send_again, send_probe
 from pystack._fast.seq import dist, sub
 from pystack._fast.tcb import (
+    FO_ASK,
     SO_KEEPALIVE,
     SS_NOFDREF,
     TF_ACKNOW,
@@ -36,6 +38,9 @@ from pystack._fast.tcb import (
     TF_ECN_SND_CWR,
     TF_FASTRECOVERY,
     TF_FORCE,
+    TF_NO_SACK,
+    TF_NO_SCALE,
+    TF_NO_TS,
     TF_RTO_RECOVERY,
 )
 from pystack._fast.tcp_close import close, drop
@@ -43,6 +48,7 @@ from pystack._fast.tcp_delack import ack_due
 from pystack._fast.tcp_handshake import set_mss
 from pystack._fast.tcp_out import set_persist, tcp_output
 from pystack._fast.tcp_reply import send_ack_only
+from pystack._fast.tfo import FastOpen
 
 ETIMEDOUT = int(Err.ETIMEDOUT)
 
@@ -74,10 +80,16 @@ def given_up(s, t):
     """Has the retransmission gone on long enough: by count, by the system's time, or by the user timeout (RFC 5482)?"""
     limit: cython.longlong = s.cfg.tcp_retries
     waited: cython.longlong = s.now - t.rexmt_start
-    if t.state == SYN_SENT:
-        limit = s.cfg.tcp_syn_retries + s.cfg.tcp_syn_linear_timeouts
-    elif t.state == SYN_RECEIVED:
-        limit = s.cfg.tcp_synack_retries
+    if t.state <= SYN_RECEIVED:
+        limit = t.syncnt if t.syncnt > 0 else s.cfg.tcp_syn_retries
+        if s.cfg.policy_syn_give_up == SYN_GIVE_UP_MODEL:
+            if waited >= (t.user_timeout if t.user_timeout > 0 else doublings(s, limit)):
+                return True
+        elif t.user_timeout > 0:
+            return waited >= t.user_timeout
+        if t.state == SYN_SENT:
+            limit += s.cfg.tcp_syn_linear_timeouts
+        return t.rxtshift > limit
     if t.user_timeout > 0:
         return waited >= t.user_timeout
     if t.so_state & SS_NOFDREF and t.state > ESTABLISHED and s.cfg.policy_rto == RTO_LINUX:
@@ -153,13 +165,25 @@ def segment_timer(s, t, f):
     return 0
 
 
+def doublings(s, tries):
+    """How long `tries` repetitions take whose waits double from the first timeout on, and the wait after them, ns."""
+    span: cython.longlong = s.cfg.tcp_rexmit_initial
+    total: cython.longlong = span
+    for _ in range(tries):
+        span = span * 2 if span * 2 < s.cfg.tcp_rexmit_max else s.cfg.tcp_rexmit_max
+        total += span
+    return total
+
+
 def retransmit(s, t):
     """The retransmission timer (RFC 6298 section 5.4 to 5.7): back off, shrink, send the first segment again."""
+    if t.fo_row:
+        return 0  # first the SYN-ACK must get through, and that is repeated elsewhere (RFC 7413 section 4.2.2)
     if t.flight is not None and t.state >= ESTABLISHED:
         return segment_timer(s, t, t.flight)
     flight: cython.uint = dist(t.snd_una, t.snd_max)
     t.rxtshift += 1
-    if t.rxtshift == 1 and t.rexmt_start == 0:
+    if t.rxtshift == 1 and t.rexmt_start == 0 and t.state >= ESTABLISHED:
         t.rexmt_start = s.now
     if given_up(s, t):
         t.rxtshift = s.cfg.tcp_retries
@@ -168,8 +192,13 @@ def retransmit(s, t):
     s.stat.rexmttimeo += 1
     if t.state == SYN_SENT or t.state == SYN_RECEIVED:
         t.syn_rexmits = t.rxtshift
+        syn_again(s, t)
         if t.state == SYN_SENT and s.cfg.tcp_syn_linear_timeouts >= t.rxtshift:
             t.rxtcur = s.cfg.tcp_rexmit_initial + s.cfg.tcp_rexmit_slop
+        elif t.state == SYN_RECEIVED and s.cfg.policy_syn_give_up == SYN_GIVE_UP_MODEL:
+            t.rxtcur *= 2  # from where the SYN's waits have led
+            if t.rxtcur > s.cfg.tcp_rexmit_max:
+                t.rxtcur = s.cfg.tcp_rexmit_max
         elif s.cfg.tcp_syn_linear_timeouts > 0 and t.state == SYN_SENT:
             t.rxtcur = rtt.backoff(s, t, t.rxtshift - s.cfg.tcp_syn_linear_timeouts)
         else:
@@ -212,6 +241,17 @@ def retransmit(s, t):
     t.t_flags |= TF_ACKNOW
     tcp_output(s, t)
     return 0
+
+
+def syn_again(s, t):
+    """A SYN goes out once more: what it offered may have been the trouble."""
+    fastopen: FastOpen = s.fastopen
+    if s.cfg.tcp_rexmit_drop_options and t.rxtshift == 3:
+        t.t_flags |= TF_NO_SCALE | TF_NO_TS | TF_NO_SACK
+    if t.fo & FO_ASK and t.rxtshift == 1 and s.cfg.tcp_fastopen_path_disable > 0:
+        fastopen.lost_path(s, t)
+    if t.fo & FO_ASK and t.rxtshift == 3:
+        fastopen.black_hole(s)
 
 
 def probe_window(s, t):

@@ -70,6 +70,7 @@ def parse(
     p.sack_n = 0
     p.tfo_off = -1
     p.tfo_len = 0
+    p.tfo_exp = False
     if size > 20:
         if size == 32 and be32(b, off + 20) == _NOP_NOP_TS:
             p.opt_ts = True
@@ -124,6 +125,14 @@ def _read_options(p: Packet, h: cython.uchar[::1], at: cython.int, end: cython.i
         elif kind == 34 and (size == 2 or (6 <= size <= 18 and size & 1 == 0)):
             p.tfo_off = at + 2
             p.tfo_len = size - 2
+        elif (
+            kind == 254
+            and (size == 4 or (8 <= size <= 20 and size & 1 == 0))
+            and be16(h, at + 2) == 0xF989
+        ):
+            p.tfo_off = at + 4
+            p.tfo_len = size - 4
+            p.tfo_exp = True
         at += size
 
 
@@ -213,7 +222,7 @@ def _write_linux(p: Packet, h: cython.uchar[::1], start: cython.int) -> cython.i
             put16(h, at, 0x0101)
             at = _write_blocks(p, h, at + 2)
     if p.tfo_off >= 0:
-        if start + 40 - at < ((p.tfo_len + 5) & ~3):
+        if start + 40 - at < ((p.tfo_len + (7 if p.tfo_exp else 5)) & ~3):
             p.tfo_off = -1
         else:
             at = _write_cookie(p, h, at)
@@ -251,7 +260,7 @@ def _write_bsd(p: Packet, h: cython.uchar[::1], start: cython.int) -> cython.int
         if p.sack_n > 0:
             at = _write_blocks(p, h, _align_2_mod_4(h, start, at))
     if p.tfo_off >= 0:
-        if start + 40 - at < p.tfo_len + 2:
+        if start + 40 - at < p.tfo_len + (4 if p.tfo_exp else 2):
             p.tfo_off = -1
         else:
             at = _write_cookie(p, h, at)
@@ -299,9 +308,17 @@ def _write_blocks(p: Packet, h: cython.uchar[::1], at: cython.int) -> cython.int
 @cython.exceptval(check=False)
 def _write_cookie(p: Packet, h: cython.uchar[::1], at: cython.int) -> cython.int:
     i: cython.int
-    h[at] = 34
-    h[at + 1] = 2 + p.tfo_len
-    at += 2
+    if (
+        p.tfo_exp
+    ):  # before it had a number: RFC 6994 option 254 with an identifier (RFC 7413 appendix A)
+        h[at] = 254
+        h[at + 1] = 4 + p.tfo_len
+        put16(h, at + 2, 0xF989)
+        at += 4
+    else:
+        h[at] = 34
+        h[at + 1] = 2 + p.tfo_len
+        at += 2
     for i in range(p.tfo_len):
         h[at + i] = p.head[p.tfo_off + i]
     p.tfo_off = at

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from pystack._fast.consts import FIN_WAIT_2, NEVER, SECOND
-from pystack._fast.tcb import SS_CONNECTED, SS_CONNECTING, SS_UNTOLD
+from pystack._fast.tcb import SS_ASKED, SS_CONNECTED, SS_CONNECTING
 from pystack.addresses import dotted
 from pystack.packetdrill import callopts, messages, waiting
 from pystack.packetdrill.files import PIPE_SIZE, Device, Epoll, File, Pipe, PipeEnd, SocketFile
@@ -50,9 +50,6 @@ class Observer(Protocol):
 
     def bound(self, file: SocketFile, address: Address) -> None:
         """bind()"""
-
-    def is_bound(self, file: SocketFile) -> bool:
-        """Did the script bind it?"""
 
     def listening(self, file: SocketFile) -> None:
         """listen()"""
@@ -311,7 +308,7 @@ class Calls:
         if where is None:
             raise OSError(errno.EFAULT, os.strerror(errno.EFAULT))
         if where == ("", 0) and file.stream:
-            file.sock.disconnect(self.observer.is_bound(file))
+            file.sock.disconnect()
             self.observer.connecting(file, where)
             return 0
         self.observer.connecting(file, where)
@@ -327,7 +324,7 @@ class Calls:
         t = file.sock.row
         while t.so_state & SS_CONNECTING:
             yield NEVER
-        t.so_state &= ~SS_UNTOLD
+        t.so_state &= ~SS_ASKED
         error = file.sock.getsockopt(std.SOL_SOCKET, std.SO_ERROR)
         if error:
             raise OSError(error, os.strerror(error))

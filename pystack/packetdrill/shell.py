@@ -34,6 +34,7 @@ LINUX_BASE = {
     "net.ipv4.tcp_ecn": "0",
     "net.ipv4.tcp_frto": "2",
     "net.ipv4.tcp_fastopen": str(0x70403),
+    "net.ipv4.tcp_fastopen_key": "a1a1a1a1-b2b2b2b2-c3c3c3c3-d4d4d4d4",
     "net.ipv4.tcp_syncookies": "1",
 }
 """What scripts mean by "the defaults" (a `defaults.sh` that sets them comes with many suites)."""

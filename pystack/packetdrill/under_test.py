@@ -125,10 +125,6 @@ class UnderTest:
         known.local = (number or self.settings.local_ip, int(file.sock.getsockname()[1]))
         known.bound = True
 
-    def is_bound(self, file: SocketFile) -> bool:
-        """Did the script bind it?"""
-        return self._of(file).bound
-
     def listening(self, file: SocketFile) -> None:
         """listen(): the next packet makes a child."""
         known = self._of(file)

@@ -48,6 +48,18 @@ def in_range(turn: Turn) -> Value:
     return turn.new
 
 
+def fastopen_key(turn: Turn) -> Value:
+    """Four words of up to eight hexadecimal digits with dashes between; they are stored in full."""
+    words = str(turn.new).split("-")
+    try:
+        numbers = [int(word, 16) for word in words]
+    except ValueError:
+        numbers = []
+    if len(numbers) != 4 or not all(0 <= number < 2**32 for number in numbers):
+        raise ValueError(f"{turn.new!r} is not four hexadecimal words such as 1-2-3-a4b5c6d7")
+    return "-".join(f"{number:08x}" for number in numbers)
+
+
 def clamp(turn: Turn) -> Value:
     """A number outside the range becomes the nearest inside; nobody is told (FreeBSD's ports)."""
     low, high = turn.knob.range
@@ -158,6 +170,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "choice": choice,
         "clamp": clamp,
         "enough-mbufs": enough_mbufs,
+        "fastopen-key": fastopen_key,
         "ignore": ignore,
         "next-power-of-two": next_power_of_two,
         "only-grow": only_grow,

@@ -104,6 +104,10 @@ def read_options(raw: bytes, s: Segment) -> None:
             edges = struct.unpack(f">{len(body) // 4}I", body)
             s.sacks = list(zip(edges[::2], edges[1::2], strict=True))
             s.options.append("sack")
+        elif kind == 34:
+            s.options.append(f"FO {body.hex()}".strip())
+        elif kind == 254 and body[:2] == b"\xf9\x89":
+            s.options.append(f"FOEXP {body[2:].hex()}".strip())
         elif kind == 8:
             s.ts = struct.unpack(">II", body)
             s.options.append("TS")
@@ -309,7 +313,7 @@ class Peer:
             self.got_ts = s.ts is not None
         if s.ts:
             self.their_ts = s.ts[0]
-        at = self.theirs(s.seq)
+        at = self.theirs(s.seq) + (s.flags & BITS["S"] != 0)
         if s.payload and self.compare:
             assert s.payload == pattern(at, len(s.payload)), f"wrong octets at {at}"
         self.inbox.append(s)
@@ -408,6 +412,10 @@ class Peer:
                 edges = [int(x) for pair in rest.split() for x in pair.split(":")]
                 edges = [(x + (self.their_isn or 0)) & M32 for x in edges]
                 out += struct.pack(f">BB{len(edges)}I", 5, 2 + 4 * len(edges), *edges)
+            elif word == "FO":
+                out += bytes((34, 2 + len(rest) // 2)) + bytes.fromhex(rest)
+            elif word == "FOEXP":
+                out += bytes((254, 4 + len(rest) // 2, 0xF9, 0x89)) + bytes.fromhex(rest)
             elif word == "TS":
                 val, ecr = self.clock(), self.their_ts
                 if rest:
@@ -453,7 +461,7 @@ class Peer:
             spec = "nop,nop,TS," + spec
         ack = (int(words["ack"]) + (self.their_isn or 0)) & M32 if words["ack"] is not None else 0
         segment = octets.tcp(
-            pattern(seq, n) if payload is None else payload,
+            pattern(seq + ("S" in words["flags"]), n) if payload is None else payload,
             sport=self.port, dport=self.local, seq=(seq + self.isn) & M32, ack=ack, flags=flags,
             win=int(words["win"]) if words["win"] else 65535, urg=int(words["urg"] or 0),
             options=self.options(spec), src=src, dst=self.dst,

@@ -116,7 +116,8 @@ def test_sack_blocks(blocks: int):
         b"\x22\x05abc",  # odd cookie
         b"\x22\x04ab",  # cookie of less than 4
         b"\x22\x14" + bytes(18),  # cookie of more than 16
-        b"\xfe\x04\xf9\x89",  # unknown
+        b"\xfe\x04\xf9\x8a",  # another experiment
+        b"\xfe\x06\xf9\x89ab",  # cookie of less than 4
         b"\x13\x12" + bytes(16),  # MD5
     ],
 )

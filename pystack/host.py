@@ -181,7 +181,8 @@ class Host:
                 self.sysctl.on_change(knob, partial(core.pool.set_limit, zone))
         if "net.ipv4.tcp_fastopen_key" in self.sysctl:
             self.sysctl.on_change("net.ipv4.tcp_fastopen_key", self._set_fastopen_key)
-            self.sysctl.provide("net.ipv4.tcp_fastopen_key", core.fastopen.key_text)
+            fastopen: Any = core.fastopen
+            self.sysctl.provide("net.ipv4.tcp_fastopen_key", fastopen.key_text)
         counters: dict[str, Callable[[], Value]] = {
             "net.inet.tcp.pcbcount": lambda: core.demux.used + core.timewait.used,
             "net.inet.tcp.syncache.count": lambda: core.listeners.cache.used,
@@ -193,7 +194,8 @@ class Host:
                 self.sysctl.provide(knob, read)
 
     def _set_fastopen_key(self, value: Value) -> None:
-        self.core.fastopen.set_key_text(str(value))
+        fastopen: Any = self.core.fastopen
+        fastopen.set_key_text(str(value))
 
     def load_sysctl_conf(self, text: str) -> list[str]:
         """Set what a sysctl.conf says; the names that were set. Errors name line and column."""

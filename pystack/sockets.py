@@ -176,7 +176,8 @@ class StreamSocket(Socket):
         if not t.so_error:
             return 0
         t.so_state |= SS_UNCONNECTED
-        return -take_error(t)
+        error: int = take_error(t)
+        return -error
 
     def disconnect(self) -> None:
         """connect(2) to AF_UNSPEC: the connection is given up and the socket can be used again (Linux)."""

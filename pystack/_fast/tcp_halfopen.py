@@ -122,8 +122,10 @@ def request_segment(listeners, s, t, p, row):
         end = add(end, 1)
     if p.opt_ts and cache.flags[row] & SC_TS:
         stale = before(p.ts_val, cache.ts_recent[row])
-        if p.ts_ecr != 0 and (
-            before(p.ts_ecr, cache.ts_first[row]) or after(p.ts_ecr, cache.ts_last[row])
+        if (
+            p.flags & ACK
+            and p.ts_ecr != 0
+            and (before(p.ts_ecr, cache.ts_first[row]) or after(p.ts_ecr, cache.ts_last[row]))
         ):
             stale = True  # an echo of a clock that never said so
     if control == SYN and p.seq == irs and not stale:

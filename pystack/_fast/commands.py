@@ -216,7 +216,7 @@ def tcp_connect(s, t, addr, port):
         return -EISCONN
     if t.row == 0:
         if s.cfg.policy_calls != CALLS_LINUX:
-            return -ECONNREFUSED
+            return -(EINVAL if t.snd_una != t.iss else ECONNREFUSED)
         if t.so_state & SS_ASKED:
             # what became of the call before; the next one begins anew
             err: cython.int = take_error(t)

@@ -364,7 +364,7 @@ def _get_congestion(sock: StreamSocket) -> str:
 def _set_congestion(sock: StreamSocket, value: Any) -> None:
     name = value if isinstance(value, str) else bytes(value).split(b"\0")[0].decode()
     if name not in _CONTROLS:
-        linux = sock.host.core.cfg.policy_listen == LISTEN_LINUX
+        linux = sock.host.core.cfg.policy_sockopt == SOCKOPT_LINUX
         raise error_of(Err.ENOENT if linux else Err.EINVAL)
     sock.row.cc = _CONTROLS[name]
 

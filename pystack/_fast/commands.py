@@ -181,7 +181,7 @@ def tcp_listen(s, t, backlog):
         err: cython.int = tcp_bind(s, t, 0, 0)
         if err < 0:
             return err
-    if t.state != LISTEN and s.cfg.policy_listen == LISTEN_LINUX:
+    if t.state != LISTEN and s.cfg.policy_calls == CALLS_LINUX:
         if bind_conflict(s, t, t.laddr, t.lport):
             return -EADDRINUSE  # both were bound with SO_REUSEADDR, and the other one listens already
     limit: cython.longlong = s.cfg.somaxconn

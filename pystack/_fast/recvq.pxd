@@ -18,7 +18,9 @@ cdef class RecvQueue:
     cdef public int last_charge
     cdef int tail_room
     cdef int first
-    cdef int n_blocks
+    cdef int n_older
+    cdef int new_len
+    cdef int new_mem
     cdef int mask
     cdef int[::1] block_len
     cdef int[::1] block_mem

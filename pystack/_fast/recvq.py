@@ -39,7 +39,8 @@ class RecvQueue:
         self.last_charge = 0
         self.tail_room = 0
         self.first = 0
-        self.n_blocks = 0
+        self.n_older = 0
+        self.new_len = self.new_mem = 0
         self.mask = -1
         self.block_len = self.block_mem = None
 
@@ -61,30 +62,34 @@ class RecvQueue:
     def charge(self, length, memory, room):
         """`length` octets, appended already, take `memory` octets: a block of its own with `room` to grow, unless the
         last block has room for them.
+
+        The newest block stands in the queue itself, so that most connections never need the ring of the older ones.
         """
-        at: cython.int
         self.last_charge = memory
-        if self.n_blocks > 0 and length <= self.tail_room:
-            at = (self.first + self.n_blocks - 1) & self.mask
-            self.block_len[at] += length
+        if length <= 0:
+            return
+        if self.new_len > 0 and length <= self.tail_room:
+            self.new_len += length
             self.tail_room -= length
             return
-        if self.n_blocks > self.mask:
-            self.grow()
-        at = (self.first + self.n_blocks) & self.mask
-        self.block_len[at] = length
-        self.block_mem[at] = memory
-        self.n_blocks += 1
+        if self.new_len > 0:
+            if self.n_older > self.mask:
+                self.grow()
+            self.block_len[(self.first + self.n_older) & self.mask] = self.new_len
+            self.block_mem[(self.first + self.n_older) & self.mask] = self.new_mem
+            self.n_older += 1
+        self.new_len = length
+        self.new_mem = memory
         self.rmem += memory
         self.tail_room = room
 
     def grow(self):
-        """Room for twice as many blocks, the oldest first."""
+        """Room for twice as many older blocks, the oldest first."""
         size: cython.int = 2 * (self.mask + 1)
         i: cython.int
         lengths = column("i", size if size > 0 else 8)
         memories = column("i", size if size > 0 else 8)
-        for i in range(self.n_blocks):
+        for i in range(self.n_older):
             lengths[i] = self.block_len[(self.first + i) & self.mask]
             memories[i] = self.block_mem[(self.first + i) & self.mask]
         self.block_len = lengths
@@ -94,19 +99,23 @@ class RecvQueue:
 
     def uncharge(self, n):
         """`n` octets were read: the blocks that held nothing else give their memory back."""
-        while n > 0 and self.n_blocks > 0:
+        while n > 0 and self.n_older > 0:
             if self.block_len[self.first] > n:
                 self.block_len[self.first] -= n
                 return
             n -= self.block_len[self.first]
             self.rmem -= self.block_mem[self.first]
             self.first = (self.first + 1) & self.mask
-            self.n_blocks -= 1
+            self.n_older -= 1
+        if self.new_len > n:
+            self.new_len -= n
+        elif self.new_len > 0:
+            self.rmem -= self.new_mem
+            self.new_len = 0
 
     def collapse(self, memory):
         """Everything moves into dense blocks that take `memory` octets in all (Linux tcp_collapse)."""
         self.uncharge(self.cc)
-        self.tail_room = 0
         self.charge(self.cc, memory, 0)
 
     def append(self, m, length):

@@ -15,6 +15,7 @@ cdef class SendQueue:
     cdef int mask
     cdef int first_mark
     cdef public int n_marks
+    cdef unsigned int newest
     cdef unsigned int piece
     cdef public unsigned int pushed
     cpdef int space(self) noexcept
@@ -26,8 +27,8 @@ cdef class SendQueue:
     cpdef int written(
         self, unsigned int at, int n, unsigned int sent, int goal, int half, bint more,
     ) except -1
-    cdef unsigned int last_mark(self) noexcept
     cpdef int mark(self, unsigned int at) except -1
-    cdef int more_marks(self) except -1
+    cdef void unmark(self) noexcept
+    cdef int more_marks(self, int older) except -1
     cpdef int next_mark(self, unsigned int at) noexcept
     cpdef void forget_marks(self, unsigned int una) noexcept

@@ -34,6 +34,7 @@ class SendQueue:
         self.mask = -1
         self.first_mark = 0
         self.n_marks = 0
+        self.newest = 0
         self.piece = 0
         self.pushed = 0
 
@@ -118,9 +119,9 @@ class SendQueue:
         else:
             if after(sent, self.piece):
                 self.piece = sent
-            if self.n_marks > 0 and self.last_mark() == at:
+            if self.n_marks > 0 and self.newest == at:
                 if dist(self.piece, at) < goal:
-                    self.n_marks -= 1
+                    self.unmark()
         while n > 0:
             room = goal - dist(self.piece, at)
             if room <= 0:
@@ -138,32 +139,43 @@ class SendQueue:
             self.mark(at)
         return 0
 
-    def last_mark(self):
-        """The newest mark."""
-        return self.marks[(self.first_mark + self.n_marks - 1) & self.mask]
+    # The newest mark stands in the queue itself: a connection whose writes go out one by one never needs the ring.
 
     def mark(self, at):
         """A segment that ends at `at`, or has `at` in it, carries PSH."""
-        i: cython.int = self.n_marks
+        i: cython.int = self.n_marks - 1
+        if after(at, self.pushed):
+            self.pushed = at
+        self.n_marks += 1
+        if i < 0:
+            self.newest = at
+            return 0
         if i > self.mask:
-            self.more_marks()
+            self.more_marks(i)
+        if not after(self.newest, at):
+            self.marks[(self.first_mark + i) & self.mask] = self.newest
+            self.newest = at
+            return 0
         while i > 0 and after(self.marks[(self.first_mark + i - 1) & self.mask], at):
             self.marks[(self.first_mark + i) & self.mask] = self.marks[
                 (self.first_mark + i - 1) & self.mask
             ]
             i -= 1
         self.marks[(self.first_mark + i) & self.mask] = at
-        self.n_marks += 1
-        if after(at, self.pushed):
-            self.pushed = at
         return 0
 
-    def more_marks(self):
-        """Room for twice as many marks."""
+    def unmark(self):
+        """Take the newest mark back."""
+        self.n_marks -= 1
+        if self.n_marks > 0:
+            self.newest = self.marks[(self.first_mark + self.n_marks - 1) & self.mask]
+
+    def more_marks(self, older):
+        """Room for twice as many marks in the ring, which holds `older`."""
         size: cython.int = 2 * (self.mask + 1)
         i: cython.int
         bigger = column("I", size if size > 0 else 8)
-        for i in range(self.n_marks):
+        for i in range(older):
             bigger[i] = self.marks[(self.first_mark + i) & self.mask]
         self.marks = bigger
         self.mask = len(bigger) - 1
@@ -173,16 +185,18 @@ class SendQueue:
     def next_mark(self, at):
         """Octets from `at` to the first mark behind it, 0 when there is none."""
         i: cython.int
-        for i in range(self.n_marks):
+        for i in range(self.n_marks - 1):
             if after(self.marks[(self.first_mark + i) & self.mask], at):
                 return dist(at, self.marks[(self.first_mark + i) & self.mask])
-        return 0
+        return dist(at, self.newest) if self.n_marks > 0 and after(self.newest, at) else 0
 
     def forget_marks(self, una):
         """Everything before `una` was acknowledged."""
-        while self.n_marks > 0 and before_eq(self.marks[self.first_mark], una):
+        while self.n_marks > 1 and before_eq(self.marks[self.first_mark], una):
             self.first_mark = (self.first_mark + 1) & self.mask
             self.n_marks -= 1
+        if self.n_marks == 1 and before_eq(self.newest, una):
+            self.n_marks = 0
 
     def to_bytes(self):
         """What is queued (for views and tests)."""

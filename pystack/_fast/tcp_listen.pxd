@@ -39,7 +39,7 @@ cdef class Listener:
     cdef int say_ack(self, Stack s, int row) except -1
     cdef int announced(self, Stack s, Tcb t, int row) except -1
     cdef int duplicate(self, Stack s, int row, Packet p) except -1
-    cdef long long timeout(self, Stack s, int row) except -1
+    cdef long long timeout(self, Stack s, int row) noexcept
     cdef int retries(self, Stack s, Tcb t) except -1
     cpdef int expire(self, Stack s, int row) except -1
     cpdef int forget(self, Stack s, int row) except -1

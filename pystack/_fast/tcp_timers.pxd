@@ -24,5 +24,5 @@ cpdef int probe_window(Stack s, Tcb t) except -1
 cpdef int keep_alive(Stack s, Tcb t) except -1
 cpdef int wait_over(Stack s, Tcb t) except -1
 cpdef bint given_up(Stack s, Tcb t) noexcept
-cdef long long doublings(Stack s, int tries) except -1
+cdef long long doublings(Stack s, int tries) noexcept
 cdef int syn_again(Stack s, Tcb t) except -1

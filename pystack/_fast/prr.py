@@ -93,7 +93,7 @@ def reduce(s, t, f, delivered, lost, advanced):
 
 def end(s, t, f):
     """The episode is over: the window is ssthresh, unless the reduction was undone meanwhile."""
-    if t.ssthresh < INFINITE and (f.ca_state == CA_CWR or f.undo):
+    if t.ssthresh < cython.cast(cython.uint, INFINITE) and (f.ca_state == CA_CWR or f.undo):
         t.cwnd = t.ssthresh
         f.cwnd_stamp = s.now
 

@@ -98,7 +98,7 @@ def note_sack(s, t, p):
 
 
 def lost_again(s, t):
-    """The peer has what was sent after the recovery began, and not what was sent again first: that is lost too, and the
+    """The peer has what was sent after the holes were sent again, and not the first of them: that is lost too, and the
     window pays once more (net.inet.tcp.sack.lrd).
     """
     board = t.board
@@ -107,6 +107,7 @@ def lost_again(s, t):
         or t.t_flags & TF_FASTRECOVERY == 0
         or not board.first_hole_sent(t.snd_una)
         or before_eq(board.highest(), t.recover)
+        or before_eq(board.highest(), board.resent_max)
     ):
         return
     board.high_rxt = t.snd_una

@@ -7,7 +7,7 @@ cdef class Scoreboard:
     cdef public int n
     cdef public int maximum
     cdef public int sacked
-    cdef public unsigned int high_rxt
+    cdef public unsigned int high_rxt, resent_max
     cdef public bint split
     cdef public unsigned int acked
     cdef public int delivered, rescued

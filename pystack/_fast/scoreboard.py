@@ -16,7 +16,7 @@ class Scoreboard:
     """SACKed ranges of one connection. `maximum` ranges (net.inet.tcp.sack.maxholes); what is beyond is not noted,
     which is safe: an octet that is not noted counts as missing.
 
-    `high_rxt`: everything below was retransmitted in this recovery. `sacked`: octets in ranges. `acked`: the last
+    `high_rxt`: everything below was retransmitted in this recovery; `resent_max`: SND.MAX when that was done last. `sacked`: octets in ranges. `acked`: the last
     acknowledgment, which SND.UNA may be behind. `split`: a block that was added last parted a hole. `delivered`: octets
     that the last acknowledgment showed to have arrived. `rescue_left`, `rescue_right`: the end of the flight, sent
     again when nothing else is left to do (RFC 6675 section 4 rule 4); `rescued`: octets of it that were.
@@ -29,7 +29,7 @@ class Scoreboard:
         self.right = column("I", maximum + 2)
         self.n = 0
         self.sacked = 0
-        self.high_rxt = 0
+        self.high_rxt = self.resent_max = 0
         self.split = False
         self.acked = 0
         self.delivered = 0
@@ -161,7 +161,13 @@ class Scoreboard:
 
     def first_hole_sent(self, una):
         """Was the first hole sent again, all of it?"""
-        return self.n > 0 and before(una, self.left[0]) and after_eq(self.high_rxt, self.left[0])
+        at: cython.uint = maximum(una, self.acked)
+        i: cython.int
+        for i in range(self.n):
+            if after(self.left[i], at):
+                return after_eq(self.high_rxt, self.left[i])
+            at = self.right[i]
+        return False
 
     def no_rescue(self):
         """The end of the flight is no business any more."""

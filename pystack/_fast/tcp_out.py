@@ -343,6 +343,7 @@ def send_hole(s, t, length, flags):
         board.rescued += length if length > 0 else 1
     else:
         board.high_rxt = add(at, length if length > 0 else 1)
+        board.resent_max = t.snd_max
     s.stat.sack_rexmits += 1
     s.stat.sack_rexmit_bytes += length
     emit(s, t, at, off, length, flags, True)

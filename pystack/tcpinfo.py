@@ -7,8 +7,18 @@ from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any
 
 from pystack._fast import tcb
-from pystack._fast.consts import MS, SOCKOPT_LINUX, TIME_WAIT, TIMEWAIT_BSD_14, US
+from pystack._fast.consts import (
+    CLOSE_WAIT,
+    CLOSING,
+    LAST_ACK,
+    MS,
+    SOCKOPT_LINUX,
+    TIME_WAIT,
+    TIMEWAIT_BSD_14,
+    US,
+)
 from pystack._fast.seq import dist
+from pystack._fast.tcp_out import our_mss
 
 if TYPE_CHECKING:
     from pystack.sockets import StreamSocket
@@ -22,6 +32,7 @@ _OPTION_WSCALE = 4
 _OPTION_ECN = 8
 _OPTION_SYN_DATA = 32
 _UNTIL_NOW = 2**31 - 1
+_FIN_RECEIVED = (CLOSE_WAIT, CLOSING, LAST_ACK, TIME_WAIT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +90,16 @@ class TcpInfo:
     """Microseconds with data to send; of them those that the peer's window or the send buffer limited."""
     tcpi_rwnd_limited: int
     tcpi_sndbuf_limited: int
+    tcpi_bytes_acked: int
+    tcpi_bytes_received: int
+    tcpi_bytes_sent: int
+    """Sent again included."""
+    tcpi_bytes_retrans: int
+    tcpi_segs_out: int
+    """Segments of the connection, without its SYN-ACK; `in` with the SYN."""
+    tcpi_segs_in: int
+    tcpi_data_segs_out: int
+    tcpi_data_segs_in: int
 
     def pack(self) -> bytes:
         """All fields in their order as u32: not the layout of any kernel."""
@@ -91,6 +112,11 @@ def waiting(core: Any, t: Any) -> int:
         if core.timewait.find(t.laddr, t.lport, t.faddr, t.fport):
             return TIME_WAIT
     return int(t.state)
+
+
+def _fin_acked(t: Any) -> bool:
+    """Has the peer acknowledged our FIN?"""
+    return bool(t.t_flags & tcb.TF_SENTFIN) and t.snd_una == t.snd_max and t.state >= CLOSE_WAIT
 
 
 def of(sock: StreamSocket) -> TcpInfo:
@@ -137,13 +163,13 @@ def of(sock: StreamSocket) -> TcpInfo:
         tcpi_last_data_sent=max(since - max(t.data_sent, t.starttime), 0) // MS,
         tcpi_last_data_recv=max(since - (max(t.data_recv, t.starttime) if linux else t.rcvtime), 0)
         // MS,
-        tcpi_pmtu=t.pmtu,
+        tcpi_pmtu=t.pmtu or our_mss(core, t.faddr, 0) + 40,
         tcpi_rcv_ssthresh=t.rcv_ssthresh if linux else t.rcvq.hiwat,
         tcpi_rtt=t.srtt // US,
         tcpi_rttvar=t.rttvar // US,
         tcpi_snd_ssthresh=threshold // unit if threshold < 0x40000000 else _UNTIL_NOW,
         tcpi_snd_cwnd=max(t.cwnd // unit, 1),
-        tcpi_advmss=t.advmss or t.user_mss or t.maxseg,
+        tcpi_advmss=t.advmss or our_mss(core, t.faddr, t.user_mss),
         tcpi_rcv_space=t.rcv_space if linux else t.rcvq.hiwat,
         tcpi_snd_wnd=t.snd_wnd,
         tcpi_rcv_wnd=max(dist(t.last_ack_sent, t.rcv_adv), 0) if linux else t.rcv_wnd,
@@ -158,4 +184,12 @@ def of(sock: StreamSocket) -> TcpInfo:
         tcpi_busy_time=(t.busy_time + (now if t.limit else 0)) // US,
         tcpi_rwnd_limited=(t.rwnd_time + (now if t.limit == tcb.LIMIT_PEER else 0)) // US,
         tcpi_sndbuf_limited=(t.sndbuf_time + (now if t.limit == tcb.LIMIT_BUFFER else 0)) // US,
+        tcpi_bytes_acked=max(dist(t.iss, t.snd_una) - 1 - _fin_acked(t), 0),
+        tcpi_bytes_received=max(dist(t.irs, t.rcv_nxt) - 1 - (t.state in _FIN_RECEIVED), 0),
+        tcpi_bytes_sent=t.bytes_sent,
+        tcpi_bytes_retrans=t.bytes_retrans,
+        tcpi_segs_out=t.segs_out,
+        tcpi_segs_in=t.segs_in + bool(flags & tcb.TF_PASSIVE),
+        tcpi_data_segs_out=t.data_segs_out,
+        tcpi_data_segs_in=t.data_segs_in,
     )

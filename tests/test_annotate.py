@@ -42,17 +42,19 @@ HOT = {
     "prr": "begin reduce end window_of",
     "undo": "possible reduction after_recovery note_reordering",
     "rack": "detect mark adapt rearm schedule_probe set_timer",
+    "departures": "room note_segment sent_segments",
     "recovery": "segments_acked tag_blocks clean sample alert send_lost send_again",
     "cubic_count": "update round_trip",
     "congestion": "on_segments after_sending",
     "newreno": "on_ack after_loss",
     "cubic": "on_ack after_loss window_at cube_root",
     "tcp_reply": "respond send_ack_only",
-    "tcp_ack": "acknowledge acknowledge_segments new_ack duplicate_ack recovery_ack",
+    "tcp_ack": "acknowledge acknowledge_segments new_ack",
+    "fast_recovery": "duplicate_ack advancing_ack",
     "tcp_text": "text in_order out_of_order take_payload",
     "tcp_in": "segment_arrives",
     "tcp_check": "acceptable check_bsd check_linux trim_left trim_right cut_linux",
-    "tcp_out": "tcp_output send_one worth_sending short_waits burst one_burst emit note_segment",
+    "tcp_out": "tcp_output send_one worth_sending short_waits burst one_burst emit",
 }
 """The functions of each module of `_fast`. One that does not exist is a failure."""
 

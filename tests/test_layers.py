@@ -23,8 +23,9 @@ FAST_ORDER = """
     ipfw_match ipfw_dyn tcp_track conntrack nat
     sendq recvq sackreport sack scoreboard flight demux timewait
     tcp_state tcb ports rtt newreno cubic cubic_count congestion prr undo rack dupacks frto syncache
-    syncookies tfo tcp_window tcp_delack tcp_out recovery tcp_reply tcp_close tcp_handshake tcp_ack
-    tcp_text tcp_check tcp_listen tcp_halfopen tcp_in tcp_timers tcp_icmp udp
+    departures syncookies tfo tcp_window tcp_delack tcp_out fast_recovery recovery loss_timers
+    tcp_reply tcp_close tcp_handshake tcp_ack tcp_text tcp_check tcp_listen tcp_halfopen tcp_in
+    tcp_timers tcp_icmp udp
     internet commands datagrams core fabric device
 """.split()
 """A module of `_fast` knows only those before it."""

@@ -80,11 +80,18 @@ cdef class Config:
     cdef public long long tcp_abc
     cdef public long long tcp_abc_l_var
     cdef public long long tcp_rfc3042
+    cdef public long long tcp_prr
+    cdef public long long tcp_sack_revised
+    cdef public long long tcp_sack_lrd
+    cdef public long long tcp_rto_keeps_sack
+    cdef public long long tcp_eifel
+    cdef public long long tcp_newcwv
     cdef public long long tcp_slow_start_after_idle
     cdef public long long tcp_reordering
     cdef public long long tcp_max_reordering
     cdef public long long tcp_frto
     cdef public long long tcp_recovery
+    cdef public long long tcp_thin_linear_timeouts
     cdef public long long tcp_early_retrans
     cdef public long long tcp_hystart
     cdef public long long tcp_tso

@@ -93,11 +93,18 @@ DEFAULTS = {
     "tcp_abc": 1,  # count acknowledged octets (RFC 3465)
     "tcp_abc_l_var": 2,  # segments of growth per acknowledgement in slow start
     "tcp_rfc3042": 1,  # limited transmit
+    "tcp_prr": 0,  # FreeBSD: proportional rate reduction (RFC 6937)
+    "tcp_sack_revised": 0,  # FreeBSD: RFC 6675 as it is since 14: pipe, rescue, two segments
+    "tcp_sack_lrd": 0,  # FreeBSD: lost retransmissions are found
+    "tcp_rto_keeps_sack": 0,  # FreeBSD: the first timeout keeps what was SACKed
+    "tcp_eifel": 0,  # FreeBSD: a needless timeout is known by the echo of a timestamp
+    "tcp_newcwv": 0,  # FreeBSD: only a window that is used grows (RFC 7661)
     "tcp_slow_start_after_idle": 1,  # the window restarts after an idle RTO (RFC 5681 4.1)
     "tcp_reordering": 3,  # duplicate acknowledgements that mean loss
     "tcp_max_reordering": 300,  # that number grows no further
     "tcp_frto": 0,  # spurious timeouts found as by RFC 5682
     "tcp_recovery": 0,  # RACK (RFC 8985)
+    "tcp_thin_linear_timeouts": 0,  # Linux: timeouts of thin connections do not double
     "tcp_early_retrans": 0,  # tail loss probe
     "tcp_hystart": 0,  # CUBIC ends slow start when acknowledgments come late
     "tcp_tso": 1,  # super-segments are handed to devices that take them

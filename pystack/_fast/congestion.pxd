@@ -6,7 +6,10 @@ from pystack._fast.tcb cimport Stack, Tcb
 cdef int A_ACKED, A_SACKED, CA_OPEN, CC_CUBIC, RECOVERY_LINUX
 
 cpdef void on_ack(Stack s, Tcb t, int acked) noexcept
-cpdef unsigned int after_loss(Stack s, Tcb t, unsigned int flight) noexcept
+cpdef unsigned int after_loss(Stack s, Tcb t) noexcept
+cpdef unsigned int after_timeout(Tcb t) noexcept
+cpdef void undo_timeout(Tcb t) noexcept
+cpdef unsigned int recovered(Tcb t, int pipe) noexcept
 cpdef unsigned int initial_window(Stack s, Tcb t) noexcept
 cpdef unsigned int restart_window(Stack s, Tcb t) noexcept
 cpdef bint may_raise(Stack s, Flight f, int found) noexcept

@@ -21,7 +21,7 @@ def on_ack(s, t, acked):
         t.cwnd = most
 
 
-def after_loss(s, t, flight):
+def after_loss(s, t):
     """The new ssthresh, octets; the algorithm notes what it needs to remember of the moment."""
     window: cython.uint
     if s.cfg.policy_recovery == RECOVERY_LINUX:
@@ -32,8 +32,31 @@ def after_loss(s, t, flight):
             window = window >> 1 if window > 4 else 2
         return window * t.maxseg
     if t.cc == CC_CUBIC:
-        return cubic.after_loss(s, t, flight)
-    return newreno.after_loss(s, t, flight)
+        return cubic.after_loss(s, t)
+    return newreno.after_loss(t)
+
+
+def after_timeout(t):
+    """Ssthresh after a timeout, octets."""
+    return cubic.after_timeout(t) if t.cc == CC_CUBIC else newreno.after_timeout(t)
+
+
+def undo_timeout(t):
+    """The timeout was needless."""
+    if t.cc == CC_CUBIC:
+        cubic.undo_timeout(t)
+
+
+def recovered(t, pipe):
+    """The window after a recovery that leaves `pipe` octets in the network: no burst (RFC 6582 section 3.2 step 3)."""
+    least: cython.uint = t.maxseg
+    octets: cython.uint = pipe if pipe > 0 else 0
+    window: cython.uint = t.ssthresh
+    if t.cc == CC_CUBIC:
+        window = cubic.recovered(t)
+    if octets < t.ssthresh:
+        return (octets if octets > least else least) + least
+    return window
 
 
 def initial_window(s, t):
@@ -45,14 +68,23 @@ def initial_window(s, t):
         return mss if t.syn_rexmits > 1 else segments * mss
     if t.syn_rexmits > 0:
         return mss
+    if segments == 0 and not s.cfg.tcp_rfc3390:
+        return (2 if mss > 2190 else 3 if mss > 1095 else 4) * mss
     if segments == 0:
         return min(4 * mss, max(2 * mss, 4380))
     return min(segments * mss, max(2 * mss, segments * 1460))
 
 
 def restart_window(s, t):
-    """After an idle time of one RTO: no more than the initial window (RFC 5681 section 4.1)."""
+    """After an idle time of one RTO: no more than the initial window (RFC 5681 section 4.1); ssthresh remembers three
+    quarters of what it was (RFC 2861 section 2).
+    """
     initial: cython.uint = initial_window(s, t)
+    was: cython.uint = t.cwnd - (t.cwnd >> 2)
+    if t.cc == CC_CUBIC:
+        cubic.after_idle(s, t)
+    if was > t.ssthresh:
+        t.ssthresh = was
     return initial if initial < t.cwnd else t.cwnd
 
 

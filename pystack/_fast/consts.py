@@ -298,11 +298,6 @@ ICMP_ERRORS_LINUX = 1
 SHUT_RD_BSD = 0
 SHUT_RD_LINUX = 1
 
-# what the answer to a timeout lets out next (frto.py)
-SEND_NOTHING = 0
-SEND_LOST = 1
-SEND_NEW = 2
-
 ACCEPTANCE_BSD = 0
 ACCEPTANCE_LINUX = 1
 

@@ -41,8 +41,8 @@ from pystack._fast.consts import (
     Err,
 )
 from pystack._fast.frag import Reassembler
+from pystack._fast.loss_timers import resegment
 from pystack._fast.packet import Packet, PacketQueue
-from pystack._fast.recovery import resegment
 from pystack._fast.routes import Interface, RouteTable
 from pystack._fast.seq import after, before
 from pystack._fast.tcb import FO_QUEUED, Stack, Tcb

@@ -1,32 +1,63 @@
-"""NewReno's window: RFC 5681 slow start and congestion avoidance, byte counting of RFC 3465."""
+"""NewReno's window in octets: RFC 5681 slow start and avoidance, byte counting of RFC 3465 (FreeBSD netinet/cc/cc.c).
+
+`on_ack` grows, `after_loss` is the new ssthresh of a loss or a mark, `after_timeout` that of a timeout.
+"""
 
 import cython
 
-from pystack._fast.tcb import TF_RTO_RECOVERY, Stack, Tcb  # noqa: F401
+from pystack._fast.seq import dist
+from pystack._fast.tcb import Stack, Tcb  # noqa: F401
+
+
+def slow_start(s, t, acked):
+    """One acknowledgment in slow start: by what it acknowledges, at most L segments, one after a timeout (RFC 3465
+    section 2.3): then SND.NXT was taken back.
+    """
+    limit: cython.uint = t.maxseg
+    more: cython.uint = acked
+    if s.cfg.tcp_abc == 0:
+        return limit
+    if t.snd_nxt == t.snd_max:
+        limit = s.cfg.tcp_abc_l_var * limit
+    return more if more < limit else limit
+
+
+def may_grow(s, t):
+    """Is it the congestion window that holds the sender back, and not the peer's? With net.inet.tcp.newcwv it must be
+    half in use besides (RFC 7661).
+    """
+    if t.cwnd > t.snd_wnd:
+        return False
+    return s.cfg.tcp_newcwv == 0 or t.cwnd < 2 * cython.cast(
+        cython.uint, dist(t.snd_una, t.snd_max)
+    )
 
 
 def on_ack(s, t, acked):
     """`acked` new octets were acknowledged outside of recovery."""
     mss: cython.uint = t.maxseg
-    limit: cython.uint
-    more: cython.uint = acked
-    if t.cwnd < t.ssthresh:
-        limit = s.cfg.tcp_abc_l_var * mss
-        if t.t_flags & TF_RTO_RECOVERY or s.cfg.tcp_abc == 0:
-            limit = mss  # RFC 3465 section 2.3: L is one segment in the slow start after a timeout
-        if more > limit:
-            # a stretch acknowledgment of a super-segment stands for one ACK every second segment
-            more = limit * ((more + 2 * mss - 1) // (2 * mss))
-        t.cwnd += more
+    if t.cwnd > t.ssthresh:
+        t.bytes_acked += acked
+        if t.bytes_acked >= cython.cast(cython.int, t.cwnd):
+            t.bytes_acked -= t.cwnd
+            if may_grow(s, t):
+                t.cwnd += mss
+        elif s.cfg.tcp_abc == 0 and may_grow(s, t):
+            t.cwnd += mss * mss // t.cwnd if t.cwnd < mss * mss else 1
         return
-    t.bytes_acked += acked
-    if t.bytes_acked >= cython.cast(cython.int, t.cwnd):
-        t.bytes_acked -= t.cwnd
-        t.cwnd += mss
+    t.bytes_acked = 0
+    if may_grow(s, t):
+        t.cwnd += slow_start(s, t, acked)
 
 
-def after_loss(s, t, flight):
-    """Ssthresh after a loss or an ECN mark: half the flight, two segments at least (RFC 5681 section 3.1)."""
-    half: cython.uint = flight // 2
-    floor: cython.uint = 2 * t.maxseg
-    return half if half > floor else floor
+def after_loss(t):
+    """Half the window in whole segments, two at least (RFC 5681 section 3.1, equation 4)."""
+    half: cython.uint = t.cwnd // (2 * t.maxseg)
+    return (half if half > 2 else 2) * t.maxseg
+
+
+def after_timeout(t):
+    """The same of what was in use: no more than the peer's window."""
+    used: cython.uint = t.snd_wnd if t.snd_wnd < t.cwnd else t.cwnd
+    used = used // (2 * t.maxseg)
+    return (used if used > 2 else 2) * t.maxseg

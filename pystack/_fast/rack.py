@@ -3,7 +3,8 @@
 A segment is lost when one that was sent after it has been delivered, and a round trip and the reordering window have
 passed since it was sent. The window is a quarter of the smallest round trip, wider once the network was seen to
 reorder. The tail of a flight has nothing after it: a probe after two round trips makes it have something.
-Knobs: tcp_recovery (bits: 1 RACK, 2 the window does not adapt, 4 no threshold of duplicates), tcp_early_retrans.
+Knobs: tcp_early_retrans, tcp_recovery (bits: 2 the window does not adapt, 4 no threshold of duplicates; 1 has no effect
+since 6.17: there is no other way to find losses any more).
 """
 
 import cython
@@ -34,17 +35,11 @@ from pystack._fast.flight import Flight, SegmentTable  # noqa: F401
 from pystack._fast.seq import after, before
 from pystack._fast.tcb import TF_SACK_PERMIT, Stack, Tcb  # noqa: F401
 
-RACK_ON = 1
 RACK_STATIC = 2
 RACK_NO_DUPTHRESH = 4
 RACK_PERSIST = 16
 LEAST = 2 * MS
 """What is added to short timers, ns (Linux TCP_TIMEOUT_MIN_US)."""
-
-
-def enabled(s, t):
-    """Does the clock decide what is lost?"""
-    return s.cfg.tcp_recovery & RACK_ON != 0 and t.t_flags & TF_SACK_PERMIT != 0
 
 
 def reordering_window(s, t, f):

@@ -22,15 +22,9 @@ cpdef void duplicate_reported(Stack s, Tcb t, Flight f, unsigned int left, unsig
 cpdef bint sample(Stack s, Tcb t, Flight f, Packet p) noexcept
 cpdef void clean(Stack s, Tcb t, Flight f, Packet p, unsigned int prior_una, unsigned int prior_fack) noexcept
 cpdef int identify(Stack s, Tcb t, Flight f) except -1
-cpdef int mark_head(Stack s, Tcb t, Flight f, int upto, bint one) except -1
 cpdef void enter(Stack s, Tcb t, Flight f) noexcept
 cpdef int alert(Stack s, Tcb t, Flight f, unsigned int prior_una, int dups) except -1
 cpdef int segments_acked(Stack s, Tcb t, Packet p, unsigned int prior_una, bint old) except -1
-cpdef void enter_loss(Stack s, Tcb t, Flight f) noexcept
-cpdef int reordering_over(Stack s, Tcb t, Flight f) except -1
-cpdef int send_probe(Stack s, Tcb t, Flight f) except -1
-cpdef int resegment(Stack s, Tcb t) except -1
-cpdef bint time_to_recover(Stack s, Tcb t, Flight f) noexcept
 cpdef void try_to_open(Stack s, Tcb t, Flight f) noexcept
 cpdef int send(Stack s, Tcb t, Flight f, int answer) except -1
 cpdef int push(Stack s, Tcb t) except -1

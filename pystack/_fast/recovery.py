@@ -7,7 +7,8 @@ segments_acked   one acknowledgment: blocks and SND.UNA into the marks, the roun
     clean            what is acknowledged leaves
     alert            the machine; identify finds losses: RACK (RFC 8985), else duplicates
     send_lost        retransmissions, as far as the window goes
-enter_loss       a timeout (RFC 5681 section 3.1, RFC 5682); reordering_over, send_probe: the other two timers
+
+loss_timers.py has what time does.
 """
 
 import cython
@@ -286,33 +287,11 @@ def identify(s, t, f):
         return 0
     if t.t_flags & TF_SACK_PERMIT == 0:
         dupacks.mark_first(s, t, f, table.found & A_ADVANCED != 0)
-    elif rack.enabled(s, t):
+    else:
         if rack.mark(s, t, f):
             table.found &= ~A_SET_TIMER
         if retrans > f.retrans_out:
             table.found |= A_LOST_RETRANS
-    return 0
-
-
-def mark_head(s, t, f, upto, one):
-    """Without RACK: segments are lost below which more than `upto` were SACKed; `one`: only the first."""
-    table = s.segments
-    row: cython.int = f.first
-    start: cython.uint = f.start
-    n: cython.int = 0
-    while row != 0 and before_eq(table.end[row], f.high_sack):
-        if table.mark[row] & SEG_SACKED:
-            n += table.count[row]
-        if n > upto:
-            break
-        if table.mark[row] & SEG_LOST == 0:
-            if one and table.count[row] > 1:
-                table.split(f, row, start, add(start, t.maxseg), t.maxseg)
-            table.mark_lost(f, row)
-        if one:
-            break
-        start = table.end[row]
-        row = table.next[row]
     return 0
 
 
@@ -336,11 +315,8 @@ def alert(s, t, f, prior_una, dups):
     table = s.segments
     sack: cython.bint = t.t_flags & TF_SACK_PERMIT != 0
     advanced: cython.bint = table.found & A_ADVANCED != 0
-    fast: cython.bint = False
     answer: cython.int
     wait: cython.longlong
-    far: cython.bint = after(f.high_sack, add(t.snd_una, f.reordering * t.maxseg))
-    lost: cython.bint = dups > 0 or (table.found & A_SACKED != 0 and far)
     if f.packets_out == 0 and f.sacked_out:
         f.sacked_out = 0
     if table.found & A_ECE:
@@ -370,15 +346,13 @@ def alert(s, t, f, prior_una, dups):
         if not advanced:
             if not sack:
                 dupacks.add(s, f, dups)
-        else:
-            if undo.partial(s, t, f, prior_una):
-                return SEND_NOTHING
-            lost = after(f.high_sack, add(t.snd_una, f.reordering * t.maxseg))
+        elif undo.partial(s, t, f, prior_una):
+            return SEND_NOTHING
         if undo.by_dsack(s, t, f):
             try_to_open(s, t, f)
         identify(s, t, f)
         if f.ca_state != CA_RECOVERY:
-            if not time_to_recover(s, t, f):
+            if f.lost_out == 0:
                 return SEND_NOTHING
             enter(s, t, f)
     else:
@@ -394,24 +368,11 @@ def alert(s, t, f, prior_una, dups):
         if f.ca_state <= CA_DISORDER:
             undo.by_dsack(s, t, f)
         identify(s, t, f)
-        if not time_to_recover(s, t, f):
+        if f.lost_out == 0:
             try_to_open(s, t, f)
             return SEND_NOTHING
         enter(s, t, f)
-        fast = True
-    if sack and not rack.enabled(s, t) and lost:
-        if f.sacked_out >= f.reordering:
-            mark_head(s, t, f, f.sacked_out - f.reordering, False)
-        elif fast:
-            mark_head(s, t, f, 1, True)
     return SEND_LOST
-
-
-def time_to_recover(s, t, f):
-    """Is there reason to retransmit?"""
-    if f.lost_out:
-        return True
-    return s.cfg.tcp_recovery & 1 == 0 and f.sacked_out + 1 > f.reordering
 
 
 def try_to_open(s, t, f):
@@ -496,136 +457,3 @@ def push(s, t):
     if not nodelay:
         t.t_flags &= ~TF_NODELAY
     return 0
-
-
-# --- time -----------------------------------------------------------------------------------------------------------
-
-
-def enter_loss(s, t, f):
-    """The timeout: all that is out is lost, but for what was sent so lately that RACK would wait for it."""
-    table = s.segments
-    row: cython.int = f.first
-    head: cython.int = f.first
-    again: cython.bint = frto.allowed(s, f)
-    clock: cython.bint = rack.enabled(s, t)
-    if head != 0 and table.mark[head] & SEG_SACKED:
-        table.forget_sacked(f)
-        f.reneging = True
-    elif t.t_flags & TF_SACK_PERMIT == 0:
-        dupacks.reset(f)
-    while row != 0:
-        if row == head or f.reneging or not clock:
-            table.mark_lost(f, row)
-        elif table.sent_at[row] + f.rack_rtt - s.now <= 0:
-            table.mark_lost(f, row)
-        row = table.next[row]
-    if (
-        f.ca_state <= CA_DISORDER
-        or before_eq(f.high_seq, t.snd_una)
-        or (f.ca_state == CA_LOSS and f.retransmits == 0)
-    ):
-        f.prior_ssthresh = prr.current_ssthresh(t, f)
-        f.prior_cwnd = prr.window_of(t)
-        t.ssthresh = congestion.after_loss(s, t, t.cwnd)
-        undo.start(t, f)
-    prr.set_window(t, f.in_flight() + 1)
-    f.cwnd_cnt = 0
-    f.cwnd_stamp = s.now
-    if f.ca_state <= CA_DISORDER and f.sacked_out >= s.cfg.tcp_reordering:
-        if f.reordering > s.cfg.tcp_reordering:
-            f.reordering = s.cfg.tcp_reordering
-    undo.set_ca_state(t, f, CA_LOSS)
-    congestion.on_timeout(s, t)
-    f.high_seq = t.snd_max
-    f.tlp = False
-    if t.t_flags & TF_ECN:
-        t.t_flags |= TF_ECN_SND_CWR
-    f.frto = again
-
-
-def reordering_over(s, t, f):
-    """The reordering window has passed: what has not come is lost (RFC 8985 section 6.3)."""
-    flight: cython.int = f.in_flight()
-    lost: cython.int = f.lost
-    rack.detect(s, t, f)
-    if flight != f.in_flight():
-        s.segments.begin(t.snd_max)
-        if f.ca_state != CA_RECOVERY:
-            enter(s, t, f)
-            prr.reduce(s, t, f, 1, f.lost - lost, False)
-        send_lost(s, t, f)
-    if f.pending != WAIT_RTO:
-        rack.rearm(s, t, f)
-    return 0
-
-
-def send_probe(s, t, f):
-    """The loss probe (RFC 8985 section 7.3): new data if the window allows, else the last segment again."""
-    table = s.segments
-    row: cython.int
-    start: cython.uint
-    out: cython.int = f.packets_out
-    if f.tlp:
-        rack.rearm(s, t, f)
-        return 0
-    f.tlp_retrans = False
-    if t.sndq.cc > dist(t.snd_una, t.snd_max) and after(add(t.snd_una, t.snd_wnd), t.snd_max):
-        f.probe = 1
-        push(s, t)
-        f.probe = 0
-        if f.packets_out == out:
-            rack.rearm(s, t, f)
-            return 0
-    else:
-        if f.first == 0:
-            return 0
-        row = f.first
-        start = f.start
-        while row != f.last:
-            start = table.end[row]
-            row = table.next[row]
-        if table.count[row] > 1:
-            table.split(f, row, start, add(start, (table.count[row] - 1) * t.maxseg), t.maxseg)
-            start = table.end[row]
-            row = f.last
-        if send_again(s, t, f, row, start, 1, True) < 0:
-            rack.rearm(s, t, f)
-            return 0
-        f.tlp_retrans = True
-    f.tlp = True
-    f.tlp_high = t.snd_max
-    f.pending = WAIT_RTO
-    rack.rearm(s, t, f)
-    s.arm(t)
-    return 0
-
-
-def resegment(s, t):
-    """The way carries less than assumed: what is too long goes again, in smaller pieces (RFC 1191)."""
-    table = s.segments
-    f = t.flight
-    row: cython.int = f.first
-    start: cython.uint = f.start
-    n: cython.int
-    lost: cython.int = f.lost_out
-    while row != 0:
-        n = (dist(start, table.end[row]) + t.maxseg - 1) // t.maxseg
-        if n > table.count[row]:
-            table.recount(f, table.mark[row], n - table.count[row])
-            table.count[row] = n
-            if table.mark[row] & SEG_SACKED == 0:
-                if table.mark[row] & SEG_RETRANS:
-                    table.mark[row] = table.mark[row] & ~SEG_RETRANS
-                    f.retrans_out -= n
-                table.mark_lost(f, row)
-        start = table.end[row]
-        row = table.next[row]
-    if f.lost_out == lost:
-        return 0
-    if f.ca_state != CA_LOSS:
-        f.high_seq = t.snd_max
-        t.ssthresh = prr.current_ssthresh(t, f)
-        f.prior_ssthresh = 0
-        f.undo = False
-        undo.set_ca_state(t, f, CA_LOSS)
-    return send_lost(s, t, f)

@@ -17,6 +17,8 @@ def sample(s, t, rtt):
     if rtt < 1:
         rtt = 1
     s.stat.rttupdated += 1
+    if t.rtt_updates < 255:
+        t.rtt_updates += 1
     if s.cfg.policy_rto == RTO_LINUX:
         smooth(t, rtt)
     elif t.srtt == 0:

@@ -7,7 +7,7 @@ octets are lost (`lost_edge`), how many are in the network (`pipe`), which come 
 import cython
 
 from pystack._fast.columns import column
-from pystack._fast.seq import after, before, before_eq, dist, maximum, minimum
+from pystack._fast.seq import after, after_eq, before, before_eq, dist, maximum, minimum
 
 
 @cython.final
@@ -16,8 +16,11 @@ class Scoreboard:
     """SACKed ranges of one connection. `maximum` ranges (net.inet.tcp.sack.maxholes); what is beyond is not noted,
     which is safe: an octet that is not noted counts as missing.
 
-    `high_rxt`: everything below was retransmitted in this recovery. `sacked`: octets in ranges. `room`: octets that
-    may join those in the network (cwnd less pipe), as of the last decision to send.
+    `high_rxt`: everything below was retransmitted in this recovery; `resent_max`: SND.MAX when that was done last. `sacked`: octets in ranges. `acked`: the last
+    acknowledgment, which SND.UNA may be behind. `split`: a block that was added last parted a hole. `delivered`: octets
+    that the last acknowledgment showed to have arrived. `rescue_left`, `rescue_right`: the end of the flight, sent
+    again when nothing else is left to do (RFC 6675 section 4 rule 4); `rescued`: octets of it that were.
+    `prr_delivered`, `prr_out`, `recover_fs`: RFC 6937 section 3.
     """
 
     def __init__(self, maximum):
@@ -26,8 +29,13 @@ class Scoreboard:
         self.right = column("I", maximum + 2)
         self.n = 0
         self.sacked = 0
-        self.high_rxt = 0
-        self.room = 0
+        self.high_rxt = self.resent_max = 0
+        self.split = False
+        self.acked = 0
+        self.delivered = 0
+        self.rescue_left = self.rescue_right = 0
+        self.rescued = 0
+        self.prr_delivered = self.prr_out = self.recover_fs = 0
         self.hole_left = 0
         self.hole_right = 0
 
@@ -49,6 +57,7 @@ class Scoreboard:
         if j == i:
             if self.n >= self.maximum:
                 return 0
+            self.split = self.split or i < self.n
             j = self.n
             while j > i:
                 self.left[j] = self.left[j - 1]
@@ -71,6 +80,7 @@ class Scoreboard:
 
     def advance(self, una):
         """Everything below `una` is acknowledged."""
+        self.acked = una
         gone: cython.int = 0
         while gone < self.n and before_eq(self.right[gone], una):
             self.sacked -= dist(self.left[gone], self.right[gone])
@@ -127,6 +137,47 @@ class Scoreboard:
                 start = self.right[i]
         return False
 
+    def resent(self, una):
+        """Octets that were sent again and are still missing."""
+        total: cython.int = 0
+        at: cython.uint = maximum(una, self.acked)
+        i: cython.int
+        for i in range(self.n):
+            if after(self.high_rxt, at):
+                total += dist(at, minimum(self.left[i], self.high_rxt))
+            at = self.right[i]
+        return total + self.rescued
+
+    def missing_below(self, una, edge):
+        """Octets below `edge` that are not SACKed: lost ones."""
+        total: cython.int = 0
+        at: cython.uint = una
+        i: cython.int
+        for i in range(self.n):
+            if after(edge, at):
+                total += dist(at, minimum(self.left[i], edge))
+            at = self.right[i]
+        return total
+
+    def first_hole_sent(self, una):
+        """Was the first hole sent again, all of it?"""
+        at: cython.uint = maximum(una, self.acked)
+        i: cython.int
+        for i in range(self.n):
+            if after(self.left[i], at):
+                return after_eq(self.high_rxt, self.left[i])
+            at = self.right[i]
+        return False
+
+    def no_rescue(self):
+        """The end of the flight is no business any more."""
+        self.rescue_right = self.rescue_left
+        self.rescued = 0
+
+    def first(self):
+        """The left edge of the first range."""
+        return self.left[0]
+
     def highest(self):
         """The right edge of the last range."""
         return self.right[self.n - 1]
@@ -135,6 +186,7 @@ class Scoreboard:
         """Nothing is known (a timeout, or the peer reneged)."""
         self.n = 0
         self.sacked = 0
+        self.no_rescue()
 
     def ranges(self):
         """[(left, right)] for views and tests."""

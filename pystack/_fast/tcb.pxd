@@ -70,6 +70,9 @@ cdef class Tcb:
     # timestamps
     cdef public unsigned int ts_recent, ts_offset
     cdef public long long ts_recent_age
+    # what went and came (TCP_INFO)
+    cdef public int segs_in, segs_out, data_segs_in, data_segs_out
+    cdef public long long bytes_sent, bytes_retrans
     # round trip and timers
     cdef public long long srtt, rttvar, rttmin, rxtcur, rtt_time, rtt_min_window
     cdef public unsigned int rtt_seq, rtt_round
@@ -84,10 +87,11 @@ cdef class Tcb:
     cdef public int cc
     cdef public unsigned int cwnd, ssthresh, cwnd_prev, ssthresh_prev, recover_prev
     cdef public long long badrxtwin
-    cdef public int dupacks, bytes_acked
-    cdef public unsigned int w_max, w_last_max, cwnd_epoch, w_est
-    cdef public long long epoch_start, cubic_k
-    cdef public int w_est_acked
+    cdef public int dupacks, bytes_acked, limited
+    cdef public unsigned int w_max, undo_w_max, badrxt_ts
+    cdef public long long epoch_start, cubic_k, undo_epoch, undo_k
+    cdef public long long cubic_min_rtt, cubic_mean_rtt, cubic_sum_rtt
+    cdef public int cubic_acks, cubic_flags, rtt_updates
     # buffers
     cdef public SendQueue sndq
     cdef public RecvQueue rcvq

@@ -38,14 +38,17 @@ TF_LASTIDLE = 0x4000
 TF_RXWIN0SENT = 0x8000
 TF_MORETOCOME = 0x10000
 TF_FIN_PENDING = 0x20000
+TF_CONGRECOVERY = 0x40000
 TF_DSACK = 0x80000
 TF_PASSIVE = 0x100000
+TF_WAS_FAST = 0x200000
 TF_NO_TS = 0x400000
 TF_NO_SCALE = 0x800000
 TF_NO_SACK = 0x1000000
 TF_CORK_FLUSH = 0x2000000
 TF_SND_AUTO_OFF = 0x4000000
 TF_RCV_AUTO_OFF = 0x8000000
+TF_WAS_CONG = 0x10000000
 TF_NO_ECN = 0x20000000
 
 TF_NOMEM = 0x10000000
@@ -159,6 +162,8 @@ class Tcb:
         self.maxseg = self.mss_peer = self.user_mss = self.pmtu = 0
         self.ts_recent = self.ts_offset = 0
         self.ts_recent_age = 0
+        self.segs_in = self.segs_out = self.data_segs_in = self.data_segs_out = 0
+        self.bytes_sent = self.bytes_retrans = 0
         self.srtt = self.rttvar = self.rttmin = self.rxtcur = self.rtt_time = 0
         self.rtt_min_window = 0
         self.rtt_seq = self.rtt_round = 0
@@ -171,10 +176,11 @@ class Tcb:
         self.cc = 0
         self.cwnd = self.ssthresh = self.cwnd_prev = self.ssthresh_prev = self.recover_prev = 0
         self.badrxtwin = 0
-        self.dupacks = self.bytes_acked = 0
-        self.w_max = self.w_last_max = self.cwnd_epoch = self.w_est = 0
-        self.epoch_start = self.cubic_k = 0
-        self.w_est_acked = 0
+        self.dupacks = self.bytes_acked = self.limited = 0
+        self.w_max = self.undo_w_max = self.badrxt_ts = 0
+        self.epoch_start = self.cubic_k = self.undo_epoch = self.undo_k = 0
+        self.cubic_min_rtt = self.cubic_mean_rtt = self.cubic_sum_rtt = 0
+        self.cubic_acks = self.cubic_flags = self.rtt_updates = 0
         self.sndq = None
         self.rcvq = None
         self.reass = None

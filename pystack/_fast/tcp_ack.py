@@ -1,10 +1,11 @@
 """The ACK field of a segment: what is acknowledged, what is lost, how the window changes.
 
-acknowledge        fifth step of RFC 9293 section 3.10.7.4
-note_sack        SACK blocks into the scoreboard (RFC 2018, RFC 2883)
-duplicate_ack    three of them: enter_recovery (RFC 5681 section 3.2, RFC 6675 section 5); RFC 3042 before
-new_ack          SND.UNA moves: round trip, timer, congestion window; recovery_ack (RFC 6582 section 3.2)
-ecn_congestion     the peer echoes a mark (RFC 3168 section 6.1.2)
+acknowledge           fifth step of RFC 9293 section 3.10.7.4
+    fast_recovery.py      duplicates and partial acknowledgments where losses are repaired with the scoreboard
+    acknowledge_segments  where they are repaired by segments: recovery.py
+new_ack               SND.UNA moves: round trip, timer, congestion window, a needless timeout
+tell                  what follows for the application and the state
+ecn_congestion        the peer echoes a mark (RFC 3168 section 6.1.2)
 """
 
 import cython
@@ -29,8 +30,8 @@ from pystack._fast.consts import (
     SYN_RECEIVED,
     WAIT_RTO,
 )
+from pystack._fast.fast_recovery import advancing_ack, duplicate_ack, note_sack
 from pystack._fast.recovery import segments_acked
-from pystack._fast.scoreboard import Scoreboard
 from pystack._fast.seq import add, after, after_eq, before, before_eq, dist, sub
 from pystack._fast.tcb import (
     FO_QUEUED,
@@ -38,14 +39,16 @@ from pystack._fast.tcb import (
     SS_NOFDREF,
     SS_WRITE_BLOCKED,
     TF_ACKNOW,
+    TF_CONGRECOVERY,
     TF_ECN,
     TF_ECN_SND_CWR,
     TF_FASTRECOVERY,
     TF_PASSIVE,
     TF_RCVD_TS,
-    TF_RTO_RECOVERY,
     TF_SACK_PERMIT,
     TF_SENTFIN,
+    TF_WAS_CONG,
+    TF_WAS_FAST,
 )
 from pystack._fast.tcp_close import arm_finwait2, close, enter_timewait
 from pystack._fast.tcp_handshake import established, set_mss
@@ -55,7 +58,7 @@ from pystack._fast.tcp_out import note_limits, tcp_output
 def acknowledge(s, t, p):
     """The ACK field (RFC 9293 section 3.10.7.4 fifth step), which is acceptable (tcp_check.py)."""
     win: cython.uint = p.win
-    news: cython.bint = False
+    news: cython.int
     win = win << t.snd_scale
     if t.fo_row and after(p.ack, t.iss):
         s.forget_half_open(t.fo_row)
@@ -86,11 +89,12 @@ def acknowledge(s, t, p):
             s.set_state(t, FIN_WAIT_1)
     if s.cfg.policy_recovery == RECOVERY_LINUX:
         return acknowledge_segments(s, t, p)
-    if p.sack_n > 0 and t.t_flags & TF_SACK_PERMIT:
-        news = note_sack(s, t, p)
+    news = note_sack(s, t, p)
     if before_eq(p.ack, t.snd_una):
-        duplicate_ack(s, t, p, news)
+        if duplicate_ack(s, t, p, news):
+            return 0
     else:
+        advancing_ack(s, t, p, news)
         new_ack(s, t, p)
         if t.row == 0:
             return 0
@@ -185,161 +189,20 @@ def acknowledge_segments(s, t, p):
     return 0
 
 
-def note_sack(s, t, p):
-    """SACK blocks into the scoreboard; is there news in them (RFC 6675 section 3, RFC 2883 for the first block)?"""
-    i: cython.int
-    left: cython.uint
-    right: cython.uint
-    news: cython.int = 0
-    for i in range(p.sack_n):
-        left = p.sack[2 * i]
-        right = p.sack[2 * i + 1]
-        s.stat.sack_rcv_blocks += 1
-        if not before(left, right) or after(right, t.snd_max):
-            continue
-        if before_eq(right, p.ack) or before_eq(right, t.snd_una):
-            s.stat.dsack_rcv += 1
-            continue
-        if before(left, t.snd_una):
-            left = t.snd_una
-        if before(left, p.ack):
-            left = p.ack
-        if t.board is None:
-            t.board = Scoreboard(s.cfg.tcp_sack_maxholes)
-            t.board.high_rxt = t.snd_una
-        news += t.board.add_block(left, right)
-    return news > 0
-
-
-def duplicate_ack(s, t, p, sack_news):
-    """An ACK that acknowledges nothing new: is it one of the three (RFC 5681 section 2, RFC 6675)?"""
-    win: cython.uint = p.win
-    win = win << t.snd_scale
-    sack: cython.bint = t.t_flags & TF_SACK_PERMIT != 0
-    limited: cython.uint
-    if p.ack != t.snd_una or t.snd_una == t.snd_max or p.flags & FIN:
-        return 0
-    if not (sack_news if sack else (p.length == 0 and win == t.snd_wnd)):
-        if p.length == 0 and t.t_flags & TF_FASTRECOVERY == 0 and not sack:
-            t.dupacks = 0
-        return 0
-    s.stat.rcvdupack += 1
-    t.dupacks += 1
-    if t.t_flags & TF_FASTRECOVERY:
-        if not sack:
-            t.cwnd += t.maxseg
-        tcp_output(s, t)
-        return 0
-    if t.t_flags & TF_RTO_RECOVERY and before(t.snd_una, t.recover):
-        return 0
-    lost: cython.bint = (
-        sack and t.board is not None and after(t.board.lost_edge(t.snd_una, t.maxseg, 3), t.snd_una)
-    )
-    if t.dupacks >= 3 or lost:
-        if not sack and before_eq(t.snd_una, t.recover) and t.recover != t.iss:
-            # RFC 6582 section 3.2 step 1: these duplicates are answers to our own retransmissions
-            t.dupacks = 0
-            return 0
-        enter_recovery(s, t)
-        return 0
-    if s.cfg.tcp_rfc3042 and t.sndq.cc > dist(t.snd_una, t.snd_max):
-        # limited transmit (RFC 3042): one new segment for each of the first two
-        limited = t.cwnd
-        t.cwnd = dist(t.snd_una, t.snd_max) + t.maxseg
-        if t.cwnd > limited + 2 * t.maxseg:
-            t.cwnd = limited + 2 * t.maxseg
-        tcp_output(s, t)
-        t.cwnd = limited
-    return 0
-
-
-def enter_recovery(s, t):
-    """Three duplicates: fast retransmit and fast recovery (RFC 5681 section 3.2, RFC 6675 section 5)."""
-    flight: cython.uint = dist(t.snd_una, t.snd_max)
-    sack: cython.bint = t.t_flags & TF_SACK_PERMIT != 0 and t.board is not None
-    keep: cython.uint
-    window: cython.uint
-    s.stat.sack_recovery_episode += 1 if sack else 0
-    t.ssthresh = congestion.after_loss(s, t, flight)
-    t.recover = t.snd_max
-    t.t_flags |= TF_FASTRECOVERY
-    t.rtt_time = 0
-    t.bytes_acked = 0
-    if t.t_flags & TF_ECN:
-        t.t_flags |= TF_ECN_SND_CWR
-    if sack:
-        t.cwnd = t.ssthresh
-        t.board.high_rxt = t.snd_una
-        t.at_rexmt = s.now + t.rxtcur
-        tcp_output(s, t)
-        return 0
-    keep = t.snd_nxt
-    window = t.ssthresh + 3 * t.maxseg
-    t.at_rexmt = NEVER
-    t.snd_nxt = t.snd_una
-    t.cwnd = t.maxseg
-    tcp_output(s, t)
-    t.cwnd = window
-    if after(keep, t.snd_nxt):
-        t.snd_nxt = keep
-    tcp_output(s, t)
-    return 0
-
-
 def ecn_congestion(s, t):
     """The peer echoes a congestion mark: reduce once a window (RFC 3168 section 6.1.2)."""
     if s.cfg.policy_recovery == RECOVERY_LINUX:
         return 0  # the acknowledgment as a whole says what to do: recovery.py
-    if t.t_flags & TF_FASTRECOVERY or before(t.snd_una, t.recover):
+    if t.t_flags & TF_CONGRECOVERY and before(t.snd_una, t.recover):
         return 0
+    t.t_flags &= ~TF_CONGRECOVERY
     s.stat.ecn_rcwnd += 1
-    t.ssthresh = congestion.after_loss(s, t, dist(t.snd_una, t.snd_max))
-    t.cwnd = t.ssthresh
-    t.recover = t.snd_max
+    t.recover = add(t.snd_max, 1)
     t.t_flags |= TF_ECN_SND_CWR
+    t.ssthresh = congestion.after_loss(s, t)
+    t.cwnd = t.ssthresh
+    t.t_flags |= TF_CONGRECOVERY
     return 0
-
-
-def recovery_ack(s, t, acked):
-    """New data was acknowledged in recovery: the end of it, or a partial acknowledgment (RFC 6582 section 3.2)."""
-    flight: cython.uint
-    sack: cython.bint = t.t_flags & TF_SACK_PERMIT != 0 and t.board is not None
-    keep: cython.uint
-    if after_eq(t.snd_una, t.recover):
-        t.t_flags &= ~TF_FASTRECOVERY
-        t.dupacks = 0
-        if not sack:
-            flight = dist(t.snd_una, t.snd_max)
-            flight = flight + t.maxseg if flight > 0 else 2 * t.maxseg
-            t.cwnd = minimum_u(t.ssthresh, flight)
-        else:
-            t.cwnd = t.ssthresh
-        return 0
-    t.at_rexmt = s.now + t.rxtcur
-    if sack:
-        return 0  # tcp_output goes on with the scoreboard
-    # the next hole begins at SND.UNA: send it, deflate by what was acknowledged, one segment back
-    keep = t.snd_nxt
-    flight = t.cwnd
-    t.at_rexmt = NEVER
-    t.rtt_time = 0
-    t.snd_nxt = t.snd_una
-    t.cwnd = t.maxseg
-    tcp_output(s, t)
-    t.cwnd = flight
-    if after(keep, t.snd_nxt):
-        t.snd_nxt = keep
-    if t.cwnd > cython.cast(cython.uint, acked):
-        t.cwnd -= acked
-    else:
-        t.cwnd = 0
-    t.cwnd += t.maxseg
-    return 0
-
-
-def minimum_u(a, b):
-    """The smaller of two windows."""
-    return a if a < b else b
 
 
 def new_ack(s, t, p):
@@ -350,15 +213,8 @@ def new_ack(s, t, p):
     ticks: cython.longlong
     s.stat.rcvackpack += 1
     s.stat.rcvackbyte += acked
-    if t.rxtshift == 1 and t.badrxtwin != 0 and s.now < t.badrxtwin:
-        # the answer came too soon to be one to the retransmission: the timeout was spurious
-        s.stat.badrexmt += 1
-        t.cwnd = t.cwnd_prev
-        t.ssthresh = t.ssthresh_prev
-        t.recover = t.recover_prev
-        t.t_flags &= ~TF_RTO_RECOVERY
-        t.snd_nxt = t.snd_max
-        t.badrxtwin = 0
+    if t.rxtshift == 1 and t.badrxtwin != 0 and needless(s, t, p):
+        undo_timeout(s, t)
     if t.t_flags & TF_RCVD_TS and p.opt_ts and p.ts_ecr != 0:
         ticks = dist(p.ts_ecr, s.ts_clock(t))
         if t.rtt_time != 0 and after(p.ack, t.rtt_seq) and t.rxtshift == 0:
@@ -371,21 +227,16 @@ def new_ack(s, t, p):
     elif t.rtt_time != 0 and after(p.ack, t.rtt_seq):
         rtt.sample(s, t, s.now - t.rtt_time)
         t.rtt_time = 0
-    t.rxtshift = 0
     t.soft_error = 0
-    t.badrxtwin = 0
     if p.ack == t.snd_max:
         t.at_rexmt = NEVER
     elif t.at_persist == NEVER:
-        t.rxtcur = rtt.rto(s, t)
         t.at_rexmt = s.now + t.rxtcur
         t.rexmt_start = s.now
-    if t.t_flags & TF_FASTRECOVERY == 0:
-        if t.cwnd < 2 * cython.cast(cython.uint, dist(t.snd_una, t.snd_max)):
-            congestion.on_ack(s, t, acked)  # a window that is not used proves nothing (RFC 7661)
-        t.dupacks = 0
-        if t.t_flags & TF_RTO_RECOVERY and after_eq(p.ack, t.recover):
-            t.t_flags &= ~TF_RTO_RECOVERY
+    if t.t_flags & (TF_FASTRECOVERY | TF_CONGRECOVERY) == 0:
+        congestion.on_ack(s, t, acked)
+    elif after_eq(p.ack, t.recover):
+        t.t_flags &= ~(TF_FASTRECOVERY | TF_CONGRECOVERY)
     data = acked
     if data > t.sndq.cc:
         data = t.sndq.cc
@@ -399,15 +250,39 @@ def new_ack(s, t, p):
         t.board.advance(p.ack)
         if before(t.board.high_rxt, p.ack):
             t.board.high_rxt = p.ack
-        if t.board.n == 0 and t.t_flags & TF_FASTRECOVERY == 0:
+        if t.board.n == 0 and t.t_flags & (TF_FASTRECOVERY | TF_CONGRECOVERY) == 0:
             t.board = None
     if before(t.snd_up, t.snd_una):
         t.snd_up = t.snd_una
     if before(t.snd_nxt, t.snd_una):
         t.snd_nxt = t.snd_una
-    if t.t_flags & TF_FASTRECOVERY:
-        recovery_ack(s, t, acked)
+    if t.t_flags & TF_SACK_PERMIT and after(t.snd_una, t.recover):
+        t.recover = t.snd_una
     return tell(s, t, data, fin_acked)
+
+
+def needless(s, t, p):
+    """Does this acknowledgment answer the original, not the retransmission? Eifel detection (RFC 3522), or on older
+    systems an answer within half a round trip.
+    """
+    if s.cfg.tcp_eifel:
+        return p.opt_ts and p.ts_ecr != 0 and before(p.ts_ecr, t.badrxt_ts)
+    return s.now < t.badrxtwin
+
+
+def undo_timeout(s, t):
+    """The timeout was spurious: everything is as it was (FreeBSD CC_RTO_ERR)."""
+    s.stat.badrexmt += 1
+    t.cwnd = t.cwnd_prev
+    t.ssthresh = t.ssthresh_prev
+    t.recover = t.recover_prev
+    if t.t_flags & TF_WAS_FAST:
+        t.t_flags |= TF_FASTRECOVERY
+    if t.t_flags & TF_WAS_CONG:
+        t.t_flags |= TF_CONGRECOVERY
+    t.snd_nxt = t.snd_max
+    t.badrxtwin = 0
+    congestion.undo_timeout(t)
 
 
 def tell(s, t, data, fin_acked):

@@ -359,6 +359,12 @@ def segment_arrives(s, t, p):
     """A segment of a connection that is past SYN-SENT."""
     reason: cython.int
     linux: cython.bint = s.cfg.policy_acceptance == ACCEPTANCE_LINUX
+    segments: cython.int = 1
+    if p.gso_size > 0 and p.length > p.gso_size:
+        segments = (p.length + p.gso_size - 1) // p.gso_size
+    t.segs_in += segments
+    if p.length > 0:
+        t.data_segs_in += segments
     if p.flags & RST == 0 or not linux:
         t.rcvtime = s.now
         if t.keep_probes:

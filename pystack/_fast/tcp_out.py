@@ -9,7 +9,7 @@ the state, an acknowledgment is owed. It sends all that may be sent and returns.
 
 import cython
 
-from pystack._fast import congestion, prr, rack, rtt
+from pystack._fast import congestion, rtt
 from pystack._fast.consts import (
     ACK,
     CLOSED,
@@ -38,16 +38,15 @@ from pystack._fast.consts import (
     SYN_RECEIVED,
     SYN_SENT,
     URG,
-    WAIT_TLP,
     WINDOW_LINUX,
 )
-from pystack._fast.flight import Flight
+from pystack._fast.departures import note_segment, room, sent_segments
 from pystack._fast.packet import COOKIE_ROOM, Packet  # noqa: F401
 from pystack._fast.seq import (
     add,
     after,
+    after_eq,
     before,
-    before_eq,
     dist,
     maximum,
 )
@@ -62,6 +61,7 @@ from pystack._fast.tcb import (
     LIMIT_SELF,
     SS_WRITE_BLOCKED,
     TF_ACKNOW,
+    TF_CONGRECOVERY,
     TF_CORK_FLUSH,
     TF_DSACK,
     TF_ECN,
@@ -178,56 +178,21 @@ def note_limits(s, t):
     t.limit_at = s.now
 
 
-def sent_segments(s, t, f, n, unsent):
-    """`tcp_output` is done and has sent `n` new segments; `unsent`: there was something to send."""
-    full: cython.bint = f.in_flight() >= prr.window_of(t)
-    if n > 0:
-        if prr.reducing(f):
-            f.prr_out += n
-        if f.probe == 0:
-            rack.schedule_probe(s, t, f, False)
-    if n > 0 or (unsent and full):
-        congestion.after_sending(s, t, f, full)
-
-
-def room(t, f):
-    """Segments that may join those in the network."""
-    if f.probe:
-        return 1 if f.probe == 1 else 0
-    n: cython.int = prr.window_of(t) - f.in_flight()
-    return n if n > 0 else 0
-
-
 def choose_hole(s, t):
-    """In SACK recovery: how many octets to send again from board.hole_left on (0: none), -1: send new data,
-    -2: the network is full (RFC 6675 section 4, NextSeg).
+    """In SACK recovery: the next octets to send again, board.hole_left and hole_right; not beyond what was out when the
+    recovery began. False: there are none, or the window has no room.
     """
     board = t.board
-    edge: cython.uint = board.lost_edge(t.snd_una, t.maxseg, 3)
-    pipe: cython.int = board.pipe(t.snd_una, t.snd_max, edge)
-    room: cython.int = cython.cast(cython.int, t.cwnd) - pipe
-    board.room = room
-    first: cython.bint = before_eq(board.high_rxt, t.snd_una)
     start: cython.uint = maximum(board.high_rxt, t.snd_una)
-    length: cython.int
-    if room < t.maxseg and not first:
-        return -2
-    if board.next_hole(start):
-        length = dist(board.hole_left, board.hole_right)
-        if length > t.maxseg:
-            length = t.maxseg
-        if before(board.hole_left, edge) or first:
-            return length
-        if t.sndq.cc > dist(t.snd_una, t.snd_max) and dist(t.snd_una, t.snd_max) < cython.cast(
-            cython.int, t.snd_wnd
-        ):
-            return -1
-        return length
-    if first and board.n == 0:
-        board.hole_left = t.snd_una
-        length = dist(t.snd_una, t.snd_max)
-        return length if length < t.maxseg else t.maxseg
-    return -1
+    if board.rescue_left != board.rescue_right:
+        board.hole_left = add(board.rescue_left, board.rescued)
+        board.hole_right = board.rescue_right
+        return before(board.hole_left, board.hole_right)
+    if not board.next_hole(start):
+        return False
+    if after(board.hole_right, t.recover):
+        board.hole_right = t.recover
+    return before(board.hole_left, board.hole_right)
 
 
 def send_one(s, t, idle):
@@ -241,7 +206,12 @@ def send_one(s, t, idle):
     rexmit: cython.bint = False
     more: cython.bint = False
     mss: cython.int = t.maxseg
+    again: cython.int
 
+    if t.board is not None and before(t.snd_nxt, t.snd_max):
+        skip_sacked(t)
+        off = dist(t.snd_una, t.snd_nxt)
+        at = t.snd_nxt
     if flags & SYN:
         if off > 0:  # the SYN is out; it is sent again only after the timer took SND.NXT back
             flags &= ~SYN
@@ -255,31 +225,21 @@ def send_one(s, t, idle):
             cc = t.sndq.cc if t.sndq.cc < t.fo_qlen else t.fo_qlen
             win = cc
             mss = cc
-    if (
-        t.t_flags & TF_FASTRECOVERY
-        and t.t_flags & TF_SACK_PERMIT
-        and t.board is not None
-        and t.snd_nxt == t.snd_max
-    ):
-        length = choose_hole(s, t)
-        if length > 0:
-            at = t.board.hole_left
-            off = dist(t.snd_una, at)
-            if off + length > cc:  # the hole reaches over our FIN
-                length = cc - off
-            if length > 0 or t.t_flags & TF_SENTFIN:
-                if off + length < cc or before(add(at, length + 1), t.snd_max):
-                    flags &= ~FIN
-                t.board.high_rxt = add(at, length if length > 0 else 1)
-                s.stat.sack_rexmits += 1
-                s.stat.sack_rexmit_bytes += length
-                emit(s, t, at, off, length, flags, True)
-                return 1
-            return 0
-        if length == -2:
-            win = off  # nothing new may go; a window update or an ACK still may
-        else:
-            win = minimum_i(t.snd_wnd, off + (t.board.room if t.board.room > mss else mss))
+    if t.t_flags & TF_FASTRECOVERY and t.t_flags & TF_SACK_PERMIT and t.board is not None:
+        again = t.board.resent(t.snd_una)
+        if choose_hole(s, t):
+            length = win - again
+            if length > dist(t.board.hole_left, t.board.hole_right):
+                length = dist(t.board.hole_left, t.board.hole_right)
+            if length > mss:
+                length = mss
+            if length > 0:
+                return send_hole(s, t, length, flags)
+        if again > 0:
+            # all holes have been sent: new data, as far as the window goes beyond what was sent since
+            length = dist(t.recover, t.snd_nxt)
+            win = cython.cast(cython.int, t.cwnd) - (length if length > 0 else 0) - again
+            win = minimum_i(t.snd_wnd, off + (win if win > 0 else 0))
 
     if t.flight is not None:
         win = minimum_i(t.snd_wnd, off + room(t, t.flight) * mss)
@@ -366,6 +326,39 @@ def send_one(s, t, idle):
     if emit(s, t, at, off, length, flags, rexmit) < 1:
         return 0
     return 1 if more else 0
+
+
+def send_hole(s, t, length, flags):
+    """Send octets of a hole again. 1: there may be more to send."""
+    board = t.board
+    at: cython.uint = board.hole_left
+    off: cython.int = dist(t.snd_una, at)
+    if off + length > t.sndq.cc:  # the hole reaches over our FIN
+        length = t.sndq.cc - off
+    if length < 0 or (length == 0 and t.t_flags & TF_SENTFIN == 0):
+        return 0
+    if off + length < t.sndq.cc or before(add(at, length + 1), t.snd_max):
+        flags &= ~FIN
+    if board.rescue_left != board.rescue_right:
+        board.rescued += length if length > 0 else 1
+    else:
+        board.high_rxt = add(at, length if length > 0 else 1)
+        board.resent_max = t.snd_max
+    s.stat.sack_rexmits += 1
+    s.stat.sack_rexmit_bytes += length
+    emit(s, t, at, off, length, flags, True)
+    return 1
+
+
+def skip_sacked(t):
+    """After a timeout: SND.NXT goes over what the peer has (FreeBSD tcp_sack_adjust)."""
+    board = t.board
+    if board.n == 0 or after_eq(t.snd_nxt, board.highest()):
+        return
+    if board.next_hole(t.snd_nxt):
+        t.snd_nxt = board.hole_left
+    else:
+        t.snd_nxt = board.highest()
 
 
 def worth_sending(s, t, idle, flags, off, length, cc):
@@ -640,6 +633,8 @@ def emit(s, t, at, off, length, flags, rexmit):
         if length == 0:
             s.stat.sndurg += 1
     p.flags = flags
+    if t.board is not None and t.t_flags & (TF_FASTRECOVERY | TF_CONGRECOVERY):
+        t.board.prr_out += length
     count_sent(s, t, flags, length, rexmit)
     note_sent(s, t, at, length, flags)
     if established and s.cfg.policy_recovery == RECOVERY_LINUX:
@@ -668,7 +663,13 @@ def emit(s, t, at, off, length, flags, rexmit):
 def count_sent(s, t, flags, length, rexmit):
     """The sender's part of netstat -s."""
     st = s.stat
+    segments: cython.int = (length + t.maxseg - 1) // t.maxseg if length > t.maxseg else 1
+    t.segs_out += segments
     if length > 0:
+        t.data_segs_out += segments
+        t.bytes_sent += length
+        if rexmit:
+            t.bytes_retrans += length
         if t.t_flags & TF_FORCE and length == 1:
             st.sndprobe += 1
         elif rexmit:
@@ -683,47 +684,6 @@ def count_sent(s, t, flags, length, rexmit):
         st.sndacks += 1
     else:
         st.sndwinup += 1
-
-
-def first_flight(s, t):
-    """The connection sends for the first time: what recovery will know of it."""
-    f = Flight(t.snd_una, s.cfg.tcp_reordering)
-    f.cwnd_stamp = s.now
-    if t.rtt_min_window > 0:
-        f.note_rtt(t.rtt_min_window, s.now)
-    t.flight = f
-    return f
-
-
-def note_segment(s, t, at, length, flags, rexmit):
-    """A segment has gone out: what is new gets a row among those in flight (RFC 8985 section 6.1)."""
-    table = s.segments
-    f = t.flight
-    end: cython.uint = add(at, length)
-    out: cython.int
-    if flags & FIN:
-        end = add(end, 1)
-    if end == at:
-        return 0
-    table.sent_end = end
-    if rexmit:
-        return 0
-    if f is None:
-        f = first_flight(s, t)
-    if f.first == 0:
-        f.start = t.snd_una
-    elif before_eq(end, table.end[f.last]):
-        return 0
-    out = f.packets_out
-    if f.in_flight() == 0 and f.cubic_epoch and s.now > f.data_sent_at:
-        f.cubic_epoch += (s.now - f.data_sent_at) // MS
-    table.append(f, end, (length + t.maxseg - 1) // t.maxseg if length > 0 else 1, s.now)
-    f.data_sent_at = s.now
-    if out == 0 or f.pending == WAIT_TLP:
-        rack.rearm(s, t, f)
-    if f.probe:
-        f.probe = 2
-    return 0
 
 
 def note_sent(s, t, at, length, flags):

@@ -71,6 +71,7 @@ def send_ack_only(s, t, at):
     ack_sent(s, t, 0)
     t.last_sent = s.now
     s.stat.sndacks += 1
+    t.segs_out += 1
     return transmit(s, p)
 
 

@@ -1,6 +1,7 @@
 from pystack._fast cimport congestion, rtt
 from pystack._fast.flight cimport Flight
-from pystack._fast.recovery cimport enter_loss, reordering_over, send_again, send_probe
+from pystack._fast.loss_timers cimport enter_loss, reordering_over, send_probe
+from pystack._fast.recovery cimport send_again
 from pystack._fast.seq cimport dist, sub
 from pystack._fast.tcb cimport Stack, Tcb
 from pystack._fast.tcp_close cimport close, drop
@@ -13,7 +14,7 @@ from pystack._fast.tfo cimport FastOpen
 cdef int FO_ASK, SYN_GIVE_UP_MODEL, TF_NO_SACK, TF_NO_SCALE, TF_NO_TS
 cdef int CLOSING, ESTABLISHED, ETIMEDOUT, FIN_WAIT_2, FW2_ORPHAN, RTO_LINUX, SO_KEEPALIVE
 cdef int SS_NOFDREF, SYN_RECEIVED, SYN_SENT, PERSIST_BSD, PERSIST_LINUX, TF_ACKNOW, TF_ECN
-cdef int TF_ECN_SND_CWR, TF_FASTRECOVERY, TF_FORCE, TF_RTO_RECOVERY, WAIT_REO, WAIT_TLP
+cdef int TF_ECN_SND_CWR, TF_FASTRECOVERY, TF_FORCE, TF_CONGRECOVERY, TF_WAS_CONG, TF_WAS_FAST, WAIT_REO, WAIT_TLP
 cdef long long MS, NEVER
 
 cpdef int fire(Stack s, Tcb t) except -1

@@ -27,13 +27,15 @@ from pystack._fast.consts import (
     WAIT_TLP,
     Err,
 )
-from pystack._fast.recovery import enter_loss, reordering_over, send_again, send_probe
+from pystack._fast.loss_timers import enter_loss, reordering_over, send_probe
+from pystack._fast.recovery import send_again
 from pystack._fast.seq import dist, sub
 from pystack._fast.tcb import (
     FO_ASK,
     SO_KEEPALIVE,
     SS_NOFDREF,
     TF_ACKNOW,
+    TF_CONGRECOVERY,
     TF_ECN,
     TF_ECN_SND_CWR,
     TF_FASTRECOVERY,
@@ -41,7 +43,8 @@ from pystack._fast.tcb import (
     TF_NO_SACK,
     TF_NO_SCALE,
     TF_NO_TS,
-    TF_RTO_RECOVERY,
+    TF_WAS_CONG,
+    TF_WAS_FAST,
 )
 from pystack._fast.tcp_close import close, drop
 from pystack._fast.tcp_delack import ack_due
@@ -152,8 +155,17 @@ def segment_timer(s, t, f):
     if send_again(s, t, f, f.first, f.start, 1, False) < 0:
         t.at_rexmt = s.now + (t.rxtcur if t.rxtcur < 500 * MS else 500 * MS)
         return 0
-    t.rxtshift += 1
-    t.rxtcur *= 2
+    if (
+        s.cfg.tcp_thin_linear_timeouts
+        and f.packets_out < 4
+        and t.ssthresh < 0x40000000
+        and f.retransmits <= 6
+    ):
+        t.rxtshift = 0
+        t.rxtcur = rtt.rto(s, t)
+    else:
+        t.rxtshift += 1
+        t.rxtcur *= 2
     if t.rxtcur > s.cfg.tcp_rexmit_max:
         t.rxtcur = s.cfg.tcp_rexmit_max
     left = t.rxtcur
@@ -181,7 +193,6 @@ def retransmit(s, t):
         return 0  # first the SYN-ACK must get through, and that is repeated elsewhere (RFC 7413 section 4.2.2)
     if t.flight is not None and t.state >= ESTABLISHED:
         return segment_timer(s, t, t.flight)
-    flight: cython.uint = dist(t.snd_una, t.snd_max)
     t.rxtshift += 1
     if t.rxtshift == 1 and t.rexmt_start == 0 and t.state >= ESTABLISHED:
         t.rexmt_start = s.now
@@ -210,7 +221,13 @@ def retransmit(s, t):
             t.cwnd_prev = t.cwnd
             t.ssthresh_prev = t.ssthresh
             t.recover_prev = t.recover
+            t.t_flags &= ~(TF_WAS_FAST | TF_WAS_CONG)
+            if t.t_flags & TF_FASTRECOVERY:
+                t.t_flags |= TF_WAS_FAST
+            if t.t_flags & TF_CONGRECOVERY:
+                t.t_flags |= TF_WAS_CONG
             t.badrxtwin = s.now + t.srtt // 2 if t.srtt > 0 else 0
+            t.badrxt_ts = s.ts_clock(t)
         else:
             t.badrxtwin = 0
         if s.cfg.tcp_blackhole_detection and t.rxtshift == 2 and t.bh_mss == 0:
@@ -219,8 +236,6 @@ def retransmit(s, t):
                 t.bh_mss = s.cfg.tcp_blackhole_mss
                 s.stat.pmtud_activated += 1
                 set_mss(s, t)
-    if t.state >= ESTABLISHED and (t.rxtshift == 1 or not t.t_flags & TF_RTO_RECOVERY):
-        t.ssthresh = congestion.after_loss(s, t, flight)
     if t.user_timeout > 0 and s.cfg.policy_rto == RTO_LINUX:
         left: cython.longlong = t.rexmt_start + t.user_timeout - s.now
         if left > 0 and t.rxtcur > left:
@@ -228,16 +243,22 @@ def retransmit(s, t):
     t.recover = t.snd_max
     t.snd_nxt = t.snd_una
     t.rtt_time = 0
-    t.cwnd = t.maxseg
     t.dupacks = 0
     t.bytes_acked = 0
-    t.t_flags &= ~TF_FASTRECOVERY
     if t.state >= ESTABLISHED:
-        t.t_flags |= TF_RTO_RECOVERY
+        t.ssthresh = congestion.after_timeout(t)
         if t.t_flags & TF_ECN:
             t.t_flags |= TF_ECN_SND_CWR
+    t.cwnd = t.maxseg
     if t.board is not None:
-        t.board = None  # RFC 2018 section 8: the peer may have dropped what it reported
+        t.board.prr_delivered = t.board.prr_out = 0
+        t.board.no_rescue()
+        if t.rxtshift > 1 or not s.cfg.tcp_rto_keeps_sack:
+            t.board.clear()  # RFC 2018 section 8: the peer may have dropped what it reported
+        t.board.high_rxt = t.snd_una
+    if t.board is None or t.board.n == 0:
+        t.t_flags &= ~(TF_FASTRECOVERY | TF_CONGRECOVERY)
+        t.board = None
     t.t_flags |= TF_ACKNOW
     tcp_output(s, t)
     return 0

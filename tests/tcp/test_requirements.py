@@ -215,7 +215,7 @@ def test_the_timestamp_clock_is_milliseconds_from_a_keyed_start():
 @pytest.mark.parametrize("profile", PROFILES)
 def test_a_window_that_is_not_used_does_not_grow(profile):
     """RFC 7661: an application that sends little at a time proves nothing about the way."""
-    m, p, t = opened(profile, rtt=0.05)
+    m, p, t = opened(profile, rtt=0.05, tcp_newcwv=1)
     cwnd = t.cwnd
     at = 1
     for _ in range(50):

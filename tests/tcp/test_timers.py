@@ -201,10 +201,11 @@ def test_spurious_timeout_is_undone(profile):
     for _ in range(10):
         p.next()
     cwnd = t.cwnd
+    echo = p.their_ts
     s = p.next(2)
     assert p.theirs(s.seq) == 1
     assert t.cwnd == 1448
-    p.send(". 1:1(0) ack 14481 win 512 <nop,nop,TS val 1000000 ecr 0>", wait=0.01)
+    p.send(f". 1:1(0) ack 14481 win 512 <nop,nop,TS val 1000000 ecr {echo}>", wait=0.01)
     assert t.cwnd >= cwnd
 
 

@@ -3,13 +3,13 @@
 from tcp.peer import Machine
 
 from pystack._fast import newreno
-from pystack._fast.tcb import TF_RTO_RECOVERY
 
 
 def connection(**knobs: int):
     m = Machine("freebsd-10", **knobs)
     t = m.socket()
     t.maxseg = 1000
+    t.snd_wnd = 65535
     return m.core, t
 
 
@@ -20,18 +20,23 @@ def test_slow_start():
     assert t.cwnd == 11_000
     newreno.on_ack(s, t, 2000)
     assert t.cwnd == 13_000, "L is two segments"
+    newreno.on_ack(s, t, 10_000)
+    assert t.cwnd == 15_000, "however much one acknowledgment says"
     newreno.on_ack(s, t, 100)
-    assert t.cwnd == 13_100
-    t.t_flags |= TF_RTO_RECOVERY
+    assert t.cwnd == 15_100
+    t.snd_max = 5000
     newreno.on_ack(s, t, 2000)
-    assert t.cwnd == 14_100, "L is one segment after a timeout"
+    assert t.cwnd == 16_100, "L is one segment after a timeout"
 
 
-def test_a_window_of_slow_start_doubles_at_most():
-    s, t = connection()
+def test_without_byte_counting():
+    s, t = connection(tcp_abc=0)
     t.cwnd, t.ssthresh = 10_000, 1 << 30
-    newreno.on_ack(s, t, 10_000)  # one acknowledgment for a super-segment
-    assert 15_000 <= t.cwnd <= 20_000
+    newreno.on_ack(s, t, 100)
+    assert t.cwnd == 11_000
+    t.ssthresh = 5_000
+    newreno.on_ack(s, t, 1000)
+    assert t.cwnd == 11_090
 
 
 def test_avoidance():
@@ -45,3 +50,20 @@ def test_avoidance():
     for _ in range(11):
         newreno.on_ack(s, t, 1000)
     assert t.cwnd == 12_000
+
+
+def test_a_window_larger_than_the_peers_does_not_grow():
+    s, t = connection()
+    t.cwnd, t.ssthresh, t.snd_wnd = 10_000, 1 << 30, 9_999
+    newreno.on_ack(s, t, 1000)
+    assert t.cwnd == 10_000
+
+
+def test_losses():
+    _s, t = connection()
+    t.cwnd = 11_900
+    assert newreno.after_loss(t) == 5_000, "whole segments"
+    t.cwnd = 1_000
+    assert newreno.after_loss(t) == 2_000
+    t.cwnd, t.snd_wnd = 20_000, 10_000
+    assert newreno.after_timeout(t) == 5_000

@@ -1,0 +1,14 @@
+from pystack._fast cimport congestion, prr, rack
+from pystack._fast.flight cimport Flight, SegmentTable
+from pystack._fast.seq cimport add, before_eq
+from pystack._fast.tcb cimport Stack, Tcb
+
+cdef int FIN, WAIT_TLP
+cdef long long MS
+
+cpdef void sent_segments(Stack s, Tcb t, Flight f, int n, bint unsent) noexcept
+cpdef int room(Tcb t, Flight f) noexcept
+cpdef Flight first_flight(Stack s, Tcb t)
+cpdef int note_segment(
+    Stack s, Tcb t, unsigned int at, int length, int flags, bint rexmit,
+) except -1

@@ -1,0 +1,77 @@
+"""Segments that leave: what is noted of each where losses are repaired by segments, and how many more may follow.
+
+`room` before sending, `note_segment` for each segment, `sent_segments` when `tcp_output` is done.
+"""
+
+import cython
+
+from pystack._fast import congestion, prr, rack
+from pystack._fast.consts import (
+    FIN,
+    MS,
+    WAIT_TLP,
+)
+from pystack._fast.flight import Flight, SegmentTable  # noqa: F401
+from pystack._fast.seq import add, before_eq
+from pystack._fast.tcb import Stack, Tcb  # noqa: F401
+
+
+def sent_segments(s, t, f, n, unsent):
+    """`tcp_output` is done and has sent `n` new segments; `unsent`: there was something to send."""
+    full: cython.bint = f.in_flight() >= prr.window_of(t)
+    if n > 0:
+        if prr.reducing(f):
+            f.prr_out += n
+        if f.probe == 0:
+            rack.schedule_probe(s, t, f, False)
+    if n > 0 or (unsent and full):
+        congestion.after_sending(s, t, f, full)
+
+
+def room(t, f):
+    """Segments that may join those in the network."""
+    if f.probe:
+        return 1 if f.probe == 1 else 0
+    n: cython.int = prr.window_of(t) - f.in_flight()
+    return n if n > 0 else 0
+
+
+def first_flight(s, t):
+    """The connection sends for the first time: what recovery will know of it."""
+    f = Flight(t.snd_una, s.cfg.tcp_reordering)
+    f.cwnd_stamp = s.now
+    if t.rtt_min_window > 0:
+        f.note_rtt(t.rtt_min_window, s.now)
+    t.flight = f
+    return f
+
+
+def note_segment(s, t, at, length, flags, rexmit):
+    """A segment has gone out: what is new gets a row among those in flight (RFC 8985 section 6.1)."""
+    table = s.segments
+    f = t.flight
+    end: cython.uint = add(at, length)
+    out: cython.int
+    if flags & FIN:
+        end = add(end, 1)
+    if end == at:
+        return 0
+    table.sent_end = end
+    if rexmit:
+        return 0
+    if f is None:
+        f = first_flight(s, t)
+    if f.first == 0:
+        f.start = t.snd_una
+    elif before_eq(end, table.end[f.last]):
+        return 0
+    out = f.packets_out
+    if f.in_flight() == 0 and f.cubic_epoch and s.now > f.data_sent_at:
+        f.cubic_epoch += (s.now - f.data_sent_at) // MS
+    table.append(f, end, (length + t.maxseg - 1) // t.maxseg if length > 0 else 1, s.now)
+    f.data_sent_at = s.now
+    if out == 0 or f.pending == WAIT_TLP:
+        rack.rearm(s, t, f)
+    if f.probe:
+        f.probe = 2
+    return 0

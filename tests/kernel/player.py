@@ -26,7 +26,7 @@ from pystack.packetdrill.symbols import Symbols
 from pystack.packetdrill.under_test import Sut, UnderTest
 from pystack.packetdrill.verdict import Failure, Skip
 from tests.kernel.calls import KernelCalls, KernelFile
-from tests.kernel.world import World
+from tests.kernel.world import World, urgent
 
 US = 1_000
 SECOND = 1_000_000_000
@@ -127,6 +127,7 @@ class KernelPlayer(Player):
         self.shell = KernelShell(world)
         for refused in world.refused:
             self.note("warning", refused, at=0)
+        urgent()
         self.begin = world.now
 
     def _finish(self) -> None:

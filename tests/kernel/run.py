@@ -27,8 +27,6 @@ ANY_TIME = 2
 """Seconds that `*` is thought to wait: it is nearly always for the answer to what came just before."""
 GRACE = 5
 """Seconds that a script may take beyond its own time."""
-PRIORITY = 10
-"""Of SCHED_FIFO: other programs of the computer do not make packets late."""
 
 
 @dataclass(slots=True)
@@ -86,7 +84,6 @@ def begin(path: Path, options: Given, limit: float, tries: int) -> Attempt:
             world.die_with_parent()
             gc.disable()
             signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))
             answer = pickle.dumps(play_here(path, options))
             while answer:
                 answer = answer[os.write(given, answer) :]

@@ -28,11 +28,17 @@ CONGESTION = "net.ipv4.tcp_congestion_control"
 
 
 PR_SET_PDEATHSIG = 1
+PRIORITY = 10
 
 
 def die_with_parent() -> None:
     """This process is killed when the one that made it ends, however that ends."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def urgent() -> None:
+    """From now on other programs of the computer do not make this process late."""
+    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))
 
 
 def enter() -> None:

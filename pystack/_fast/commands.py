@@ -183,9 +183,7 @@ def tcp_listen(s, t, backlog):
             return err
     if t.state != LISTEN and s.cfg.policy_calls == CALLS_LINUX:
         if bind_conflict(s, t, t.laddr, t.lport):
-            return (
-                -EADDRINUSE
-            )  # both were bound with SO_REUSEADDR, and the other one listens already
+            return -EADDRINUSE  # both have SO_REUSEADDR, and the other one listens already
     limit: cython.longlong = s.cfg.somaxconn
     if backlog < 0:
         backlog = limit

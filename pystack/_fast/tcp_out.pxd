@@ -37,11 +37,13 @@ cpdef int fill_sack(Stack s, Tcb t, Packet p) except -1
 cpdef int our_mss(Stack s, unsigned int faddr, int user_mss) except -1
 cpdef int flags_of(Tcb t) noexcept
 cpdef bint worth_sending(
-    Stack s, Tcb t, bint idle, int flags, int off, int length, int cc,
+    Stack s, Tcb t, bint idle, int flags, int off, int length, int cc, int mss,
 ) noexcept
 cdef bint short_waits(Tcb t) noexcept
-cdef int burst(Stack s, Tcb t) noexcept
-cdef int one_burst(Stack s, Tcb t, int off, int room) except -1
+cpdef bint short_goes(Tcb t, int flags, int off, int length, int cc) noexcept
+cpdef int current_mss(Stack s, Tcb t) noexcept
+cdef int burst(Stack s, Tcb t, int mss) noexcept
+cdef int one_burst(Stack s, Tcb t, int off, int room, int mss) except -1
 cpdef void count_sent(Stack s, Tcb t, int flags, int length, bint rexmit) noexcept
 cpdef void note_sent(Stack s, Tcb t, unsigned int at, int length, int flags) noexcept
 cpdef Flight first_flight(Stack s, Tcb t)

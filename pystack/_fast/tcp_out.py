@@ -240,7 +240,7 @@ def send_one(s, t, idle):
     length: cython.int
     rexmit: cython.bint = False
     more: cython.bint = False
-    mss: cython.int = t.maxseg
+    mss: cython.int = current_mss(s, t)
 
     if flags & SYN:
         if off > 0:  # the SYN is out; it is sent again only after the timer took SND.NXT back
@@ -324,7 +324,7 @@ def send_one(s, t, idle):
         and not t.t_flags & TF_FORCE
     ):
         if dist(t.snd_nxt, t.burst_end) < mss or after(t.burst_end, add(t.snd_nxt, length)):
-            one_burst(s, t, off, length)
+            one_burst(s, t, off, length, mss)
         if dist(t.snd_nxt, t.burst_end) < length:
             length = dist(t.snd_nxt, t.burst_end)
             more = True
@@ -348,14 +348,26 @@ def send_one(s, t, idle):
         flags & FIN
         and s.cfg.policy_persist == PERSIST_LINUX
         and t.snd_nxt == t.snd_max
-        and off + length >= cython.cast(cython.int, t.snd_wnd)
+        and (
+            off + length >= cython.cast(cython.int, t.snd_wnd)
+            or (length == 0 and t.flight is not None and room(t, t.flight) == 0)
+        )
     ):
-        flags &= ~FIN  # there is no room for it in the window
+        flags &= ~FIN  # there is no room for it in the window, theirs or that of congestion
         if length == 0 and t.at_rexmt == NEVER and t.at_persist == NEVER:
             t.rxtshift = 0
             set_persist(s, t)
 
-    if not worth_sending(s, t, idle, flags, off, length, cc):
+    if (
+        0 < length < mss
+        and s.cfg.policy_nagle == NAGLE_LINUX
+        and not t.t_flags & TF_FORCE
+        and t.snd_nxt == t.snd_max
+        and not short_goes(t, flags, off, length, cc)
+    ):
+        length = 0  # an ACK that is owed goes alone
+        flags &= ~FIN
+    if not worth_sending(s, t, idle, flags, off, length, cc, mss):
         if cc > 0 and t.at_rexmt == NEVER and t.at_persist == NEVER and t.state >= ESTABLISHED:
             t.rxtshift = 0
             set_persist(s, t)
@@ -368,18 +380,13 @@ def send_one(s, t, idle):
     return 1 if more else 0
 
 
-def worth_sending(s, t, idle, flags, off, length, cc):
+def worth_sending(s, t, idle, flags, off, length, cc, mss):
     """Is the segment that could be sent worth it: Nagle, sender's silly window avoidance (MUST-38), window updates."""
     if length > 0:
-        if length >= t.maxseg or t.t_flags & TF_FORCE or before(t.snd_nxt, t.snd_max):
+        if length >= mss or t.t_flags & TF_FORCE or before(t.snd_nxt, t.snd_max):
             return True
         if s.cfg.policy_nagle == NAGLE_LINUX:
-            if off + length >= cc and (
-                flags & FIN or after(t.snd_up, t.snd_una) or not short_waits(t)
-            ):
-                return True
-            if t.burst_long and add(t.snd_nxt, length) == t.burst_end:
-                return True  # what the window cuts off goes with the burst
+            return True  # short_goes has let it
         else:
             if off + length >= cc and t.t_flags & TF_MORETOCOME == 0:
                 if t.t_flags & TF_NOPUSH and not t.t_flags & TF_CORK_FLUSH and flags & FIN == 0:
@@ -399,6 +406,13 @@ def worth_sending(s, t, idle, flags, off, length, cc):
     return flags & FIN != 0 and (t.t_flags & TF_SENTFIN == 0 or t.snd_nxt == t.snd_una)
 
 
+def short_goes(t, flags, off, length, cc):
+    """Linux: does a short segment go? What ends the write, unless it waits; what the window cuts off a burst."""
+    if off + length >= cc and (flags & FIN or after(t.snd_up, t.snd_una) or not short_waits(t)):
+        return True
+    return t.burst_long and add(t.snd_nxt, length) == t.burst_end
+
+
 def short_waits(t):
     """Linux: does a short segment wait? While corked, or while one before it is not acknowledged (Minshall)."""
     if t.t_flags & TF_CORK_FLUSH:
@@ -410,12 +424,24 @@ def short_waits(t):
     return after(t.snd_small, t.snd_una) and not after(t.snd_small, t.snd_max)
 
 
-def burst(s, t):
+def current_mss(s, t):
+    """Octets of a full segment: Linux leaves room for the SACK blocks that it reports with it."""
+    n: cython.int
+    if s.cfg.policy_push != PUSH_LINUX or t.sacks is None or not t.t_flags & TF_SACK_PERMIT:
+        return t.maxseg
+    n = t.sacks.n + (1 if t.sacks.dup else 0)
+    if n == 0:
+        return t.maxseg
+    if n > 3:
+        n = 3 if t.t_flags & TF_RCVD_TS else 4
+    return t.maxseg - 4 - 8 * n
+
+
+def burst(s, t, mss):
     """Linux: octets that leave in one go: a millisecond's worth at the pace of the window, more when the round trip is
     short, two segments at least. The last segment of more than one carries PSH.
     """
     cfg = s.cfg
-    mss: cython.longlong = t.maxseg
     size: cython.longlong = 65215
     quota: cython.longlong
     shift: cython.longlong
@@ -432,25 +458,24 @@ def burst(s, t):
     size -= size % mss
     if size < cfg.tcp_min_tso_segs * mss:
         size = cfg.tcp_min_tso_segs * mss
-    quota = t.cwnd // 2
-    quota -= quota % mss
+    quota = t.cwnd // t.maxseg // 2 * mss
     if quota < mss:
         quota = mss
     return size if size < quota else quota
 
 
-def one_burst(s, t, off, room):
+def one_burst(s, t, off, room, mss):
     """Linux: new data from octet `off` on, at most `room` of it: as many octets as leave in one go."""
-    most: cython.int = burst(s, t)
+    most: cython.int = burst(s, t, mss)
     piece: cython.int = t.sndq.next_mark(t.snd_nxt)
-    if 0 < piece < room and piece % t.maxseg == 0:
+    if 0 < piece < room and piece % mss == 0:
         room = piece
     if room > most:
         room = most
-    elif room > t.maxseg and room % t.maxseg and short_waits(t):
-        room -= room % t.maxseg
+    elif room > mss and room % mss and short_waits(t):
+        room -= room % mss
     t.burst_end = add(t.snd_nxt, room)
-    t.burst_long = room > t.maxseg
+    t.burst_long = room > mss
     return room
 
 
@@ -572,6 +597,7 @@ def emit(s, t, at, off, length, flags, rexmit):
     """Build the segment at sequence number `at` (octet `off` of the send queue), send it, note it. 0: no mbufs."""
     p = blank(s, t.laddr, t.lport, t.faddr, t.fport, t.ttl, t.tos)
     established: cython.bint = t.state >= ESTABLISHED or t.fo & FO_QUEUED != 0
+    mss: cython.int = current_mss(s, t)
     win: cython.int = receive_window(s, t) if established else 0
     spare: cython.int
     p.df = s.cfg.tcp_path_mtu_discovery != 0 and t.bh_mss == 0
@@ -654,7 +680,7 @@ def emit(s, t, at, off, length, flags, rexmit):
         t.t_flags &= ~TF_RXWIN0SENT
     if length > 0:
         t.data_sent = s.now
-        if length < t.maxseg and not rexmit:
+        if length < mss and not rexmit:
             t.snd_small = add(at, length)
     if flags & ACK:
         ack_sent(s, t, length)

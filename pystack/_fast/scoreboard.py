@@ -16,10 +16,11 @@ class Scoreboard:
     """SACKed ranges of one connection. `maximum` ranges (net.inet.tcp.sack.maxholes); what is beyond is not noted,
     which is safe: an octet that is not noted counts as missing.
 
-    `high_rxt`: everything below was retransmitted in this recovery; `resent_max`: SND.MAX when that was done last. `sacked`: octets in ranges. `acked`: the last
-    acknowledgment, which SND.UNA may be behind. `split`: a block that was added last parted a hole. `delivered`: octets
-    that the last acknowledgment showed to have arrived. `rescue_left`, `rescue_right`: the end of the flight, sent
-    again when nothing else is left to do (RFC 6675 section 4 rule 4); `rescued`: octets of it that were.
+    `high_rxt`: everything below was retransmitted in this recovery; `resent_max`: SND.MAX when that was done last.
+    `sacked`: octets in ranges. `acked`: the last acknowledgment, which SND.UNA may be behind. `split`: a block that was
+    added last parted a hole. `delivered`: octets that the last acknowledgment showed to have arrived. `rescue_left`,
+    `rescue_right`: the end of the flight, sent again when nothing else is left to do (RFC 6675 section 4 rule 4);
+    `rescued`: octets of it that were.
     `prr_delivered`, `prr_out`, `recover_fs`: RFC 6937 section 3.
     """
 

@@ -646,7 +646,7 @@ def emit(s, t, at, off, length, flags, rexmit):
     p.seq = at
     p.ack = t.rcv_nxt if flags & ACK else 0
     if not established:
-        p.win = syn_window(s, t, t.maxseg)
+        p.win = syn_window(s, t, our_mss(s, t.faddr, t.user_mss))
         win = p.win
     else:
         p.win = window_field(s, t, win)

@@ -326,6 +326,7 @@ def test_lingering(profile):
 
 @BOTH
 def test_options_are_compared(profile):
+    unknown = "ENOENT" if profile == "linux-6" else "EINVAL"
     check(
         NEW
         + """
@@ -338,8 +339,8 @@ def test_options_are_compared(profile):
 +0 getsockopt(3, SOL_SOCKET, SO_ERROR, [0], [4]) = 0
 +0 setsockopt(3, IPPROTO_TCP, TCP_CONGESTION, "cubic", 5) = 0
 +0 getsockopt(3, IPPROTO_TCP, TCP_CONGESTION, "cubic", ...) = 0
-+0 setsockopt(3, IPPROTO_TCP, TCP_CONGESTION, "frob", 4) = -1 EINVAL
-""",
+"""
+        + f'+0 setsockopt(3, IPPROTO_TCP, TCP_CONGESTION, "frob", 4) = -1 {unknown}\n',
         profile,
     )
     text = NEW + "+0 getsockopt(3, IPPROTO_TCP, TCP_NODELAY, [1], [4]) = 0\n"

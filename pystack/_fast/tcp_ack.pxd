@@ -10,8 +10,9 @@ from pystack._fast.tcp_close cimport arm_finwait2, close, enter_timewait
 from pystack._fast.tcp_handshake cimport established, set_mss
 from pystack._fast.tcp_out cimport note_limits, tcp_output
 
-cdef int TF_ACKNOW
-cdef int FO_QUEUED
+cdef int A_DATA, A_ECE, A_WINDOW, CLOSING, ECE, EV_WRITE, FIN, FIN_WAIT_1, FIN_WAIT_2, FO_QUEUED, LAST_ACK
+cdef int RECOVERY_LINUX, SS_CANTSENDMORE, SS_NOFDREF, SS_WRITE_BLOCKED, SYN_RECEIVED, TF_ACKNOW, TF_ECN
+cdef int TF_ECN_SND_CWR, WAIT_RTO
 cdef int TF_FASTRECOVERY, TF_CONGRECOVERY, TF_PASSIVE, TF_RCVD_TS, TF_SACK_PERMIT, TF_SENTFIN
 cdef int TF_WAS_CONG, TF_WAS_FAST
 cdef int NAGLE_LINUX, PERSIST_LINUX

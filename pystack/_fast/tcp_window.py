@@ -498,7 +498,7 @@ def grow_send_buffer(s, t):
         segment = 1024
         while segment < t.maxseg + 512:
             segment *= 2
-        wanted = t.cwnd // t.maxseg if t.cwnd > 10 * t.maxseg else 10
+        wanted = max(cython.cast(cython.int, t.cwnd) // t.maxseg, 10)
         wanted *= 2 * (segment + 256)
         if wanted > cfg.tcp_sendbuf_max:
             wanted = cfg.tcp_sendbuf_max

@@ -17,6 +17,8 @@ import pystack._fast as fast
 from pystack.packetdrill import match, parse, parse_file, play
 from pystack.packetdrill.suite import profiles_of
 
+pytestmark = pytest.mark.slow
+
 GREETING = (
     SYN_ONLY.replace("<...>", "<mss 1460,nop,wscale 10>")
     + """\

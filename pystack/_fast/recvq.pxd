@@ -1,4 +1,5 @@
 from pystack._fast.mbuf cimport Pool
+from pystack._fast.ring cimport Ring
 from pystack._fast.seq cimport add, before, before_eq, dist
 
 
@@ -17,20 +18,16 @@ cdef class RecvQueue:
     cdef public int rmem
     cdef public int last_charge
     cdef int tail_room
-    cdef int first
-    cdef int n_older
     cdef int new_len
     cdef int new_mem
-    cdef int mask
-    cdef int[::1] block_len
-    cdef int[::1] block_mem
+    cdef Ring older_len
+    cdef Ring older_mem
     cpdef int window_of(self, int memory) noexcept
     cpdef int limit(self) noexcept
     cpdef int space(self) noexcept
-    cpdef void charge(self, int length, int memory, int room)
-    cdef void grow(self)
+    cpdef int charge(self, int length, int memory, int room) except -1
     cpdef void uncharge(self, int n) noexcept
-    cpdef void collapse(self, int memory)
+    cpdef int collapse(self, int memory) except -1
     cpdef void append(self, int m, int length) noexcept
     cpdef int read_into(self, unsigned char[::1] data, Py_ssize_t at, Py_ssize_t n, bint peek) except -1
     cpdef void drop(self, int n) noexcept

@@ -11,6 +11,7 @@ import cython
 
 from pystack._fast.columns import column, grown
 from pystack._fast.mbuf import Pool  # noqa: F401  (the type in the .pxd)
+from pystack._fast.ring import Ring
 from pystack._fast.seq import add, before, before_eq, dist
 
 _octet = memoryview(bytearray(1))
@@ -38,11 +39,8 @@ class RecvQueue:
         self.rmem = 0
         self.last_charge = 0
         self.tail_room = 0
-        self.first = 0
-        self.n_older = 0
         self.new_len = self.new_mem = 0
-        self.mask = -1
-        self.block_len = self.block_mem = None
+        self.older_len = self.older_mem = None
 
     def window_of(self, memory):
         """Octets of data for which `memory` octets of the buffer are thought to do."""
@@ -67,46 +65,31 @@ class RecvQueue:
         """
         self.last_charge = memory
         if length <= 0:
-            return
+            return 0
         if self.new_len > 0 and length <= self.tail_room:
             self.new_len += length
             self.tail_room -= length
-            return
+            return 0
         if self.new_len > 0:
-            if self.n_older > self.mask:
-                self.grow()
-            self.block_len[(self.first + self.n_older) & self.mask] = self.new_len
-            self.block_mem[(self.first + self.n_older) & self.mask] = self.new_mem
-            self.n_older += 1
+            if self.older_len is None:
+                self.older_len = Ring()
+                self.older_mem = Ring()
+            self.older_len.push(self.new_len)
+            self.older_mem.push(self.new_mem)
         self.new_len = length
         self.new_mem = memory
         self.rmem += memory
         self.tail_room = room
-
-    def grow(self):
-        """Room for twice as many older blocks, the oldest first."""
-        size: cython.int = 2 * (self.mask + 1)
-        i: cython.int
-        lengths = column("i", size if size > 0 else 8)
-        memories = column("i", size if size > 0 else 8)
-        for i in range(self.n_older):
-            lengths[i] = self.block_len[(self.first + i) & self.mask]
-            memories[i] = self.block_mem[(self.first + i) & self.mask]
-        self.block_len = lengths
-        self.block_mem = memories
-        self.mask = len(lengths) - 1
-        self.first = 0
+        return 0
 
     def uncharge(self, n):
         """`n` octets were read: the blocks that held nothing else give their memory back."""
-        while n > 0 and self.n_older > 0:
-            if self.block_len[self.first] > n:
-                self.block_len[self.first] -= n
+        while n > 0 and self.older_len is not None and self.older_len.count > 0:
+            if self.older_len.at(0) > n:
+                self.older_len.put(0, self.older_len.at(0) - n)
                 return
-            n -= self.block_len[self.first]
-            self.rmem -= self.block_mem[self.first]
-            self.first = (self.first + 1) & self.mask
-            self.n_older -= 1
+            n -= self.older_len.shift()
+            self.rmem -= self.older_mem.shift()
         if self.new_len > n:
             self.new_len -= n
         elif self.new_len > 0:
@@ -116,7 +99,7 @@ class RecvQueue:
     def collapse(self, memory):
         """Everything moves into dense blocks that take `memory` octets in all (Linux tcp_collapse)."""
         self.uncharge(self.cc)
-        self.charge(self.cc, memory, 0)
+        return self.charge(self.cc, memory, 0)
 
     def append(self, m, length):
         """The chain `m` of `length` octets is next; the queue owns it now."""

@@ -1,4 +1,5 @@
 from pystack._fast.mbuf cimport Pool
+from pystack._fast.ring cimport Ring
 from pystack._fast.seq cimport add, after, before_eq, dist
 
 
@@ -11,9 +12,7 @@ cdef class SendQueue:
     cdef int near_off
     cdef public int hiwat
     cdef public int lowat
-    cdef unsigned int[::1] marks
-    cdef int mask
-    cdef int first_mark
+    cdef Ring older
     cdef public int n_marks
     cdef unsigned int newest
     cdef unsigned int piece
@@ -29,6 +28,5 @@ cdef class SendQueue:
     ) except -1
     cpdef int mark(self, unsigned int at) except -1
     cdef void unmark(self) noexcept
-    cdef int more_marks(self, int older) except -1
     cpdef int next_mark(self, unsigned int at) noexcept
     cpdef void forget_marks(self, unsigned int una) noexcept

@@ -7,8 +7,8 @@ sbsndptr does.
 
 import cython
 
-from pystack._fast.columns import column
 from pystack._fast.mbuf import Pool  # noqa: F401  (the type in the .pxd)
+from pystack._fast.ring import Ring
 from pystack._fast.seq import add, after, before_eq, dist
 
 
@@ -30,9 +30,7 @@ class SendQueue:
         self.cc = 0
         self.hiwat = hiwat
         self.lowat = lowat
-        self.marks = None
-        self.mask = -1
-        self.first_mark = 0
+        self.older = None
         self.n_marks = 0
         self.newest = 0
         self.piece = 0
@@ -143,57 +141,45 @@ class SendQueue:
 
     def mark(self, at):
         """A segment that ends at `at`, or has `at` in it, carries PSH."""
-        i: cython.int = self.n_marks - 1
+        i: cython.int
         if after(at, self.pushed):
             self.pushed = at
         self.n_marks += 1
-        if i < 0:
+        if self.n_marks == 1:
             self.newest = at
             return 0
-        if i > self.mask:
-            self.more_marks(i)
+        if self.older is None:
+            self.older = Ring()
         if not after(self.newest, at):
-            self.marks[(self.first_mark + i) & self.mask] = self.newest
+            self.older.push(self.newest)
             self.newest = at
             return 0
-        while i > 0 and after(self.marks[(self.first_mark + i - 1) & self.mask], at):
-            self.marks[(self.first_mark + i) & self.mask] = self.marks[
-                (self.first_mark + i - 1) & self.mask
-            ]
+        self.older.push(at)
+        i = self.older.count - 1
+        while i > 0 and after(cython.cast(cython.uint, self.older.at(i - 1)), at):
+            self.older.put(i, self.older.at(i - 1))
             i -= 1
-        self.marks[(self.first_mark + i) & self.mask] = at
+        self.older.put(i, at)
         return 0
 
     def unmark(self):
         """Take the newest mark back."""
         self.n_marks -= 1
         if self.n_marks > 0:
-            self.newest = self.marks[(self.first_mark + self.n_marks - 1) & self.mask]
-
-    def more_marks(self, older):
-        """Room for twice as many marks in the ring, which holds `older`."""
-        size: cython.int = 2 * (self.mask + 1)
-        i: cython.int
-        bigger = column("I", size if size > 0 else 8)
-        for i in range(older):
-            bigger[i] = self.marks[(self.first_mark + i) & self.mask]
-        self.marks = bigger
-        self.mask = len(bigger) - 1
-        self.first_mark = 0
-        return 0
+            self.newest = cython.cast(cython.uint, self.older.pop())
 
     def next_mark(self, at):
         """Octets from `at` to the first mark behind it, 0 when there is none."""
         i: cython.int
         for i in range(self.n_marks - 1):
-            if after(self.marks[(self.first_mark + i) & self.mask], at):
-                return dist(at, self.marks[(self.first_mark + i) & self.mask])
+            if after(cython.cast(cython.uint, self.older.at(i)), at):
+                return dist(at, cython.cast(cython.uint, self.older.at(i)))
         return dist(at, self.newest) if self.n_marks > 0 and after(self.newest, at) else 0
 
     def forget_marks(self, una):
         """Everything before `una` was acknowledged."""
-        while self.n_marks > 1 and before_eq(self.marks[self.first_mark], una):
-            self.first_mark = (self.first_mark + 1) & self.mask
+        while self.n_marks > 1 and before_eq(cython.cast(cython.uint, self.older.at(0)), una):
+            self.older.shift()
             self.n_marks -= 1
         if self.n_marks == 1 and before_eq(self.newest, una):
             self.n_marks = 0

@@ -26,6 +26,7 @@ cdef class RecvQueue:
     cpdef int limit(self) noexcept
     cpdef int space(self) noexcept
     cpdef int charge(self, int length, int memory, int room) except -1
+    cdef int make_rings(self) except -1
     cpdef void uncharge(self, int n) noexcept
     cpdef int collapse(self, int memory) except -1
     cpdef void append(self, int m, int length) noexcept

@@ -72,14 +72,19 @@ class RecvQueue:
             return 0
         if self.new_len > 0:
             if self.older_len is None:
-                self.older_len = Ring()
-                self.older_mem = Ring()
+                self.make_rings()
             self.older_len.push(self.new_len)
             self.older_mem.push(self.new_mem)
         self.new_len = length
         self.new_mem = memory
         self.rmem += memory
         self.tail_room = room
+        return 0
+
+    def make_rings(self):
+        """The first time that a second block is waiting."""
+        self.older_len = Ring()
+        self.older_mem = Ring()
         return 0
 
     def uncharge(self, n):

@@ -31,8 +31,3 @@ def error_of(answer: int) -> OSError:
 def number_of(error: int) -> int:
     """The platform's errno for a consts.Err; 0 for none."""
     return _NUMBERS[error]
-
-
-def timed_out() -> TimeoutError:
-    """What a call with a timeout raises, as the standard library's sockets do."""
-    return TimeoutError("timed out")

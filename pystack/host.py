@@ -12,12 +12,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from itertools import count
-from typing import Any, Literal, Protocol, overload
+from typing import Any, Literal, NoReturn, Protocol, overload
 
 from pystack import profiles
 from pystack._fast import mbuf_zones
 from pystack._fast.consts import ICMP_ECHO, NEVER, PROTO_ICMP, PROTO_UDP, STATE_NAMES, Drop, Err
-from pystack._fast.core import Core
+from pystack._fast.core import Core, Driver
 from pystack.addresses import dotted, parse_host, parse_interface, parse_network
 from pystack.datagram import DatagramSocket
 from pystack.errors import error_of
@@ -48,17 +48,9 @@ class World(Protocol):
     def clock(self) -> Clock:
         """Who is asked for the time."""
 
-    def before(self, core: Any) -> object:
-        """The core is about to be given commands: it is told the time."""
-
-    def after(self, core: Any) -> object:
-        """The core was given commands: its packets go on their way."""
-
-    def step(self, deadline: int) -> bool:
-        """Let time pass until a socket became ready or a call was made; False when `deadline` has come.
-
-        Raises DeadlockError where nothing can happen any more.
-        """
+    @property
+    def driver(self) -> Driver:
+        """Who tells the machine the time, carries its packets away and lets time pass."""
 
     def run_until(self, condition: Callable[[], object], deadline: int) -> bool:
         """Let time pass until `condition()` is true (True) or `deadline` has come (False)."""
@@ -67,7 +59,7 @@ class World(Protocol):
         """Call `fn()` at this time."""
 
 
-class _Nowhere:
+class _Nowhere(Driver):
     """The world of a host that was not put into one yet: time stands still, nothing leaves."""
 
     now = 0
@@ -76,17 +68,22 @@ class _Nowhere:
     def clock(self) -> _Nowhere:
         return self
 
-    def before(self, core: Any) -> None:
-        pass
+    @property
+    def driver(self) -> _Nowhere:
+        return self
 
-    def after(self, core: Any) -> None:
+    def before(self, core: Any) -> int:
+        return 0
+
+    def after(self, core: Any) -> int:
         core.scheduled = NEVER
+        return 0
 
-    def step(self, deadline: int) -> bool:
+    def step(self, deadline: int) -> NoReturn:
         raise RuntimeError("this machine is in no world: make it with Network.host, or serve it")
 
-    def run_until(self, condition: Callable[[], object], deadline: int) -> bool:
-        return self.step(deadline)
+    def run_until(self, condition: Callable[[], object], deadline: int) -> NoReturn:
+        self.step(deadline)
 
     def call_at(self, time: int, fn: Callable[[], object]) -> None:
         self.step(time)
@@ -151,10 +148,7 @@ class Host:
             self.profile, ram=None if ram is None else parse_size(ram, "ram"), boot=given
         )
         self.core = Core(self.sysctl.config, self.seed, 0)
-        self.world: World = _Nowhere()
-        self.clock: Clock = self.world.clock
-        self.before: Callable[[Any], object] = self.world.before
-        self.after: Callable[[Any], object] = self.world.after
+        self._enter(_Nowhere())
         self._fds = count(3)
         self.mtu = mtu
         self._hook_knobs()
@@ -354,11 +348,15 @@ class Host:
 
     def join(self, world: World) -> None:
         """The host is in this world from now on; its owner calls this."""
-        self.world = world
-        self.clock = world.clock
-        self.before = world.before
-        self.after = world.after
+        self._enter(world)
         self.after(self.core)
+
+    def _enter(self, world: World) -> None:
+        self.world: World = world
+        self.clock: Clock = world.clock
+        driver = self.core.driver = world.driver
+        self.before: Callable[[Any], object] = driver.before
+        self.after: Callable[[Any], object] = driver.after
 
     @property
     def now(self) -> int:

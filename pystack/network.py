@@ -56,13 +56,9 @@ class Network:
     ) -> None:
         self.seed = seed
         self._rng = Rng(seed & (2**64 - 1))
-        self.clock = self._fabric = Fabric(0)
+        self.clock = self.driver = self._fabric = Fabric(0)
         self._fabric.patience = PATIENCE
         self._fabric.deadlock = self._deadlock
-        # what sockets ask of their world (`host.World`), without a call between
-        self.before = self._fabric.before
-        self.after = self._fabric.after
-        self.step = self._fabric.step
         self.hosts: dict[str, Host] = {}
         self.taps: dict[str, Tap] = {}
         self.links: list[Link] = []

@@ -49,7 +49,7 @@ def select(
         for row, events in wanted:
             row.wanted |= events
         try:
-            more = world.step(deadline)
+            more = world.driver.step(deadline)
         finally:
             for sock in every:
                 if not sock.closed:

@@ -21,6 +21,7 @@ from itertools import count
 from typing import Any, Protocol, Self
 
 from pystack._fast.consts import MS, NEVER, SECOND, US
+from pystack._fast.core import Driver
 
 log = logging.getLogger("pystack")
 
@@ -92,7 +93,7 @@ def default_spin() -> int:
     return SPIN if len(os.sched_getaffinity(0)) > 1 else 0
 
 
-class Runner:
+class Runner(Driver):
     """Runs one machine on one device in real time: the world of a `Host` on a device.
 
     `host` has `core` and `dispatch()`, which calls what waits for ready sockets and answers how many
@@ -194,14 +195,21 @@ class Runner:
 
     # what a machine asks of its world
 
-    def before(self, core: Any) -> None:
+    @property
+    def driver(self) -> Runner:
+        """The loop itself."""
+        return self
+
+    def before(self, core: Any) -> int:
         """The core is about to be given commands: it is told the time."""
         core.settle(self.clock.now)
+        return 0
 
-    def after(self, core: Any) -> None:
+    def after(self, core: Any) -> int:
         """The core was given commands. In the loop the end of the round sends; outside this does."""
         if not self._looping:
             self.device.transmit(self.core, self.clock.now)
+        return 0
 
     def step(self, deadline: int) -> bool:
         """Run until a socket became ready or a call was made; False when `deadline` (ns) has come.
@@ -277,19 +285,23 @@ class Runner:
                 events = self._wait(due)
             self.now = time_of_round.now = now = clock()
             woken = False
-            tick(now)  # first: it also tells the core the time for the commands that follow
             for fd, _ in events:
                 if fd != device_fd:
                     reader = self._readers.get(fd)  # a reader may remove another
                     if reader is not None:
                         self._guard(reader)
                     continue
+                if next_deadline() <= now:
+                    limit = BATCH_MAX  # all that waits comes before the timer, see below
                 got = receive(core, iface, now, limit)
                 # Reading until nothing is there would cost a failed read for each packet of a
                 # quiet device; asking for as many as came last time needs none.
                 limit = min(2 * got, BATCH_MAX) if got >= limit else max(got, 1)
                 if spin:
                     awake_until = now + spin
+            # After what arrived: where this process had to wait for a processor, the acknowledgment that
+            # lies in the device is older than the timer that would send the segment again.
+            tick(now)
             if timers and timers[0][0] <= now:
                 self._run_timers(now)
                 woken = True

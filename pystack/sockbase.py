@@ -14,14 +14,15 @@ from pystack._fast.consts import (
     EV_HANGUP,
     EV_READ,
     EV_WRITE,
-    NEVER,
     SECOND,
     Err,
 )
+from pystack._fast.endpoint import Endpoint
 from pystack.addresses import dotted, parse_host
-from pystack.errors import error_of, timed_out
+from pystack.errors import error_of
 
 if TYPE_CHECKING:
+    from pystack._fast.core import Core
     from pystack.host import Host
 
 Address = tuple[str, int]
@@ -74,26 +75,21 @@ class _Closed:
 CLOSED: Any = _Closed()
 
 
-class Socket:
+class Socket(Endpoint):
     """What stream and datagram sockets share. Made by `Host.socket`, closed by `close` or `with`.
 
     `host`: the machine that it belongs to. Every call on a closed socket raises OSError (EBADF).
     """
 
-    __slots__ = ("__weakref__", "_fd", "_host", "_timeout", "_wanted", "host", "row")
+    __slots__ = ()
 
     family = std.AF_INET
     type: int
     proto: int
+    host: Host
+    core: Core | None
     row: Any
     """The core's own object: a `Tcb` or a `DatagramSocket`; read it, do not write it."""
-
-    def __init__(self, host: Host, row: Any) -> None:
-        self.host = self._host = host
-        self.row = row
-        self._timeout = -1
-        self._wanted = 0
-        self._fd = 0
 
     def __enter__(self) -> Self:
         return self
@@ -114,7 +110,12 @@ class Socket:
         """The socket is closed from now on; its row."""
         row, self.row = self.row, CLOSED
         self._host = CLOSED  # what every call asks for the core first
+        self.core = None
         return row
+
+    def _fail(self, answer: int) -> NoReturn:
+        """Raise what the negative answer of a command says; 0: the socket is closed."""
+        raise error_of(answer or Err.EBADF)
 
     # --- blocking ----------------------------------------------------------------------------------
 
@@ -138,19 +139,6 @@ class Socket:
     def getblocking(self) -> bool:
         """May calls wait at all?"""
         return self._timeout != 0
-
-    def _deadline(self) -> int:
-        return NEVER if self._timeout < 0 else int(self._host.clock.now) + self._timeout
-
-    def _pause(self, events: int, deadline: int) -> None:
-        """Let the world go on until one of `events` may have happened. Raises TimeoutError."""
-        row = self.row
-        row.wanted = self._wanted | events
-        try:
-            if not self._host.world.step(deadline):
-                raise timed_out()
-        finally:
-            row.wanted = self._wanted
 
     # --- readiness ---------------------------------------------------------------------------------
 

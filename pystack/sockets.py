@@ -1,6 +1,6 @@
 """Sockets: BSD-shaped calls over the core's commands, in virtual or real time.
 
-A blocking call tries first; only where that says EAGAIN does it let the world go on (`world.step`) until
+A blocking call tries first; only where that says EAGAIN does it let the world go on (`Driver.step`) until
 something happened to the socket. Errors are OSError with the errno of the real call. Addresses are
 ("192.0.2.1", 80), or ("", 80) for any. `on_ready` makes a socket event-driven; see `Socket.on_ready`.
 
@@ -16,11 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from pystack import sockopts
 from pystack._fast.commands import (
-    take_error,
-    tcp_accept,
     tcp_bind,
     tcp_close,
-    tcp_connect,
     tcp_disconnect,
     tcp_listen,
     tcp_readable,
@@ -42,19 +39,17 @@ from pystack._fast.consts import (
     EV_WRITE,
     FIN_WAIT_2,
     LISTEN,
-    NEVER,
     SECOND,
     SOCKBUF_LINUX,
     STATE_NAMES,
     Err,
 )
+from pystack._fast.endpoint import StreamEndpoint
 from pystack._fast.tcb import (
-    SS_ASKED,
     SS_CONNECTED,
     SS_CONNECTING,
     SS_DEAD,
     SS_DISCONNECTED,
-    SS_UNCONNECTED,
 )
 from pystack.addresses import dotted
 from pystack.errors import error_of, number_of
@@ -104,13 +99,15 @@ _WRITING = EV_WRITE | _ENDED
 _CONNECTING = EV_CONNECT | _ENDED
 
 
-class StreamSocket(Socket):
+class StreamSocket(StreamEndpoint, Socket):
     """A TCP socket: a new one, a listener or a connection."""
 
     __slots__ = ()
 
     type = std.SOCK_STREAM
     proto = std.IPPROTO_TCP
+
+    _address = staticmethod(address_of)
 
     def __repr__(self) -> str:
         if self.closed:
@@ -142,12 +139,6 @@ class StreamSocket(Socket):
         if answer < 0:
             raise error_of(answer)
 
-    def connect(self, address: Address) -> None:
-        """connect(2): waits until the connection is made, unless the socket does not block."""
-        answer = self._connect(address)
-        if answer < 0:
-            raise error_of(answer)
-
     def connect_ex(self, address: Address) -> int:
         """`connect` with the errno as its answer: 0 for success, EAGAIN when the timeout ends the wait."""
         try:
@@ -155,29 +146,6 @@ class StreamSocket(Socket):
         except TimeoutError:
             return number_of(Err.EAGAIN)
         return number_of(-answer)
-
-    def _connect(self, address: Address) -> int:
-        addr, port = address_of(address)
-        host = self._host
-        core = host.core
-        t = self.row
-        host.before(core)
-        answer: int = tcp_connect(core, t, addr, port)
-        host.after(core)
-        if answer != _IN_PROGRESS or self._timeout == 0:
-            return answer
-        return self._await_connection(t)
-
-    def _await_connection(self, t: Any) -> int:
-        deadline = self._deadline()
-        while t.so_state & SS_CONNECTING:
-            self._pause(_CONNECTING, deadline)
-        t.so_state &= ~SS_ASKED
-        if not t.so_error:
-            return 0
-        t.so_state |= SS_UNCONNECTED
-        error: int = take_error(t)
-        return -error
 
     def disconnect(self) -> None:
         """connect(2) to AF_UNSPEC: the connection is given up and the socket can be used again (Linux)."""
@@ -190,37 +158,16 @@ class StreamSocket(Socket):
 
     def accept(self) -> tuple[StreamSocket, Address]:
         """accept(2): the oldest connection that waits, and the address of its peer."""
-        if self.row.state == LISTEN and self.row.so_error:
-            raise error_of(-take_error(self.row))
-        child = tcp_accept(self._host.core, self.row)
-        if child is None:
-            child = self._wait_for_child()
+        child: Any = self.next_child()
         if child.so_state & SS_DEAD and self._host.core.cfg.policy_dead_child == DEAD_CHILD_ABORTED:
             tcp_close(self._host.core, child)
             raise error_of(Err.ECONNABORTED)
         return StreamSocket(self.host, child), (dotted(child.faddr), child.fport)
 
-    def _wait_for_child(self) -> Any:
-        t = self.row
-        deadline = self._deadline()
-        while True:
-            if t.state != LISTEN:
-                raise error_of(Err.EINVAL)
-            if t.so_error:
-                raise error_of(-take_error(t))
-            if self._timeout == 0:
-                raise error_of(Err.EAGAIN)
-            self._pause(EV_ACCEPT | _ENDED, deadline)
-            child = tcp_accept(self._host.core, t)
-            if child is not None:
-                return child
-
     # --- data --------------------------------------------------------------------------------------
 
-    def send(self, data: Buffer, flags: int = 0) -> int:
-        """send(2): octets taken. A socket without a timeout waits until all are, one with a timeout
-        until some are.
-        """
+    def _send(self, data: Buffer, flags: int) -> int:
+        """`send`, whatever it is given."""
         if type(data) is not bytes:
             data = octets(data)
         if flags & MSG_OOB:
@@ -231,8 +178,10 @@ class StreamSocket(Socket):
         host.before(core)
         done: int = tcp_send(core, self.row, data, 0, n, flags & MSG_MORE != 0)
         host.after(core)
-        if done == n:
-            return done
+        return done if done == n else self._sent(data, done, flags)
+
+    def _sent(self, data: Buffer, done: int, flags: int) -> int:
+        """The command did not take everything: `done` octets, or it is the negative error."""
         if done > 0 and (self._timeout >= 0 or flags & MSG_DONTWAIT):
             return self._send_more(data, done)
         if done < 0 and (done != _AGAIN or self._timeout == 0 or flags & MSG_DONTWAIT):
@@ -314,53 +263,27 @@ class StreamSocket(Socket):
             if done < 0:
                 raise error_of(done)
             return done
-        answer = self._await_connection(self.row)
+        answer = self.await_connection(self.row)
         if answer < 0:
             raise error_of(answer)
         done = max(done, 0)
         return done + self.send(data[done:], flags & ~MSG_FASTOPEN) if done < len(data) else done
 
-    def recv(self, bufsize: int, flags: int = 0) -> bytes:
-        """recv(2): up to `bufsize` octets; b"" at the end of the stream."""
-        host = self._host
-        core = host.core
-        host.before(core)
-        if flags & MSG_OOB:
-            return sockopts.receive_urgent(self, flags & MSG_PEEK != 0)
-        data: Any = tcp_recv_bytes(core, self.row, bufsize, flags & MSG_PEEK != 0)
-        if data and data.__class__ is bytes and not flags & MSG_WAITALL:
-            host.after(core)
-            return data
-        if data == _AGAIN and not flags and self._timeout and bufsize > 0:
-            return self._recv_patiently(bufsize)
-        return self._recv_slowly(data, bufsize, flags)
-
-    def _recv_patiently(self, bufsize: int) -> bytes:
-        """The common case: there is nothing yet, and nothing special about the call."""
-        host = self._host
-        core = host.core
-        t = self.row
-        deadline = NEVER if self._timeout < 0 else self._deadline()
-        while True:
-            self._pause(_READING, deadline)
-            host.before(core)
-            data: Any = tcp_recv_bytes(core, t, bufsize, False)
-            host.after(core)
-            if data.__class__ is bytes:
-                return data
-            if data != _AGAIN:
-                raise error_of(data)
-
-    def _recv_slowly(self, data: bytes | int, bufsize: int, flags: int) -> bytes:
+    def _recv(self, bufsize: int, flags: int) -> bytes:
+        """`recv`, with flags or for nothing."""
         if bufsize < 0:
             raise ValueError("negative buffersize in recv")
         host = self._host
         core = host.core
         t = self.row
         peek = flags & MSG_PEEK != 0
+        host.before(core)
+        if flags & MSG_OOB:
+            return sockopts.receive_urgent(self, peek)
         deadline = self._deadline()
         parts = b""
         while True:
+            data = tcp_recv_bytes(core, t, bufsize - len(parts), peek)
             host.after(core)
             if isinstance(data, bytes):
                 if not data or peek:
@@ -381,7 +304,6 @@ class StreamSocket(Socket):
             else:
                 self._pause(_READING, deadline)
             host.before(core)
-            data = tcp_recv_bytes(core, t, bufsize - len(parts), peek)
 
     def recv_into(self, buffer: bytearray | memoryview, nbytes: int = 0, flags: int = 0) -> int:
         """recv(2) into a buffer: how many octets; 0 at the end of the stream."""
@@ -430,24 +352,6 @@ class StreamSocket(Socket):
         host.after(core)
         if answer < 0:
             raise error_of(answer)
-
-    def close(self) -> None:
-        """close(2): the connection ends in order, by the rules of the machine's profile and SO_LINGER.
-
-        With a linger time a blocking socket waits for the peer to acknowledge everything; when the
-        time is over, FreeBSD answers EWOULDBLOCK, and the connection goes on without its socket.
-        """
-        if self.closed:
-            return
-        host = self.host
-        core = host.core
-        t = self._retire()
-        host.before(core)
-        connected = t.so_state & SS_CONNECTED
-        tcp_close(core, t)
-        host.after(core)
-        if t.linger > 0 and connected and self._timeout != 0 and t.row:
-            self._linger(t)
 
     def _linger(self, t: Any) -> None:
         host = self.host

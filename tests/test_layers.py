@@ -26,7 +26,7 @@ FAST_ORDER = """
     departures syncookies tfo tcp_window tcp_delack tcp_out fast_recovery recovery loss_timers
     tcp_reply tcp_close tcp_handshake tcp_ack tcp_text tcp_check tcp_listen tcp_halfopen tcp_in
     tcp_timers tcp_icmp udp
-    internet commands datagrams core fabric device
+    internet commands datagrams core endpoint fabric device
 """.split()
 """A module of `_fast` knows only those before it."""
 

@@ -10,11 +10,20 @@ cdef int TCP_CHECKSUM, TCP_OFFSET, TCP_TRUNCATED, TIMER_FRAG, TIMER_SYNCACHE, TI
 cdef long long NEVER
 
 
+cdef class Core
+
+cdef class Driver:
+    cpdef int before(self, Core core) except -1
+    cpdef int after(self, Core core) except -1
+    cpdef int step(self, long long deadline) except -1
+
+
 cdef class Core(Internet):
     cdef Landing land
     cdef public long long scheduled
     cdef public int number
     cdef public bint listed
+    cdef public Driver driver
     cpdef int ingress(self, Packet p, long long now) except -1
     cpdef int make_room(self) except -1
     cpdef int ingress_landed(self, int iface, int skip, int n, int gso_size, bint csum_ok, long long now) except -1

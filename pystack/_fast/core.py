@@ -57,6 +57,26 @@ def power_of_two(n, least, most):
     return size
 
 
+@cython.cclass
+class Driver:
+    """What a machine lives in, as far as its sockets ask for it; times are ns of its own clock."""
+
+    def before(self, core):
+        """The core is about to be given commands: it is told the time. Answers 0."""
+        raise RuntimeError("this machine is in no world: make it with Network.host, or serve it")
+
+    def after(self, core):
+        """The core was given commands: its packets go on their way. Answers 0."""
+        return self.before(core)
+
+    def step(self, deadline):
+        """Let time pass until a socket became ready or a call was made; false when `deadline` has come.
+
+        Raises DeadlockError where nothing can happen any more.
+        """
+        return self.before(None)
+
+
 @cython.final
 @cython.cclass
 class Core(Internet):
@@ -83,6 +103,7 @@ class Core(Internet):
         self.scheduled = NEVER
         self.number = 0
         self.listed = False
+        self.driver = None
 
     def settle(self, now):
         """The present is `now`: call before commands."""

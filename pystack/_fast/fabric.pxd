@@ -1,4 +1,4 @@
-from pystack._fast.core cimport Core
+from pystack._fast.core cimport Core, Driver
 from pystack._fast.events cimport EventQueue
 from pystack._fast.packet cimport Packet, PacketQueue
 from pystack._fast.wire cimport Wire
@@ -7,7 +7,7 @@ cdef int EVENT_CORE, EVENT_WIRE, EVENT_CALL, NO_DEVICE
 cdef long long NEVER
 
 
-cdef class Fabric:
+cdef class Fabric(Driver):
     cdef public long long now
     cdef public list cores
     cdef public list wires
@@ -26,9 +26,6 @@ cdef class Fabric:
     cdef public long long patience
     cdef long long step_end, progress
     cdef public object deadlock
-    cpdef int step(self, long long deadline) except -1
-    cpdef int before(self, Core c) except -1
-    cpdef int after(self, Core c) except -1
     cpdef int run(self, long long until, bint stop_on_ready) except -1
     cdef int out_of(self, Core c, Packet p) except -1
     cdef int schedule_wire(self, int w) except -1

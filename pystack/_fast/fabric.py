@@ -9,7 +9,7 @@ import cython
 
 from pystack._fast.columns import column, grown
 from pystack._fast.consts import NEVER, Drop
-from pystack._fast.core import Core
+from pystack._fast.core import Core, Driver
 from pystack._fast.events import EventQueue
 from pystack._fast.packet import Packet, PacketQueue  # noqa: F401
 from pystack._fast.wire import Wire
@@ -24,7 +24,7 @@ MAX_IFACES = 64
 
 @cython.final
 @cython.cclass
-class Fabric:
+class Fabric(Driver):
     """`cores` and `wires` by number. A wire ends at a core's interface, or at a tap (`ends[w]`, a Python object)."""
 
     def __init__(self, now):

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pystack._fast.consts import NEVER
+from pystack._fast.core import Driver
 from pystack.addresses import dotted
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Workbench(Protocol):
         """The bench is given back."""
 
 
-class Bench:
+class Bench(Driver):
     """A world (`host.World`) for one machine, and its cable."""
 
     def __init__(self, host: Host) -> None:
@@ -63,16 +64,23 @@ class Bench:
         """The bench itself."""
         return self
 
-    def before(self, core: Any) -> None:
+    @property
+    def driver(self) -> Bench:
+        """The bench itself."""
+        return self
+
+    def before(self, core: Any) -> int:
         """The machine is about to be given commands."""
         core.settle(self.now)
+        return 0
 
-    def after(self, core: Any) -> None:
+    def after(self, core: Any) -> int:
         """The machine was given commands: what it sends goes onto the wire."""
         now = self.now
         while (packet := core.egress(now)) is not None:
             self.wire.append((now, packet.to_bytes()))
             packet.release()
+        return 0
 
     def settle(self) -> None:
         """All that is due at this moment happens."""
@@ -113,6 +121,7 @@ class Bench:
     def close(self) -> None:
         """Nobody refers to anybody any more, so that the machine's memory goes at once."""
         self._core.close()
+        self._core.driver = None
         self.host.before = self.host.after = self.host.world = self.host.clock = None  # type: ignore[assignment]
         self.wire.clear()
 

@@ -69,6 +69,20 @@ class Bench:
         return self.runner.run(timeout=20, **arguments)
 
 
+def test_what_waits_in_the_device_is_older_than_a_timer_that_is_due() -> None:
+    """Or a loop that had to wait for a processor would send again what is acknowledged already."""
+    with Bench() as bench:
+        known: list[int] = []
+        machine = bench.machine
+        tick = machine.tick
+        machine.tick = lambda now: known.append(len(machine.came)) or tick(now)  # type: ignore[method-assign,func-returns-value]
+        for _ in range(20):
+            bench.far.send(b"ack")
+        machine.deadline = 1
+        assert bench.run(until=lambda: len(machine.came) == 20)
+        assert known[0] == 20
+
+
 def test_packets_come_in_order_and_all() -> None:
     with Bench() as bench:
         sent = [b"%d" % i for i in range(8)]

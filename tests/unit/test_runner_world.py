@@ -48,7 +48,7 @@ def test_the_clock_stands_still_in_a_round_only(pair: Pair) -> None:
     assert host.now != host.now  # it goes on, at nanoseconds
     seen: list[int] = []
     host.call_later(0, lambda: seen.extend((host.now, host.now)))
-    assert host.world.step(host.now + SECOND)
+    assert host.world.driver.step(host.now + SECOND)
     assert seen[0] == seen[1] > before
     with pytest.raises(AttributeError, match="then"):
         _ = Clock().then  # type: ignore[attr-defined]
@@ -98,12 +98,12 @@ def test_a_callback_may_not_wait(pair: Pair) -> None:
 
     def wait() -> None:
         try:
-            host.world.step(NEVER)
+            host.world.driver.step(NEVER)
         except RuntimeError as error:
             caught.append(error)
 
     host.call_later(0, wait)
-    assert host.world.step(host.now + SECOND)
+    assert host.world.driver.step(host.now + SECOND)
     assert "cannot be made by a callback" in str(caught[0])
 
 
@@ -130,7 +130,7 @@ def test_a_failing_callback_does_not_end_the_loop(
     sock.setblocking(False)
     sock.on_ready = fail
     sock.connect_ex(("192.0.2.1", 9))  # its own closed port
-    assert host.world.step(host.now + SECOND)
+    assert host.world.driver.step(host.now + SECOND)
     assert "a callback of a socket failed" in caplog.text
     assert "ZeroDivisionError" in caplog.text
     sock.close()

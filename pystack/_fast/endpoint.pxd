@@ -1,0 +1,25 @@
+from pystack._fast.commands cimport take_error, tcp_accept, tcp_close, tcp_connect, tcp_readable
+from pystack._fast.commands cimport tcp_recv_bytes, tcp_send
+from pystack._fast.core cimport Core, Driver
+from pystack._fast.tcb cimport Tcb
+
+cdef int ACCEPTING, CONNECTING, EAGAIN, EINPROGRESS, EINVAL, LISTEN, READING
+cdef int SS_ASKED, SS_CONNECTED, SS_CONNECTING, SS_UNCONNECTED
+cdef long long NEVER
+
+
+cdef class Endpoint:
+    cdef object __weakref__
+    cdef public object host
+    cdef public object _host
+    cdef public Core core
+    cdef public object row
+    cdef public long long _timeout
+    cdef public int _wanted
+    cdef public int _fd
+    cpdef long long _deadline(self) except -1
+
+
+cdef class StreamEndpoint(Endpoint):
+    cdef int wait(self, Tcb t, int events, long long deadline) except -1
+    cpdef int await_connection(self, Tcb t) except -1000

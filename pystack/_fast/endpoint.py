@@ -1,0 +1,198 @@
+"""A socket's own state, and the calls of a stream that are made for every message: compiled, so that a message costs no
+walk through the interpreter.
+
+Each call does the same: tell the machine the time (`Driver.before`), give it the command, let its packets go
+(`Driver.after`); where the command says EAGAIN and the socket may wait, let the world go on (`Driver.step`) until the
+socket was told something. What is seldom (flags, other buffers than bytes, errors, a closed socket) is for the methods
+of the same name with an underscore, which the face (`pystack.sockets`) has.
+"""
+
+import cython
+
+from pystack._fast.commands import (
+    take_error,
+    tcp_accept,
+    tcp_close,
+    tcp_connect,
+    tcp_readable,
+    tcp_recv_bytes,
+    tcp_send,
+)
+from pystack._fast.consts import (
+    EV_ACCEPT,
+    EV_CONNECT,
+    EV_ERROR,
+    EV_HANGUP,
+    EV_READ,
+    LISTEN,
+    NEVER,
+    Err,
+)
+from pystack._fast.core import Core, Driver  # noqa: F401
+from pystack._fast.tcb import SS_ASKED, SS_CONNECTED, SS_CONNECTING, SS_UNCONNECTED, Tcb
+
+EAGAIN = int(Err.EAGAIN)
+EINPROGRESS = int(Err.EINPROGRESS)
+EINVAL = int(Err.EINVAL)
+ACCEPTING = EV_ACCEPT | EV_ERROR | EV_HANGUP
+CONNECTING = EV_CONNECT | EV_ERROR | EV_HANGUP
+READING = EV_READ | EV_ERROR | EV_HANGUP
+
+
+@cython.cclass
+class Endpoint:
+    """What every socket is: a machine (`host`, with its `core`), the core's `row`, and how long calls may wait.
+
+    `_timeout` in ns: -1 for ever, 0 not at all. `core` is None once the socket is closed.
+    """
+
+    def __init__(self, host, row):
+        self.host = self._host = host
+        self.core = host.core
+        self.row = row
+        self._timeout = -1
+        self._wanted = 0
+        self._fd = 0
+
+    def _deadline(self):
+        """When a call that begins now gives up, ns of the world's clock; NEVER."""
+        if self._timeout < 0:
+            return NEVER
+        return self._host.clock.now + self._timeout
+
+    def _pause(self, events, deadline):
+        """Let the world go on until one of `events` may have happened. Raises TimeoutError."""
+        row = self.row
+        row.wanted = self._wanted | events
+        try:
+            more = self.core.driver.step(deadline)
+        finally:
+            row.wanted = self._wanted
+        if not more:
+            raise TimeoutError("timed out")
+
+
+@cython.cclass
+class StreamEndpoint(Endpoint):
+    """The calls of a TCP socket that every message makes; what they are is said in `pystack.sockets`."""
+
+    def wait(self, t, events, deadline):
+        """`_pause` of a stream."""
+        driver = self.core.driver
+        more: cython.int
+        t.wanted = self._wanted | events
+        try:
+            more = driver.step(deadline)
+        finally:
+            t.wanted = self._wanted
+        if not more:
+            raise TimeoutError("timed out")
+        return 0
+
+    def connect(self, address):
+        """connect(2): waits until the connection is made, unless the socket does not block."""
+        answer: cython.int = self._connect(address)
+        if answer < 0:
+            self._fail(answer)
+
+    def _connect(self, address):
+        """The answer of the command, or what became of it for a socket that waits."""
+        answer: cython.int
+        core = self.core
+        addr, port = self._address(address)
+        if core is None:
+            self._fail(0)
+        t: Tcb = self.row
+        core.driver.before(core)
+        answer = tcp_connect(core, t, addr, port)
+        core.driver.after(core)
+        if answer != -EINPROGRESS or self._timeout == 0:
+            return answer
+        return self.await_connection(t)
+
+    def await_connection(self, t):
+        """A connection is being made: 0, or the negative error that it came to."""
+        deadline: cython.longlong = self._deadline()
+        while t.so_state & SS_CONNECTING:
+            self.wait(t, CONNECTING, deadline)
+        t.so_state &= ~SS_ASKED
+        if not t.so_error:
+            return 0
+        t.so_state |= SS_UNCONNECTED
+        return -take_error(t)
+
+    def next_child(self):
+        """The oldest connection that waits to be accepted."""
+        core = self.core
+        deadline: cython.longlong
+        if core is None:
+            self._fail(0)
+        t: Tcb = self.row
+        if t.state == LISTEN and t.so_error:
+            self._fail(-take_error(t))
+        child: Tcb = tcp_accept(core, t)
+        if child is not None:
+            return child
+        deadline = self._deadline()
+        while True:
+            if t.state != LISTEN:
+                self._fail(-EINVAL)
+            if t.so_error:
+                self._fail(-take_error(t))
+            if self._timeout == 0:
+                self._fail(-EAGAIN)
+            self.wait(t, ACCEPTING, deadline)
+            child = tcp_accept(core, t)
+            if child is not None:
+                return child
+
+    def send(self, data, flags=0):
+        """send(2): octets taken. A socket without a timeout waits until all are, one with a timeout until some are."""
+        core = self.core
+        n: cython.Py_ssize_t
+        done: cython.int
+        if core is None or flags != 0 or type(data) is not bytes:
+            return self._send(data, flags)
+        n = len(data)
+        t: Tcb = self.row
+        core.driver.before(core)
+        done = tcp_send(core, t, data, 0, n, False)
+        core.driver.after(core)
+        return done if done == n else self._sent(data, done, 0)
+
+    def recv(self, bufsize, flags=0):
+        """recv(2): up to `bufsize` octets; b"" at the end of the stream."""
+        core = self.core
+        n: cython.Py_ssize_t = bufsize
+        deadline: cython.longlong = 0
+        if core is None or flags != 0 or n <= 0:
+            return self._recv(bufsize, flags)
+        t: Tcb = self.row
+        core.driver.before(core)
+        while t.rcvq.cc == 0 and self._timeout != 0 and tcp_readable(t) == -EAGAIN:
+            if deadline == 0:
+                deadline = self._deadline()
+            self.wait(t, READING, deadline)
+            core.driver.before(core)
+        data = tcp_recv_bytes(core, t, n, False)
+        core.driver.after(core)
+        return data if type(data) is bytes else self._fail(data)
+
+    def close(self):
+        """close(2): the connection ends in order, by the rules of the machine's profile and SO_LINGER.
+
+        With a linger time a blocking socket waits for the peer to acknowledge everything; when the time is over,
+        FreeBSD answers EWOULDBLOCK, and the connection goes on without its socket.
+        """
+        core = self.core
+        connected: cython.bint
+        if core is None:
+            return
+        t: Tcb = self.row
+        self._retire()
+        core.driver.before(core)
+        connected = t.so_state & SS_CONNECTED != 0
+        tcp_close(core, t)
+        core.driver.after(core)
+        if t.linger > 0 and connected and self._timeout != 0 and t.row:
+            self._linger(t)

@@ -42,6 +42,7 @@ SOL_SOCKET = _number("SOL_SOCKET", 1)
 IPPROTO_IP = 0
 IPPROTO_TCP = 6
 
+SO_DEBUG = _number("SO_DEBUG", 1)
 SO_REUSEADDR = _number("SO_REUSEADDR", 2)
 SO_TYPE = _number("SO_TYPE", 3)
 SO_ERROR = _number("SO_ERROR", 4)
@@ -56,6 +57,8 @@ SO_RCVLOWAT = _number("SO_RCVLOWAT", 18)
 SO_SNDLOWAT = _number("SO_SNDLOWAT", 19)
 SO_ACCEPTCONN = _number("SO_ACCEPTCONN", 30)
 SO_PROTOCOL = _number("SO_PROTOCOL", 38)
+SO_NOSIGPIPE = 0x800
+"""FreeBSD; nothing here ever sends a signal."""
 
 IP_TOS = _number("IP_TOS", 1)
 IP_TTL = _number("IP_TTL", 2)
@@ -436,6 +439,18 @@ def _linux_only(sock: StreamSocket) -> Any:
     return sock.row
 
 
+def _bsd_only(option: tuple[Getter, Setter]) -> tuple[Getter, Setter]:
+    """An option that Linux does not know."""
+    getter, setter = option
+
+    def known(sock: Socket) -> Socket:
+        if sock.host.core.cfg.policy_sockopt == SOCKOPT_LINUX:
+            raise error_of(Err.ENOPROTOOPT)
+        return sock
+
+    return lambda sock: getter(known(sock)), lambda sock, value: setter(known(sock), value)
+
+
 def _get_syncnt(sock: StreamSocket) -> int:
     count: int = _linux_only(sock).syncnt
     return count or sock.host.core.cfg.tcp_syn_retries
@@ -544,6 +559,7 @@ COMMON: Options = {
     (SOL_SOCKET, SO_REUSEADDR): _flag(tcb.SO_REUSEADDR),
     (SOL_SOCKET, SO_REUSEPORT): _flag(tcb.SO_REUSEPORT),
     (SOL_SOCKET, SO_BROADCAST): _flag(tcb.SO_BROADCAST),
+    (SOL_SOCKET, SO_DEBUG): _flag(tcb.SO_DEBUG),  # a kernel keeps it, and does nothing with it
     (SOL_SOCKET, SO_TYPE): _read_only(lambda sock: int(sock.type)),
     (SOL_SOCKET, SO_PROTOCOL): _read_only(lambda sock: int(sock.proto)),
     (SOL_SOCKET, SO_ERROR): _read_only(_error),
@@ -564,6 +580,7 @@ STREAM: Options = COMMON | {
     (SOL_SOCKET, SO_SNDLOWAT): (lambda sock: int(sock.row.sndq.lowat) or 1, _set_sndlowat),
     (SOL_SOCKET, SO_RCVLOWAT): (lambda sock: int(sock.row.rcvq.lowat), _set_rcvlowat),
     (SOL_SOCKET, SO_OOBINLINE): _flag(tcb.SO_OOBINLINE),
+    (SOL_SOCKET, SO_NOSIGPIPE): _bsd_only(_flag(tcb.SO_NOSIGPIPE)),
     (SOL_SOCKET, SO_KEEPALIVE): (_KEEPALIVE[0], _set_keepalive),
     (SOL_SOCKET, SO_LINGER): (_get_linger, _set_linger),
     (IPPROTO_TCP, TCP_NODELAY): _tcp_flag(tcb.TF_NODELAY),

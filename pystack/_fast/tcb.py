@@ -98,11 +98,13 @@ FO_TAKEN = 0x200
 FO_QUEUED = 0x400
 
 # so_options, FreeBSD's bits (sys/socket.h)
+SO_DEBUG = 0x1
 SO_REUSEADDR = 0x4
 SO_KEEPALIVE = 0x8
 SO_BROADCAST = 0x20
 SO_OOBINLINE = 0x100
 SO_REUSEPORT = 0x200
+SO_NOSIGPIPE = 0x800
 
 STAT_NAMES = tuple(
     """sndtotal sndpack sndbyte sndrexmitpack sndrexmitbyte mturesent sndacks delack sndurg sndprobe sndwinup sndctrl

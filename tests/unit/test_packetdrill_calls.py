@@ -554,6 +554,18 @@ def test_a_write_that_waits_for_room(profile):
     fails(text.format(size, "0.01"), "expected system call return", 10, profile)
 
 
+def test_flags_that_a_kernel_only_keeps():
+    keep = "+0 setsockopt(3, SOL_SOCKET, {0}, [1], 4) = {2}\n"
+    ask = "+0 getsockopt(3, SOL_SOCKET, {0}, [{1}], [4]) = 0\n"
+    for name, value, profile in (
+        ("SO_DEBUG", 1, "linux-6"),
+        ("SO_DEBUG", 1, "freebsd-14"),
+        ("SO_NOSIGPIPE", 0x800, "freebsd-14"),
+    ):
+        check(NEW + (ask + keep).format(name, 0, 0) + ask.format(name, value), profile)
+        fails(NEW + keep.format(name, 0, 0) + ask.format(name, 0), "optval", 3, profile)
+
+
 def test_the_tcp_that_freebsd_has():
     text = (
         NEW

@@ -44,6 +44,18 @@ def test_sysctls():
     assert bsd.host.sysctl["net.inet.tcp.sack.enable"] == 0
 
 
+def test_a_module_is_loaded_and_its_choice_is_what_counts():
+    sh = shell("freebsd-14")
+    sh.run("kldload -n tcp_rack")
+    sh.run("kldload -n cc_newreno")
+    sh.run("sysctl kern.timecounter.alloweddeviation=0 net.inet.tcp.functions_default=freebsd")
+    assert any("alloweddeviation" in note for note in sh.notes)
+    with pytest.raises(Skip, match="functions_default=rack"):
+        sh.run("sysctl net.inet.tcp.functions_default=rack")
+    with pytest.raises(Skip, match="kldload ipfw"):
+        sh.run("kldload -n ipfw")
+
+
 def test_a_knob_acts_in_the_script():
     text = "`sysctl -q net.ipv4.tcp_window_scaling=0`\n" + OPEN.replace("<...>", "<mss 1460>")
     check(text)

@@ -130,8 +130,12 @@ def bind_conflict(s, t, addr, port):
     if s.demux.port_use[port] == 0:
         return False
     reuse = t.so_options & SO_REUSEADDR
-    for row in s.demux.rows_on_port(port):
-        other: Tcb = s.tcbs[row]
+    at: cython.int = 0
+    while True:
+        at = s.demux.next_on_port(at, port)
+        if at == 0:
+            break
+        other: Tcb = s.tcbs[at]
         if other is None or other is t:
             continue
         if t.so_options & other.so_options & SO_REUSEPORT:

@@ -16,6 +16,7 @@ cdef class Demux:
     cdef FreeList free
     cdef Chain connections
     cdef Chain listeners
+    cdef Chain on_port
     cdef unsigned int secret
     cdef unsigned int mask
     cdef unsigned int listen_mask
@@ -29,3 +30,4 @@ cdef class Demux:
     cpdef int find(self, unsigned int laddr, int lport, unsigned int faddr, int fport) noexcept
     cpdef int find_listener(self, unsigned int laddr, int lport) noexcept
     cpdef int next_listener(self, int row, unsigned int laddr, int lport) noexcept
+    cpdef int next_on_port(self, int row, int port) noexcept

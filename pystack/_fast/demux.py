@@ -46,6 +46,7 @@ class Demux:
         self.free = FreeList(capacity)
         self.connections = Chain(buckets, capacity)
         self.listeners = Chain(64, capacity)
+        self.on_port = Chain(65536, capacity)
         self.secret = secret
         self.mask = buckets - 1
         self.listen_mask = 63
@@ -76,19 +77,26 @@ class Demux:
 
     def bind(self, row, laddr, lport):
         """The row has a local address (0: any) and port."""
-        if self.ports[row] >> 16:
-            self.port_use[self.ports[row] >> 16] -= 1
         port: cython.uint = lport
+        before: cython.uint = self.ports[row] >> 16
         self.laddr[row] = laddr
-        self.ports[row] = (port << 16) | (self.ports[row] & 0xFFFF)
-        self.port_use[lport] += 1
+        if before != port:
+            if before:
+                self.port_use[before] -= 1
+                self.on_port.remove(before, row)
+            self.ports[row] = (port << 16) | (self.ports[row] & 0xFFFF)
+            if port:
+                self.port_use[port] += 1
+                self.on_port.insert_head(port, row)
         if self.kind[row] == _UNBOUND:
             self.kind[row] = _BOUND
 
     def unbind(self, row):
         """The row's local port is free again, as far as this row is concerned."""
-        if self.ports[row] >> 16:
-            self.port_use[self.ports[row] >> 16] -= 1
+        port: cython.uint = self.ports[row] >> 16
+        if port:
+            self.port_use[port] -= 1
+            self.on_port.remove(port, row)
             self.ports[row] = 0
         self.laddr[row] = 0
 
@@ -169,9 +177,9 @@ class Demux:
         """How many rows are bound to this local port."""
         return self.port_use[port]
 
-    def rows_on_port(self, port):
-        """The rows bound to this local port, whatever they do with it (not hot: bind only)."""
-        return [row for row in range(1, self.capacity + 1) if self.ports[row] >> 16 == port]
+    def next_on_port(self, row, port):
+        """The next row after `row` (0: the first) that is bound to this local port, whatever it does with it; 0."""
+        return self.on_port.next[row] if row else self.on_port.head[port]
 
     def chain_lengths(self):
         """How many chains of connections are so long: item n counts the chains of n."""

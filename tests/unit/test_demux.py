@@ -32,17 +32,28 @@ def test_exact_before_address_before_any():
     assert d.find(A, 80, B, 1000) == connection
 
 
+def rows_on(d: Demux, port: int) -> set[int]:
+    found: set[int] = set()
+    row = d.next_on_port(0, port)
+    while row:
+        found.add(row)
+        row = d.next_on_port(row, port)
+    return found
+
+
 def test_ports_are_counted():
     d = demux()
     a, b = d.take(0), d.take(0)
     d.bind(a, 0, 80)
     d.connect(b, A, 80, B, 1000)
     assert d.port_users(80) == 2
-    assert sorted(d.rows_on_port(80)) == sorted((a, b))
+    assert rows_on(d, 80) == {a, b}
     d.bind(a, A, 81)
+    assert (rows_on(d, 80), rows_on(d, 81)) == ({b}, {a})
     assert (d.port_users(80), d.port_users(81)) == (1, 1)
     d.give(b)
     assert d.port_users(80) == 0
+    assert rows_on(d, 80) == set()
     d.give(a)
     assert d.port_users(81) == 0
     assert d.used == 0

@@ -18,7 +18,7 @@ from pystack._fast.consts import (
     US,
 )
 from pystack._fast.seq import dist
-from pystack._fast.tcp_out import our_mss
+from pystack._fast.tcp_build import our_mss
 
 if TYPE_CHECKING:
     from pystack.sockets import StreamSocket

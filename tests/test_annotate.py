@@ -54,7 +54,14 @@ HOT = {
     "tcp_text": "text in_order out_of_order take_payload",
     "tcp_in": "segment_arrives",
     "tcp_check": "acceptable check_bsd check_linux trim_left trim_right cut_linux",
-    "tcp_out": "tcp_output send_one worth_sending short_waits burst one_burst emit",
+    "persist": "begin shut shrank force set_persist",
+    "nagle": "worth_sending short_worth holds_back short_waits",
+    "bursts": "current_mss cut one_burst burst",
+    "tcp_build": "blank transmit stamp fill_sack",
+    "tcp_sent": "sent note_sent count_sent note_limits what_limits",
+    "tcp_emit": "emit add_options add_text push_linux mark_ecn offer_window point_at_urgent",
+    "holes": "find_hole choose_hole send_hole skip_sacked",
+    "tcp_out": "tcp_output restart_after_idle send_one begin flags_of place_syn place_fin",
 }
 """The functions of each module of `_fast`. One that does not exist is a failure."""
 

@@ -22,8 +22,9 @@ FAST_ORDER = """
     packet port fdio tcp_wire udp_icmp ip4 vnet landing frag trace record wire routes
     ipfw_match ipfw_dyn tcp_track conntrack nat
     ring sendq recvq sackreport sack scoreboard flight demux timewait
-    tcp_state tcb ports rtt newreno cubic cubic_count congestion prr undo rack dupacks frto syncache
-    departures syncookies tfo tcp_window tcp_delack tcp_out fast_recovery recovery loss_timers
+    tcp_state draft tcb ports rtt newreno cubic cubic_count congestion prr undo rack dupacks frto syncache
+    departures syncookies tfo tcp_window tcp_delack persist nagle bursts
+    tcp_build tcp_sent tcp_emit holes tcp_out fast_recovery recovery loss_timers
     tcp_reply tcp_close tcp_handshake tcp_ack tcp_text tcp_check tcp_listen tcp_halfopen tcp_in
     tcp_timers tcp_icmp udp
     internet commands datagrams core endpoint fabric device
@@ -52,7 +53,8 @@ DRIVER = {"fdio"}
 
 SEQUENCE_FILES = set(
     "tcp_wire tcp_track tcb tcp_state newreno cubic congestion sendq recvq sackreport sack scoreboard "
-    "syncache syncookies timewait tcp_window tcp_delack tcp_out tcp_reply tcp_close tcp_listen "
+    "syncache syncookies timewait tcp_window tcp_delack persist nagle bursts tcp_build tcp_sent "
+    "tcp_emit holes tcp_out tcp_reply tcp_close tcp_listen "
     "tcp_handshake tcp_halfopen tcp_ack tcp_text tcp_check tcp_in tcp_timers".split()
 )
 SEQUENCE_NAMES = set(

@@ -3,7 +3,8 @@ from pystack._fast.flight cimport Flight, SegmentTable
 from pystack._fast.packet cimport Packet
 from pystack._fast.seq cimport add, after, after_eq, before, before_eq, dist
 from pystack._fast.tcb cimport Stack, Tcb
-from pystack._fast.tcp_out cimport emit, tcp_output
+from pystack._fast.tcp_emit cimport emit
+from pystack._fast.tcp_out cimport tcp_output
 
 cdef int A_ACKED, A_ADVANCED, A_DATA, A_DSACK, A_DSACK_TLP, A_ECE, A_LOST_RETRANS, A_MAYBE_DELAYED
 cdef int A_ORIGINAL, A_RENEGING, A_RETRANS_ACKED, A_SACKED, A_SET_TIMER, A_WINDOW

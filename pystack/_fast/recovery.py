@@ -61,7 +61,8 @@ from pystack._fast.tcb import (  # noqa: F401
     Stack,
     Tcb,
 )
-from pystack._fast.tcp_out import emit, tcp_output
+from pystack._fast.tcp_emit import emit
+from pystack._fast.tcp_out import tcp_output
 
 # --- sending again --------------------------------------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 from pystack._fast.config cimport Config
 from pystack._fast.demux cimport Demux
+from pystack._fast.draft cimport Draft
 from pystack._fast.flight cimport Flight, SegmentTable
 from pystack._fast.hashing cimport sip2
 from pystack._fast.mbuf cimport Pool
@@ -154,6 +155,7 @@ cdef class Stack(Port):
     cdef public TcpStat stat
     cdef public Demux demux
     cdef public SegmentTable segments
+    cdef public Draft draft
     cdef public TimeWaitTable timewait
     cdef public list tcbs
     cdef public list ready

@@ -10,6 +10,7 @@ import cython
 from pystack._fast.columns import column
 from pystack._fast.consts import MS, NEVER, SOCKBUF_LINUX, STATE_NAMES, WINDOW_LINUX
 from pystack._fast.demux import Demux  # noqa: F401
+from pystack._fast.draft import Draft
 from pystack._fast.flight import Flight, SegmentTable  # noqa: F401
 from pystack._fast.hashing import sip2
 from pystack._fast.packet import PacketQueue
@@ -272,6 +273,7 @@ class Stack(Port):
         self.stat = TcpStat()
         self.demux = demux
         self.segments = SegmentTable()
+        self.draft = Draft()
         self.timewait = timewait
         self.tcbs = [None]
         self.ready = []

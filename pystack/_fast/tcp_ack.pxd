@@ -8,7 +8,8 @@ from pystack._fast.seq cimport add, after, after_eq, before, before_eq, dist, ma
 from pystack._fast.tcb cimport Stack, Tcb
 from pystack._fast.tcp_close cimport arm_finwait2, close, enter_timewait
 from pystack._fast.tcp_handshake cimport established, set_mss
-from pystack._fast.tcp_out cimport note_limits, tcp_output
+from pystack._fast.tcp_out cimport tcp_output
+from pystack._fast.tcp_sent cimport note_limits
 
 cdef int A_DATA, A_ECE, A_WINDOW, CLOSING, ECE, EV_WRITE, FIN, FIN_WAIT_1, FIN_WAIT_2, FO_QUEUED, LAST_ACK
 cdef int RECOVERY_LINUX, SS_CANTSENDMORE, SS_NOFDREF, SS_WRITE_BLOCKED, SYN_RECEIVED, TF_ACKNOW, TF_ECN

@@ -52,7 +52,8 @@ from pystack._fast.tcb import (
 )
 from pystack._fast.tcp_close import arm_finwait2, close, enter_timewait
 from pystack._fast.tcp_handshake import established, set_mss
-from pystack._fast.tcp_out import note_limits, tcp_output
+from pystack._fast.tcp_out import tcp_output
+from pystack._fast.tcp_sent import note_limits
 
 
 def acknowledge(s, t, p):

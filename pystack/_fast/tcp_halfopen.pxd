@@ -2,7 +2,7 @@ from pystack._fast.packet cimport Packet
 from pystack._fast.seq cimport add, after, before, between, sub
 from pystack._fast.tcb cimport Stack, Tcb
 from pystack._fast.tcp_listen cimport Listener
-from pystack._fast.tcp_out cimport our_mss
+from pystack._fast.tcp_build cimport our_mss
 from pystack._fast.tcp_reply cimport reset_for
 from pystack._fast.tcp_window cimport first_window
 

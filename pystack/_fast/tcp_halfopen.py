@@ -43,8 +43,8 @@ from pystack._fast.tcb import (
     TF_SACK_PERMIT,
     TF_SND_AUTO_OFF,
 )
+from pystack._fast.tcp_build import our_mss
 from pystack._fast.tcp_listen import Listener  # noqa: F401
-from pystack._fast.tcp_out import our_mss
 from pystack._fast.tcp_reply import reset_for
 from pystack._fast.tcp_window import first_window
 

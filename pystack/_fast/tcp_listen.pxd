@@ -4,7 +4,7 @@ from pystack._fast.syncache cimport SynCache
 from pystack._fast.syncookies cimport Cookies
 from pystack._fast.tcb cimport Stack, Tcb
 from pystack._fast.tcp_close cimport drop
-from pystack._fast.tcp_out cimport blank, our_mss, stamp, transmit
+from pystack._fast.tcp_build cimport blank, our_mss, stamp, transmit
 from pystack._fast.tcp_window cimport syn_window
 from pystack._fast.tfo cimport FastOpen
 

@@ -46,8 +46,8 @@ from pystack._fast.tcb import (
     TF_NO_TS,
     Tcb,
 )
+from pystack._fast.tcp_build import blank, our_mss, stamp, transmit
 from pystack._fast.tcp_close import drop
-from pystack._fast.tcp_out import blank, our_mss, stamp, transmit
 from pystack._fast.tcp_window import syn_window
 from pystack._fast.tfo import SERVER, SERVER_NO_COOKIE, FastOpen
 

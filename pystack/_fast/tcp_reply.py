@@ -8,8 +8,8 @@ import cython
 from pystack._fast.consts import ACK, CHALLENGE_HOST, FIN, RST, SYN
 from pystack._fast.seq import add
 from pystack._fast.tcb import TF_RCVD_TS, TF_SACK_PERMIT
+from pystack._fast.tcp_build import blank, fill_sack, stamp, transmit
 from pystack._fast.tcp_delack import ack_sent
-from pystack._fast.tcp_out import blank, fill_sack, stamp, transmit
 from pystack._fast.tcp_window import offered, receive_window, window_field
 
 NO_CHALLENGE_LIMIT = 2**31 - 1

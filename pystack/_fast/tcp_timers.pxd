@@ -7,7 +7,8 @@ from pystack._fast.tcb cimport Stack, Tcb
 from pystack._fast.tcp_close cimport close, drop
 from pystack._fast.tcp_delack cimport ack_due
 from pystack._fast.tcp_handshake cimport set_mss
-from pystack._fast.tcp_out cimport set_persist, tcp_output
+from pystack._fast.persist cimport set_persist
+from pystack._fast.tcp_out cimport tcp_output
 from pystack._fast.tcp_reply cimport send_ack_only
 from pystack._fast.tfo cimport FastOpen
 

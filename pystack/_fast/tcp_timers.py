@@ -28,6 +28,7 @@ from pystack._fast.consts import (
     Err,
 )
 from pystack._fast.loss_timers import enter_loss, reordering_over, send_probe
+from pystack._fast.persist import set_persist
 from pystack._fast.recovery import send_again
 from pystack._fast.seq import dist, sub
 from pystack._fast.tcb import (
@@ -49,7 +50,7 @@ from pystack._fast.tcb import (
 from pystack._fast.tcp_close import close, drop
 from pystack._fast.tcp_delack import ack_due
 from pystack._fast.tcp_handshake import set_mss
-from pystack._fast.tcp_out import set_persist, tcp_output
+from pystack._fast.tcp_out import tcp_output
 from pystack._fast.tcp_reply import send_ack_only
 from pystack._fast.tfo import FastOpen
 

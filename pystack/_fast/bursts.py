@@ -1,0 +1,90 @@
+"""How much goes at once: a full segment, a super-segment, a burst.
+
+Without offload a segment has at most the MSS. With it, as many whole segments as a GSO packet holds. Linux makes its
+packets when it sends them, of as many octets as leave in one go: their ends are where PSH stands and where a short
+segment may end.
+"""
+
+import cython
+
+from pystack._fast.consts import GSO_MAX, MS, PUSH_LINUX
+from pystack._fast.draft import Draft  # noqa: F401
+from pystack._fast.nagle import short_waits
+from pystack._fast.seq import add, after, dist
+from pystack._fast.tcb import TF_FORCE, TF_RCVD_TS, TF_SACK_PERMIT
+
+
+def current_mss(s, t):
+    """Octets of a full segment: Linux leaves room for the SACK blocks that it reports with it."""
+    n: cython.int
+    if s.cfg.policy_push != PUSH_LINUX or t.sacks is None or not t.t_flags & TF_SACK_PERMIT:
+        return t.maxseg
+    n = t.sacks.n + (1 if t.sacks.dup else 0)
+    if n == 0:
+        return t.maxseg
+    if n > 3:
+        n = 3 if t.t_flags & TF_RCVD_TS else 4
+    return t.maxseg - 4 - 8 * n
+
+
+def cut(s, t, d):
+    """More than one segment could go: no more than leaves at once."""
+    mss: cython.int = d.mss
+    if s.cfg.policy_push == PUSH_LINUX and t.snd_nxt == t.snd_max and not t.t_flags & TF_FORCE:
+        if dist(t.snd_nxt, t.burst_end) < mss or after(t.burst_end, add(t.snd_nxt, d.length)):
+            one_burst(s, t, d.length, mss)
+        if dist(t.snd_nxt, t.burst_end) < d.length:
+            d.length = dist(t.snd_nxt, t.burst_end)
+            d.more = True
+    if d.length <= mss:
+        return
+    if not s.cfg.tcp_tso or t.t_flags & TF_FORCE:
+        d.length = mss
+        d.more = True
+    elif d.length > GSO_MAX:
+        d.length = GSO_MAX - GSO_MAX % mss
+        d.more = True
+    elif d.off + d.length < d.queued:
+        d.length -= d.length % mss
+        d.more = True
+
+
+def one_burst(s, t, room, mss):
+    """Linux: new data, at most `room` of it: as many octets as leave in one go."""
+    most: cython.int = burst(s, t, mss)
+    piece: cython.int = t.sndq.next_mark(t.snd_nxt)
+    if 0 < piece < room and piece % mss == 0:
+        room = piece
+    if room > most:
+        room = most
+    elif room > mss and room % mss and short_waits(t):
+        room -= room % mss
+    t.burst_end = add(t.snd_nxt, room)
+    t.burst_long = room > mss
+
+
+def burst(s, t, mss):
+    """Linux: octets that leave in one go: a millisecond's worth at the pace of the window, more when the round trip is
+    short, two segments at least. The last segment of more than one carries PSH.
+    """
+    cfg = s.cfg
+    size: cython.longlong = 65215
+    quota: cython.longlong
+    shift: cython.longlong
+    if t.srtt > 0:
+        size = max(cython.cast(cython.int, t.cwnd), dist(t.snd_una, t.snd_max))
+        size *= cfg.tcp_pacing_ss_ratio if t.cwnd < t.ssthresh // 2 else cfg.tcp_pacing_ca_ratio
+        size = size * 10 * MS // t.srtt >> 10
+        if cfg.tcp_tso_rtt_log:
+            shift = t.rtt_min_window // 1000 >> cfg.tcp_tso_rtt_log
+            if shift < 32:
+                size += 65215 >> shift
+        if size > 65215:
+            size = 65215
+    size -= size % mss
+    if size < cfg.tcp_min_tso_segs * mss:
+        size = cfg.tcp_min_tso_segs * mss
+    quota = t.cwnd // t.maxseg // 2 * mss
+    if quota < mss:
+        quota = mss
+    return size if size < quota else quota

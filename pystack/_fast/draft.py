@@ -1,0 +1,21 @@
+"""The segment that a connection decides on, while the rules are asked one after the other (`tcp_out.send_one`)."""
+
+import cython
+
+
+@cython.final
+@cython.cclass
+class Draft:
+    """What is known of the next segment. A machine has one; it means nothing outside of `send_one`.
+
+    - `flags`: what the header would say. `length`: octets of text.
+    - `queued`: octets of the send queue that may go, counted from SND.UNA. `off`: where in them the segment begins.
+    - `win`: octets from SND.UNA on that the windows allow, the peer's and that of congestion.
+    - `mss`: octets of a full segment.
+    - `more`: something may follow at once.
+    """
+
+    def __init__(self):
+        self.flags = self.length = 0
+        self.queued = self.off = self.win = self.mss = 0
+        self.more = False

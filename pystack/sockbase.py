@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket as std
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
@@ -75,7 +76,7 @@ class _Closed:
 CLOSED: Any = _Closed()
 
 
-class Socket(Endpoint):
+class Socket(Endpoint, ABC):
     """What stream and datagram sockets share. Made by `Host.socket`, closed by `close` or `with`.
 
     `host`: the machine that it belongs to. Every call on a closed socket raises OSError (EBADF).
@@ -97,9 +98,9 @@ class Socket(Endpoint):
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @abstractmethod
     def close(self) -> None:
         """Give the socket back; a second time does nothing."""
-        raise NotImplementedError
 
     @property
     def closed(self) -> bool:
@@ -142,13 +143,13 @@ class Socket(Endpoint):
 
     # --- readiness ---------------------------------------------------------------------------------
 
+    @abstractmethod
     def readable(self) -> bool:
         """Would receiving (or `accept`) answer at once, be it with the end or an error?"""
-        raise NotImplementedError
 
+    @abstractmethod
     def writable(self) -> bool:
         """Would sending answer at once?"""
-        raise NotImplementedError
 
     def level(self) -> int:
         """The events (EV_*) that describe the socket as it is now."""

@@ -18,6 +18,7 @@ from __future__ import annotations
 import errno
 import socket as std
 import struct
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 from pystack._fast.consts import EV_ACCEPT, EV_ERROR, EV_HANGUP, EV_READ, EV_WRITE
@@ -35,7 +36,7 @@ NOBUFS_PAUSE = "50ms"
 _RESET = struct.pack("ii", 1, 0)
 
 
-class Connection:
+class Connection(ABC):
     """One accepted connection. Subclasses say what happens in `ready`; `close` ends it.
 
     What the peer or the network does wrong ends the connection and is counted; nothing is raised.
@@ -47,9 +48,9 @@ class Connection:
         self.service = service
         self.sock = sock
 
+    @abstractmethod
     def ready(self, events: int) -> None:
         """Something happened (EV_* of `pystack._fast.consts`)."""
-        raise NotImplementedError
 
     def close(self) -> None:
         """Close in order: what was accepted for sending is delivered. Again does nothing."""
@@ -82,11 +83,11 @@ class Connection:
         if self in self.service.connections:
             self.ready(READING | WRITING)
 
-    def closing(self) -> None:
+    def closing(self) -> None:  # noqa: B027 - most have nothing to do
         """It is about to be closed: give back what it holds besides the socket."""
 
 
-class Service:
+class Service(ABC):
     """A listener on `port` of one machine. `address` "" means all of its addresses.
 
     `start` raises OSError where the port cannot be had (EADDRINUSE, EADDRNOTAVAIL).
@@ -145,12 +146,12 @@ class Service:
             for connection in list(self.connections):
                 connection.abort()
 
-    def started(self) -> None:
+    def started(self) -> None:  # noqa: B027 - the same
         """It has a machine now: make what needs one."""
 
+    @abstractmethod
     def connection(self, sock: StreamSocket) -> Connection:
         """The object for a new connection; its `ready` is called from now on."""
-        raise NotImplementedError
 
     def _accept(self, events: int) -> None:
         listener = self._listener

@@ -241,3 +241,16 @@ def test_a_burst_is_accepted_as_far_as_the_queue_of_the_system_goes(burst: int) 
     site.net.run(for_="1s")
     assert not echo.connections
     site.quiet()
+
+
+def test_a_service_that_does_not_say_what_it_does_cannot_be_made() -> None:
+    class Mute(Service):
+        name = "mute"
+
+    class Idle(Connection):
+        __slots__ = ()
+
+    with pytest.raises(TypeError, match=r"abstract method.*connection"):
+        Mute(9)  # type: ignore[abstract]
+    with pytest.raises(TypeError, match=r"abstract method.*ready"):
+        Idle(DiscardService(), None)  # type: ignore[abstract, arg-type]

@@ -9,6 +9,7 @@ from net_kit import SERVER, Pair, pair
 
 import pystack
 from pystack._fast.consts import EV_ACCEPT, EV_CONNECT, EV_HANGUP, EV_READ, EV_WRITE
+from pystack.sockbase import Socket
 from pystack.sockets import MSG_DONTWAIT, MSG_PEEK, MSG_WAITALL, StreamSocket
 
 PROFILES = ("freebsd-10", "freebsd-14", "linux-6")
@@ -486,3 +487,12 @@ def test_only_sockets_that_there_are():
         host.socket(std.SOCK_RAW)
     sock = host.socket(std.SOCK_STREAM | getattr(std, "SOCK_NONBLOCK", 0o4000))
     assert not sock.getblocking()
+
+
+def test_only_whole_sockets_are_made():
+    host = pystack.Network(seed=1).host("web", "192.0.2.1/24")
+    with pytest.raises(TypeError, match="abstract"):
+        Socket(host, None)
+    with host.socket() as stream, host.socket(type=std.SOCK_DGRAM) as datagrams:
+        for sock in (stream, datagrams):
+            assert isinstance(sock, Socket)

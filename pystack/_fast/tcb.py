@@ -298,7 +298,6 @@ class Stack(Port):
     def packet(self):
         """A cleared packet of this machine."""
         p = self.spare.take_free()
-        p.clear()
         p.pool = self.pool
         return p
 

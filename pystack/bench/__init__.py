@@ -17,6 +17,7 @@ __all__ = ["GROUPS", "Report", "Unavailable", "interleaved", "measure"]
 GROUPS = {
     "tcp": "two machines on a fake network, one core",
     "tun": "real programs of this machine's kernel over a TUN device",
+    "syncache": "a SYN flood against one listener, and a client that connects meanwhile",
     "mbuf": "buffers taken, shared, filled and given back",
     "timers": "a million timers in the wheel",
 }

@@ -119,6 +119,7 @@ UNITS = {
     "gbit": "Gbit/s",
     "per_second": "/s",
     "ns": "ns",
+    "ms": "ms",
     "octets": "octets",
     "times": "×",
 }

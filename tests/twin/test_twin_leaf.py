@@ -184,3 +184,24 @@ def test_events():
         print(queue.pop(), len(queue), queue.next_time())
         """
     )
+
+
+def test_syn_flood():
+    assert_twins(
+        """
+        from pystack import Network
+        from pystack.traffic import SynFlooder
+        for profile in ("linux-6", "freebsd-10", "freebsd-14"):
+            net = Network(seed=3)
+            web = net.host("web", "192.0.2.1/24", profile=profile)
+            tap = net.tap("192.0.2.254/24")
+            net.link(tap, web, delay="1ms")
+            web.route("0.0.0.0/0", via="192.0.2.254")
+            listener = web.socket()
+            listener.bind(("", 80))
+            listener.listen(16)
+            SynFlooder(net, tap, ("192.0.2.1", 80), rate=2500).start()
+            net.run(for_="300ms")
+            print(net.trace_hash(), web.stats["sc_added"], web.stats["sc_sendcookie"])
+        """
+    )

@@ -26,6 +26,15 @@ def run(*arguments: str) -> Any:
         ("timers", ["timer_arm_ns", "timer_cancel_ns", "reference_heapq_arm_ns"]),
         ("mbuf", ["mbuf_get_free_ns", "mbuf_import_1448_ns", "reference_memcpy_65536_ns"]),
         (
+            "syncache",
+            [
+                "linux_cookies_per_second",
+                "freebsd_cookies_per_second",
+                "freebsd_evict_connect_ms",
+                "reference_syn_per_second",
+            ],
+        ),
+        (
             "tcp",
             [
                 "super_segments_gbit",
@@ -67,7 +76,7 @@ def test_an_unknown_group_is_refused_in_one_line() -> None:
     done = run("tcq")
     assert done.exit_code == 2
     assert done.stderr.count("\n") == 1
-    assert "tcp, tun, mbuf, timers" in done.stderr
+    assert "tcp, tun, syncache, mbuf, timers" in done.stderr
     with pytest.raises(KeyError):
         bench.measure("tcq")
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pystack import sockopts
 from pystack._fast.commands import (
+    tcp_at_mark,
     tcp_bind,
     tcp_close,
     tcp_disconnect,
@@ -336,6 +337,10 @@ class StreamSocket(StreamEndpoint, Socket):
     def recvfrom(self, bufsize: int, flags: int = 0) -> tuple[bytes, None]:
         """`recv`, and None for an address, as the standard library has it."""
         return self.recv(bufsize, flags), None
+
+    def at_mark(self) -> bool:
+        """sockatmark(3): would the next octet read be the first behind the urgent one? With SO_OOBINLINE: that one."""
+        return bool(tcp_at_mark(self.row))
 
     def makefile(self, mode: str = "r", buffering: int | None = None, **text: Any) -> io.IOBase:
         """A file object over this socket, as the standard library's `socket.makefile`."""

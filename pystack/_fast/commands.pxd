@@ -21,7 +21,7 @@ cdef int TF_NOPUSH, TF_RCV_AUTO_OFF, TF_SND_AUTO_OFF, WINDOW_LINUX
 cdef int SHUT_RD_LINUX, SO_REUSEADDR, SO_REUSEPORT, SS_BOUND, SS_CANTRCVMORE
 cdef int SS_CANTSENDMORE, SS_CONNECTED, SS_CONNECTING, SS_DEAD, SS_DISCONNECTED, SS_INQUEUE
 cdef int SS_NOFDREF, SS_WRITE_BLOCKED, SYN_SENT, TF_MORETOCOME, TF_NO_SACK, TF_NO_SCALE, TF_NO_TS
-cdef int PUSH_LINUX, TF_ACKNOW
+cdef int OOB_EXPECTED, PUSH_LINUX, TF_ACKNOW
 cdef long long MS, NEVER
 
 cpdef int tcp_bind(Internet s, Tcb t, unsigned int addr, int port) except -1000
@@ -55,6 +55,8 @@ cdef int goal(Tcb t, int half) noexcept
 cpdef long long unsent(Tcb t) noexcept
 cpdef int take_error(Tcb t) noexcept
 cpdef Py_ssize_t to_the_mark(Tcb t, Py_ssize_t n) noexcept
+cdef void towards_the_mark(Tcb t, int n) noexcept
+cpdef bint tcp_at_mark(Tcb t) noexcept
 cpdef object tcp_recv_bytes(Internet s, Tcb t, Py_ssize_t n, bint peek)
 cdef int prepare(Internet s, Tcb t) except -1
 cdef bint bind_conflict(Internet s, Tcb t, unsigned int addr, int port) except -1

@@ -40,6 +40,7 @@ from pystack._fast.tcb import (
     FO_NO_COOKIE,
     FO_SOCKET,
     FO_WAIT,
+    OOB_EXPECTED,
     SO_REUSEADDR,
     SO_REUSEPORT,
     SS_ASKED,
@@ -321,6 +322,7 @@ def revive(s, t):
     t.rxtshift = t.syn_rexmits = t.dupacks = t.keep_probes = 0
     t.fo &= FO_LISTEN | FO_SOCKET | FO_CONNECT | FO_NO_COOKIE
     t.oob_state = 0
+    t.oob_mark = False
     t.rcvq.flush()
     t.sndq.flush()
     t.rcvtime = t.starttime = s.now
@@ -547,8 +549,8 @@ def tcp_recv_into(s, t, data, off, n, peek):
             t.so_error = 0
         return got
     got = t.rcvq.read_into(data, off, to_the_mark(t, n), peek)
-    if not peek and t.oob_left > 0:
-        t.oob_left -= got
+    if not peek:
+        towards_the_mark(t, got)
     if not peek and t.row != 0:
         after_read(s, t, got)
     return got
@@ -562,8 +564,8 @@ def tcp_recv_bytes(s, t, n, peek):
             t.so_error = 0
         return got if got < 0 else b""
     data = t.rcvq.read_bytes(to_the_mark(t, n), peek)
-    if not peek and t.oob_left > 0:
-        t.oob_left -= len(data)
+    if not peek:
+        towards_the_mark(t, len(data))
     if not peek and t.row != 0:
         after_read(s, t, len(data))
     return data
@@ -572,6 +574,23 @@ def tcp_recv_bytes(s, t, n, peek):
 def to_the_mark(t, n):
     """Of `n` octets, those that a read may take at once: it stops before the urgent octet, or where that was."""
     return t.oob_left if 0 < t.oob_left < n else n
+
+
+def towards_the_mark(t, n):
+    """`n` octets were read: the urgent mark is nearer, or was passed."""
+    if t.oob_left > 0:
+        t.oob_left -= n
+    elif n > 0 and t.oob_state != OOB_EXPECTED:
+        t.oob_mark = False
+
+
+def tcp_at_mark(t):
+    """Is the next octet to be read the first behind the urgent one, or with SO_OOBINLINE that one (sockatmark(3))?"""
+    if not t.oob_mark:
+        return False
+    if t.oob_state == OOB_EXPECTED:
+        return t.rcvq.cc + dist(t.rcv_nxt, t.rcv_up) == 1
+    return t.oob_left == 0
 
 
 def after_read(s, t, copied):

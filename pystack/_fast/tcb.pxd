@@ -66,6 +66,7 @@ cdef class Tcb:
     cdef public unsigned int irs, rcv_nxt, rcv_adv, rcv_up, last_ack_sent
     cdef public unsigned int rcv_wnd
     cdef public int oob, oob_state, oob_left
+    cdef public bint oob_mark
     # segments
     cdef public int maxseg, mss_peer, user_mss, pmtu
     # timestamps

@@ -79,7 +79,8 @@ SS_ASKED = 0x400
 SS_UNCONNECTED = 0x800
 SS_PORT_CHOSEN = 0x1000
 
-# oob_state: is there urgent data, and where is its last octet; oob_left: octets that are read before it
+# oob_state: is there urgent data, and where is its last octet; oob_left: octets that are read before it;
+# oob_mark: it was announced, and no read has passed it
 OOB_NONE = 0
 OOB_EXPECTED = 1
 OOB_HERE = 2
@@ -162,6 +163,7 @@ class Tcb:
         self.snd_scale = self.rcv_scale = self.request_r_scale = 0
         self.irs = self.rcv_nxt = self.rcv_adv = self.rcv_up = self.last_ack_sent = self.rcv_wnd = 0
         self.oob = self.oob_state = self.oob_left = 0
+        self.oob_mark = False
         self.maxseg = self.mss_peer = self.user_mss = self.pmtu = 0
         self.ts_recent = self.ts_offset = 0
         self.ts_recent_age = 0

@@ -69,6 +69,7 @@ def text(s, t, p):
         if after(add(p.seq, p.urg), t.rcv_up):
             t.rcv_up = add(p.seq, p.urg)
             t.oob_state = OOB_EXPECTED
+            t.oob_mark = True
             s.wakeup(t, EV_ERROR)
     if (
         t.state != ESTABLISHED

@@ -181,10 +181,12 @@ def ioctl(calls: Calls, run: Running, file: SocketFile, request: Arg, value: Arg
     if number == table["FIONBIO"]:
         file.nonblock = bool(names.value(inner))
         return 0
-    if number == table["SIOCATMARK"] or not file.stream:
+    if not file.stream:
         raise Skip(f"ioctl {describe(request)}")
     t = file.sock.row
-    if number == table["FIONREAD"]:
+    if number == table["SIOCATMARK"]:
+        found = int(file.sock.at_mark())
+    elif number == table["FIONREAD"]:
         if calls.linux and t.state == 1:
             raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
         found = t.rcvq.cc

@@ -16,7 +16,6 @@ import struct
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import IO, NamedTuple, Protocol
 
 import pcapng
@@ -88,12 +87,7 @@ class Capture:
     def __enter__(self) -> Capture:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def interface(self, name: str, *, description: str = "", speed: int = 0) -> int:

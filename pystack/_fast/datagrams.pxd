@@ -13,6 +13,7 @@ cdef unsigned int _BROADCAST
 
 cpdef int datagram_bind(Internet s, DatagramSocket d, unsigned int addr, int port) except -1000
 cpdef int datagram_connect(Internet s, DatagramSocket d, unsigned int addr, int port) except -1000
+cdef int prepare(Internet s, DatagramSocket d, unsigned int addr) except -1000
 cpdef int datagram_send(
     Internet s, DatagramSocket d, const unsigned char[::1] data, Py_ssize_t off, Py_ssize_t n,
     unsigned int addr, int port

@@ -110,15 +110,19 @@ def datagram_connect(s, d, addr, port):
         return 0
     if s.source_for(addr) == 0:
         return -ENETUNREACH
-    if s.is_broadcast(addr) and not d.so_options & SO_BROADCAST:
-        return -EACCES
-    if d.lport == 0:
-        err = datagram_bind(s, d, 0, 0)
-        if err < 0:
-            return err
+    err = prepare(s, d, addr)
+    if err < 0:
+        return err
     d.faddr = addr
     d.fport = port
     return 0
+
+
+def prepare(s, d, addr):
+    """May the socket send there? It has a port from now on."""
+    if s.is_broadcast(addr) and not d.so_options & SO_BROADCAST:
+        return -EACCES
+    return datagram_bind(s, d, 0, 0) if d.lport == 0 else 0
 
 
 def datagram_send(s, d, data, off, n, addr, port):
@@ -151,12 +155,9 @@ def datagram_send(s, d, data, off, n, addr, port):
         if n > MAX_PAYLOAD + ECHO_HEAD:
             return -EMSGSIZE
         skip = ECHO_HEAD
-    if s.is_broadcast(addr) and not d.so_options & SO_BROADCAST:
-        return -EACCES
-    if d.lport == 0:
-        err = datagram_bind(s, d, 0, 0)
-        if err < 0:
-            return err
+    err = prepare(s, d, addr)
+    if err < 0:
+        return err
     src: cython.uint = d.laddr if d.laddr != 0 else s.source_for(addr)
     if src == 0:
         return -ENETUNREACH

@@ -26,4 +26,5 @@ cpdef int ecn_congestion(Stack s, Tcb t) except -1
 cpdef bint needless(Stack s, Tcb t, Packet p) noexcept
 cpdef void undo_timeout(Stack s, Tcb t) noexcept
 cpdef int new_ack(Stack s, Tcb t, Packet p) except -1
+cdef int drop_acknowledged(Tcb t, unsigned int ack) except -1
 cdef bint window_admits(Stack s, Tcb t) noexcept

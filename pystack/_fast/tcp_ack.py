@@ -158,24 +158,13 @@ def acknowledge_segments(s, t, p):
             if t.maxseg < t.advmss and s.cfg.policy_nagle == NAGLE_LINUX:
                 set_mss(s, t)  # no longer bounded by half of a small window
     if after(p.ack, una):
-        data = dist(una, p.ack)
         s.stat.rcvackpack += 1
-        s.stat.rcvackbyte += data
+        s.stat.rcvackbyte += dist(una, p.ack)
         t.soft_error = 0
-        if data > t.sndq.cc:
-            data = t.sndq.cc
-            fin_acked = t.t_flags & TF_SENTFIN != 0
-        t.snd_una = p.ack
-        if data > 0:
-            t.sndq.drop(data)
-            if t.sndq.n_marks > 0:
-                t.sndq.forget_marks(p.ack)
-            if t.sndq.cc == 0:
-                note_limits(s, t)
-        if before(t.snd_up, t.snd_una):
-            t.snd_up = t.snd_una
-        if before(t.snd_nxt, t.snd_una):
-            t.snd_nxt = t.snd_una
+        data = drop_acknowledged(t, p.ack)
+        fin_acked = data < dist(una, p.ack) and t.t_flags & TF_SENTFIN != 0
+        if data > 0 and t.sndq.cc == 0:
+            note_limits(s, t)
     if t.flight is not None:
         segments_acked(s, t, p, una, False)
         if t.flight.packets_out == 0 and t.flight.pending == WAIT_RTO:
@@ -210,7 +199,6 @@ def new_ack(s, t, p):
     """SND.UNA moves."""
     acked: cython.int = dist(t.snd_una, p.ack)
     data: cython.int
-    fin_acked: cython.bint = False
     ticks: cython.longlong
     s.stat.rcvackpack += 1
     s.stat.rcvackbyte += acked
@@ -238,28 +226,33 @@ def new_ack(s, t, p):
         congestion.on_ack(s, t, acked)
     elif after_eq(p.ack, t.recover):
         t.t_flags &= ~(TF_FASTRECOVERY | TF_CONGRECOVERY)
-    data = acked
-    if data > t.sndq.cc:
-        data = t.sndq.cc
-        fin_acked = t.t_flags & TF_SENTFIN != 0
-    t.snd_una = p.ack
-    if data > 0:
-        t.sndq.drop(data)
-        if t.sndq.n_marks > 0:
-            t.sndq.forget_marks(p.ack)
+    data = drop_acknowledged(t, p.ack)
     if t.board is not None:
         t.board.advance(p.ack)
         if before(t.board.high_rxt, p.ack):
             t.board.high_rxt = p.ack
         if t.board.n == 0 and t.t_flags & (TF_FASTRECOVERY | TF_CONGRECOVERY) == 0:
             t.board = None
-    if before(t.snd_up, t.snd_una):
-        t.snd_up = t.snd_una
-    if before(t.snd_nxt, t.snd_una):
-        t.snd_nxt = t.snd_una
     if t.t_flags & TF_SACK_PERMIT and after(t.snd_una, t.recover):
         t.recover = t.snd_una
-    return tell(s, t, data, fin_acked)
+    return tell(s, t, data, data < acked and t.t_flags & TF_SENTFIN != 0)
+
+
+def drop_acknowledged(t, ack):
+    """SND.UNA moves to `ack`. Answers how many octets leave the send queue: a SYN or a FIN is none of them."""
+    data: cython.int = dist(t.snd_una, ack)
+    if data > t.sndq.cc:
+        data = t.sndq.cc
+    t.snd_una = ack
+    if data > 0:
+        t.sndq.drop(data)
+        if t.sndq.n_marks > 0:
+            t.sndq.forget_marks(ack)
+    if before(t.snd_up, ack):
+        t.snd_up = ack
+    if before(t.snd_nxt, ack):
+        t.snd_nxt = ack
+    return data
 
 
 def needless(s, t, p):

@@ -6,7 +6,7 @@ import errno
 import os
 import socket as std
 import struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from pystack import sockopts
 from pystack._fast.consts import CLOSING, FIN_WAIT_1, LAST_ACK, SYN_RECEIVED, SYN_SENT
@@ -116,57 +116,64 @@ def _room(names: Symbols, size: Arg) -> int | None:
 
 
 def _compare(names: Symbols, text: str, value: Arg, room: int | None, got: Any) -> None:
+    """Raises Failure unless the option `text` was `got` as the script says, in as many octets."""
     if isinstance(value, List_) and len(value.items) == 1:
         value = value.items[0]
     if isinstance(got, bool | int):
-        length = 4
-        if isinstance(value, Number | Symbol | Or | Call):
-            expected = names.value(value) & 0xFFFFFFFF
-            actual = int(got) & 0xFFFFFFFF
-            if room is not None and room < 4:
-                actual &= (1 << 8 * max(room, 0)) - 1
-            if actual != expected:
-                raise Failure(
-                    f"runtime error in getsockopt call: Bad getsockopt optval for {text}:"
-                    f" expected: {expected} actual: {actual}"
-                )
-        elif not isinstance(value, Ellipsis_):
-            raise Failure(f"semantic error: {text} is a number, not {describe(value)}")
+        length = _compare_number(names, text, value, room, got)
     elif isinstance(got, str):
-        octets = got.encode()
-        length = _NAME_MAX if names.system == "linux" else len(octets) + 1
-        if isinstance(value, String):
-            if value.value.rstrip(b"\0") != octets:
-                raise Failure(
-                    f"runtime error in getsockopt call: Bad getsockopt optval for {text}:"
-                    f' expected: {describe(value)} actual: "{got}"'
-                )
-        elif not isinstance(value, Ellipsis_):
-            raise Failure(f"semantic error: {text} is a string, not {describe(value)}")
+        length = _compare_name(names, text, value, got)
     elif isinstance(got, tuple):
-        length = 8
-        if isinstance(value, Struct):
-            fields = (("onoff", got[0]), ("linger", got[1]))
-            for field, actual in fields:
-                expected_arg = value.get(field)
-                if expected_arg is None:
-                    raise Failure(f"semantic error: {describe(value)} has no {field}")
-                if names.value(expected_arg) != actual:
-                    raise Failure(
-                        f"runtime error in getsockopt call: Bad getsockopt {text} {field}:"
-                        f" expected: {names.value(expected_arg)} actual: {actual}"
-                    )
-        elif not isinstance(value, Ellipsis_):
-            raise Failure(f"semantic error: {text} is a structure, not {describe(value)}")
+        length = _compare_linger(names, text, value, got)
     elif isinstance(value, Ellipsis_):
         return
     else:
         raise Skip(f"the value of {text}")
     if room is not None and min(room, length) != room:
-        raise Failure(
-            f"runtime error in getsockopt call: Bad getsockopt optlen for {text}:"
-            f" expected: {room} actual: {min(room, length)}"
-        )
+        _differ(f"optlen for {text}", room, min(room, length))
+
+
+def _compare_number(names: Symbols, text: str, value: Arg, room: int | None, got: int) -> int:
+    """As far as the octets that the script gives reach. Answers how many the option has."""
+    if isinstance(value, Number | Symbol | Or | Call):
+        expected = names.value(value) & 0xFFFFFFFF
+        actual = int(got) & 0xFFFFFFFF
+        if room is not None and room < 4:
+            actual &= (1 << 8 * max(room, 0)) - 1
+        if actual != expected:
+            _differ(f"optval for {text}", expected, actual)
+    elif not isinstance(value, Ellipsis_):
+        raise Failure(f"semantic error: {text} is a number, not {describe(value)}")
+    return 4
+
+
+def _compare_name(names: Symbols, text: str, value: Arg, got: str) -> int:
+    octets = got.encode()
+    if isinstance(value, String):
+        if value.value.rstrip(b"\0") != octets:
+            _differ(f"optval for {text}", describe(value), f'"{got}"')
+    elif not isinstance(value, Ellipsis_):
+        raise Failure(f"semantic error: {text} is a string, not {describe(value)}")
+    return _NAME_MAX if names.system == "linux" else len(octets) + 1
+
+
+def _compare_linger(names: Symbols, text: str, value: Arg, got: tuple[int, int]) -> int:
+    if isinstance(value, Struct):
+        for field, actual in zip(("onoff", "linger"), got, strict=True):
+            expected = value.get(field)
+            if expected is None:
+                raise Failure(f"semantic error: {describe(value)} has no {field}")
+            if names.value(expected) != actual:
+                _differ(f"{text} {field}", names.value(expected), actual)
+    elif not isinstance(value, Ellipsis_):
+        raise Failure(f"semantic error: {text} is a structure, not {describe(value)}")
+    return 8
+
+
+def _differ(what: str, expected: object, actual: object) -> NoReturn:
+    raise Failure(
+        f"runtime error in getsockopt call: Bad getsockopt {what}: expected: {expected} actual: {actual}"
+    )
 
 
 # --- ioctl ----------------------------------------------------------------------------------------

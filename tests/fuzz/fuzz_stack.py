@@ -14,23 +14,14 @@ trap 8).
 """
 
 import sys
-import tempfile
 from pathlib import Path
 
 sys.path.extend(str(folder) for folder in Path(__file__).resolve().parents[1:3])
 
+from fuzz import corpus
 from fuzz.stack_driver import drive
 
 SEEDS = Path(__file__).with_name("stack")
-
-
-def seeds() -> dict[str, bytes]:
-    """Name and octets of each file of `stack/`: hex digits, and `#` comments."""
-    found = {}
-    for path in sorted(SEEDS.glob("*.hex")):
-        lines = (line.partition("#")[0] for line in path.read_text().splitlines())
-        found[path.stem] = bytes.fromhex(" ".join(lines))
-    return found
 
 
 def complaint(data: bytes) -> str:
@@ -68,16 +59,7 @@ def main() -> None:
         print("#", complaint(data))
         print(data.hex(" "))
         return
-    try:
-        import atheris
-    except ImportError:
-        sys.exit("fuzz_stack.py needs atheris: pip install atheris")
-    atheris.instrument_all()
-    with tempfile.TemporaryDirectory(prefix="pystack-fuzz-") as corpus:
-        for name, data in seeds().items():
-            Path(corpus, name).write_bytes(data)
-        atheris.Setup([*sys.argv, corpus], drive)
-        atheris.Fuzz()
+    corpus.fuzz(drive, SEEDS)
 
 
 if __name__ == "__main__":

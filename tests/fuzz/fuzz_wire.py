@@ -9,12 +9,11 @@ because there an index out of range raises (STYLE section 3, trap 8).
 
 import struct
 import sys
-import tempfile
 from pathlib import Path
 
 sys.path.extend(str(folder) for folder in Path(__file__).resolve().parents[1:3])
 
-from fuzz import octets
+from fuzz import corpus, octets
 
 from pystack._fast import ip4, tcp_wire, udp_icmp
 from pystack._fast.consts import OPTIONS_BSD, OPTIONS_LINUX, Drop
@@ -164,27 +163,5 @@ def fuzz(data: bytes) -> None:
     one(repaired(data))
 
 
-def seeds() -> dict[str, bytes]:
-    """Name and octets of each file of `wire/`: hex digits, and `#` comments."""
-    found = {}
-    for path in sorted(SEEDS.glob("*.hex")):
-        lines = (line.partition("#")[0] for line in path.read_text().splitlines())
-        found[path.stem] = bytes.fromhex(" ".join(lines))
-    return found
-
-
-def main() -> None:
-    try:
-        import atheris
-    except ImportError:
-        sys.exit("fuzz_wire.py needs atheris: pip install atheris")
-    atheris.instrument_all()
-    with tempfile.TemporaryDirectory(prefix="pystack-fuzz-") as corpus:
-        for name, data in seeds().items():
-            Path(corpus, name).write_bytes(data)
-        atheris.Setup([*sys.argv, corpus], fuzz)
-        atheris.Fuzz()
-
-
 if __name__ == "__main__":
-    main()
+    corpus.fuzz(fuzz, SEEDS)

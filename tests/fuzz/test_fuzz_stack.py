@@ -4,17 +4,17 @@ import hashlib
 import sys
 
 import pytest
-from fuzz import fuzz_stack, stack_driver
+from fuzz import corpus, fuzz_stack, stack_driver
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twin.twin import assert_twins
 
-SEEDS = fuzz_stack.seeds()
+SEEDS = corpus.seeds(fuzz_stack.SEEDS)
 TWIN = """
-from fuzz import fuzz_stack
+from fuzz import corpus, fuzz_stack
 from fuzz.stack_driver import drive
-for name, data in fuzz_stack.seeds().items():
+for name, data in corpus.seeds(fuzz_stack.SEEDS).items():
     print(name, drive(data))
 """
 

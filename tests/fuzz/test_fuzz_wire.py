@@ -3,9 +3,9 @@
 import sys
 
 import pytest
-from fuzz import fuzz_wire
+from fuzz import corpus, fuzz_wire
 
-SEEDS = fuzz_wire.seeds()
+SEEDS = corpus.seeds(fuzz_wire.SEEDS)
 GOOD = {name for name in SEEDS if name.startswith("good")}
 
 
@@ -40,4 +40,4 @@ def test_the_seeds_are_there():
 def test_without_atheris_the_script_says_so(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "atheris", None)
     with pytest.raises(SystemExit, match="needs atheris"):
-        fuzz_wire.main()
+        corpus.fuzz(fuzz_wire.fuzz, fuzz_wire.SEEDS)

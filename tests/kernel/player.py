@@ -6,7 +6,7 @@ import socket
 import struct
 from typing import Any
 
-from pystack.packetdrill.play import Player
+from pystack.packetdrill.play import IDLE_PATIENCE, Player
 from pystack.packetdrill.script import (
     ACK,
     RST,
@@ -28,9 +28,6 @@ from pystack.packetdrill.verdict import Failure, Skip
 from tests.kernel.calls import KernelCalls, KernelFile
 from tests.kernel.world import World, urgent
 
-US = 1_000
-SECOND = 1_000_000_000
-IDLE_PATIENCE = SECOND
 ROUNDING = 8_000_000
 """What a real clock is granted on top: a tick of the kernel's timers (4 ms at 250 Hz), begun and ended."""
 WHEEL = 0.125

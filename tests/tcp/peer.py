@@ -504,6 +504,14 @@ class Peer:
         assert s.flags == BITS["."], self.text(s)
         assert t.state == consts.ESTABLISHED
 
+    def fill(self, t) -> int:
+        """Send until the window of `t` is shut, from octet 1 on. Answers the number of the next octet."""
+        at = 1
+        while (n := min(1460, self.mine(t.rcv_adv) - at)) > 0:
+            self.send(f". {at}:{at + n}({n}) ack 1 win 65535")
+            at += n
+        return at
+
     def their_win(self, s: Segment) -> int:
         for o in s.options:
             if o.startswith("wscale"):

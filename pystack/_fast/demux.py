@@ -181,6 +181,20 @@ class Demux:
         """The next row after `row` (0: the first) that is bound to this local port, whatever it does with it; 0."""
         return self.on_port.next[row] if row else self.on_port.head[port]
 
+    def rehash(self, buckets):
+        """Spread the connections over another number of chains, as a machine with that table would have them: for
+        comparisons, no real machine can. Raises ValueError unless it is a power of two.
+        """
+        row: cython.int
+        hashes = column("I", self.capacity + 1)
+        for row in range(1, self.capacity + 1):
+            if self.kind[row] == _CONNECTED:
+                hashes[row] = jhash_3words(
+                    self.laddr[row], self.faddr[row], self.ports[row], self.secret
+                )
+        self.connections.resize(buckets, hashes)
+        self.mask = buckets - 1
+
     def chain_lengths(self):
         """How many chains of connections are so long: item n counts the chains of n."""
         return self.connections.lengths()

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 def bench(
     groups: Annotated[
         list[str] | None,
-        typer.Argument(help="tcp, tun, syncache, mbuf, timers; all that can run unless given."),
+        typer.Argument(
+            help="tcp, tun, syncache, demux, mbuf, timers; all that can run unless given."
+        ),
     ] = None,
     as_json: Json = False,
     scale: Annotated[

@@ -186,6 +186,7 @@ def _plain(job: Job, verdict: Verdict, *, trace: bool) -> dict[str, Any]:
         "profile": job.profile,
         "outcome": verdict.outcome,
         "line": verdict.line,
+        "column": verdict.column,
         "message": verdict.message,
         "expected": verdict.expected,
         "actual": verdict.actual,

@@ -18,8 +18,9 @@ _OPTIONS = re.compile(r" <[^>]*>")
 
 def told(verdict: Verdict, *, trace: bool = False) -> Iterator[str]:
     """Lines. A failure shows both packets; `trace` adds all that happened, at its time."""
-    where = f"{verdict.file}:{verdict.line}" if verdict.line else verdict.file
-    yield f"{verdict.outcome:7} {where}" + (f": {verdict.message}" if verdict.message else "")
+    yield f"{verdict.outcome:7} {verdict.where}" + (
+        f": {verdict.message}" if verdict.message else ""
+    )
     if verdict.expected or verdict.actual:
         yield f"        script  {verdict.expected}"
         yield f"        actual  {verdict.actual or 'nothing'}"

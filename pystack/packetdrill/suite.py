@@ -95,7 +95,7 @@ def play_file(job: Job) -> Verdict:
     except OSError as error:
         return Verdict("failed", name, 0, f"cannot be read: {error.strerror}")
     except ScriptError as error:
-        return Verdict("failed", name, error.line, error.said)
+        return Verdict("failed", name, error.line, error.said, column=error.column)
     try:
         verdict = play(script, profile=job.profile, options=job.options)
     except Exception as error:  # a mistake of ours: that script has failed, the others are played

@@ -58,6 +58,13 @@ class Verdict:
     expected: str = ""
     actual: str = ""
     trace: tuple[Moment, ...] = field(default=(), repr=False)
+    column: int = 0
+    """Where in the line, for a script that cannot be read."""
+
+    @property
+    def where(self) -> str:
+        """file:line:column, as far as they are known."""
+        return ":".join([self.file, *(str(n) for n in (self.line, self.column) if n)])
 
     @property
     def passed(self) -> bool:
@@ -65,11 +72,10 @@ class Verdict:
         return self.outcome == "passed"
 
     def __str__(self) -> str:
-        where = f"{self.file}:{self.line}" if self.line else self.file
         if self.outcome == "passed":
-            return f"{where}: passed"
+            return f"{self.where}: passed"
         said = self.message if self.outcome == "failed" else f"skipped: {self.message}"
-        lines = [f"{where}: {said}"]
+        lines = [f"{self.where}: {said}"]
         if self.expected or self.actual:
             lines += [
                 f"script packet:  {self.expected}",

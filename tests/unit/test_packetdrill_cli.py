@@ -60,7 +60,7 @@ def test_one_of_each(scripts: Path, jobs: str):
     assert lines[2][lines[3].index("^")] == "1"
     assert [line for line in lines[4:] if not line.startswith(" ")] == [
         "skipped c.pkt:1: --ip_version=ipv6",
-        "failed  d.pkt:7: expected 0, which is 0 + 0, found `1`",
+        "failed  d.pkt:7:10: expected 0, which is 0 + 0, found `1`",
         "passed  sub/a.pkt",
         "1 passed, 2 failed, 1 skipped",
     ]
@@ -207,7 +207,7 @@ def test_files_that_cannot_be_read_are_failures(scripts: Path):
     Path("gone.pkt").symlink_to("nowhere")
     result = run("bad.pkt", "sub/a.pkt")
     assert result.exit_code == 1
-    assert "bad.pkt:1: expected `<`, `>`, a system call" in result.stdout
+    assert "bad.pkt:1:3: expected `<`, `>`, a system call" in result.stdout
     verdict = suite.play_file(suite.Job(Path("gone.pkt"), "linux-6"))
     assert (verdict.outcome, verdict.message) == (
         "failed",

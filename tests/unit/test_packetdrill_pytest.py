@@ -37,7 +37,7 @@ def test_scripts_are_tests(pytester: pytest.Pytester):
             "*^*",
         ]
     )
-    result.stdout.fnmatch_lines(["*broken.pkt:7: expected 0, which is 0 + 0, found `1`"])
+    result.stdout.fnmatch_lines(["*broken.pkt:7:10: expected 0, which is 0 + 0, found `1`"])
     result.stdout.fnmatch_lines(["SKIPPED*missing.pkt:1: --ip_version=ipv6"])
     result.stdout.no_fnmatch_line("*Traceback*")
     result.stdout.no_fnmatch_line("*play.py*")

@@ -15,6 +15,7 @@ from pystack._fast.consts import (
     EV_HANGUP,
     EV_READ,
     EV_WRITE,
+    NEVER,
     SECOND,
     Err,
 )
@@ -126,6 +127,8 @@ class Socket(Endpoint, ABC):
             self._timeout = -1
         elif seconds < 0:
             raise ValueError("Timeout value out of range")
+        elif seconds * SECOND > NEVER // 2:
+            raise OverflowError("timeout doesn't fit into C timeval")
         else:
             self._timeout = round(seconds * SECOND)
 

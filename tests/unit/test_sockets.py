@@ -122,6 +122,16 @@ def test_timeouts_are_of_the_virtual_clock_and_have_no_errno():
     assert both.net.now - before == 4_500_000_000
 
 
+def test_timeouts_that_cannot_be():
+    sock = pair().me.socket()
+    for seconds, error in ((-1, ValueError), (1e30, OverflowError), (float("nan"), ValueError)):
+        with pytest.raises(error):
+            sock.settimeout(seconds)
+    assert sock.gettimeout() is None
+    sock.settimeout(1e9)
+    assert sock.gettimeout() == 1e9
+
+
 def test_what_would_block_says_so():
     both = pair()
     client, conn = both.connect()

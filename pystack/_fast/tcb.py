@@ -51,8 +51,7 @@ TF_SND_AUTO_OFF = 0x4000000
 TF_RCV_AUTO_OFF = 0x8000000
 TF_WAS_CONG = 0x10000000
 TF_NO_ECN = 0x20000000
-
-TF_NOMEM = 0x10000000
+TF_NOMEM = 0x40000000
 
 # ack_pending (Linux): an acknowledgment is owed; a write may have ended; it ended with a short segment
 ACK_SCHEDULED = 0x1

@@ -146,6 +146,7 @@ class Player:
 
     def _finish(self) -> None:
         self.blocked = None
+        self._note_unasked()
         self.calls.close_all()
         if self.given_bench is not None:
             if self.script.cleanup is not None:
@@ -390,6 +391,16 @@ class Player:
                     "none",
                     f"{live.time / 1e9:.6f} > {shown}",
                 )
+
+    def _note_unasked(self) -> None:
+        """What the machine sent and no line asked for is in the trace too, at its time."""
+        space = self.under.space()
+        for ns, data in self.bench.wire:
+            live = read(ns - self.begin, data)
+            if self.under.owns(None, live):
+                shown = f"{match.show_live(live, space)}  (no line asks for it)"
+                self.note(">", shown, data, live.time)
+        self.moments.sort(key=lambda moment: moment[0])
 
     # --- calls -------------------------------------------------------------------------------------
 

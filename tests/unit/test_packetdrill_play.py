@@ -353,3 +353,13 @@ def where_it_ends(text: str) -> int:
 )
 def test_nonsense_is_a_failure_that_names_its_line(line):
     assert where_it_ends(OPEN + line + "\n") == 9
+
+
+def test_the_trace_has_what_no_line_asks_for():
+    v = check(OPEN + "+.1 write(4, ..., 2800) = 2800\n+.3 < . 1:1(0) ack 1 win 257\n")
+    sent = [m for m in v.trace if m.text.endswith("(no line asks for it)")]
+    assert [m.kind for m in sent] == [">"] * len(sent)
+    assert sent[0].text.startswith(". 1:1401(1400) ack 1")
+    assert len(sent) >= 3  # the data, and a timer that fired
+    assert all(m.octets for m in sent)
+    assert [m.ns for m in v.trace] == sorted(m.ns for m in v.trace)

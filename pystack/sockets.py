@@ -306,8 +306,8 @@ class StreamSocket(StreamEndpoint, Socket):
                 self._pause(_READING, deadline)
             host.before(core)
 
-    def recv_into(self, buffer: bytearray | memoryview, nbytes: int = 0, flags: int = 0) -> int:
-        """recv(2) into a buffer: how many octets; 0 at the end of the stream."""
+    def _recv_into(self, buffer: bytearray | memoryview, nbytes: int, flags: int) -> int:
+        """`recv_into`, whatever it is given."""
         view = buffer if type(buffer) is memoryview else memoryview(buffer)
         if view.format != "B" or view.ndim != 1:
             view = view.cast("B")

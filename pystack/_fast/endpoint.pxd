@@ -1,11 +1,13 @@
 from pystack._fast.commands cimport take_error, tcp_accept, tcp_close, tcp_connect, tcp_readable
-from pystack._fast.commands cimport tcp_recv_bytes, tcp_send
+from pystack._fast.commands cimport tcp_recv_bytes, tcp_recv_into, tcp_send
 from pystack._fast.core cimport Core, Driver
 from pystack._fast.tcb cimport Tcb
 
 cdef int ACCEPTING, CONNECTING, EAGAIN, EINPROGRESS, EINVAL, LISTEN, READING
 cdef int SS_ASKED, SS_CONNECTED, SS_CONNECTING, SS_UNCONNECTED
 cdef long long NEVER
+
+cdef bint plain(object buffer) except -1
 
 
 cdef class Endpoint:

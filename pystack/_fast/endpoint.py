@@ -16,6 +16,7 @@ from pystack._fast.commands import (
     tcp_connect,
     tcp_readable,
     tcp_recv_bytes,
+    tcp_recv_into,
     tcp_send,
 )
 from pystack._fast.consts import (
@@ -37,6 +38,16 @@ EINVAL = int(Err.EINVAL)
 ACCEPTING = EV_ACCEPT | EV_ERROR | EV_HANGUP
 CONNECTING = EV_CONNECT | EV_ERROR | EV_HANGUP
 READING = EV_READ | EV_ERROR | EV_HANGUP
+
+
+def plain(buffer):
+    """Is it a memoryview that the core takes as it is: octets in one piece?"""
+    return (
+        type(buffer) is memoryview
+        and buffer.format == "B"
+        and buffer.ndim == 1
+        and buffer.contiguous
+    )
 
 
 @cython.cclass
@@ -151,7 +162,7 @@ class StreamEndpoint(Endpoint):
         core = self.core
         n: cython.Py_ssize_t
         done: cython.int
-        if core is None or flags != 0 or type(data) is not bytes:
+        if core is None or flags != 0 or not (type(data) is bytes or plain(data)):
             return self._send(data, flags)
         n = len(data)
         t: Tcb = self.row
@@ -177,6 +188,26 @@ class StreamEndpoint(Endpoint):
         data = tcp_recv_bytes(core, t, n, False)
         core.driver.after(core)
         return data if type(data) is bytes else self._fail(data)
+
+    def recv_into(self, buffer, nbytes=0, flags=0):
+        """recv(2) into a buffer: how many octets; 0 at the end of the stream."""
+        core = self.core
+        got: cython.int
+        deadline: cython.longlong = 0
+        if core is None or flags != 0 or nbytes != 0 or not plain(buffer) or len(buffer) == 0:
+            return self._recv_into(buffer, nbytes, flags)
+        if buffer.readonly:
+            return self._recv_into(buffer, nbytes, flags)
+        t: Tcb = self.row
+        core.driver.before(core)
+        while t.rcvq.cc == 0 and self._timeout != 0 and tcp_readable(t) == -EAGAIN:
+            if deadline == 0:
+                deadline = self._deadline()
+            self.wait(t, READING, deadline)
+            core.driver.before(core)
+        got = tcp_recv_into(core, t, buffer, 0, len(buffer), False)
+        core.driver.after(core)
+        return got if got >= 0 else self._fail(got)
 
     def close(self):
         """close(2): the connection ends in order, by the rules of the machine's profile and SO_LINGER.

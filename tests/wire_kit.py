@@ -71,3 +71,11 @@ def balanced(wire: Wire) -> bool:
     return came == wire.delivered_packets + wire.dropped_packets + wire.in_flight and (
         wire.dropped_packets == sum(wire.drops)
     )
+
+
+def seqs(got: list[tuple[int, bytes]]) -> list[int]:
+    return [int.from_bytes(data[24:28], "big") for _, data in got]
+
+
+def times(got: list[tuple[int, bytes]]) -> list[int]:
+    return [now for now, _ in got]

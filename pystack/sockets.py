@@ -14,7 +14,6 @@ from __future__ import annotations
 import socket as std
 from typing import TYPE_CHECKING, Any
 
-from pystack import sockopts
 from pystack._fast.commands import (
     tcp_at_mark,
     tcp_bind,
@@ -70,6 +69,7 @@ from pystack.sockbase import (
     octets,
 )
 from pystack.sockio import makefile
+from pystack.urgent import receive_urgent, send_urgent
 
 if TYPE_CHECKING:
     import io
@@ -172,7 +172,7 @@ class StreamSocket(StreamEndpoint, Socket):
         if type(data) is not bytes:
             data = octets(data)
         if flags & MSG_OOB:
-            return sockopts.send_urgent(self, data)
+            return send_urgent(self, data)
         n = len(data)
         host = self._host
         core = host.core
@@ -280,7 +280,7 @@ class StreamSocket(StreamEndpoint, Socket):
         peek = flags & MSG_PEEK != 0
         host.before(core)
         if flags & MSG_OOB:
-            return sockopts.receive_urgent(self, peek)
+            return receive_urgent(self, peek)
         deadline = self._deadline()
         parts = b""
         while True:

@@ -25,7 +25,8 @@ from pystack.packetdrill.snippets import Snippet
 from pystack.packetdrill.symbols import Symbols
 from pystack.packetdrill.under_test import Sut, UnderTest
 from pystack.packetdrill.verdict import Failure, Skip
-from tests.kernel.calls import KernelCalls, KernelFile
+from tests.kernel.calls import KernelCalls
+from tests.kernel.files import KernelFile
 from tests.kernel.world import World, urgent
 
 ROUNDING = 8_000_000

@@ -39,6 +39,8 @@ DIRECTIVES = {
 }
 C_FLAGS = ["-O1" if CHECKED else "-O3", "-g0"]
 C_FILES = Path("build", "cython-checked" if CHECKED else "cython")
+PAGES = C_FILES / FAST
+"""Where Cython puts its annotated pages: beside the C."""
 SHARED = "_cyutility"
 """The module with Cython's own helpers (memoryviews). Each module would carry its copy of them
 otherwise, at three times the compile time and seven times the size."""
@@ -74,6 +76,11 @@ def sources_of(module):
             words = re.findall(r"\w+", " ".join(CIMPORT.findall(file.read_text())))
             todo += [FAST / f"{word}.pxd" for word in words]
     return found | {module.with_suffix(".pxd")}  # the .pxd also while there is none
+
+
+def record_page(page, sources):
+    """Note beside Cython's annotated page what it was made of; tests/annotate.py reads it."""
+    page.with_suffix(".json").write_text(json.dumps([flags(), sources]))
 
 
 def record_pure(folder):
@@ -170,6 +177,7 @@ class BuildFast(build_ext):
                 nthreads=min(self.parallel, len(todo)),
                 force=True,
                 build_dir=str(C_FILES),
+                annotate=True,
                 compiler_directives=DIRECTIVES,
                 shared_utility_qualified_name=f"pystack._fast.{SHARED}",
             )
@@ -178,6 +186,8 @@ class BuildFast(build_ext):
             raise SystemExit(f"setup.py: Cython cannot compile {e} ({hint})") from None
         for ext in done:
             todo[ext.name.rpartition(".")[2]].sources = ext.sources
+        for name in sources.keys() - {SHARED}:
+            record_page(PAGES / f"{name}.html", sources[name])
         return sources
 
 

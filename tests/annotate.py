@@ -1,16 +1,16 @@
 """What the compiler made of each line: which lines of which function still call into Python.
 
-`make annotate` writes Cython's own HTML for every module to build/annotate and prints a table of
-functions; test_annotate.py asks for the functions that must have no such line.
+The build lets Cython write an HTML page for every module, beside its C. `make annotate` prints a table of functions
+from them; test_annotate.py asks for the functions that must have no such line.
 
 A line touches Python when its C calls a function of the Python or Cython API. Counting references of
 a typed object is not a touch: it is an increment, and unavoidable where an object is held.
 """
 
 import ast
-import hashlib
 import html
 import importlib.util
+import json
 import os
 import re
 import subprocess
@@ -23,7 +23,7 @@ from types import ModuleType
 
 ROOT = Path(__file__).resolve().parents[1]
 FAST = ROOT / "pystack" / "_fast"
-OUTPUT = ROOT / "build" / "annotate"
+OUTPUT = ROOT / "build" / "cython" / "pystack" / "_fast"
 
 _LINE = re.compile(r'<pre class="cython line score-\d+"[^>]*>\W*(?:&#xA0;)?<span class="">0*(\d+)<')
 _CALL = re.compile(r"<span class='pyx?_c_api'>(\w+)</span>")
@@ -41,17 +41,13 @@ def load_setup() -> ModuleType:
 
 
 def annotated(source: Path, output: Path = OUTPUT) -> str:
-    """Cython's annotated HTML of a module, kept in `output` until a source that it depends on changes."""
+    """Cython's annotated HTML of a module: the build's, or made here if a source has changed since."""
     setup = load_setup()
-    before = sorted(
-        (source, *FAST.glob("*.pxd"))
-    )  # no finer: one translation takes a second or two
-    key = hashlib.sha256(
-        repr((setup.flags(), [setup.digest(p) for p in before])).encode()
-    ).hexdigest()
+    sources = {file.name: setup.digest(file) for file in sorted(setup.sources_of(source))}
     kept = output / f"{source.stem}.html"
-    stamp = output / f"{source.stem}.key"
-    if not (kept.is_file() and stamp.is_file() and stamp.read_text() == key):
+    record = kept.with_suffix(".json")
+    known = json.loads(record.read_text()) if kept.is_file() and record.is_file() else None
+    if known != [setup.flags(), sources]:
         output.mkdir(parents=True, exist_ok=True)
         directives = [f"-X{name}={value}" for name, value in setup.DIRECTIVES.items()]
         shared = f"--shared=pystack._fast.{setup.SHARED}"
@@ -72,7 +68,7 @@ def annotated(source: Path, output: Path = OUTPUT) -> str:
             if done.returncode:
                 raise AssertionError(f"cython {source.name}:\n{done.stderr}")
             c_file.with_suffix(".html").replace(kept)
-        stamp.write_text(key)
+        setup.record_page(kept, sources)
     return kept.read_text()
 
 

@@ -41,19 +41,23 @@ MAKES_DESCRIPTORS = {"socket", "accept", "accept4", "open", "epoll_create", "epo
 SECOND = 1_000_000
 _U32 = 0xFFFF_FFFF
 
-Mutant = tuple[str, Script]
+Change = tuple[str, int, tuple[Event, ...]]
+"""What is changed, the index of an event, and the events that stand there instead."""
 
 
-def mutants(script: Script, *, complete: bool) -> Iterator[Mutant]:
-    """(what was changed, the changed script), all of them. `complete`: no packet comes behind the last line."""
+def changes(script: Script, *, complete: bool) -> Iterator[Change]:
+    """All of them. `complete`: no packet comes behind the last line."""
     for at, event in enumerate(script.events):
         for what, changed in of_event(event):
-            events = (*script.events[:at], changed, *script.events[at + 1 :])
-            yield f"line {event.place.line}: {what}", replace(script, events=events)
+            yield f"line {event.place.line}: {what}", at, (changed,)
         if complete and isinstance(event.what, TcpPacket) and not event.what.inbound:
             again = replace(event, time=Time("relative", 0))
-            events = (*script.events[: at + 1], again, *script.events[at + 1 :])
-            yield f"line {event.place.line}: twice", replace(script, events=events)
+            yield f"line {event.place.line}: twice", at, (event, again)
+
+
+def mutant(script: Script, change: Change) -> Script:
+    _, at, events = change
+    return replace(script, events=(*script.events[:at], *events, *script.events[at + 1 :]))
 
 
 def of_event(event: Event) -> Iterator[tuple[str, Event]]:

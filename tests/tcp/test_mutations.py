@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from pkt_kit import GREETING as SYN_ONLY
-from tcp.mutants import mutants
+from tcp.mutants import changes, mutant
 
 import pystack._fast as fast
 from pystack.packetdrill import match, parse, parse_file, play
@@ -48,13 +48,13 @@ def test_no_mutant_passes(path: Path, profile: str):
     verdict = play(script, profile=profile)
     assert verdict.passed, verdict
     complete = play(script, profile=profile, options={"strict": True}).passed
-    every = list(mutants(script, complete=complete))
+    every = list(changes(script, complete=complete))
     if path.parent.name not in THOROUGH or not fast.COMPILED:
         every = random.Random(str(path.relative_to(HERE))).sample(every, min(FEW, len(every)))
     survivors = [
-        f"{what}: {found.outcome}"
-        for what, mutant in every
-        if (found := play(mutant, profile=profile)).outcome != "failed"
+        f"{change[0]}: {found.outcome}"
+        for change in every
+        if (found := play(mutant(script, change), profile=profile)).outcome != "failed"
     ]
     assert survivors == []
 
@@ -63,7 +63,9 @@ def survivors_of(text: str) -> list[str]:
     script = parse(text)
     assert play(script).passed
     return [
-        what for what, mutant in mutants(script, complete=True) if play(mutant).outcome != "failed"
+        change[0]
+        for change in changes(script, complete=True)
+        if play(mutant(script, change)).outcome != "failed"
     ]
 
 

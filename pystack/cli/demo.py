@@ -121,7 +121,7 @@ def _show_states(result: Result) -> None:
 
 
 def _show_device(fetched: Fetched) -> None:
-    print(f"\nThe same machine in real time ({fetched.device}) and the system's curl:")
+    print(f"\nIn real time ({fetched.device}), asked by the system's curl:")
     for command, output in zip(fetched.commands, fetched.outputs, strict=False):
         print(f"\n$ {command}")
         lines = output.rstrip("\n").splitlines()

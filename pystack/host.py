@@ -21,6 +21,8 @@ from pystack._fast.core import Core, Driver
 from pystack.addresses import dotted, parse_host, parse_interface, parse_network
 from pystack.datagram import DatagramSocket
 from pystack.errors import error_of
+from pystack.kernlog import KernelLog
+from pystack.limits import Limit, limits
 from pystack.sockets import Socket, StreamSocket
 from pystack.sysctl import Sysctl, Value
 from pystack.units import parse_size, parse_time
@@ -147,8 +149,12 @@ class Host:
         self.sysctl = Sysctl(
             self.profile, ram=None if ram is None else parse_size(ram, "ram"), boot=given
         )
+        self.system = self.profile.system
         self.core = Core(self.sysctl.config, self.seed, 0)
         self._enter(_Nowhere())
+        self.log = KernelLog(
+            self.core, self.sysctl, self.profile.messages, self.system == "linux", self._uptime
+        )
         self._fds = count(3)
         self.mtu = mtu
         self._hook_knobs()
@@ -177,6 +183,9 @@ class Host:
             self.sysctl.on_change("net.ipv4.tcp_fastopen_key", self._set_fastopen_key)
             fastopen: Any = core.fastopen
             self.sysctl.provide("net.ipv4.tcp_fastopen_key", fastopen.key_text)
+        for knob in ("net.ipv4.tcp_max_tw_buckets", "net.inet.tcp.maxtcptw"):
+            if knob in self.sysctl:
+                self.sysctl.on_change(knob, core.timewait.set_maximum)
         counters: dict[str, Callable[[], Value]] = {
             "net.inet.tcp.pcbcount": lambda: core.demux.used + core.timewait.used,
             "net.inet.tcp.syncache.count": lambda: core.listeners.cache.used,
@@ -373,7 +382,19 @@ class Host:
         self.world.call_at(time, timer)
         return timer
 
-    # --- counters ----------------------------------------------------------------------------------
+    def _uptime(self) -> int:
+        """Nanoseconds since the machine was switched on."""
+        return int(self.core.now)
+
+    # --- what the machine tells --------------------------------------------------------------------
+
+    def dmesg(self) -> list[str]:
+        """The lines of the kernel's log, oldest first, as `dmesg` prints them."""
+        return self.log.lines()
+
+    def limits(self) -> list[Limit]:
+        """All that the machine can run out of: used, maximum, high-water mark, failures, when, knob."""
+        return limits(self)
 
     def tcp_states(self) -> Counter[str]:
         """How many connections are in each state, by netstat's names; TIME_WAIT and half-open included."""

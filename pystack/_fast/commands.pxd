@@ -11,6 +11,7 @@ from pystack._fast.tcp_out cimport tcp_output
 from pystack._fast.tcp_window cimport moderate, offered_scale, read_opens, worth_an_update
 from pystack._fast.tfo cimport FastOpen, Remembered
 
+cdef int SS_DONE
 cdef int CLOSED, CONNECT_PORT_LINUX, EACCES, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, EAGAIN
 cdef int EALREADY, ECONNABORTED, EINPROGRESS, EINVAL, EISCONN, ENETUNREACH, ENOBUFS, ENOTCONN
 cdef int EOPNOTSUPP, EPIPE, ESTABLISHED, EV_READ, EV_WRITE, FIN_WAIT_1, FIN_WAIT_2, LISTEN

@@ -50,6 +50,7 @@ from pystack._fast.tcb import (
     SS_CONNECTED,
     SS_CONNECTING,
     SS_DISCONNECTED,
+    SS_DONE,
     SS_INQUEUE,
     SS_NOFDREF,
     SS_PORT_CHOSEN,
@@ -117,6 +118,7 @@ def prepare(s, t):
     """What a connection or listener will offer, from the knobs of now."""
     cfg = s.cfg
     t.request_r_scale = offered_scale(s, t)
+    t.flood_told = False
     if not cfg.tcp_window_scaling:
         t.t_flags |= TF_NO_SCALE
     if not cfg.tcp_timestamps:
@@ -150,9 +152,10 @@ def bind_conflict(s, t, addr, port):
         if reuse and addr != other.laddr and s.cfg.policy_connect_port != CONNECT_PORT_LINUX:
             continue
         return True
-    if reuse:
+    linux: cython.bint = s.cfg.policy_connect_port == CONNECT_PORT_LINUX
+    if reuse and not linux:
         return False
-    return s.timewait.port_waits(port)
+    return s.timewait.port_waits(port, reuse)
 
 
 def tcp_bind(s, t, addr, port):
@@ -251,7 +254,7 @@ def tcp_connect(s, t, addr, port):
         if t.lport == 0:
             return -EADDRNOTAVAIL
         t.so_state |= SS_PORT_CHOSEN
-    elif not tuple_free(s, src, t.lport, addr, port):
+    elif not tuple_free(s, src, t.lport, addr, port, False):
         return -(EADDRNOTAVAIL if s.cfg.policy_connect_port == CONNECT_PORT_LINUX else EADDRINUSE)
     t.laddr = src
     t.faddr = addr
@@ -262,8 +265,10 @@ def tcp_connect(s, t, addr, port):
     if row != 0:
         t.iss = add(s.timewait.snd_nxt[row], 65537)
         remove_timewait(s, row)
-        s.stat.tw_reused += 1
+        s.stat.tw_connects += 1
     s.demux.connect(t.row, src, t.lport, addr, port)
+    if t.so_state & SS_PORT_CHOSEN:
+        s.demux.choose(t.row)
     t.snd_una = t.snd_nxt = t.snd_max = t.snd_up = t.recover = t.iss
     prepare(s, t)
     set_mss(s, t)
@@ -515,6 +520,8 @@ def tcp_readable(t):
     """What recv would do now: octets ready (> 0), 0 for end of file, or a negative error."""
     if t.rcvq.cc > 0:
         return t.rcvq.cc
+    if t.so_state & SS_DONE:
+        return 0
     if t.so_error:
         return -t.so_error
     if t.so_state & SS_CANTRCVMORE:

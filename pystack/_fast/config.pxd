@@ -37,6 +37,7 @@ cdef class Config:
     cdef public long long tcp_finwait2_timeout
     cdef public long long tcp_fin_timeout
     cdef public long long tcp_tw_reuse
+    cdef public long long tcp_tw_recycle
     cdef public long long tcp_tw_reuse_delay
     cdef public long long tcp_max_orphans
     # Persist
@@ -206,6 +207,7 @@ cdef class Config:
     cdef public long long policy_close_unread
     cdef public long long policy_half_open
     cdef public long long policy_backlog
+    cdef public long long policy_overflow_log
     cdef public long long policy_cookies
     cdef public long long policy_shut_listener
     cdef public long long policy_dead_child
@@ -214,6 +216,7 @@ cdef class Config:
     cdef public long long policy_syn_give_up
     cdef public long long policy_simultaneous
     cdef public long long policy_fin_wait_2
+    cdef public long long policy_fin_wait_2_end
     cdef public long long policy_delack
     cdef public long long policy_window
     cdef public long long policy_sack_report

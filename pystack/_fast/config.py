@@ -50,8 +50,9 @@ DEFAULTS = {
     "tcp_finwait2_timeout": 60 * consts.SECOND,  # FreeBSD: FIN_WAIT_2 limit of the fast recycle, ns
     "tcp_fin_timeout": 60 * consts.SECOND,  # Linux: life of an orphan in FIN_WAIT_2, ns
     "tcp_tw_reuse": 0,  # Linux: connect() over TIME_WAIT: 0 no, 1 yes, 2 loopback only
+    "tcp_tw_recycle": 0,  # Linux: TIME_WAIT of 3.5 timeouts, and SYNs with an older clock are dropped
     "tcp_tw_reuse_delay": 1 * consts.SECOND,  # Linux: least age of its last timestamp, ns
-    "tcp_max_orphans": 0,  # Linux: most closed sockets that still send; 0 = no limit
+    "tcp_max_orphans": 2**31 - 1,  # Linux: most closed sockets that still send
     # Persist
     "tcp_persmin": 5 * consts.SECOND,  # least wait before a zero-window probe, ns
     "tcp_persmax": 60 * consts.SECOND,  # longest wait before a zero-window probe, ns
@@ -219,6 +220,7 @@ DEFAULTS = {
     "policy_close_unread": consts.CLOSE_UNREAD_FIN,  # close() with unread data
     "policy_half_open": consts.HALF_OPEN_SYNCACHE,  # where half-open connections are kept, and what meets them
     "policy_backlog": consts.BACKLOG_THREE_HALVES,  # how many connections may wait to be accepted
+    "policy_overflow_log": consts.OVERFLOW_LOG_HOST,  # whose listen queue overflows are logged together
     "policy_cookies": consts.COOKIES_BSD,  # what a SYN cookie is made of
     "policy_shut_listener": consts.SHUT_LISTENER_WAKES,  # shutdown(SHUT_RD) of a listener
     "policy_dead_child": consts.DEAD_CHILD_ABORTED,  # accept() of a connection that was reset
@@ -227,6 +229,7 @@ DEFAULTS = {
     "policy_syn_give_up": consts.SYN_GIVE_UP_COUNT,  # when a SYN is not repeated any more
     "policy_simultaneous": consts.SIMULTANEOUS_BSD,  # options and windows of a simultaneous open
     "policy_fin_wait_2": consts.FW2_RECEIVE_SHUT,  # which connections in FIN_WAIT_2 have a timer
+    "policy_fin_wait_2_end": consts.FW2_END_SILENT,  # what the end of that timer sends
     "policy_delack": consts.DELACK_BSD,  # how acknowledgements are delayed
     "policy_window": consts.WINDOW_BSD,  # how the receive window is computed
     "policy_sack_report": consts.SACK_REPORT_BSD,  # which blocks an acknowledgement reports

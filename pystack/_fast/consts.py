@@ -148,6 +148,7 @@ class Drop(IntEnum):
     ICMP_CHECKSUM = 56
     ICMP_TYPE = 57
     ICMP_QUOTE = 58
+    ICMP_LIMIT = 59
     # buffers and devices
     MBUF = 60
     TX_QUEUE = 61
@@ -211,6 +212,36 @@ class Err(IntEnum):
     EPERM = 32
 
 
+class Note(IntEnum):
+    """What a kernel tells its operator; `kernlog.py` has the words, which are the profile's ([messages])."""
+
+    LISTEN_OVERFLOW = 1
+    SOCKET_LIMIT = 2
+    SYN_FLOOD = 3
+    SYNCACHE_PAUSE = 4
+    TIME_WAIT_OVERFLOW = 5
+    ORPHANS = 6
+    TCP_MEMORY = 7
+    BANDLIM = 8
+    ZONE_LIMIT = 9
+    SOCKETS = 10
+
+
+# --- the answers that FreeBSD counts by kind, so many a second (netinet/icmp_var.h) --------------------------------
+BANDLIM_UNREACH = 0
+BANDLIM_ECHO = 1
+BANDLIM_TSTAMP = 2
+BANDLIM_RST_CLOSED = 3
+BANDLIM_RST_OPEN = 4
+BANDLIM_NAMES = (
+    "icmp unreach response",
+    "icmp ping response",
+    "icmp tstamp response",
+    "closed port RST response",
+    "open port RST response",
+)
+
+
 # --- policies: where systems differ (DESIGN section 6) --------------------------------------------------------------
 OPTIONS_BSD = 0
 OPTIONS_LINUX = 1
@@ -224,6 +255,9 @@ HALF_OPEN_SYNCACHE_14 = 2
 
 BACKLOG_THREE_HALVES = 0
 BACKLOG_AND_ONE = 1
+
+OVERFLOW_LOG_HOST = 0
+OVERFLOW_LOG_LISTENER = 1
 
 SHUT_LISTENER_WAKES = 0
 SHUT_LISTENER_CLOSES = 1
@@ -249,6 +283,11 @@ SIMULTANEOUS_LINUX = 1
 FW2_RECEIVE_SHUT = 0
 FW2_ORPHAN = 1
 FW2_NONE = 2
+FW2_ANY = 3
+FW2_KEEPALIVE = 4
+
+FW2_END_SILENT = 0
+FW2_END_RST = 1
 
 DELACK_BSD = 0
 DELACK_LINUX = 1

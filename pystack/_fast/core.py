@@ -21,6 +21,7 @@ from pystack._fast.consts import (
     TIMER_SYNCACHE,
     TIMER_TCB,
     TIMER_TIMEWAIT,
+    TIMEWAIT_BSD_14,
     Drop,
 )
 from pystack._fast.demux import Demux
@@ -39,7 +40,8 @@ from pystack._fast.wheel import Wheel
 TCP_CHECKSUM = int(Drop.TCP_CHECKSUM)
 TCP_OFFSET = int(Drop.TCP_OFFSET)
 TCP_TRUNCATED = int(Drop.TCP_TRUNCATED)
-UNLIMITED_TIME_WAIT = 1 << 18
+UNLIMITED_TIME_WAIT = 1 << 20
+"""Rows for TIME_WAIT at least, so that its limit can be raised while the machine runs."""
 UNLIMITED_SOCKETS = 1 << 20
 """Rows for sockets where the system sets no limit of its own (Linux): address space, not memory."""
 
@@ -94,7 +96,11 @@ class Core(Internet):
             if cfg.tcp_max_tw > 0
             else max(32, min(abs(cfg.port_last - cfg.port_first) // 2, sockets // 5))
         )
-        timewait = TimeWaitTable(waiting, power_of_two(waiting // 4, 512, 1 << 20), rng.next32())
+        if cfg.policy_timewait == TIMEWAIT_BSD_14:
+            waiting = sockets
+        room = max(waiting, UNLIMITED_TIME_WAIT)
+        timewait = TimeWaitTable(room, power_of_two(waiting // 4, 512, 1 << 20), rng.next32())
+        timewait.set_maximum(waiting)
         wheel = Wheel(64, now, sockets + listeners_limit(cfg) + 64)
         self.init_stack(pool, wheel, cfg, rng, demux, timewait, now)
         self.tw_timer = wheel.alloc(TIMER_TIMEWAIT, 0)

@@ -12,7 +12,10 @@ cdef class Demux:
     cdef unsigned int[::1] faddr
     cdef unsigned int[::1] ports
     cdef unsigned char[::1] kind
+    cdef unsigned char[::1] chosen
     cdef int[::1] port_use
+    cdef int[::1] port_chosen
+    cdef public int first, last, range_used, range_high
     cdef FreeList free
     cdef Chain connections
     cdef Chain listeners
@@ -24,6 +27,11 @@ cdef class Demux:
     cpdef void give(self, int row) noexcept
     cpdef void bind(self, int row, unsigned int laddr, int lport) noexcept
     cpdef void unbind(self, int row) noexcept
+    cdef void hold(self, int port) noexcept
+    cdef void release(self, int port) noexcept
+    cpdef void watch(self, int first, int last) noexcept
+    cpdef void choose(self, int row) noexcept
+    cdef void unchoose(self, int row) noexcept
     cpdef void connect(self, int row, unsigned int laddr, int lport, unsigned int faddr, int fport) noexcept
     cpdef void listen(self, int row) noexcept
     cpdef void unlink(self, int row) noexcept

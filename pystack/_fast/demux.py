@@ -42,7 +42,13 @@ class Demux:
         self.faddr = column("I", capacity + 1)
         self.ports = column("I", capacity + 1)
         self.kind = column("B", capacity + 1)
+        self.chosen = column("B", capacity + 1)
         self.port_use = column("i", 65536)
+        self.port_chosen = column("i", 65536)
+        self.first = 1
+        self.last = 0
+        self.range_used = 0
+        self.range_high = 0
         self.free = FreeList(capacity)
         self.connections = Chain(buckets, capacity)
         self.listeners = Chain(64, capacity)
@@ -82,11 +88,12 @@ class Demux:
         self.laddr[row] = laddr
         if before != port:
             if before:
-                self.port_use[before] -= 1
+                self.release(before)
+                self.unchoose(row)
                 self.on_port.remove(before, row)
             self.ports[row] = (port << 16) | (self.ports[row] & 0xFFFF)
             if port:
-                self.port_use[port] += 1
+                self.hold(port)
                 self.on_port.insert_head(port, row)
         if self.kind[row] == _UNBOUND:
             self.kind[row] = _BOUND
@@ -95,10 +102,50 @@ class Demux:
         """The row's local port is free again, as far as this row is concerned."""
         port: cython.uint = self.ports[row] >> 16
         if port:
-            self.port_use[port] -= 1
+            self.release(port)
+            self.unchoose(row)
             self.on_port.remove(port, row)
             self.ports[row] = 0
         self.laddr[row] = 0
+
+    def hold(self, port):
+        """One more uses this local port."""
+        self.port_use[port] += 1
+        if self.port_use[port] == 1 and self.first <= port <= self.last:
+            self.range_used += 1
+            if self.range_used > self.range_high:
+                self.range_high = self.range_used
+
+    def release(self, port):
+        """One less."""
+        self.port_use[port] -= 1
+        if self.port_use[port] == 0 and self.first <= port <= self.last:
+            self.range_used -= 1
+
+    def watch(self, first, last):
+        """`range_used` is how many ports of first … last are in use, `range_high` the most that there ever were (not
+        hot: the range seldom changes).
+        """
+        if first == self.first and last == self.last:
+            return
+        self.first = first
+        self.last = last
+        self.range_used = 0
+        for port in range(first, last + 1):
+            self.range_used += self.port_use[port] > 0
+        self.range_high = self.range_used
+
+    def choose(self, row):
+        """The machine chose the row's port, for a connect: others may share it (Linux)."""
+        if not self.chosen[row]:
+            self.chosen[row] = 1
+            self.port_chosen[self.ports[row] >> 16] += 1
+
+    def unchoose(self, row):
+        """The row's port is no longer one that the machine chose."""
+        if self.chosen[row]:
+            self.chosen[row] = 0
+            self.port_chosen[self.ports[row] >> 16] -= 1
 
     def connect(self, row, laddr, lport, faddr, fport):
         """The row is the connection of these four; it must not be linked yet."""

@@ -24,7 +24,7 @@ cdef int ICMP_TYPE, ICMP_UNREACH, ICMP_UNREACH_NEEDFRAG, ICMP_UNREACH_NET, ICMP_
 cdef int ICMP_UNREACH_PROTOCOL, IP_DESTINATION_INVALID, IP_NEED_FRAGMENT, IP_NOT_OURS, IP_NO_ROUTE
 cdef int IP_PROTOCOL, IP_TTL, MBUF, PROTO_ICMP, PROTO_TCP, PROTO_UDP, SYN_SENT, TCP_BROADCAST
 cdef int TX_LIMIT, TX_QUEUE, UDP_BUFFER, UDP_NO_PORT
-cdef long long SECOND
+cdef int BANDLIM_ECHO, BANDLIM_UNREACH, ICMP_LIMIT
 
 
 cdef class Internet(Stack):
@@ -41,9 +41,6 @@ cdef class Internet(Stack):
     cdef Quote quote
     cdef int ip_id
     cdef int frag_timer
-    cdef long long icmp_second
-    cdef int icmp_count
-    cdef long long icmp_suppressed
     cpdef int ip_input(self, Packet p) except -1
     cdef int local_input(self, Packet p) except -1
     cdef int forward(self, Packet p) except -1

@@ -14,6 +14,8 @@ import cython
 
 from pystack._fast import ip4, udp_icmp
 from pystack._fast.consts import (
+    BANDLIM_ECHO,
+    BANDLIM_UNREACH,
     ESTABLISHED,
     EV_ERROR,
     EV_READ,
@@ -33,7 +35,6 @@ from pystack._fast.consts import (
     PROTO_ICMP,
     PROTO_TCP,
     PROTO_UDP,
-    SECOND,
     SYN_RECEIVED,
     SYN_SENT,
     TIMER_FRAG,
@@ -59,6 +60,7 @@ from pystack._fast.udp_icmp import Quote
 
 FRAG_HELD = int(Drop.FRAG_HELD)
 FRAG_TIMEOUT = int(Drop.FRAG_TIMEOUT)
+ICMP_LIMIT = int(Drop.ICMP_LIMIT)
 ICMP_TYPE = int(Drop.ICMP_TYPE)
 IP_DESTINATION_INVALID = int(Drop.IP_DESTINATION_INVALID)
 IP_NEED_FRAGMENT = int(Drop.IP_NEED_FRAGMENT)
@@ -108,9 +110,6 @@ class Internet(Stack):
         self.quote = Quote()
         self.ip_id = self.rng.next32() & 0xFFFF
         self.frag_timer = self.wheel.alloc(TIMER_FRAG, 0)
-        self.icmp_second = 0
-        self.icmp_count = 0
-        self.icmp_suppressed = 0
 
     def forget_half_open(self, row):
         """The SYN-ACK of a Fast Open connection is acknowledged, or nobody waits for that any more."""
@@ -337,13 +336,7 @@ class Internet(Stack):
         """Tell the sender of `p`, unless the rules forbid it or enough was said in this second."""
         if not udp_icmp.may_answer(p) or self.is_broadcast(p.dst):
             return 0
-        limit: cython.longlong = self.cfg.icmp_icmplim
-        if self.now - self.icmp_second >= SECOND:
-            self.icmp_second = self.now
-            self.icmp_count = 0
-        self.icmp_count += 1
-        if limit > 0 and self.icmp_count > limit:
-            self.icmp_suppressed += 1
+        if not self.bandlim(BANDLIM_UNREACH):
             return 0
         out = self.packet()
         out.csum_ok = True
@@ -365,6 +358,8 @@ class Internet(Stack):
         if p.icmp_type == ICMP_ECHO:
             if self.cfg.icmp_echo_ignore_all or self.is_broadcast(p.dst):
                 return ICMP_TYPE
+            if not self.bandlim(BANDLIM_ECHO):
+                return ICMP_LIMIT
             out = self.packet()
             out.proto = PROTO_ICMP
             out.csum_ok = True

@@ -14,6 +14,8 @@ cdef class Zones:
     cdef long long[::1] z_sleep
     cdef long long[::1] z_hits
     cdef long long[::1] z_last
+    cdef long long[::1] z_told
+    cdef public object watcher
     cpdef bint grow_mbufs(self, long long n) noexcept
     cpdef bint grow_pairs(self, long long n) noexcept
     cpdef bint grow_jumbo(self, int zone, long long n) noexcept

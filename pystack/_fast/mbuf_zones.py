@@ -47,6 +47,7 @@ _PACKET = cython.declare(cython.int, PACKET)
 _CLUSTER = cython.declare(cython.int, CLUSTER)
 _JUMBO_PAGE = cython.declare(cython.int, JUMBO_PAGE)
 _ZONES = cython.declare(cython.int, len(NAMES))
+_TOLD_AGAIN = cython.declare(cython.longlong, 300 * 1_000_000_000)
 _PLENTY = cython.declare(cython.longlong, 2**62)
 
 
@@ -57,6 +58,7 @@ class Zones:
     - `now`: nanoseconds; the core sets it before it works, failures are stamped with it.
     - `wait`: while true, a request that cannot be granted is one that would sleep (M_WAITOK): it is
       counted as `sleep` and not as `fail`.
+    - `watcher`: called with the zone whose limit was met, at most once in 300 s for each (uma_core.c, zone_warning).
     - `denied_zone`: the zone whose limit refused the latest request, -1 before the first.
 
     `z_used[PACKET]` is not kept: the pairs in use are `z_used[CLUSTER]`. `z_used[MBUF]` counts all
@@ -81,12 +83,15 @@ class Zones:
         self.z_sleep = column("q", _ZONES)
         self.z_hits = column("q", _ZONES)
         self.z_last = column("q", _ZONES)
+        self.z_told = column("q", _ZONES)
+        self.watcher = None
         limits = (nmbufs, 0, nmbclusters, nmbjumbop, nmbjumbo9, nmbjumbo16)
         for zone in range(len(limits)):
             if limits[zone] < 0:
                 raise ValueError(f"{KNOBS[zone]}: a limit of {limits[zone]} is below 0")
             self.z_limit[zone] = limits[zone]
             self.z_last[zone] = NEVER
+            self.z_told[zone] = -_TOLD_AGAIN
 
     # --- growing: the only places where a limit is met --------------------------------------------------------
 
@@ -160,6 +165,9 @@ class Zones:
         else:
             self.z_fail[zone] += 1
         self.z_hits[limit] += 1
+        if self.watcher is not None and self.now - self.z_told[limit] >= _TOLD_AGAIN:
+            self.z_told[limit] = self.now
+            self.watcher(limit)
         self.z_last[zone] = self.now
         self.z_last[limit] = self.now
         self.denied_zone = limit

@@ -9,6 +9,7 @@ cdef class SynCache:
     cdef public int bucket_limit
     cdef public long long last_overflow
     cdef public long long last_failure
+    cdef public int longest
     cdef unsigned int[::1] laddr
     cdef unsigned int[::1] faddr
     cdef unsigned int[::1] ports

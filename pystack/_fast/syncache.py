@@ -35,6 +35,7 @@ class SynCache:
         self.bucket_limit = bucket_limit
         self.last_overflow = -(2**62)
         self.last_failure = 0
+        self.longest = 0
         self.laddr = column("I", rows)
         self.faddr = column("I", rows)
         self.ports = column("I", rows)
@@ -101,6 +102,8 @@ class SynCache:
         bucket: cython.uint = self.bucket_of(laddr, lport, faddr, fport)
         self.chain.insert_head(bucket, row)
         self.length[bucket] += 1
+        if self.length[bucket] > self.longest:
+            self.longest = self.length[bucket]
         self.used += 1
         if self.used > self.high_water:
             self.high_water = self.used
@@ -115,3 +118,28 @@ class SynCache:
         self.length[bucket] -= 1
         self.free.give(row)
         self.used -= 1
+
+    def longest_now(self):
+        """Entries in the fullest bucket (for views, not hot)."""
+        return max(self.length)
+
+    def rows(self):
+        """The rows in use as dicts (for views, not hot)."""
+        out = []
+        row: cython.int
+        bucket: cython.int
+        for bucket in range(self.mask + 1):
+            row = self.chain.head[bucket]
+            while row != 0:
+                out.append(
+                    {
+                        "laddr": self.laddr[row],
+                        "faddr": self.faddr[row],
+                        "lport": self.ports[row] >> 16,
+                        "fport": self.ports[row] & 0xFFFF,
+                        "rexmits": self.rexmits[row],
+                        "timer": self.timer[row],
+                    }
+                )
+                row = self.chain.next[row]
+        return out

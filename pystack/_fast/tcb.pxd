@@ -38,11 +38,13 @@ cdef class TcpStat:
     cdef public long long sack_send_blocks
     cdef public long long ecn_ce, ecn_ect0, ecn_shs, ecn_rcwnd
     cdef public long long dsack_rcv, dsack_sent, badrexmt
-    cdef public long long challenge_acks, challenge_suppressed, rst_suppressed
-    cdef public long long tw_started, tw_recycled, tw_reused, tw_overflow
+    cdef public long long challenge_acks, challenge_suppressed
+    cdef public long long tw_started, tw_recycled, tw_reused, tw_connects, tw_overflow
     cdef public long long fo_active, fo_active_fail, fo_passive, fo_passive_fail, fo_cookie_reqd
     cdef public long long pmtud_activated
-    cdef public long long abort_on_close, abort_on_data
+    cdef public long long abort_on_close, abort_on_data, abort_on_memory, abort_on_linger
+    cdef public long long listen_refused, reqq_drop, reqq_cookies, cookie_failed, embryonic_rsts
+    cdef public long long out_rsts, estab_resets, tw_short, paws_passive
 
 
 cdef class Tcb:
@@ -138,7 +140,9 @@ cdef class Tcb:
     cdef public int fo, fo_row, fo_qlen, fo_pending
     cdef public bytes fo_cookie, fo_key
     cdef public list fo_held
-    cdef public long long overflow_count
+    cdef public long long overflow_count, overflow_said, overflow_told, overflow_when
+    cdef public int qlen_high, synqlen_high
+    cdef public bint flood_told
     # the application
     cdef public object handler
     cdef public int ready
@@ -170,9 +174,14 @@ cdef class Stack(Port):
     cdef public object fastopen
     cdef unsigned long long isn_k0, isn_k1
     cdef public int tw_timer, port_step
-    cdef public long long rst_second
-    cdef public int rst_count
+    cdef public long long[::1] rate_start
+    cdef public int[::1] rate_count, rate_high
+    cdef public long long[::1] rate_fail, rate_last
     cdef public long long challenge_start, challenge_left
+    cdef public long long orphans, orphans_seen, orphans_at, orphans_failed_at, orphans_high
+    cdef public dict perturb, peers
+    cdef public long long port_second, port_count, port_stop
+    cdef public long long sockets_told, ports_failed, ports_failed_at
     cdef int output(self, Packet p) except -1
     cdef int mtu_to(self, unsigned int dst) except -1
     cdef bint is_local(self, unsigned int addr) except -1
@@ -192,4 +201,8 @@ cdef class Stack(Port):
     cpdef unsigned int ts_clock(self, Tcb t) noexcept
     cpdef Tcb new_tcb(self)
     cpdef void detach(self, Tcb t)
-    cpdef bint icmp_limit_rst(self) noexcept
+    cpdef int count_orphan(self, int by) except -1
+    cpdef long long orphans_known(self) noexcept
+    cpdef int say(self, int note, Tcb t, long long number, long long other) except -1
+    cpdef int port_failed(self) except -1
+    cpdef bint bandlim(self, int which) except -1

@@ -8,7 +8,15 @@ NEVER when off.
 import cython
 
 from pystack._fast.columns import column
-from pystack._fast.consts import MS, NEVER, SOCKBUF_LINUX, STATE_NAMES, WINDOW_LINUX
+from pystack._fast.consts import (
+    BANDLIM_NAMES,
+    MS,
+    NEVER,
+    SOCKBUF_LINUX,
+    STATE_NAMES,
+    WINDOW_LINUX,
+    Note,
+)
 from pystack._fast.demux import Demux  # noqa: F401
 from pystack._fast.draft import Draft
 from pystack._fast.flight import Flight, SegmentTable  # noqa: F401
@@ -77,6 +85,8 @@ SS_DEAD = 0x200
 SS_ASKED = 0x400
 SS_UNCONNECTED = 0x800
 SS_PORT_CHOSEN = 0x1000
+SS_ORPHAN = 0x2000
+SS_DONE = 0x4000
 
 # oob_state: is there urgent data, and where is its last octet; oob_left: octets that are read before it;
 # oob_mark: it was announced, and no read has passed it
@@ -116,9 +126,11 @@ STAT_NAMES = tuple(
     keepprobe keepdrops sc_added sc_retransmitted sc_dupsyn sc_dropped sc_completed sc_bucketoverflow
     sc_reset sc_stale sc_unreach sc_aborted sc_badack sc_zonefail sc_sendcookie sc_recvcookie sack_recovery_episode
     sack_rexmits sack_rexmit_bytes sack_rcv_blocks sack_send_blocks ecn_ce ecn_ect0 ecn_shs
-    ecn_rcwnd dsack_rcv dsack_sent badrexmt challenge_acks challenge_suppressed rst_suppressed tw_started tw_recycled
-    tw_reused tw_overflow fo_active fo_active_fail fo_passive fo_passive_fail fo_cookie_reqd
-    pmtud_activated abort_on_close abort_on_data""".split()
+    ecn_rcwnd dsack_rcv dsack_sent badrexmt challenge_acks challenge_suppressed tw_started tw_recycled
+    tw_reused tw_connects tw_overflow fo_active fo_active_fail fo_passive fo_passive_fail fo_cookie_reqd
+    pmtud_activated abort_on_close abort_on_data abort_on_memory abort_on_linger
+    listen_refused reqq_drop reqq_cookies cookie_failed embryonic_rsts out_rsts estab_resets tw_short
+    paws_passive""".split()
 )
 """The counters of `TcpStat`, FreeBSD's tcpstat names (netinet/tcp_var.h) and a few of our own."""
 
@@ -221,7 +233,11 @@ class Tcb:
         self.fo_cookie = b""
         self.fo_key = b""
         self.fo_held = None
-        self.overflow_count = 0
+        self.overflow_count = self.overflow_said = 0
+        self.overflow_told = -(2**62)
+        self.flood_told = False
+        self.qlen_high = self.synqlen_high = 0
+        self.overflow_when = 0
         self.handler = None
         self.ready = self.wanted = 0
         self.queued = False
@@ -291,10 +307,25 @@ class Stack(Port):
         self.isn_k1 = rng.next64()
         self.tw_timer = 0
         self.port_step = 0
-        self.rst_second = 0
-        self.rst_count = 0
+        kinds = len(BANDLIM_NAMES)
+        self.rate_start = column("q", kinds)
+        self.rate_count = column("i", kinds)
+        self.rate_high = column("i", kinds)
+        self.rate_fail = column("q", kinds)
+        self.rate_last = column("q", kinds)
         self.challenge_start = -1
         self.challenge_left = 0
+        self.orphans = 0
+        self.orphans_seen = 0
+        self.orphans_at = 0
+        self.orphans_failed_at = 0
+        self.orphans_high = 0
+        self.perturb = None
+        self.peers = {}
+        self.port_second = self.port_count = self.port_stop = 0
+        self.sockets_told = -_ZONE_WARNING
+        self.ports_failed = 0
+        self.ports_failed_at = 0
 
     def packet(self):
         """A cleared packet of this machine."""
@@ -379,6 +410,9 @@ class Stack(Port):
         """A socket with empty queues and the defaults of the knobs, or None when there are maxsockets already."""
         row: cython.int = self.demux.take(self.now)
         if row == 0:
+            if self.cfg.zone_warnings and self.now - self.sockets_told >= _ZONE_WARNING:
+                self.sockets_told = self.now
+                self.say(_SOCKETS, None, self.demux.capacity, 0)
             return None
         timer: cython.int = self.wheel.alloc(0, row)
         if timer == 0:
@@ -415,6 +449,9 @@ class Stack(Port):
             return
         self.states[t.state] -= 1
         t.state = 0
+        if t.so_state & _ORPHAN:
+            self.count_orphan(-1)
+            t.so_state &= ~_ORPHAN
         self.stop_timers(t)
         self.wheel.free(t.timer)
         t.timer = 0
@@ -430,19 +467,61 @@ class Stack(Port):
         self.tcbs[t.row] = None
         t.row = 0
 
-    def icmp_limit_rst(self):
-        """May another RST for a closed or open port go out in this second (net.inet.icmp.icmplim)?"""
+    def count_orphan(self, by):
+        """A connection lost its application, or is gone. Linux looks at a number that is renewed ten times a second;
+        so does `orphans_known`.
+        """
+        self.orphans_known()
+        self.orphans += by
+        if self.orphans > self.orphans_high:
+            self.orphans_high = self.orphans
+
+    def orphans_known(self):
+        """How many connections without an application there were when the last tenth of a second began."""
+        if self.now - self.orphans_at >= _ORPHAN_TICK:
+            self.orphans_at = self.now - self.now % _ORPHAN_TICK
+            self.orphans_seen = self.orphans
+        return self.orphans_seen
+
+    def say(self, note, t, number, other):
+        """The kernel has something to say (consts.Note), of the socket `t` if of any, with two numbers."""
+        if self.log is not None:
+            self.log(note, t, number, other)
+        return 0
+
+    def port_failed(self):
+        """There was no local port left for a connection or a bind."""
+        self.ports_failed += 1
+        self.ports_failed_at = self.now
+        return 0
+
+    def bandlim(self, which):
+        """May another answer of this kind (BANDLIM_*) go out in this second (net.inet.icmp.icmplim)? What was too much
+        is told by the first one of a later second.
+        """
         limit: cython.longlong = self.cfg.icmp_icmplim
         if limit <= 0:
             return True
-        if self.now - self.rst_second >= 1000 * MS:
-            self.rst_second = self.now
-            self.rst_count = 0
-        self.rst_count += 1
-        if self.rst_count > limit:
-            self.stat.rst_suppressed += 1
+        count: cython.int = self.rate_count[which]
+        if count == 0 or self.now - self.rate_start[which] >= 1000 * MS:
+            self.rate_start[which] = self.now
+            self.rate_count[which] = 1
+            if count > self.rate_high[which]:
+                self.rate_high[which] = count
+            if count > limit and self.cfg.icmp_icmplim_output:
+                self.say(_BANDLIM, None, which, count)
+            return True
+        self.rate_count[which] = count + 1
+        if count >= limit:
+            self.rate_fail[which] += 1
+            self.rate_last[which] = self.now
             return False
         return True
 
 
+_BANDLIM = cython.declare(cython.int, int(Note.BANDLIM))
+_SOCKETS = cython.declare(cython.int, int(Note.SOCKETS))
+_ZONE_WARNING = cython.declare(cython.longlong, 300_000 * MS)
+_ORPHAN = cython.declare(cython.int, SS_ORPHAN)
+_ORPHAN_TICK = cython.declare(cython.longlong, 100 * MS)
 _U32 = cython.declare(cython.ulonglong, 0xFFFFFFFF)

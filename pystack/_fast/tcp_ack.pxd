@@ -6,12 +6,12 @@ from pystack._fast.recovery cimport segments_acked
 from pystack._fast.scoreboard cimport Scoreboard
 from pystack._fast.seq cimport add, after, after_eq, before, before_eq, dist, maximum, sub
 from pystack._fast.tcb cimport Stack, Tcb
-from pystack._fast.tcp_close cimport arm_finwait2, close, enter_timewait
+from pystack._fast.tcp_close cimport fin_acknowledged, close, enter_timewait
 from pystack._fast.tcp_handshake cimport established, set_mss
 from pystack._fast.tcp_out cimport tcp_output
 from pystack._fast.tcp_sent cimport note_limits
 
-cdef int A_DATA, A_ECE, A_WINDOW, CLOSING, ECE, EV_WRITE, FIN, FIN_WAIT_1, FIN_WAIT_2, FO_QUEUED, LAST_ACK
+cdef int A_DATA, A_ECE, A_WINDOW, CLOSING, ECE, EV_WRITE, FIN, FIN_WAIT_1, FO_QUEUED, LAST_ACK
 cdef int RECOVERY_LINUX, SS_CANTSENDMORE, SS_NOFDREF, SS_WRITE_BLOCKED, SYN_RECEIVED, TF_ACKNOW, TF_ECN
 cdef int TF_ECN_SND_CWR, WAIT_RTO
 cdef int TF_FASTRECOVERY, TF_CONGRECOVERY, TF_PASSIVE, TF_RCVD_TS, TF_SACK_PERMIT, TF_SENTFIN
@@ -21,7 +21,7 @@ cdef long long MS, NEVER
 
 cpdef int acknowledge(Stack s, Tcb t, Packet p) except -1
 cpdef int acknowledge_segments(Stack s, Tcb t, Packet p) except -1
-cpdef int tell(Stack s, Tcb t, int data, bint fin_acked) except -1
+cpdef int tell(Stack s, Tcb t, int data, bint fin_acked, bint more) except -1
 cpdef int ecn_congestion(Stack s, Tcb t) except -1
 cpdef bint needless(Stack s, Tcb t, Packet p) noexcept
 cpdef void undo_timeout(Stack s, Tcb t) noexcept

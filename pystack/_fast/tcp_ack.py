@@ -20,7 +20,6 @@ from pystack._fast.consts import (
     EV_WRITE,
     FIN,
     FIN_WAIT_1,
-    FIN_WAIT_2,
     LAST_ACK,
     MS,
     NAGLE_LINUX,
@@ -50,7 +49,7 @@ from pystack._fast.tcb import (
     TF_WAS_CONG,
     TF_WAS_FAST,
 )
-from pystack._fast.tcp_close import arm_finwait2, close, enter_timewait
+from pystack._fast.tcp_close import close, enter_timewait, fin_acknowledged
 from pystack._fast.tcp_handshake import established, set_mss
 from pystack._fast.tcp_out import tcp_output
 from pystack._fast.tcp_sent import note_limits
@@ -169,7 +168,7 @@ def acknowledge_segments(s, t, p):
         segments_acked(s, t, p, una, False)
         if t.flight.packets_out == 0 and t.flight.pending == WAIT_RTO:
             t.at_rexmt = NEVER
-    tell(s, t, data, fin_acked)
+    tell(s, t, data, fin_acked, p.length > 0 or p.flags & FIN != 0)
     if t.row != 0 and t.at_persist != NEVER and s.cfg.policy_persist == PERSIST_LINUX:
         opened = window_admits(s, t)
     if t.row != 0 and opened and t.at_persist != NEVER:
@@ -235,7 +234,8 @@ def new_ack(s, t, p):
             t.board = None
     if t.t_flags & TF_SACK_PERMIT and after(t.snd_una, t.recover):
         t.recover = t.snd_una
-    return tell(s, t, data, data < acked and t.t_flags & TF_SENTFIN != 0)
+    fin_acked: cython.bint = data < acked and t.t_flags & TF_SENTFIN != 0
+    return tell(s, t, data, fin_acked, p.length > 0 or p.flags & FIN != 0)
 
 
 def drop_acknowledged(t, ack):
@@ -279,16 +279,17 @@ def undo_timeout(s, t):
     congestion.undo_timeout(t)
 
 
-def tell(s, t, data, fin_acked):
-    """`data` octets have left the send queue, the FIN was acknowledged: what follows from it."""
+def tell(s, t, data, fin_acked, more):
+    """`data` octets have left the send queue, the FIN was acknowledged: what follows from it. `more`: the segment
+    brings data, or the peer's FIN.
+    """
     if data > 0 and t.wanted & EV_WRITE and t.so_state & SS_WRITE_BLOCKED:
         if t.sndq.roomy():
             t.so_state &= ~SS_WRITE_BLOCKED
             s.wakeup(t, EV_WRITE)
     if fin_acked:
         if t.state == FIN_WAIT_1:
-            s.set_state(t, FIN_WAIT_2)
-            arm_finwait2(s, t)
+            fin_acknowledged(s, t, more)
         elif t.state == CLOSING:
             if t.t_flags & TF_ACKNOW:
                 tcp_output(s, t)

@@ -8,6 +8,7 @@ from pystack._fast.tcp_reply cimport answer_invalid, challenge, reset_for
 from pystack._fast.tcp_text cimport note_duplicate
 from pystack._fast.tcp_window cimport accepted_window
 
+cdef int BANDLIM_RST_OPEN
 cdef int ACCEPTANCE_LINUX, ACK, CLOSE_WAIT, CLOSING, ECONNREFUSED, ECONNRESET, EPIPE, ESTABLISHED, FIN
 cdef int FIN_WAIT_1, FIN_WAIT_2, LAST_ACK, PSH, RST, SS_CANTRCVMORE, SS_INQUEUE, SS_NOFDREF, SYN
 cdef int SYN_RECEIVED, TCP_AFTER_CLOSE, TCP_BAD_ACK, TCP_BAD_RST, TCP_BAD_SYN, TCP_NO_ACK
@@ -34,4 +35,3 @@ cpdef bint at_right_edge(Tcb t, unsigned int at) except -1
 cpdef int ack_linux(Stack s, Tcb t, Packet p) except -1
 cpdef int remember_linux(Stack s, Tcb t, Packet p) except -1
 cpdef int cut_linux(Stack s, Tcb t, Packet p) except -1
-cpdef int orphan_input(Stack s, Tcb t, Packet p) except -1

@@ -4,7 +4,6 @@
       check_bsd      cut to the window: the ACK of an old segment counts, its octets do not
       check_linux    outside of the window is answered and dropped, ACK and all
     cut_linux        what is left of the text once the ACK was taken
-    orphan_input     Linux: FIN_WAIT_2 that no application holds is a small socket with rules of its own
 
 Sources: FreeBSD netinet/tcp_input.c; Linux tcp_input.c and tcp_minisocks.c, observed on a running 6.18.
 Functions answer 0 or the drop reason (consts.Drop) of the segment, and have sent whatever answer it deserves.
@@ -15,6 +14,7 @@ import cython
 from pystack._fast.consts import (
     ACCEPTANCE_LINUX,
     ACK,
+    BANDLIM_RST_OPEN,
     CLOSE_WAIT,
     CLOSING,
     ESTABLISHED,
@@ -25,7 +25,6 @@ from pystack._fast.consts import (
     LISTEN,
     MS,
     PAWS_IDLE,
-    PAWS_MSL,
     PSH,
     RST,
     SACK_REPORT_BSD,
@@ -130,7 +129,7 @@ def check_bsd(s, t, p):
         if (p.flags & ACK and (before_eq(p.ack, t.iss) or after(p.ack, t.snd_max))) or (
             before(p.seq, t.irs) and not (stamped and stale(s, t, p))
         ):
-            if s.icmp_limit_rst():
+            if s.bandlim(BANDLIM_RST_OPEN):
                 reset_for(s, p)
             return TCP_BAD_ACK
     elif p.flags & SYN and syn_bsd(s, t, p):
@@ -252,6 +251,7 @@ def cut_front(s, t, p, old):
 def data_for_nobody(s, t, p, error):
     """Data after the application has closed (facts: freebsd-tcp 2.5): RST, and the connection is gone."""
     s.stat.rcvafterclose += 1
+    s.stat.abort_on_data += 1
     reset_for(s, p)
     if error:
         reset_by_peer(s, t)
@@ -451,36 +451,4 @@ def cut_linux(s, t, p):
         s.stat.rcvpartduppack += 1
         s.stat.rcvpartdupbyte += old
         cut_front(s, t, p, old)
-    return 0
-
-
-def orphan_input(s, t, p):
-    """FIN_WAIT_2 without an application (facts: conntrack 9.2): 1 if the peer's FIN is here, else the drop reason."""
-    end: cython.uint = add(
-        p.seq, p.length + (1 if p.flags & FIN else 0) + (1 if p.flags & SYN else 0)
-    )
-    right: cython.uint
-    bad: cython.bint = t.t_flags & TF_RCVD_TS != 0 and stale(s, t, p)
-    if bad and p.flags & RST and s.now - t.ts_recent_age >= PAWS_MSL:
-        bad = False
-    t.rcv_wnd = accepted_window(s, t)
-    right = add(t.rcv_nxt, t.rcv_wnd)
-    if not bad and p.seq != t.rcv_nxt:
-        if not (after(end, t.rcv_nxt) and before(p.seq, right)):
-            bad = p.seq != right or p.seq != end
-    if bad:
-        answer_invalid(s, t, p)
-        return TCP_WINDOW
-    if p.flags & RST:
-        close(s, t)
-        return TCP_AFTER_CLOSE
-    if p.flags & SYN and not before(p.seq, t.rcv_nxt):
-        return data_for_nobody(s, t, p, False)
-    if p.flags & ACK == 0 or end == p.seq or not after(end, t.rcv_nxt):
-        return TCP_OLD
-    if p.flags & FIN == 0 or end != add(t.rcv_nxt, 1):
-        return data_for_nobody(s, t, p, False)
-    if p.opt_ts and t.t_flags & TF_RCVD_TS:
-        t.ts_recent = p.ts_val
-        t.ts_recent_age = s.now
     return 0

@@ -5,9 +5,10 @@
     drop                   the connection fails with an error, with or without a RST
     close                  the connection is over: nothing of it stays on the machine
     enter_timewait         nothing stays but a row that waits
+    out_of_resources       Linux: too many connections without an application, or too much memory
 
 The FIN_WAIT_2 rule is a policy: FreeBSD arms a timer only once the receive side is shut (facts: freebsd-tcp 3.6), Linux
-only for a connection that no application holds, others never.
+only for a connection that no application holds, and such a one is a row, too, for its last minute; others never.
 """
 
 import cython
@@ -25,22 +26,29 @@ from pystack._fast.consts import (
     EV_WRITE,
     FIN_WAIT_1,
     FIN_WAIT_2,
+    FW2_ANY,
+    FW2_KEEPALIVE,
     FW2_NONE,
     FW2_ORPHAN,
     FW2_RECEIVE_SHUT,
     LAST_ACK,
     LISTEN,
+    MS,
     NEVER,
+    RST,
     SECOND,
     SYN_RECEIVED,
     SYN_SENT,
     TIME_WAIT,
     TIMEWAIT_LINUX,
     Err,
+    Note,
 )
+from pystack._fast.mbuf_zones import CLUSTER, MBUF
 from pystack._fast.seq import after
 from pystack._fast.tcb import (
     FO_QUEUED,
+    SO_REUSEADDR,
     SS_CANTRCVMORE,
     SS_CANTSENDMORE,
     SS_CONNECTED,
@@ -49,14 +57,29 @@ from pystack._fast.tcb import (
     SS_DISCONNECTED,
     SS_INQUEUE,
     SS_NOFDREF,
+    SS_ORPHAN,
+    SS_PORT_CHOSEN,
     TF_RCVD_TS,
 )
 from pystack._fast.tcp_out import tcp_output
-from pystack._fast.tcp_reply import send_reset_of
+from pystack._fast.tcp_reply import respond, send_reset_of
+from pystack._fast.tcp_window import accepted_window
+from pystack._fast.timewait import TWO_CHOSEN, TWO_REUSE
 
 ECONNABORTED = int(Err.ECONNABORTED)
 ECONNRESET = int(Err.ECONNRESET)
 ETIMEDOUT = int(Err.ETIMEDOUT)
+ORPHANS = int(Note.ORPHANS)
+TCP_MEMORY = int(Note.TCP_MEMORY)
+TIME_WAIT_OVERFLOW = int(Note.TIME_WAIT_OVERFLOW)
+MIN_SNDBUF = 4608
+"""Linux: who holds no more than this is not asked to give it back."""
+SHORT_WAIT = 4 * SECOND
+"""Linux counts rows that wait no longer apart (TWKilled)."""
+
+
+_MBUF = cython.declare(cython.int, MBUF)
+_CLUSTER = cython.declare(cython.int, CLUSTER)
 
 
 def disconnected(s, t):
@@ -92,6 +115,8 @@ def drop(s, t, err, reset):
 def close(s, t):
     """The connection is over. Data that was received stays readable."""
     s.stat.closed += 1
+    if t.state == ESTABLISHED or t.state == CLOSE_WAIT:
+        s.stat.estab_resets += 1
     if t.fo_row:
         s.forget_half_open(t.fo_row)
     disconnected(s, t)
@@ -127,10 +152,25 @@ def leave_queue(t):
     return 0
 
 
-def arm_finwait2(s, t):
-    """The state is FIN_WAIT_2: does a timer bound it, and which (facts: freebsd-tcp 3.6 and 5, conntrack 9.2)?"""
+def fin_time(s, t):
+    """Linux: how long FIN_WAIT_2 lasts without an application, ns: the knob, TCP_LINGER2, or 3.5 timeouts."""
+    wait: cython.longlong = s.cfg.tcp_fin_timeout
+    if t.linger2 > 0:
+        wait = t.linger2 * SECOND
+    if wait < 3 * t.rxtcur + t.rxtcur // 2:
+        wait = 3 * t.rxtcur + t.rxtcur // 2
+    return wait
+
+
+def arm_finwait2(s, t, more):
+    """The state is FIN_WAIT_2: does a timer bound it, and which (facts: freebsd-tcp 3.6 and 5, conntrack 9.2)?
+
+    `more`: the peer's FIN, or data, came with the acknowledgment of ours, and has yet to be read.
+    """
     cfg = s.cfg
     wait: cython.longlong = 0
+    if cfg.policy_fin_wait_2 == FW2_ANY and t.at_2msl != NEVER:
+        return 0  # it began with the state, and close() does not begin it anew
     t.at_keep = NEVER if cfg.policy_fin_wait_2 != FW2_NONE else t.at_keep
     if cfg.policy_fin_wait_2 == FW2_RECEIVE_SHUT:
         if t.so_state & SS_CANTRCVMORE:
@@ -140,15 +180,21 @@ def arm_finwait2(s, t):
                 interval: cython.longlong = t.keepintvl
                 wait = t.keepcnt * interval * 1000000  # beyond 31 bits
             t.at_2msl = s.now + wait
+    elif cfg.policy_fin_wait_2 == FW2_KEEPALIVE and t.so_state & SS_NOFDREF:
+        t.keepidle = (
+            cfg.tcp_finwait2_timeout // MS
+        )  # from now on it is asked whether anybody is there
+        t.at_keep = s.now + cfg.tcp_finwait2_timeout
+    elif cfg.policy_fin_wait_2 == FW2_ANY:
+        t.at_2msl = s.now + cfg.tcp_finwait2_timeout
     elif cfg.policy_fin_wait_2 == FW2_ORPHAN and t.so_state & SS_NOFDREF:
-        wait = cfg.tcp_fin_timeout
-        if t.linger2 < 0:  # no wait at all
-            return drop(s, t, 0, True)
-        if t.linger2 > 0:
-            wait = t.linger2 * SECOND
-        if wait < 3 * t.rxtcur + t.rxtcur // 2:
-            wait = 3 * t.rxtcur + t.rxtcur // 2
-        t.at_2msl = s.now + wait
+        wait = fin_time(s, t)
+        if wait > cfg.tcp_timewait:
+            t.at_2msl = s.now + wait - cfg.tcp_timewait
+        elif more:
+            t.at_2msl = s.now + wait
+        else:
+            return become_row(s, t, FIN_WAIT_2, wait)
     s.arm(t)
     return 0
 
@@ -159,9 +205,23 @@ def user_closed(s, t):
         s.set_state(t, FIN_WAIT_1)
     elif t.state == CLOSE_WAIT:
         s.set_state(t, LAST_ACK)
+    elif t.state == FIN_WAIT_2 and t.linger2 < 0 and t.so_state & SS_ORPHAN:
+        s.stat.abort_on_linger += 1  # TCP_LINGER2: no wait at all
+        drop(s, t, 0, True)
     elif t.state == FIN_WAIT_2:
-        arm_finwait2(s, t)
+        arm_finwait2(s, t, False)
     return 0
+
+
+def fin_acknowledged(s, t, more):
+    """FIN_WAIT_1 is over: the peer has our FIN."""
+    s.set_state(t, FIN_WAIT_2)
+    if t.linger2 < 0 and t.so_state & SS_ORPHAN and s.cfg.policy_fin_wait_2 == FW2_ORPHAN:
+        s.stat.abort_on_data += 1
+        s.stat.out_rsts += 1
+        respond(s, t.laddr, t.lport, t.faddr, t.fport, t.snd_una, 0, RST, 0, t.ttl, t.tos)
+        return close(s, t)
+    return arm_finwait2(s, t, more)
 
 
 def application_shutdown_send(s, t):
@@ -212,11 +272,40 @@ def application_close(s, t):
         s.stat.abort_on_close += 1
         return drop(s, t, 0, True)
     t.rcvq.flush()
-    t.so_state |= SS_CANTRCVMORE | SS_CANTSENDMORE
+    t.so_state |= SS_CANTRCVMORE | SS_CANTSENDMORE | SS_ORPHAN
+    s.count_orphan(1)
     user_closed(s, t)
     if t.row != 0:
         tcp_output(s, t)
+    if t.row != 0 and linux:
+        out_of_resources(s, t, 0, True)
     return 0
+
+
+def tcp_pages(s):
+    """Linux: pages of memory that the buffers of all connections take."""
+    octets: cython.longlong = s.pool.z_used[_MBUF] * 256 + s.pool.z_used[_CLUSTER] * 2048
+    return octets >> 12
+
+
+def out_of_resources(s, t, shift, reset):
+    """Linux: are there too many connections without an application, or is the memory for TCP used up? Then this one
+    goes, with a RST if that helps. Whose peer was silent for long counts twice for each `shift`.
+    """
+    many: cython.bint = s.orphans_known() << shift > s.cfg.tcp_max_orphans
+    poor: cython.bint = (
+        s.cfg.tcp_mem_max > 0 and t.sndq.cc > MIN_SNDBUF and tcp_pages(s) > s.cfg.tcp_mem_max
+    )
+    if many:
+        s.say(ORPHANS, t, s.orphans_seen, 0)
+    if poor:
+        s.say(TCP_MEMORY, t, tcp_pages(s), 0)
+    if not many and not poor:
+        return False
+    s.orphans_failed_at = s.now
+    s.stat.abort_on_memory += 1
+    drop(s, t, 0, reset)
+    return True
 
 
 def arm_timewait(s):
@@ -228,9 +317,12 @@ def arm_timewait(s):
 
 def remove_timewait(s, row):
     """A row's wait is over, or cut short."""
-    s.demux.port_use[s.timewait.ports[row] >> 16] -= 1
-    s.states[TIME_WAIT] -= 1
-    s.timewait.remove(row)
+    tw = s.timewait
+    s.demux.release(tw.ports[row] >> 16)
+    if tw.options[row] & TWO_CHOSEN:
+        s.demux.port_chosen[tw.ports[row] >> 16] -= 1
+    s.states[tw.state[row]] -= 1
+    tw.remove(row)
     return 0
 
 
@@ -244,33 +336,53 @@ def expire_timewait(s):
 
 def enter_timewait(s, t):
     """Both FINs are acknowledged: a row waits in the connection's place (2 MSL, RFC 9293 section 3.6)."""
-    tw = s.timewait
+    wait: cython.longlong = s.cfg.tcp_timewait
     if s.cfg.tcp_nolocaltimewait and s.is_local(t.faddr):
         return close(s, t)
+    if s.cfg.tcp_tw_recycle and t.t_flags & TF_RCVD_TS:
+        # Linux until 4.11: a short wait is enough, if every SYN of that host must come with a later clock
+        s.peers[t.faddr] = (t.ts_recent, t.ts_recent_age)
+        wait = 3 * t.rxtcur + t.rxtcur // 2
+    return become_row(s, t, TIME_WAIT, wait)
+
+
+def become_row(s, t, state, wait):
+    """A row waits in the connection's place, in this state and so long; at the limit, what the system does there."""
+    tw = s.timewait
     if tw.used >= tw.maximum:
         if s.cfg.policy_timewait == TIMEWAIT_LINUX or tw.oldest == 0:
             tw.overflow += 1
             tw.last_failure = s.now
             s.stat.tw_overflow += 1
+            s.say(TIME_WAIT_OVERFLOW, t, tw.maximum, 0)
             return close(s, t)
         tw.recycled += 1
+        tw.last_failure = s.now
         s.stat.tw_recycled += 1
         remove_timewait(s, tw.oldest)
-    win = t.rcv_wnd >> t.rcv_scale
     laddr, lport, faddr, fport = t.laddr, t.lport, t.faddr, t.fport
-    snd_nxt, rcv_nxt = t.snd_max, t.rcv_nxt
     close(s, t)
-    row = tw.add(laddr, lport, faddr, fport, s.now + s.cfg.tcp_timewait)
+    row = tw.add(laddr, lport, faddr, fport, s.now + wait)
     if row == 0:
         return 0
-    tw.snd_nxt[row] = snd_nxt
-    tw.rcv_nxt[row] = rcv_nxt
-    tw.win[row] = win
+    tw.state[row] = state
+    tw.snd_nxt[row] = t.snd_max
+    tw.rcv_nxt[row] = t.rcv_nxt
+    tw.win[row] = accepted_window(s, t) if state == FIN_WAIT_2 else t.rcv_wnd
+    tw.scale[row] = t.rcv_scale
     tw.has_ts[row] = 1 if t.t_flags & TF_RCVD_TS else 0
     tw.ts_recent[row] = t.ts_recent
     tw.ts_stamp[row] = t.ts_recent_age
     tw.ts_offset[row] = t.ts_offset
-    s.demux.port_use[lport] += 1
-    s.states[TIME_WAIT] += 1
-    s.stat.tw_started += 1
+    if t.so_options & SO_REUSEADDR:
+        tw.options[row] |= TWO_REUSE
+    if t.so_state & SS_PORT_CHOSEN:
+        tw.options[row] |= TWO_CHOSEN
+        s.demux.port_chosen[lport] += 1
+    s.demux.hold(lport)
+    s.states[state] += 1
+    if wait > SHORT_WAIT:
+        s.stat.tw_started += 1
+    else:
+        s.stat.tw_short += 1
     return arm_timewait(s)

@@ -1,11 +1,12 @@
 from pystack._fast.packet cimport Packet
-from pystack._fast.seq cimport add, after, before, between, sub
+from pystack._fast.seq cimport add, after, before, between, dist, sub
 from pystack._fast.tcb cimport Stack, Tcb
 from pystack._fast.tcp_listen cimport Listener
 from pystack._fast.tcp_build cimport our_mss
 from pystack._fast.tcp_reply cimport reset_for
 from pystack._fast.tcp_window cimport first_window
 
+cdef int BANDLIM_RST_OPEN, SOCKET_LIMIT
 cdef int ACK, COOKIES_LINUX, FIN, FO_QUEUED, FO_TAKEN, HALF_OPEN_REQUEST, HALF_OPEN_SYNCACHE, RST
 cdef int SC_ACKED, SC_ECN, SC_SACK, SC_SCALE, SC_TS, SS_BOUND, SS_NOFDREF, SYN, SYN_RECEIVED
 cdef int TCP_BAD_ACK, TCP_BAD_RST, TCP_BAD_SYN, TCP_FROM_SELF, TCP_LISTEN_OVERFLOW
@@ -14,6 +15,8 @@ cdef int TF_NODELAY, TF_NOPUSH, TF_PASSIVE, TF_RCVD_SCALE, TF_RCVD_TS, TF_RCV_AU
 cdef int TF_SACK_PERMIT, TF_SND_AUTO_OFF, TIMER_SYNCACHE, TS_ECN, TS_NO_SCALE, TS_SACK
 cdef long long COOKIE_LIFE, LINUX_COOKIE_LIFE, SECOND
 cdef tuple COOKIE_MSS, COOKIE_SCALE
+
+cdef long long PAWS_MSL
 
 cpdef Tcb listen_segment(Listener listeners, Stack s, Tcb t, Packet p)
 cdef Tcb new_syn(Listener listeners, Stack s, Tcb t, Packet p)
@@ -31,3 +34,4 @@ cdef Tcb child_of(
 )
 cdef Tcb fast_child(Listener listeners, Stack s, Tcb t, Packet p)
 cpdef int fast_established(Listener listeners, Stack s, Tcb t) except -1
+cpdef bint older_clock(Stack s, Packet p) except -1

@@ -14,18 +14,21 @@ import cython
 
 from pystack._fast.consts import (
     ACK,
+    BANDLIM_RST_OPEN,
     COOKIES_LINUX,
     FIN,
     HALF_OPEN_REQUEST,
     HALF_OPEN_SYNCACHE,
+    PAWS_MSL,
     RST,
     SECOND,
     SYN,
     SYN_RECEIVED,
     Drop,
+    Note,
 )
 from pystack._fast.packet import Packet  # noqa: F401
-from pystack._fast.seq import add, after, before, between, sub
+from pystack._fast.seq import add, after, before, between, dist, sub
 from pystack._fast.syncache import SC_ACKED, SC_ECN, SC_SACK, SC_SCALE, SC_TS
 from pystack._fast.syncookies import COOKIE_MSS, COOKIE_SCALE, TS_ECN, TS_NO_SCALE, TS_SACK
 from pystack._fast.tcb import (
@@ -48,6 +51,7 @@ from pystack._fast.tcp_listen import Listener  # noqa: F401
 from pystack._fast.tcp_reply import reset_for
 from pystack._fast.tcp_window import first_window
 
+SOCKET_LIMIT = int(Note.SOCKET_LIMIT)
 TCP_LISTEN_OVERFLOW = int(Drop.TCP_LISTEN_OVERFLOW)
 TCP_LISTEN_STATE = int(Drop.TCP_LISTEN_STATE)
 TCP_BAD_ACK = int(Drop.TCP_BAD_ACK)
@@ -95,11 +99,27 @@ def new_syn(listeners, s, t, p):
         s.stat.badsyn += 1
         p.drop = TCP_FROM_SELF
         return None
+    if s.cfg.tcp_tw_recycle and p.opt_ts and older_clock(s, p):
+        s.stat.paws_passive += 1
+        p.drop = TCP_PAWS
+        return None
     reason = listeners.on_syn(s, t, p)
     if reason < 0:
         return fast_child(listeners, s, t, p)
     p.drop = reason
     return None
+
+
+def older_clock(s, p):
+    """Linux until 4.11 with tcp_tw_recycle: does the SYN's clock stand before the last that this address showed in the
+    last minute? So it does for nearly everybody who shares an address (facts: conntrack 9.4).
+    """
+    known = s.peers.get(p.src)
+    if known is None:
+        return False
+    last: cython.uint = known[0]
+    age: cython.longlong = known[1]
+    return s.now - age < PAWS_MSL and dist(p.ts_val, last) > 1
 
 
 # --- Linux ---------------------------------------------------------------------------------------------------------
@@ -155,6 +175,7 @@ def request_segment(listeners, s, t, p, row):
     if p.flags & RST:
         if p.seq == nxt:
             s.stat.sc_reset += 1
+            s.stat.embryonic_rsts += 1
             listeners.forget(s, row)
         else:
             s.stat.badrst += 1
@@ -165,6 +186,7 @@ def request_segment(listeners, s, t, p, row):
     if p.flags & SYN and p.seq != irs:
         # a SYN in the window: the peer has begun anew
         s.stat.sc_reset += 1
+        s.stat.embryonic_rsts += 1
         p.drop = TCP_BAD_SYN
         reset_for(s, p)
         listeners.forget(s, row)
@@ -203,7 +225,7 @@ def syncache_segment(listeners, s, t, p, row):
             s.stat.sc_badack += 1
             listeners.forget(s, row)
         p.drop = TCP_BAD_ACK
-        if s.icmp_limit_rst():
+        if s.bandlim(BANDLIM_RST_OPEN):
             reset_for(s, p)
         return None
     if row == 0:
@@ -242,7 +264,7 @@ def syncache_expand(listeners, s, t, p, row):
     ):
         s.stat.sc_badack += 1
         p.drop = TCP_BAD_ACK
-        if s.icmp_limit_rst():
+        if s.bandlim(BANDLIM_RST_OPEN):
             reset_for(s, p)
         return None
     if cache.flags[row] & SC_TS:
@@ -273,6 +295,8 @@ def from_cookie(listeners, s, t, p):
         if cfg.tcp_syncookies and p.flags & SYN == 0 and s.now - t.overflow_at < LINUX_COOKIE_LIFE:
             mss = listeners.cookies.linux_check(p, s.now)
             good = mss > 0
+            if not good:
+                s.stat.cookie_failed += 1
             if good and p.opt_ts:
                 hidden = sub(p.ts_ecr, offset)
                 flags = (
@@ -311,7 +335,7 @@ def from_cookie(listeners, s, t, p):
     if not good:
         s.stat.sc_badack += 1
         p.drop = TCP_BAD_ACK
-        if s.icmp_limit_rst():
+        if s.bandlim(BANDLIM_RST_OPEN):
             reset_for(s, p)
         return None
     s.stat.sc_recvcookie += 1
@@ -328,16 +352,18 @@ def no_room(listeners, s, t, p, row):
     cfg = s.cfg
     if not listeners.queue_full(s, t):
         return False
-    t.overflow_count += 1
     s.stat.listendrop += 1
     p.drop = TCP_LISTEN_OVERFLOW
     if cfg.policy_half_open == HALF_OPEN_REQUEST:
+        listeners.refuse(s, t)
         if row != 0:
             listeners.cache.flags[row] |= SC_ACKED
             if cfg.tcp_abort_on_overflow:
+                s.stat.embryonic_rsts += 1
                 listeners.forget(s, row)
                 reset_for(s, p)
         return True
+    listeners.overflowed(s, t)
     s.stat.sc_aborted += 1
     if row != 0:
         listeners.forget(s, row)
@@ -380,6 +406,7 @@ def child_of(s, t, p, iss, irs, mss, win, peer_scale, flags, ts_recent, ts_offse
     """A connection out of a half-open one, in SYN_RECEIVED with the SYN-ACK sent; None at maxsockets."""
     c = s.new_tcb()
     if c is None:
+        s.say(SOCKET_LIMIT, t, 0, 0)
         return None
     s.set_state(c, SYN_RECEIVED)
     s.demux.connect(c.row, p.dst, p.dport, p.src, p.sport)
@@ -455,8 +482,11 @@ def fast_child(listeners, s, t, p):
     row: cython.int
     flags: cython.int = listeners.agree(s, t, p)
     if listeners.queue_full(s, t):
-        t.overflow_count += 1
         s.stat.listendrop += 1
+        if s.cfg.policy_half_open == HALF_OPEN_REQUEST:
+            listeners.refuse(s, t)
+        else:
+            listeners.overflowed(s, t)
         p.drop = TCP_LISTEN_OVERFLOW
         return None
     row = listeners.new_row(s, t, p)

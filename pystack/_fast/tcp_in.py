@@ -15,6 +15,7 @@ from pystack._fast import congestion, rtt
 from pystack._fast.consts import (
     ACCEPTANCE_LINUX,
     ACK,
+    BANDLIM_RST_CLOSED,
     CLOSING,
     CWR,
     ECE,
@@ -31,6 +32,7 @@ from pystack._fast.consts import (
     SYN,
     SYN_RECEIVED,
     SYN_SENT,
+    TIME_WAIT,
     TIMEWAIT_LINUX,
     Drop,
     Err,
@@ -42,7 +44,6 @@ from pystack._fast.tcb import (
     FO_TAKEN,
     SS_CANTSENDMORE,
     SS_CONNECTED,
-    SS_INQUEUE,
     SS_NOFDREF,
     TF_ACKNOW,
     TF_DELACK,
@@ -58,7 +59,6 @@ from pystack._fast.tcp_ack import acknowledge, ecn_congestion
 from pystack._fast.tcp_check import (
     acceptable,
     cut_linux,
-    orphan_input,
     trim_right,
 )
 from pystack._fast.tcp_close import arm_timewait, drop, remove_timewait
@@ -76,7 +76,9 @@ from pystack._fast.tcp_text import text
 from pystack._fast.tcp_window import accepted_window, first_window
 from pystack._fast.tfo import FastOpen
 
+TCP_AFTER_CLOSE = int(Drop.TCP_AFTER_CLOSE)
 TCP_NO_PORT = int(Drop.TCP_NO_PORT)
+TCP_OLD = int(Drop.TCP_OLD)
 TCP_BLACKHOLE = int(Drop.TCP_BLACKHOLE)
 TCP_NO_TIMESTAMP = int(Drop.TCP_NO_TIMESTAMP)
 TCP_BAD_ACK = int(Drop.TCP_BAD_ACK)
@@ -85,6 +87,7 @@ TCP_BAD_SYN = int(Drop.TCP_BAD_SYN)
 TCP_TIME_WAIT = int(Drop.TCP_TIME_WAIT)
 TCP_SYNFIN = int(Drop.TCP_SYNFIN)
 TCP_PAWS = int(Drop.TCP_PAWS)
+TCP_WINDOW = int(Drop.TCP_WINDOW)
 ECONNREFUSED = int(Err.ECONNREFUSED)
 SYN_AGAIN = 8 * MS
 """Linux: two ticks of its clock (TCP_TIMEOUT_MIN)."""
@@ -117,7 +120,7 @@ def closed_input(s, p):
     blackhole: cython.longlong = s.cfg.tcp_blackhole
     if blackhole >= 2 or (blackhole == 1 and p.flags & SYN):
         return TCP_BLACKHOLE
-    if p.flags & RST == 0 and s.icmp_limit_rst():
+    if p.flags & RST == 0 and s.bandlim(BANDLIM_RST_CLOSED):
         reset_for(s, p)
     return TCP_NO_PORT
 
@@ -202,11 +205,14 @@ def timewait_linux(s, listeners, row, p):
         and before(p.ts_val, tw.ts_recent[row])
         and s.now - tw.ts_stamp[row] < (PAWS_MSL if p.flags & RST else PAWS_IDLE)
     )
+    if tw.state[row] == FIN_WAIT_2:
+        return finwait2_row(s, row, p, paws_bad)
     if not paws_bad and p.seq == rcv_nxt and p.flags & SYN == 0:
         if p.flags & RST:
             if s.cfg.tcp_rfc1337:
                 return TCP_TIME_WAIT
             remove_timewait(s, row)
+            arm_timewait(s)
             return 0
         if p.length == 0 and p.flags & FIN == 0:
             if p.opt_ts and tw.has_ts[row]:
@@ -234,14 +240,58 @@ def timewait_linux(s, listeners, row, p):
     if paws_bad or p.flags & ACK:
         tw.restart(row, s.now + s.cfg.tcp_timewait)
         arm_timewait(s)
+    answer_row(s, row, p)
+    return TCP_TIME_WAIT
+
+
+def answer_row(s, row, p):
+    """An ACK for what a row cannot take; not too many, or two ends that disagree would answer each other for ever."""
+    tw = s.timewait
     if p.length == 0 and p.flags & FIN == 0:
-        # two ends that disagree would answer each other for ever
         if s.now - tw.answered[row] < s.cfg.tcp_invalid_ratelimit:
             s.stat.challenge_suppressed += 1
-            return TCP_TIME_WAIT
+            return 0
         tw.answered[row] = s.now
-    timewait_ack(s, row)
-    return TCP_TIME_WAIT
+    return timewait_ack(s, row)
+
+
+def finwait2_row(s, row, p, stale):
+    """Linux: a segment for FIN_WAIT_2 without an application (facts: conntrack 9.2), which waits for a FIN alone."""
+    tw = s.timewait
+    nxt: cython.uint = tw.rcv_nxt[row]
+    right: cython.uint = add(nxt, tw.win[row])
+    end: cython.uint = add(
+        p.seq, p.length + (1 if p.flags & FIN else 0) + (1 if p.flags & SYN else 0)
+    )
+    if not stale and p.seq != nxt and not (after(end, nxt) and before(p.seq, right)):
+        stale = p.seq != right or p.seq != end
+    if stale:
+        answer_row(s, row, p)
+        return TCP_WINDOW
+    if p.flags & RST:
+        remove_timewait(s, row)
+        arm_timewait(s)
+        return TCP_AFTER_CLOSE
+    if p.flags & SYN == 0 or before(p.seq, nxt):
+        if p.flags & ACK == 0 or end == p.seq or not after(end, nxt):
+            return TCP_OLD
+        if p.flags & FIN and end == add(nxt, 1):
+            # the true TIME_WAIT begins
+            tw.rcv_nxt[row] = end
+            if p.opt_ts:
+                tw.ts_recent[row] = p.ts_val
+                tw.ts_stamp[row] = s.now
+            tw.state[row] = TIME_WAIT
+            s.states[FIN_WAIT_2] -= 1
+            s.states[TIME_WAIT] += 1
+            tw.restart(row, s.now + s.cfg.tcp_timewait)
+            arm_timewait(s)
+            return timewait_ack(s, row)
+    s.stat.rcvafterclose += 1  # data that nobody will read
+    reset_for(s, p)
+    remove_timewait(s, row)
+    arm_timewait(s)
+    return TCP_AFTER_CLOSE
 
 
 def syn_sent_input(s, t, p):
@@ -369,11 +419,6 @@ def segment_arrives(s, t, p):
         t.rcvtime = s.now
         if t.keep_probes:
             t.keep_probes = 0
-    if linux and t.state == FIN_WAIT_2 and t.so_state & SS_NOFDREF and not t.so_state & SS_INQUEUE:
-        reason = orphan_input(s, t, p)
-        if reason == 0:
-            text(s, t, p)
-        return reason
     reason = acceptable(s, t, p)
     if reason or t.row == 0:
         return reason

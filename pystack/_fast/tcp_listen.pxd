@@ -13,6 +13,7 @@ cdef int FO_NO_COOKIE, HALF_OPEN_REQUEST, LISTEN, SC_ACKED, SC_COOKIE, SC_COOKIE
 cdef int SC_SACK, SC_SCALE, SC_TS, SC_UNREACH, SERVER, SERVER_ALL, SERVER_NO_COOKIE, SYN
 cdef int TCP_BAD_SYN, TCP_LISTEN_OVERFLOW, TCP_SYN_LIMIT, TF_NO_SACK, TF_NO_SCALE, TF_NO_TS
 cdef int TIMER_SYNCACHE, TS_ECN, TS_NO_SCALE, TS_SACK
+cdef int LISTEN_OVERFLOW, OVERFLOW_LOG_LISTENER, SYNCACHE_PAUSE, SYN_FLOOD
 cdef long long LONG_AGO, PAUSE, SECOND
 
 
@@ -21,12 +22,17 @@ cdef class Listener:
     cdef public Cookies cookies
     cdef public long long paused_until
     cdef public int pauses
+    cdef public tuple last_syn
+    cdef public long long overflows, overflow_told
     cdef bint queue_full(self, Stack s, Tcb t) noexcept
     cdef int on_syn(self, Stack s, Tcb t, Packet p) except -2
+    cpdef int refuse(self, Stack s, Tcb t) except -1
+    cpdef int overflowed(self, Stack s, Tcb t) except -1
+    cdef int flooded(self, Stack s, Tcb t, bint cookies) except -1
     cdef int agree(self, Stack s, Tcb t, Packet p) except -1
     cdef bint ecn_asked(self, Stack s, Packet p) noexcept
     cdef int new_row(self, Stack s, Tcb t, Packet p) except -1
-    cdef int overflow(self, Stack s, int bucket) except -1
+    cdef int overflow(self, Stack s, int bucket, Packet p) except -1
     cdef int fill(self, Stack s, int row, Packet p, int flags) except -1
     cdef int answer_cookie(self, Stack s, Tcb t, Packet p, int flags) except -1
     cdef int fast_open(self, Stack s, Tcb t, Packet p) except -2

@@ -18,11 +18,13 @@ from pystack._fast.consts import (
     ECE,
     HALF_OPEN_REQUEST,
     LISTEN,
+    OVERFLOW_LOG_LISTENER,
     SECOND,
     SYN,
     TIMER_SYNCACHE,
     Drop,
     Err,
+    Note,
 )
 from pystack._fast.packet import COOKIE_ROOM
 from pystack._fast.seq import add
@@ -55,6 +57,9 @@ TCP_LISTEN_OVERFLOW = int(Drop.TCP_LISTEN_OVERFLOW)
 TCP_SYN_LIMIT = int(Drop.TCP_SYN_LIMIT)
 TCP_BAD_SYN = int(Drop.TCP_BAD_SYN)
 ETIMEDOUT = int(Err.ETIMEDOUT)
+LISTEN_OVERFLOW = int(Note.LISTEN_OVERFLOW)
+SYN_FLOOD = int(Note.SYN_FLOOD)
+SYNCACHE_PAUSE = int(Note.SYNCACHE_PAUSE)
 
 UNLIMITED_HALF_OPEN = 1 << 18
 """Rows for half-open connections where the system limits them by listener only (Linux)."""
@@ -78,6 +83,9 @@ class Listener:
         self.cookies = Cookies(rng)
         self.paused_until = LONG_AGO
         self.pauses = 0
+        self.last_syn = None
+        self.overflows = 0
+        self.overflow_told = LONG_AGO
 
     def queue_full(self, s, t):
         """May no further connection wait to be accepted? BSD: more than 3/2 backlog wait; Linux: more than backlog."""
@@ -98,18 +106,22 @@ class Listener:
         cookie_only: cython.bint = cfg.tcp_syncookies == 2 or cfg.tcp_syncookies_only != 0
         if requests and t.synqlen > t.backlog:
             if cfg.tcp_syncookies == 0:
-                s.stat.sc_dropped += 1
-                return TCP_SYN_LIMIT
+                s.stat.reqq_drop += 1
+                self.flooded(s, t, False)
+                return self.refuse(s, t)
             cookie_only = True
+        if requests and cookie_only:
+            s.stat.reqq_cookies += 1
+            if cfg.tcp_syncookies != 2:
+                self.flooded(s, t, True)
         if requests and self.queue_full(s, t):
-            t.overflow_count += 1
             s.stat.listendrop += 1
+            self.refuse(s, t)
             return TCP_LISTEN_OVERFLOW
         if requests and cfg.tcp_syncookies == 0:
             # the last quarter is for peers that are known to be there (facts: conntrack 9.6)
             if cfg.tcp_max_syn_backlog - t.synqlen < cfg.tcp_max_syn_backlog >> 2:
-                s.stat.sc_dropped += 1
-                return TCP_SYN_LIMIT
+                return self.refuse(s, t)
         if not requests and now < self.paused_until and cfg.tcp_syncookies:
             cookie_only = True
         flags: cython.int = self.agree(s, t, p)
@@ -126,6 +138,8 @@ class Listener:
             return self.answer_cookie(s, t, p, flags)
         s.stat.sc_added += 1
         t.synqlen += 1
+        if t.synqlen > t.synqlen_high:
+            t.synqlen_high = t.synqlen
         t.young += 1
         if cfg.tcp_syncookies and not requests:
             cache.iss[row] = self.cookies.make(p, self.cookies.encode(p), now)
@@ -135,6 +149,37 @@ class Listener:
         self.answer(s, row)
         cache.flags[row] &= ~(SC_COOKIE | SC_COOKIE_EXP)  # a cookie is for the first SYN-ACK only
         s.wheel.arm(cache.timer[row], now + cfg.tcp_rexmit_initial)
+        return 0
+
+    def refuse(self, s, t):
+        """Linux: a SYN is not answered, or the last segment of a handshake comes to nothing (ListenDrops)."""
+        t.overflow_count += 1
+        t.overflow_when = s.now
+        s.stat.listen_refused += 1
+        return TCP_SYN_LIMIT
+
+    def overflowed(self, s, t):
+        """FreeBSD: the accept queue is full; said once in a while, of the machine or of each listener."""
+        t.overflow_count += 1
+        t.overflow_when = s.now
+        if s.cfg.policy_overflow_log == OVERFLOW_LOG_LISTENER:
+            if s.now >= t.overflow_told:
+                t.overflow_told = s.now + s.cfg.sooverinterval
+                s.say(LISTEN_OVERFLOW, t, t.overflow_count - t.overflow_said, t.qlen)
+                t.overflow_said = t.overflow_count
+            return 0
+        self.overflows += 1
+        if s.now >= self.overflow_told:
+            self.overflow_told = s.now + s.cfg.sooverinterval
+            s.say(LISTEN_OVERFLOW, t, self.overflows, t.qlen)
+            self.overflows = 0
+        return 0
+
+    def flooded(self, s, t, cookies):
+        """Linux says once of each listener that its queue of requests is full."""
+        if not t.flood_told:
+            t.flood_told = True
+            s.say(SYN_FLOOD, t, cookies, 0)
         return 0
 
     def agree(self, s, t, p):
@@ -166,13 +211,13 @@ class Listener:
         bucket: cython.uint = cache.bucket_of(p.dst, p.dport, p.src, p.sport)
         if cache.length[bucket] >= cache.bucket_limit:
             s.stat.sc_bucketoverflow += 1
-            self.overflow(s, bucket)
+            self.overflow(s, bucket, p)
             self.forget(s, cache.oldest_in(bucket))
         row = cache.add(p.dst, p.dport, p.src, p.sport)
         if row == 0:
             s.stat.sc_zonefail += 1
             cache.last_failure = s.now
-            self.overflow(s, bucket)
+            self.overflow(s, bucket, p)
             row = cache.oldest_in(bucket)
             if row == 0:
                 return 0
@@ -186,7 +231,7 @@ class Listener:
         cache.iss[row] = s.new_isn(p.dst, p.dport, p.src, p.sport)
         return row
 
-    def overflow(self, s, bucket):
+    def overflow(self, s, bucket, p):
         """There was no room: for a while cookies are believed, and FreeBSD 12 sends nothing else (syncache_pause)."""
         self.cache.overflowed[bucket] = s.now
         self.cache.last_overflow = s.now
@@ -197,11 +242,8 @@ class Listener:
             else:
                 self.pauses = 0
             self.paused_until = s.now + (PAUSE << self.pauses)
-            if s.log is not None:
-                s.log(
-                    "TCP syncache overflow detected; using syncookies for the next "
-                    f"{(PAUSE << self.pauses) // SECOND} seconds"
-                )
+            self.last_syn = (p.src, p.sport, p.dst, p.dport)
+            s.say(SYNCACHE_PAUSE, None, (PAUSE << self.pauses) // SECOND, 0)
 
     def fill(self, s, row, p, flags):
         """What the SYN said, into its row."""

@@ -31,6 +31,7 @@ def reset_for(s, p):
     """The RST that a segment for nobody deserves (RFC 9293 section 3.10.7.1); none for a RST."""
     if p.flags & RST:
         return 0
+    s.stat.out_rsts += 1
     length: cython.int = p.length
     if p.flags & ACK:
         return respond(s, p.dst, p.dport, p.src, p.sport, p.ack, 0, RST, 0, s.cfg.ip_ttl, 0)
@@ -59,6 +60,7 @@ def bare(s, t, at, flags):
 def send_reset_of(s, t, at):
     """The RST of a connection that ends on our side: with ACK, window and timestamp, as both systems send it."""
     s.stat.sndctrl += 1
+    s.stat.out_rsts += 1
     return transmit(s, bare(s, t, at, RST | ACK))
 
 
@@ -83,7 +85,8 @@ def timewait_ack(s, row):
     p.seq = tw.snd_nxt[row]
     p.ack = tw.rcv_nxt[row]
     p.flags = ACK
-    p.win = tw.win[row] if tw.win[row] < 65535 else 65535
+    win: cython.int = tw.win[row] >> tw.scale[row]
+    p.win = win if win < 65535 else 65535
     if tw.has_ts[row]:
         stamp(s, p, tw.ts_offset[row], tw.ts_recent[row])
     s.stat.sndacks += 1

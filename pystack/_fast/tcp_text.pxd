@@ -8,6 +8,7 @@ from pystack._fast.tcp_delack cimport answer_data, converse, data_came, delay_bs
 from pystack._fast.tcp_out cimport tcp_output
 from pystack._fast.tcp_window cimport grow_buffer, grow_linux, memory_of, open_window, room_behind
 
+cdef int CALLS_LINUX, SS_DONE
 cdef int FO_QUEUED
 cdef int OOB_EXPECTED, OOB_HERE, OOB_NONE, SO_OOBINLINE
 cdef int ACK_SCHEDULED, CLOSE_WAIT, CLOSING, DELACK_LINUX, ESTABLISHED, EV_ERROR, EV_READ, FIN

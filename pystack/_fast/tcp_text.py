@@ -13,6 +13,7 @@ When it is acknowledged is decided in `tcp_delack`.
 import cython
 
 from pystack._fast.consts import (
+    CALLS_LINUX,
     CLOSE_WAIT,
     CLOSING,
     DELACK_LINUX,
@@ -49,6 +50,7 @@ from pystack._fast.tcb import (
     OOB_NONE,
     SO_OOBINLINE,
     SS_CANTRCVMORE,
+    SS_DONE,
     TF_ACKNOW,
     TF_DSACK,
     TF_FIN_PENDING,
@@ -348,6 +350,8 @@ def got_fin(s, t):
         return 0
     t.rcv_nxt = add(t.rcv_nxt, 1)
     t.so_state |= SS_CANTRCVMORE
+    if s.cfg.policy_calls == CALLS_LINUX:
+        t.so_state |= SS_DONE  # whatever comes later, reading says that this is the end
     if s.cfg.policy_delack == DELACK_LINUX and t.state <= ESTABLISHED:
         # the application will answer with its own FIN, perhaps soon
         t.ack_pending |= ACK_SCHEDULED

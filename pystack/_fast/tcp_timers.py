@@ -14,7 +14,10 @@ from pystack._fast.consts import (
     CLOSING,
     ESTABLISHED,
     FIN_WAIT_2,
+    FW2_END_RST,
+    FW2_KEEPALIVE,
     FW2_ORPHAN,
+    FW2_RECEIVE_SHUT,
     MS,
     NEVER,
     PERSIST_BSD,
@@ -35,6 +38,7 @@ from pystack._fast.tcb import (
     FO_ASK,
     SO_KEEPALIVE,
     SS_NOFDREF,
+    SS_ORPHAN,
     TF_ACKNOW,
     TF_CONGRECOVERY,
     TF_ECN,
@@ -47,7 +51,7 @@ from pystack._fast.tcb import (
     TF_WAS_CONG,
     TF_WAS_FAST,
 )
-from pystack._fast.tcp_close import close, drop
+from pystack._fast.tcp_close import become_row, close, drop, fin_time, out_of_resources
 from pystack._fast.tcp_delack import ack_due
 from pystack._fast.tcp_handshake import set_mss
 from pystack._fast.tcp_out import tcp_output
@@ -133,6 +137,7 @@ def out_of_patience(s, t, f):
 def segment_timer(s, t, f):
     """The timer of a connection that repairs losses by segments: one of three (consts.WAIT_*)."""
     shut: cython.bint = t.snd_wnd == 0 and t.so_state & SS_NOFDREF == 0
+    alive: cython.bint
     left: cython.longlong
     if f.pending == WAIT_TLP:
         return send_probe(s, t, f)
@@ -140,6 +145,10 @@ def segment_timer(s, t, f):
         return reordering_over(s, t, f)
     if f.first == 0:
         return 0
+    if t.so_state & SS_ORPHAN:
+        alive = t.rxtcur < s.cfg.tcp_rexmit_max
+        if too_many(s, t, alive or not out_of_patience(s, t, f)):
+            return 0
     if shut:
         # the peer has shut the window over what is in flight: asked for as long as it answers
         left = 2 * s.cfg.tcp_rexmit_max
@@ -176,6 +185,31 @@ def segment_timer(s, t, f):
             left = MS  # the application's patience ends before the next retransmission
     t.at_rexmt = s.now + left
     return 0
+
+
+def too_many(s, t, reset):
+    """Linux: at each of its timers a connection without an application asks whether it may live on. One that could not
+    send for long, or not at all, counts as two.
+    """
+    shift: cython.int = 0
+    silent: cython.longlong = s.now - t.data_sent
+    if silent > 2 * s.cfg.tcp_rexmit_max or not reset:
+        shift += 1
+    if t.soft_error:
+        shift += 1
+    if silent <= s.cfg.tcp_timewait or (t.snd_wnd == 0 and t.snd_una == t.snd_max):
+        reset = True
+    return out_of_resources(s, t, shift, reset)
+
+
+def orphan_unheard(s, t):
+    """Linux: has a closed connection whose peer shuts its window been asked often enough: until the waits have grown to
+    the largest, or so many times without any answer?
+    """
+    limit: cython.longlong = s.cfg.tcp_orphan_retries
+    if rtt.backoff(s, t, t.rxtshift) >= s.cfg.tcp_rexmit_max:
+        return t.rxtshift >= limit
+    return t.rcvtime <= t.rexmt_start and t.rxtshift >= (limit if limit > 0 else 8)
 
 
 def doublings(s, tries):
@@ -294,6 +328,12 @@ def probe_window(s, t):
         # the application has gone and the peer does not read: not for ever (facts: freebsd-tcp 2.5)
         s.stat.persistdrop += 1
         return drop(s, t, ETIMEDOUT, True)
+    if t.so_state & SS_ORPHAN and s.cfg.policy_persist == PERSIST_LINUX:
+        if orphan_unheard(s, t):
+            s.stat.persistdrop += 1
+            return drop(s, t, ETIMEDOUT, False)
+        if too_many(s, t, True):
+            return 0
     set_persist(s, t)
     if s.cfg.policy_persist == PERSIST_LINUX and dist(t.snd_una, t.snd_nxt) >= cython.cast(
         cython.int, t.snd_wnd
@@ -316,7 +356,14 @@ def keep_alive(s, t):
         s.stat.keepdrops += 1
         return drop(s, t, ETIMEDOUT, True)
     s.stat.keeptimeo += 1
-    if not (s.cfg.tcp_always_keepalive or t.so_options & SO_KEEPALIVE) or t.state > CLOSING:
+    closed: cython.bint = (
+        s.cfg.policy_fin_wait_2 == FW2_KEEPALIVE
+        and t.state == FIN_WAIT_2
+        and t.so_state & SS_NOFDREF != 0
+    )
+    if not closed and (
+        not (s.cfg.tcp_always_keepalive or t.so_options & SO_KEEPALIVE) or t.state > CLOSING
+    ):
         return 0
     if idle < keepidle and t.keep_probes == 0:
         t.at_keep = t.rcvtime + keepidle
@@ -339,12 +386,19 @@ def wait_over(s, t):
     if t.state != FIN_WAIT_2:
         return 0
     if s.cfg.policy_fin_wait_2 == FW2_ORPHAN:
-        s.stat.finwait2_drops += 1
-        return close(s, t)
+        left: cython.longlong = fin_time(s, t) - s.cfg.tcp_timewait
+        if left > 0:
+            return become_row(s, t, FIN_WAIT_2, left)
+        return drop(s, t, 0, True)
     idle: cython.longlong = s.now - t.rcvtime
     longest: cython.longlong = t.keepcnt * t.keepintvl * MS
-    if not s.cfg.tcp_fast_finwait2_recycle and idle <= longest + MS:  # in ticks they are equal
+    look: cython.bint = s.cfg.policy_fin_wait_2 == FW2_RECEIVE_SHUT
+    if (
+        look and not s.cfg.tcp_fast_finwait2_recycle and idle <= longest + MS
+    ):  # in ticks they are equal
         t.at_2msl = s.now + t.keepintvl * MS
         return 0
     s.stat.finwait2_drops += 1
+    if s.cfg.policy_fin_wait_2_end == FW2_END_RST:
+        return drop(s, t, 0, True)
     return close(s, t)

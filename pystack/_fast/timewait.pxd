@@ -18,7 +18,9 @@ cdef class TimeWaitTable:
     cdef unsigned int[::1] ts_offset
     cdef int[::1] win
     cdef unsigned char[::1] has_ts
-    cdef unsigned char[::1] substate
+    cdef unsigned char[::1] scale
+    cdef unsigned char[::1] state
+    cdef unsigned char[::1] options
     cdef long long[::1] ts_stamp
     cdef long long[::1] expires
     cdef long long[::1] answered

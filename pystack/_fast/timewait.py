@@ -1,6 +1,6 @@
 """TIME_WAIT (and Linux's orphaned FIN_WAIT_2) as small rows.
 
-A closed connection that only has to wait needs no buffers, no timers of its own and no object: about 80 octets in
+A closed connection that only has to wait needs no buffers, no timers of its own and no object: about 100 octets in
 columns, found by the same 4-tuple hash as a connection, ordered by expiry in a doubly linked list. Since nearly all
 rows wait equally long, a row is appended at the young end and moved only when its wait differs.
 
@@ -11,16 +11,25 @@ import cython
 
 from pystack._fast.chain import Chain, FreeList
 from pystack._fast.columns import column
-from pystack._fast.consts import NEVER
+from pystack._fast.consts import NEVER, TIME_WAIT
 from pystack._fast.hashing import jhash_3words
 
+TWO_CHOSEN = 1
+TWO_REUSE = 2
+"""The machine chose the local port, for a connect(); the socket had SO_REUSEADDR."""
+
 _NEVER = cython.declare(cython.longlong, NEVER)
+_TIME_WAIT = cython.declare(cython.uchar, TIME_WAIT)
 
 
 @cython.final
 @cython.cclass
 class TimeWaitTable:
-    """Waiting connections. `capacity` rows are storage, `maximum` (<= capacity) is the limit in force."""
+    """Waiting connections. `capacity` rows are storage, `maximum` (<= capacity) is the limit in force.
+
+    `state` is TIME_WAIT, or FIN_WAIT_2 where the peer has yet to say FIN. `win` is the window that was offered, in
+    octets, and `scale` what it is shifted by on the wire. `options` (TWO_*): who else may use the local port.
+    """
 
     def __init__(self, capacity, buckets, secret):
         self.maximum = capacity
@@ -39,7 +48,9 @@ class TimeWaitTable:
         self.ts_offset = column("I", rows)
         self.win = column("i", rows)
         self.has_ts = column("B", rows)
-        self.substate = column("B", rows)
+        self.scale = column("B", rows)
+        self.state = column("B", rows)
+        self.options = column("B", rows)
         self.ts_stamp = column("q", rows)
         self.expires = column("q", rows)
         self.answered = column("q", rows)
@@ -103,7 +114,8 @@ class TimeWaitTable:
         self.expires[row] = expires
         self.answered[row] = -(_NEVER >> 1)
         self.has_ts[row] = 0
-        self.substate[row] = 0
+        self.state[row] = _TIME_WAIT
+        self.options[row] = 0
         self.chain.insert_head(self.bucket(row), row)
         self.append(row)
         self.used += 1
@@ -152,9 +164,18 @@ class TimeWaitTable:
             n += 1
         return n
 
-    def port_waits(self, port):
-        """Does any row hold this local port (not hot: bind only)?"""
-        return any(row["lport"] == port for row in self.rows())
+    def port_waits(self, port, reuse):
+        """Does a row hold this local port against a bind (not hot: bind only)? `reuse`: rows of sockets with
+        SO_REUSEADDR do not.
+        """
+        return any(
+            row["lport"] == port and not (reuse and row["options"] & TWO_REUSE)
+            for row in self.rows()
+        )
+
+    def set_maximum(self, rows):
+        """Another limit; rows above it stay until their time. No more than there is storage for."""
+        self.maximum = rows if rows < len(self.laddr) else len(self.laddr) - 1
 
     def rows(self):
         """The rows in use as dicts, oldest first (for views)."""
@@ -168,7 +189,8 @@ class TimeWaitTable:
                     "lport": self.ports[row] >> 16,
                     "fport": self.ports[row] & 0xFFFF,
                     "expires": self.expires[row],
-                    "substate": self.substate[row],
+                    "state": self.state[row],
+                    "options": self.options[row],
                 }
             )
             row = self.newer[row]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pystack.cli import bench, demo, knobs, packetdrill, profiles, serve
+from pystack.cli import bench, demo, knobs, limits, packetdrill, profiles, serve
 
 app = typer.Typer(
     name="pystack",
@@ -65,3 +65,4 @@ app.command("packetdrill")(packetdrill.packetdrill)
 app.command("serve")(serve.serve)
 app.command("profiles")(profiles.profiles)
 app.command("knobs")(knobs.knobs)
+app.command("limits")(limits.limits)

@@ -17,6 +17,10 @@ A profile file has a head and three tables:
     [sysctl]                  # every knob of the system with its default, in the order of `sysctl -a`
     "net.inet.tcp.msl" = 30000
 
+A table [messages] has the words of the kernel's log (`kernlog`), where the system has any for it:
+
+    listen_overflow = "sonewconn: pcb {pcb}: Listen queue overflow: {other} already in queue …"
+
 A table [when] may say that a knob is "boot" or "read-only" in this release where later ones can
 change it at run time. Anything else is an error with file, line and column.
 """
@@ -26,6 +30,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
+import string
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +39,7 @@ from typing import Any
 
 from pystack._fast import consts
 from pystack._fast.config import DEFAULTS
+from pystack.kernlog import FIELDS
 from pystack.profiles.sizing import FOLLOWERS, SIZINGS, Sizes
 from pystack.sysctl import values as parsing
 from pystack.sysctl.knob import UNITS, Knob, Value
@@ -64,6 +70,7 @@ POLICIES: Mapping[str, str] = MappingProxyType(
         "close_unread": "CLOSE_UNREAD_",
         "half_open": "HALF_OPEN_",
         "backlog": "BACKLOG_",
+        "overflow_log": "OVERFLOW_LOG_",
         "cookies": "COOKIES_",
         "shut_listener": "SHUT_LISTENER_",
         "dead_child": "DEAD_CHILD_",
@@ -72,6 +79,7 @@ POLICIES: Mapping[str, str] = MappingProxyType(
         "syn_give_up": "SYN_GIVE_UP_",
         "simultaneous": "SIMULTANEOUS_",
         "fin_wait_2": "FW2_",
+        "fin_wait_2_end": "FW2_END_",
         "delack": "DELACK_",
         "window": "WINDOW_",
         "sack_report": "SACK_REPORT_",
@@ -107,6 +115,7 @@ _HEAD: Mapping[str, type] = MappingProxyType(
         "fixed": dict,
         "sysctl": dict,
         "when": dict,
+        "messages": dict,
     }
 )
 
@@ -137,6 +146,8 @@ class Profile:
     """Name of a knob -> its default, or "auto"."""
     knobs: Mapping[str, Knob]
     """The same names -> what they are."""
+    messages: Mapping[str, str]
+    """What the kernel's log says of a `consts.Note`, by its name in small letters."""
 
     def settings(self) -> dict[str, int]:
         """What policies and fixed settings make of a Config."""
@@ -267,6 +278,7 @@ def build(document: Document, name: str) -> Profile:
     sizes = SIZINGS[head["sizing"]](ram, {})
     for knob_name, raw in data.get("sysctl", {}).items():
         knobs[knob_name], defaults[knob_name] = _default(document, knob_name, raw, sizes)
+    messages = (dict(base.messages) if base else {}) | _messages(document)
     for knob_name, when in data.get("when", {}).items():
         if knob_name not in knobs or when not in ("run", "boot", "read-only"):
             text = f"{knob_name} = {when!r} is no knob of this profile with run, boot, read-only"
@@ -285,6 +297,7 @@ def build(document: Document, name: str) -> Profile:
         fixed=MappingProxyType(fixed),
         values=MappingProxyType(defaults),
         knobs=MappingProxyType(knobs),
+        messages=MappingProxyType({name: text for name, text in messages.items() if text}),
         **head,
     )
 
@@ -313,6 +326,24 @@ def _policies(document: Document, table: Mapping[str, Any]) -> dict[str, str]:
         if word not in known:
             text = f"{name} is one of {', '.join(known)}, not {word!r}"
             raise document.error("policy", name, text)
+    return dict(table)
+
+
+def _messages(document: Document) -> dict[str, str]:
+    """Name of a note -> its words; an empty text takes back what the base has."""
+    notes = {note.name.lower(): FIELDS[note] for note in consts.Note}
+    table = document.data.get("messages", {})
+    document.only("messages", table, notes)
+    for name, text in table.items():
+        document.typed("messages", table, name, str)
+        try:
+            fields = {field for _, field, _, _ in string.Formatter().parse(text) if field}
+        except ValueError as e:
+            raise document.error("messages", name, f"{name}: {e}") from None
+        if unknown := fields.difference(notes[name]):
+            known = ", ".join(notes[name])
+            text = f"{name} has {known}, not {', '.join(sorted(unknown))}"
+            raise document.error("messages", name, text)
     return dict(table)
 
 

@@ -95,6 +95,37 @@ def freebsd(ram: int, given: Mapping[str, int]) -> Sizes:
     return dict(out)
 
 
+def freebsd_7(ram: int, given: Mapping[str, int]) -> Sizes:
+    """FreeBSD 4 to 8: all from maxusers, one for each 2 MiB, at least 32 and at most 384.
+
+    1024 + 64 maxusers clusters (25600 at 384), half as many of each next size; 2 (20 + 16 maxusers)
+    files; as many sockets as files or clusters. kern_mbuf.c 8, subr_param.c.
+    """
+    out: dict[str, int] = {}
+
+    def size(name: str, formula: int) -> int:
+        out[name] = given.get(name) or formula
+        return out[name]
+
+    users = size("kern.maxusers", min(max(ram // (2 * 1024 * 1024), 32), 384))
+    files = size("kern.maxfiles", 2 * (20 + 16 * users))
+    size("kern.maxfilesperproc", files // 10 * 9)
+    clusters = size("kern.ipc.nmbclusters", 1024 + 64 * users)
+    page = size("kern.ipc.nmbjumbop", clusters // 2)
+    nine = size("kern.ipc.nmbjumbo9", page // 2)
+    size("kern.ipc.nmbjumbo16", nine // 2)
+    sockets = size("kern.ipc.maxsockets", max(files, clusters))
+    first = given.get("net.inet.ip.portrange.first", 49152)
+    last = given.get("net.inet.ip.portrange.last", 65535)
+    size("net.inet.tcp.maxtcptw", maxtcptw(first, last, sockets))
+    buckets = given.get("net.inet.tcp.syncache.hashsize", 512)
+    depth = given.get("net.inet.tcp.syncache.bucketlimit", 30)
+    size("net.inet.tcp.syncache.cachelimit", buckets * depth)
+    size("net.inet.tcp.reass.maxsegments", clusters // 16)
+    size("net.inet.ip.maxfragpackets", clusters // 32)
+    return dict(out)
+
+
 def ehash(ram: int) -> int:
     """Buckets of Linux's connection table: the power of two for each 128 KiB, at most 524288.
 
@@ -127,7 +158,7 @@ def linux(ram: int, given: Mapping[str, int]) -> Sizes:
     return {name: given.get(name) or formula for name, formula in formulas.items()}
 
 
-SIZINGS: Mapping[str, Sizing] = {"freebsd": freebsd, "linux": linux}
+SIZINGS: Mapping[str, Sizing] = {"freebsd": freebsd, "freebsd-7": freebsd_7, "linux": linux}
 """By the name that a profile gives in `sizing`."""
 
 FOLLOWERS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
@@ -135,6 +166,7 @@ FOLLOWERS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "kern.ipc.maxsockets": ("net.inet.tcp.maxtcptw",),
         "kern.ipc.nmbclusters": ("net.inet.tcp.reass.maxsegments", "net.inet.ip.maxfragpackets"),
     },
+    "freebsd-7": {"kern.ipc.maxsockets": ("net.inet.tcp.maxtcptw",)},
     "linux": {},
 }
 """Knob -> what a running system derives anew when it is written (FreeBSD's event handlers)."""

@@ -57,7 +57,9 @@ class Sysctl(Mapping[str, Value]):
         self.system = profile.system
         self.config = Config() if config is None else config
         self.messages: list[str] = []
-        """Lines for the kernel's message buffer that booting and writing caused, oldest first."""
+        """Lines for the kernel's message buffer that booting caused, oldest first."""
+        self.say: Callable[[str], None] = self.messages.append
+        """Where later ones go; the machine's `KernelLog` takes it over."""
         self.ram = profile.ram if ram is None else ram
         self._values: dict[str, Value] = {}
         self._sized: set[str] = set()
@@ -237,7 +239,7 @@ class Sysctl(Mapping[str, Value]):
     # --- inside -----------------------------------------------------------------------------------
 
     def _checked(self, name: str, knob: Knob, new: Value, old: Value | None, raw: object) -> Value:
-        turn = Turn(knob, name, new, old, self._number, self.messages.append)
+        turn = Turn(knob, name, new, old, self._number, self.say)
         try:
             return check(turn)
         except LookupError as e:

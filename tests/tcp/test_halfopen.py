@@ -9,7 +9,7 @@ from tcp.peer import PROFILES, Machine
 
 from pystack import sockopts
 from pystack._fast import consts
-from pystack._fast.consts import ESTABLISHED, SECOND
+from pystack._fast.consts import ESTABLISHED, SECOND, Note
 
 SYN = "S 0:0(0) win 65535 <mss 1460>"
 TS_SYN = "S 0:0(0) win 65535 <mss 1460,sackOK,TS val 100 ecr 0,nop,wscale 7>"
@@ -517,13 +517,13 @@ def test_freebsd_answers_with_nothing_but_cookies_after_an_overflow():
     """syncache_pause, 12 and later: for 15 s nothing is kept; and it says so."""
     m = Machine("freebsd-14", syncache_bucketlimit=1, syncache_hashsize=1)
     said = []
-    m.core.log = said.append
+    m.core.log = lambda note, socket, number, other: said.append((note, number))
     m.listen()
     for port in (2000, 2001, 2002):
         m.peer(port).send(SYN)
         m.peers[80, port].next(0)
     assert m.core.listeners.cache.used == 1
-    assert said == ["TCP syncache overflow detected; using syncookies for the next 15 seconds"]
+    assert said == [(Note.SYNCACHE_PAUSE, 15)]
     m.run(15)
     assert m.core.listeners.cache.used == 0
     m.peer(2003).send(SYN)

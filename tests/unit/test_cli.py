@@ -136,7 +136,7 @@ def test_knobs_of_every_kind_can_be_shown() -> None:
         (["--address", "10.9.0.300/24"], "not an IPv4 address with a prefix: '10.9.0.300/24'"),
         (["--address", "10.9.0.0/24"], "10.9.0.0 is no host's address in 10.9.0.0/24"),
         (["--kernel-address", "10.9.0.2"], "10.9.0.2 cannot be the address of both ends"),
-        (["--profile", "freebsd-41"], "no profile 'freebsd-41': there are freebsd-10, "),
+        (["--profile", "freebsd-41"], "no profile 'freebsd-41': there are bsd-os, freebsd-10, "),
         (
             ["--sysctl", "net.inet.tcp.mls=3"],
             "sysctl: unknown oid 'net.inet.tcp.mls'; did you mean",

@@ -5,12 +5,13 @@ import re
 from pathlib import Path
 
 import pytest
+from tcp.peer import opened
 
 from pystack import profiles
 from pystack._fast import consts
 from pystack._fast.config import DEFAULTS
 from pystack.profiles import sizing
-from pystack.sysctl import Sysctl, TomlError, registry
+from pystack.sysctl import ReadOnlyKnob, Sysctl, TomlError, registry
 from pystack.sysctl.strict_toml import Document
 
 SOURCE = (Path(__file__).parents[2] / "pystack/_fast/config.py").read_text("utf-8")
@@ -289,14 +290,16 @@ def test_an_unknown_profile_names_those_that_there_are() -> None:
         profiles.load("freebsd10")
     assert str(caught.value) == (
         f"no profile 'freebsd10': there are {', '.join(NAMES)}; did you mean freebsd-10, "
-        "freebsd-14?"
+        "freebsd-14, freebsd-7?"
     )
 
 
 def test_defaults_of_one_knob_by_any_of_its_names() -> None:
-    assert profiles.defaults("kern.ipc.somaxconn") == {"freebsd-10": "128", "freebsd-14": "128"}
+    bsd = [name for name in NAMES if not name.startswith("linux")]
+    assert profiles.defaults("kern.ipc.somaxconn") == dict.fromkeys(bsd, "128")
     assert profiles.defaults("kern.ipc.nmbclusters")["freebsd-10"] == "262144"
-    assert profiles.defaults("net.ipv4.tcp_wmem") == {"linux-6": "4096\t16384\t4194304"}
+    assert profiles.defaults("net.ipv4.tcp_rto_min_us") == {"linux-6": "200000"}
+    assert profiles.defaults("net.ipv4.tcp_wmem")["linux-6"] == "4096\t16384\t4194304"
     assert profiles.defaults("no.such") == {}
 
 
@@ -308,3 +311,74 @@ def test_compare_shows_what_differs_and_no_more() -> None:
     assert rows["policy timewait"] == ["bsd", "bsd-14"]
     assert "net.inet.tcp.msl" not in rows
     assert profiles.compare(ten, ten) == []
+
+
+# --- other systems, as far as their FIN_WAIT_2 goes (seed 003) -----------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "closed", "half"),
+    [
+        ("sunos-4", None, None),
+        ("irix", None, None),
+        ("solaris-2", 675, None),
+        ("bsd-os", 675, None),
+        ("ptx", 675, None),
+        ("freebsd-4", 675, None),
+        ("freebsd-7", 675, None),
+        ("ncr-mp-ras", 600, None),
+        ("windows", 240, 240),
+        ("linux-4", 60, None),
+        ("linux-2.6", 60, None),
+    ],
+)
+def test_fin_wait_2(name: str, closed: int | None, half: int | None) -> None:
+    """How long a connection stays in FIN_WAIT_2 once its application has closed it, and when it has only shut it."""
+    for call, seconds in (("close", closed), ("shutdown", half)):
+        m, p, t = opened(name)
+        getattr(m, call)(t)
+        p.next()
+        p.send(". 1:1(0) ack 2 win 65535")
+        if seconds is None:
+            p.quiet(3_600 * 24 if name.startswith("linux") is False else 7_000)
+            assert m.states() == {"LISTEN": 1, "FIN_WAIT_2": 1}, call
+        else:
+            p.quiet(seconds - 0.1)
+            assert m.states() == {"LISTEN": 1, "FIN_WAIT_2": 1}, call
+            p.quiet(0.2)
+            assert m.states() == {"LISTEN": 1}, call
+
+
+def test_fin_wait_2_of_hp_ux() -> None:
+    """Probes begin 120 s after the last segment; what answers stays, what does not is dropped after eight of them."""
+    m, p, t = opened("hp-ux")
+    m.close(t)
+    p.next()
+    p.send(". 1:1(0) ack 2 win 65535")
+    for _ in range(20):
+        p.expect(". 1:1(0) ack 1", within=121)
+        p.send(". 1:1(0) ack 2 win 65535")
+    assert m.states() == {"LISTEN": 1, "FIN_WAIT_2": 1}
+    for _ in range(8):
+        p.next(130)
+    m.run(80)
+    assert m.states() == {"LISTEN": 1}
+
+
+def test_sizes_of_freebsd_7() -> None:
+    """The figures of a default 7.2 (facts: freebsd-tcp 1.3)."""
+    machine = boot("freebsd-7")
+    names = ("nmbclusters", "nmbjumbop", "nmbjumbo9", "nmbjumbo16")
+    assert [machine[f"kern.ipc.{name}"] for name in names] == [25600, 12800, 6400, 3200]
+    assert machine["kern.maxfiles"] == 12328
+    assert machine["kern.ipc.nsfbufs"] == 6656
+
+
+def test_clusters_of_freebsd_4_are_fixed_at_boot() -> None:
+    machine = boot("freebsd-4")
+    with pytest.raises(ReadOnlyKnob, match="read only tunable"):
+        machine["kern.ipc.nmbclusters"] = 100_000
+    assert (
+        boot("freebsd-4", loader_conf='kern.ipc.nmbclusters="65536"')["kern.ipc.nmbclusters"]
+        == 65536
+    )

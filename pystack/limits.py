@@ -1,0 +1,188 @@
+"""The limits of a machine: what it can run out of, how near that is, and which knob to turn.
+
+`LIMITS` declares them, one `Declared` for each: a name, the knobs that set it (the first that the
+machine has is named), and how to read it. A limit that a system does not have is left out: it has no
+knob there and no maximum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from pystack._fast import mbuf_zones
+from pystack._fast.consts import BACKLOG_AND_ONE, BANDLIM_NAMES, HALF_OPEN_REQUEST, LISTEN, SECOND
+from pystack.addresses import dotted
+
+if TYPE_CHECKING:
+    from pystack.host import Host
+
+UNLIMITED = 2**31 - 1
+"""What a knob of 32 bits says for "no limit"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One limit of a machine, now. Counts are items; times are ns of the machine's clock."""
+
+    name: str
+    used: int
+    maximum: int | None
+    """None: there is no limit."""
+    high_water: int
+    """The most that was ever in use."""
+    failures: int
+    """How often it refused something, or threw out something older."""
+    last_failure: int | None
+    """When that was; None: never."""
+    knob: str
+    """What sets the maximum; "" where nothing does."""
+
+    @property
+    def share(self) -> float:
+        """Used of maximum: 1.0 is full."""
+        return self.used / self.maximum if self.maximum else 0.0
+
+    def as_dict(self) -> dict[str, object]:
+        """All of it as plain values."""
+        return asdict(self)
+
+
+Reading = tuple[int, int | None, int, int, int]
+"""Used, maximum, high-water mark, failures, time of the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A limit as data."""
+
+    name: str
+    knobs: tuple[str, ...]
+    read: Callable[[Any], Reading]
+    """From the core of the machine."""
+
+
+def _sockets(core: Any) -> Reading:
+    table = core.demux
+    maximum = core.cfg.maxsockets or None
+    return table.used, maximum, table.high_water, table.failures, table.last_failure
+
+
+def _half_open(core: Any) -> Reading:
+    cache = core.listeners.cache
+    maximum = core.cfg.syncache_cachelimit or None
+    return cache.used, maximum, cache.high_water, core.stat.sc_zonefail, cache.last_failure
+
+
+def _bucket(core: Any) -> Reading:
+    cache = core.listeners.cache
+    failures = core.stat.sc_bucketoverflow
+    most = core.cfg.syncache_bucketlimit or None
+    return cache.longest_now(), most, cache.longest, failures, cache.last_overflow
+
+
+def _time_wait(core: Any) -> Reading:
+    tw = core.timewait
+    return tw.used, tw.maximum, tw.high_water, tw.recycled + tw.overflow, tw.last_failure
+
+
+def _orphans(core: Any) -> Reading:
+    killed = core.stat.abort_on_memory
+    return (
+        core.orphans,
+        _bounded(core.cfg.tcp_max_orphans),
+        core.orphans_high,
+        killed,
+        core.orphans_failed_at,
+    )
+
+
+def _ports(core: Any) -> Reading:
+    first, last = sorted((core.cfg.port_first, core.cfg.port_last))
+    table = core.demux
+    table.watch(first, last)
+    failed, when = core.ports_failed, core.ports_failed_at
+    return table.range_used, last - first + 1, table.range_high, failed, when
+
+
+def _bounded(maximum: int) -> int | None:
+    return None if maximum >= UNLIMITED else maximum
+
+
+def _zone(zone: int) -> Callable[[Any], Reading]:
+    def read(core: Any) -> Reading:
+        row = core.pool.zones()[zone]
+        last = row["last_failure"]
+        return row["used"], row["limit"] or None, row["high"], row["hits"], last or 0
+
+    return read
+
+
+def _answers(which: int) -> Callable[[Any], Reading]:
+    def read(core: Any) -> Reading:
+        fresh = core.now - core.rate_start[which] < SECOND
+        count = core.rate_count[which]
+        return (
+            count if fresh else 0,
+            core.cfg.icmp_icmplim or None,
+            max(count, core.rate_high[which]),
+            core.rate_fail[which],
+            core.rate_last[which],
+        )
+
+    return read
+
+
+LIMITS: tuple[Declared, ...] = (
+    Declared("sockets", ("kern.ipc.maxsockets",), _sockets),
+    Declared("half-open connections", ("net.inet.tcp.syncache.cachelimit",), _half_open),
+    Declared("half-open in a bucket", ("net.inet.tcp.syncache.bucketlimit",), _bucket),
+    Declared("TIME_WAIT", ("net.inet.tcp.maxtcptw", "net.ipv4.tcp_max_tw_buckets"), _time_wait),
+    Declared("orphans", ("net.ipv4.tcp_max_orphans",), _orphans),
+    Declared("local ports", ("net.inet.ip.portrange.last", "net.ipv4.ip_local_port_range"), _ports),
+    *(
+        Declared(name, (knob,), _zone(zone))
+        for zone, (name, knob) in enumerate(zip(mbuf_zones.NAMES, mbuf_zones.KNOBS, strict=True))
+        if knob
+    ),
+    *(
+        Declared(f"{name} / s", ("net.inet.icmp.icmplim",), _answers(which))
+        for which, name in enumerate(BANDLIM_NAMES)
+    ),
+)
+"""All limits that a machine has once. Those of each listener are `_listeners`."""
+
+
+def limits(host: Host) -> list[Limit]:
+    """Every limit that this machine has: those of the machine, then those of its listeners."""
+    core: Any = host.core
+    core.settle(host.now)
+    found = []
+    for declared in LIMITS:
+        knob = next((name for name in declared.knobs if name in host.sysctl), "")
+        if knob:
+            found.append(_limit(declared.name, knob, declared.read(core)))
+    return [*found, *_listeners(host)]
+
+
+def _limit(name: str, knob: str, reading: Reading) -> Limit:
+    used, maximum, high, failures, last = reading
+    return Limit(name, used, maximum, high, failures, last if failures else None, knob)
+
+
+def _listeners(host: Host) -> Iterator[Limit]:
+    core: Any = host.core
+    cfg = core.cfg
+    names = ("kern.ipc.soacceptqueue", "kern.ipc.somaxconn", "net.core.somaxconn")
+    knob = next((name for name in names if name in host.sysctl), "")
+    for t in core.tcbs:
+        if t is None or t.state != LISTEN:
+            continue
+        where = f"{dotted(t.laddr) if t.laddr else '*'}:{t.lport}"
+        rule = t.backlog if cfg.policy_backlog == BACKLOG_AND_ONE else 3 * t.backlog // 2
+        reading = (t.qlen, rule + 1, t.qlen_high, t.overflow_count, t.overflow_when)
+        yield _limit(f"listen queue {where}", knob, reading)
+        if cfg.policy_half_open == HALF_OPEN_REQUEST:
+            reading = (t.synqlen, t.backlog + 1, t.synqlen_high, t.overflow_count, t.overflow_when)
+            yield _limit(f"SYN queue {where}", knob, reading)

@@ -1,0 +1,132 @@
+"""The TCP sockets of a machine as rows: connections, listeners, half-open ones, and what only waits.
+
+Every tool that lists sockets (`netstat`, `ss`, `sockstat`) renders these; what one system counts in a
+queue and the other does not is told by both numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pystack._fast import consts
+from pystack._fast.consts import NEVER, STATE_NAMES
+from pystack._fast.tcb import SS_BOUND, SS_INQUEUE, SS_NOFDREF
+
+
+@dataclass(frozen=True, slots=True)
+class TcpSocket:
+    """One socket. Addresses are numbers, 0 for any; queues are octets; times are ns."""
+
+    state: int
+    laddr: int
+    lport: int
+    faddr: int = 0
+    fport: int = 0
+    recv_q: int = 0
+    """Octets received and not read."""
+    send_q: int = 0
+    """Octets written and not acknowledged."""
+    peer_fin: bool = False
+    """The peer has said FIN."""
+    own_fin: bool = False
+    """A FIN is queued or out, and not acknowledged."""
+    timer: str = ""
+    """What it waits for: on (retransmission), persist, keepalive, timewait; "" for nothing."""
+    left: int = 0
+    """Until then."""
+    tries: int = 0
+    """How often that was tried already."""
+    qlen: int = 0
+    backlog: int = 0
+    half_open: int = 0
+    """Of a listener: connections that wait to be accepted, the limit, SYNs that were answered."""
+    orphan: bool = False
+    """No application holds it."""
+    uid: int = 0
+    row: int = 0
+    """Its number; 0 for what is not a whole socket."""
+
+    @property
+    def state_name(self) -> str:
+        """FreeBSD's name of the state."""
+        return STATE_NAMES[self.state]
+
+
+def tcp_sockets(core: Any, now: int) -> list[TcpSocket]:
+    """All TCP sockets of the machine that netstat would see at `now`: by number, then half-open, then waiting ones."""
+    return [*_whole(core, now), *_half_open(core, now), *_waiting(core, now)]
+
+
+def _whole(core: Any, now: int) -> Iterator[TcpSocket]:
+    for t in core.tcbs:
+        if t is None or (t.state == consts.CLOSED and not t.so_state & SS_BOUND):
+            continue
+        timer, left, tries = _timer(t, now)
+        yield TcpSocket(
+            state=t.state,
+            laddr=t.laddr,
+            lport=t.lport,
+            faddr=t.faddr,
+            fport=t.fport,
+            recv_q=t.rcvq.cc,
+            send_q=t.sndq.cc,
+            peer_fin=t.state
+            in (consts.CLOSE_WAIT, consts.CLOSING, consts.LAST_ACK, consts.TIME_WAIT),
+            own_fin=t.state in (consts.FIN_WAIT_1, consts.CLOSING, consts.LAST_ACK),
+            timer=timer,
+            left=left,
+            tries=tries,
+            qlen=t.qlen,
+            backlog=t.backlog,
+            half_open=t.synqlen,
+            orphan=_orphan(t),
+            uid=t.uid,
+            row=t.row,
+        )
+
+
+def _orphan(t: Any) -> bool:
+    return bool(t.so_state & SS_NOFDREF) and not t.so_state & SS_INQUEUE
+
+
+def _timer(t: Any, now: int) -> tuple[str, int, int]:
+    """The timer that `ss` would show: the first of these that runs."""
+    for name, at, tries in (
+        ("on", t.at_rexmt, t.rxtshift),
+        ("persist", t.at_persist, t.rxtshift),
+        ("keepalive", t.at_2msl, 0),
+        ("keepalive", t.at_keep, t.keep_probes),
+    ):
+        if at != NEVER:
+            return name, max(0, at - now), tries
+    return "", 0, 0
+
+
+def _half_open(core: Any, now: int) -> Iterator[TcpSocket]:
+    for row in core.listeners.cache.rows():
+        yield TcpSocket(
+            state=consts.SYN_RECEIVED,
+            laddr=row["laddr"],
+            lport=row["lport"],
+            faddr=row["faddr"],
+            fport=row["fport"],
+            timer="on",
+            left=max(0, core.wheel.deadline(row["timer"]) - now),
+            tries=row["rexmits"],
+        )
+
+
+def _waiting(core: Any, now: int) -> Iterator[TcpSocket]:
+    for row in core.timewait.rows():
+        yield TcpSocket(
+            state=row["state"],
+            laddr=row["laddr"],
+            lport=row["lport"],
+            faddr=row["faddr"],
+            fport=row["fport"],
+            timer="timewait",
+            left=max(0, row["expires"] - now),
+            orphan=True,
+        )

@@ -26,6 +26,8 @@ from pystack.limits import Limit, limits
 from pystack.sockets import Socket, StreamSocket
 from pystack.sysctl import Sysctl, Value
 from pystack.units import parse_size, parse_time
+from pystack.views import linux
+from pystack.views.tools import show
 
 INTERFACES: Mapping[str, str] = {"freebsd": "em", "linux": "eth"}
 """What the first kind of network card is called on each system."""
@@ -391,6 +393,36 @@ class Host:
     def dmesg(self) -> list[str]:
         """The lines of the kernel's log, oldest first, as `dmesg` prints them."""
         return self.log.lines()
+
+    def netstat(self, arguments: str = "-an") -> str:
+        """What netstat prints: "-an", "-Lan" and "-m" on FreeBSD, "-tan" and "-ltn" on Linux; "--json" for values.
+
+        Raises `views.tools.UsageError` (ValueError) for what the tool of this system does not know.
+        """
+        return show(self, "netstat", arguments)
+
+    def ss(self, arguments: str = "-tan") -> str:
+        """What Linux's ss prints: "-tan", "-ltn", "-tano", "-s"; "--json" for values."""
+        return show(self, "ss", arguments)
+
+    def nstat(self, arguments: str = "-az") -> str:
+        """What Linux's nstat prints: every counter."""
+        return show(self, "nstat", arguments)
+
+    def vmstat(self, arguments: str = "-z") -> str:
+        """What FreeBSD's `vmstat -z` prints: the zones of the network."""
+        return show(self, "vmstat", arguments)
+
+    def sockstat(self, arguments: str = "-4") -> str:
+        """What FreeBSD's sockstat prints: "-4", "-4l", "-4c", "-4s"."""
+        return show(self, "sockstat", arguments)
+
+    def proc(self, path: str) -> str:
+        """A file of Linux's /proc/net: sockstat, snmp (the lines Tcp:), netstat (TcpExt:). FileNotFoundError else."""
+        if self.profile.system != "linux":
+            raise FileNotFoundError(2, "No such file or directory", path)
+        self.core.settle(self.now)
+        return linux.proc(self, path)[0]
 
     def limits(self) -> list[Limit]:
         """All that the machine can run out of: used, maximum, high-water mark, failures, when, knob."""

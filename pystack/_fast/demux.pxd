@@ -6,6 +6,7 @@ cdef class Demux:
     cdef public int capacity
     cdef public int used
     cdef public int high_water
+    cdef public long long taken
     cdef public long long failures
     cdef public long long last_failure
     cdef unsigned int[::1] laddr

@@ -36,6 +36,7 @@ class Demux:
         self.capacity = capacity
         self.used = 0
         self.high_water = 0
+        self.taken = 0
         self.failures = 0
         self.last_failure = 0
         self.laddr = column("I", capacity + 1)
@@ -69,6 +70,7 @@ class Demux:
         self.faddr[row] = 0
         self.ports[row] = 0
         self.used += 1
+        self.taken += 1
         if self.used > self.high_water:
             self.high_water = self.used
         return row

@@ -7,6 +7,7 @@ A profile file has a head and three tables:
     extends = "…"             # begin with another profile; `absent` lists knobs that are gone
     sizing = "freebsd"        # the arithmetic behind "auto", see `sizing`
     ram = "4 GiB"             # memory of the machine, unless a host is made with another
+    tools = "10"              # the release whose formats netstat and its kin print
 
     [policy]                  # behaviour that no number says: an enumeration of _fast/consts.py
     close_unread = "fin"
@@ -63,6 +64,8 @@ __all__ = [
 ]
 
 SYSTEMS = ("freebsd", "linux")
+TOOLS: Mapping[str, str] = MappingProxyType({"freebsd": "10", "linux": "6"})
+"""Whose formats the tools of a profile print that does not say it."""
 
 POLICIES: Mapping[str, str] = MappingProxyType(
     {
@@ -116,6 +119,7 @@ _HEAD: Mapping[str, type] = MappingProxyType(
         "sysctl": dict,
         "when": dict,
         "messages": dict,
+        "tools": str,
     }
 )
 
@@ -137,6 +141,8 @@ class Profile:
     doc: str
     source: str
     sizing: str
+    tools: str
+    """Whose formats its tools print: a release of FreeBSD, or of a Linux kernel."""
     ram: int
     """Octets."""
     policy: Mapping[str, str]
@@ -253,8 +259,11 @@ def build(document: Document, name: str) -> Profile:
             document.typed("", data, key, kind)
     base = _base(document)
     head: dict[str, Any] = {}
-    for key in ("title", "system", "doc", "source", "sizing"):
-        inherited = getattr(base, key) if base is not None and key in ("system", "sizing") else None
+    for key in ("title", "system", "doc", "source", "sizing", "tools"):
+        kept = key in ("system", "sizing", "tools")
+        inherited = getattr(base, key) if base is not None and kept else None
+        if key == "tools" and inherited is None:
+            inherited = TOOLS.get(data.get("system", ""), "")
         head[key] = data.get(key, inherited)
         if head[key] is None:
             raise document.error("", "", f"a profile must have {key!r}")

@@ -1,0 +1,240 @@
+"""FreeBSD's tools: `netstat -an`, `-Lan`, `-m`, `vmstat -z`, `sockstat`, in the words of each era.
+
+Formats: netstat/inet.c, netstat/mbuf.c, vmstat.c, sockstat.c (facts: freebsd-tcp 1.6, 1.7, 2.2, 4). Which era is the
+profile's `tools`: 4, 7, 10 or 14.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pystack._fast import consts, mbuf_zones
+from pystack._fast.mbuf_zones import CLUSTER, JUMBO_9K, JUMBO_16K, JUMBO_PAGE, MBUF, PACKET
+from pystack.addresses import dotted
+from pystack.views.table import TcpSocket, tcp_sockets
+
+if TYPE_CHECKING:
+    from pystack.host import Host
+
+
+def end(addr: int, port: int, between: str = ".") -> str:
+    """10.0.0.1.80, or stars for what is any."""
+    return f"{dotted(addr) if addr else '*'}{between}{port or '*'}"
+
+
+def connections(host: Host, options: str) -> tuple[str, Any]:
+    """`netstat -an`: connections, with -a listeners too."""
+    every = "a" in options
+    lines = [
+        "Active Internet connections" + (" (including servers)" if every else ""),
+        f"{'Proto':<5} {'Recv-Q':<6} {'Send-Q':<6} {'Local Address':<22} {'Foreign Address':<22} (state)",
+    ]
+    values = []
+    for sock in tcp_sockets(host.core, host.now):
+        if sock.state == consts.LISTEN and not every:
+            continue
+        here, there = end(sock.laddr, sock.lport), end(sock.faddr, sock.fport)
+        lines.append(
+            f"{'tcp4':<5} {sock.recv_q:6} {sock.send_q:6} {here:<22.22} {there:<22.22} {sock.state_name:<11}"
+        )
+        values.append(
+            {
+                "recv_q": sock.recv_q,
+                "send_q": sock.send_q,
+                "local": here,
+                "foreign": there,
+                "state": sock.state_name,
+            }
+        )
+    return "\n".join(lines) + "\n", values
+
+
+def listen_queues(host: Host) -> tuple[str, Any]:
+    """`netstat -Lan`: waiting to be accepted, waiting for a filter, and the limit, of each listener."""
+    wide = 14 if int(host.profile.tools) <= 10 else 32
+    lines = [
+        "Current listen queue sizes (qlen/incqlen/maxqlen)",
+        f"{'Proto':<5} {'Listen':<{wide}} {'Local Address':<22}",
+    ]
+    values = []
+    for sock in tcp_sockets(host.core, host.now):
+        if sock.state == consts.LISTEN and sock.backlog:
+            here = end(sock.laddr, sock.lport)
+            sizes = f"{sock.qlen}/0/{sock.backlog}"
+            lines.append(f"{'tcp4':<5} {sizes:<{wide}.{wide}} {here:<22.22}")
+            values.append({"qlen": sock.qlen, "maxqlen": sock.backlog, "local": here})
+    return "\n".join(lines) + "\n", values
+
+
+def mbufs(host: Host) -> tuple[str, Any]:
+    """`netstat -m`."""
+    zones = host.core.pool.zones()
+    era = int(host.profile.tools)
+    m, p, c = zones[MBUF], zones[PACKET], zones[CLUSTER]
+    jumbo = [
+        (zones[zone], words)
+        for zone, words in ((JUMBO_PAGE, "4k (page size)"), (JUMBO_9K, "9k"), (JUMBO_16K, "16k"))
+    ]
+    used, free = m["used"] + p["used"], m["free"] + p["free"]
+    octets = used * 256 + c["used"] * 2048 - p["free"] * 2048
+    cached = free * 256 + p["free"] * 2048 + c["free"] * 2048
+    octets += sum(z["used"] * z["size"] for z, _ in jumbo)
+    cached += sum(z["free"] * z["size"] for z, _ in jumbo)
+    clusters = (c["used"] - p["free"], c["free"] + p["free"], c["used"] + c["free"], c["limit"])
+    if era <= 4:
+        return _mbufs_of_4(used, m, p, c, octets)
+    sizes = "/".join(map(str, clusters))
+    kilo = f"{octets // 1024}K/{cached // 1024}K/{(octets + cached) // 1024}K"
+    lines = [
+        f"{used}/{free}/{used + free} mbufs in use (current/cache/total)",
+        f"{sizes} mbuf clusters in use (current/cache/total/max)",
+        f"{p['used']}/{p['free']} mbuf+clusters out of packet secondary zone in use (current/cache)",
+        *(
+            f"{z['used']}/{z['free']}/{z['used'] + z['free']}/{z['limit']} {words} jumbo clusters in use "
+            "(current/cache/total/max)"
+            for z, words in jumbo
+        ),
+        f"{kilo} bytes allocated to network (current/cache/total)",
+        f"{m['fail']}/{c['fail']}/{p['fail']} requests for mbufs denied (mbufs/clusters/mbuf+clusters)",
+    ]
+    kinds = "(4k/9k/16k)"
+    fails = "/".join(str(z["fail"]) for z, _ in jumbo)
+    sleeps = "/".join(str(z["sleep"]) for z, _ in jumbo)
+    if era >= 10:
+        lines += [
+            f"{m['sleep']}/{c['sleep']}/{p['sleep']} requests for mbufs delayed "
+            "(mbufs/clusters/mbuf+clusters)",
+            f"{sleeps} requests for jumbo clusters delayed {kinds}",
+        ]
+    lines.append(f"{fails} requests for jumbo clusters denied {kinds}")
+    if era >= 11:
+        lines += [
+            "0 sendfile syscalls",
+            "0 sendfile syscalls completed without I/O request",
+            "0 requests for I/O initiated by sendfile",
+            "0 pages read by sendfile as part of a request",
+            "0 pages were valid at time of a sendfile request",
+            "0 pages were valid and substituted to bogus page",
+            "0 pages were requested for read ahead by applications",
+            "0 pages were read ahead by sendfile",
+            "0 times sendfile encountered an already busy page",
+            "0 requests for sfbufs denied",
+            "0 requests for sfbufs delayed",
+        ]
+    else:
+        most = host.sysctl.get("kern.ipc.nsfbufs", 0)
+        lines += [
+            f"0/0/{most} sfbufs in use (current/peak/max)",
+            "0 requests for sfbufs denied",
+            "0 requests for sfbufs delayed",
+            "0 requests for I/O initiated by sendfile",
+        ]
+        if era < 10:
+            lines.append("0 calls to protocol drain routines")
+    return "\n".join(lines) + "\n", zones
+
+
+def _mbufs_of_4(used: int, m: Any, p: Any, c: Any, octets: int) -> tuple[str, Any]:
+    """`netstat -m` of FreeBSD 4: current, peak, maximum, and the types."""
+    most = 4 * c["limit"]
+    share = 100 * octets // (c["limit"] * 2048 + most * 256) if c["limit"] else 0
+    lines = [
+        f"{used}/{m['high']}/{most} mbufs in use (current/peak/max):",
+        f"\t{used} mbufs allocated to data",
+        f"{p['used']}/{p['high']}/{c['limit']} mbuf clusters in use (current/peak/max)",
+        f"{octets // 1024} Kbytes allocated to network ({share}% of mb_map in use)",
+        f"{m['fail'] + p['fail']} requests for memory denied",
+        f"{m['sleep'] + p['sleep']} requests for memory delayed",
+        "0 calls to protocol drain routines",
+    ]
+    return "\n".join(lines) + "\n", [m, p, c]
+
+
+def zones(host: Host) -> tuple[str, Any]:
+    """`vmstat -z`: the zones that the network uses."""
+    core: Any = host.core
+    era = int(host.profile.tools)
+    rows = [
+        (
+            z["name"],
+            z["size"],
+            z["limit"],
+            z["used"],
+            z["free"],
+            z["requests"],
+            z["fail"],
+            z["sleep"],
+        )
+        for z in sorted(
+            core.pool.zones(), key=lambda z: mbuf_zones.NAMES.index(z["name"]) != PACKET
+        )
+        if z["limit"] or not z["name"].startswith("mbuf_jumbo")
+    ]
+    demux, tw, cache, stat = core.demux, core.timewait, core.listeners.cache, core.stat
+    most = core.cfg.maxsockets
+    sockets = (most, demux.used, demux.high_water, demux.taken, demux.failures)
+    tables = [
+        ("socket", 696, *sockets),
+        ("tcp_inpcb", 392, *sockets),
+        ("tcpcb", 1040, *sockets),
+        ("tcptw", 88, tw.maximum, tw.used, tw.high_water, stat.tw_started + stat.tw_short, 0),
+        (
+            "syncache",
+            160,
+            core.cfg.syncache_cachelimit,
+            cache.used,
+            cache.high_water,
+            stat.sc_added,
+            stat.sc_zonefail,
+        ),
+    ]
+    if "net.inet.tcp.maxtcptw" not in host.sysctl:
+        del tables[3]  # whole connections wait there
+    rows += [
+        (name, size, limit, used, high - used, requests, failed, 0)
+        for name, size, limit, used, high, requests, failed in tables
+    ]
+    if era >= 10:
+        head = f"{'ITEM':<20} {'SIZE':>6} {'LIMIT':>6} {'USED':>8} {'FREE':>8} {'REQ':>8} {'FAIL':>4} {'SLEEP':>4}"
+        lines = [
+            f"{name + ':':<20} {size:6}, {limit:6},{used:8},{free:8},{requests:8},{fail:4},{sleep:4}"
+            for name, size, limit, used, free, requests, fail, sleep in rows
+        ]
+    else:
+        head = f"{'ITEM':<24} {'SIZE':>8} {'LIMIT':>9} {'USED':>9} {'FREE':>9} {'REQUESTS':>9} {'FAILURES':>9}"
+        lines = [
+            f"{name + ':':<24} {size:8}, {limit:8}, {used:8}, {free:8}, {requests:8}, {fail:8}"
+            for name, size, limit, used, free, requests, fail, _ in rows
+        ]
+    names = ("name", "size", "limit", "used", "free", "requests", "fail", "sleep")
+    return "\n".join([head, "", *lines, ""]) + "\n", [
+        dict(zip(names, row, strict=True)) for row in rows
+    ]
+
+
+def sockstat(host: Host, options: str) -> tuple[str, Any]:
+    """`sockstat -4`: who holds which socket; -l listeners, -c connections, -s the state."""
+    shown: list[TcpSocket] = []
+    for sock in tcp_sockets(host.core, host.now):
+        listening = not sock.fport
+        if ("l" in options and not listening) or ("c" in options and listening):
+            continue
+        if sock.row:
+            shown.append(sock)
+    shown.sort(key=lambda sock: sock.orphan)
+    head = f"{'USER':<8} {'COMMAND':<10} {'PID':<5} {'FD':<2} {'PROTO':<6} "
+    head += f"{'LOCAL ADDRESS':<21} {'FOREIGN ADDRESS':<21}"
+    lines = [head + (f" {'STATE':<12}" if "s" in options else "")]
+    values = []
+    for sock in shown:
+        user = "?" if sock.orphan else str(sock.uid) if sock.uid else "root"
+        who = (user, "?", "?", "?")  # there are no processes here
+        here, there = end(sock.laddr, sock.lport, ":"), end(sock.faddr, sock.fport, ":")
+        line = ""
+        for at, text in zip((0, 9, 20, 26, 29, 36, 58), (*who, "tcp4", here, there), strict=True):
+            line = f"{line.ljust(at) if len(line) < at else line + ' ' * (at > 0)}{text}"
+        if "s" in options:
+            line = f"{line.ljust(80)}{sock.state_name}"
+        lines.append(line)
+        values.append({"user": who[0], "local": here, "foreign": there, "state": sock.state_name})
+    return "\n".join(lines) + "\n", values

@@ -68,6 +68,8 @@ def note_segment(s, t, at, length, flags, rexmit):
     out = f.packets_out
     if f.in_flight() == 0 and f.cubic_epoch and s.now > f.data_sent_at:
         f.cubic_epoch += (s.now - f.data_sent_at) // MS
+        if f.cubic_epoch > s.now // MS:
+            f.cubic_epoch = s.now // MS
     table.append(f, end, (length + t.maxseg - 1) // t.maxseg if length > 0 else 1, s.now)
     f.data_sent_at = s.now
     if out == 0 or f.pending == WAIT_TLP:

@@ -6,6 +6,7 @@ import pytest
 from sim.test_two_stacks import bad_wire
 from sim.world import Flow, World, pump
 
+from pystack import Network
 from pystack._fast import commands
 from pystack._fast.consts import CA_LOSS, SEG_LOST, SEG_RETRANS, SEG_SACKED
 
@@ -76,3 +77,28 @@ def test_books_over_a_bad_wire(seed):
     world.run(2000)
     world.assert_clean()
     assert world.a.segments.free.used == world.b.segments.free.used == 0
+
+
+def test_an_idle_time_moves_the_epoch_of_cubic_and_never_into_the_future():
+    """Linux bictcp_cwnd_event: time without data does not count for the curve; `make checked` found it ahead."""
+    net = Network(seed=2, record=False)
+    web = net.host("web", "192.0.2.1/24", profile="linux-6")
+    me = net.host("me", "192.0.2.2/24", profile="linux-6")
+    net.link(me, web, delay="1ms", loss=0.05)
+    with web.socket() as listener:
+        listener.bind(("", 80))
+        listener.listen(1)
+        sock = me.socket()
+        sock.connect(("192.0.2.1", 80))
+        child, _ = listener.accept()
+    epochs = 0
+    for _ in range(120):
+        sock.sendall(bytes(30_000))
+        got = 0
+        while got < 30_000:
+            got += len(child.recv(65536))
+        flight = sock.row.flight
+        if flight is not None and flight.cubic_epoch:
+            epochs += 1
+            assert flight.cubic_epoch <= net.now // 1_000_000
+    assert epochs > 5

@@ -1,5 +1,5 @@
 # make build    .venv with everything, compiled in place; quick when nothing has changed
-# make test     the whole suite compiled, then the same without `system` and `slow` interpreted
+# make test     the whole suite compiled, then the same without `system` and `slow` interpreted; side by side with -j2
 # make lint     ruff, mypy, cython-lint          make annotate   what the compiler made of each line
 # make checked  the suite on a build with bounds and overflow checks
 # make kernel   scripts (SCRIPTS=tests/tcp) against the kernel of this computer, as root; some minutes
@@ -17,7 +17,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 SCRIPTS ?= tests/tcp
 
-.PHONY: build test kernel demo bench lint annotate checked clean
+.PHONY: build test test-compiled test-interpreted kernel demo bench lint annotate checked clean
 
 build: .venv/.installed
 	@$(BIN)/python setup.py --quiet build_ext --inplace
@@ -30,8 +30,12 @@ build: .venv/.installed
 	$(BIN)/pip install --quiet --no-build-isolation --editable '.[test,lint]'
 	touch $@
 
-test: build
+test: test-compiled test-interpreted
+
+test-compiled: build
 	PYSTACK_PURE= PYSTACK_EXPECT=compiled $(PYTEST)
+
+test-interpreted: build
 	PYSTACK_PURE=1 PYSTACK_EXPECT=interpreted $(PYTEST) -m 'not system and not slow'
 
 kernel: build

@@ -395,7 +395,7 @@ class Host:
         return self.log.lines()
 
     def netstat(self, arguments: str = "-an") -> str:
-        """What netstat prints: "-an", "-Lan" and "-m" on FreeBSD, "-tan" and "-ltn" on Linux; "--json" for values.
+        """What netstat prints: "-an", "-Lan", "-m", "-s" (TCP) on FreeBSD, "-tan", "-ltn" on Linux; "--json": values.
 
         Raises `views.tools.UsageError` (ValueError) for what the tool of this system does not know.
         """

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from pystack.views import freebsd, linux
+from pystack.views import freebsd, freebsd_stats, linux
 
 if TYPE_CHECKING:
     from pystack.host import Host
@@ -40,6 +40,8 @@ def show(host: Host, tool: str, arguments: str) -> str:
 def _bsd_netstat(host: Host, options: str) -> Shown:
     if "m" in options:
         return freebsd.mbufs(host)
+    if "s" in options:
+        return freebsd_stats.tcp(host)
     if "L" in options:
         return freebsd.listen_queues(host)
     return freebsd.connections(host, options)
@@ -52,7 +54,7 @@ def _vmstat(host: Host, options: str) -> Shown:
 
 
 FREEBSD: dict[str, tuple[str, Callable[[Any, str], Shown]]] = {
-    "netstat": ("anLm", _bsd_netstat),
+    "netstat": ("anLms", _bsd_netstat),
     "vmstat": ("z", _vmstat),
     "sockstat": ("4cls", freebsd.sockstat),
 }

@@ -1,13 +1,14 @@
 """The operator's tools, byte for byte where the facts or a real tool give the form (facts: freebsd-tcp 1.6 to 4.4)."""
 
 import json
+import re
 
 import pytest
 from limits.linux_records import RECORDS
 from limits.test_limits import host
 
 from pystack import profiles
-from pystack.views import linux
+from pystack.views import freebsd_stats, linux
 from pystack.views.tools import UsageError
 
 
@@ -227,3 +228,37 @@ def test_what_a_tool_does_not_know():
         web.netstat("-x")
     with pytest.raises(UsageError, match="only -z"):
         web.vmstat("")
+
+
+def test_netstat_s():
+    """The sentences of netstat/inet.c: TABs, endings by number, and the blank that a single connection keeps."""
+    web = busy("freebsd-14")
+    lines = web.netstat("-s").splitlines()
+    stats = web.stats
+    assert lines[0] == "tcp:"
+    assert lines[1] == f"\t{stats['sndtotal']} packets sent"
+    assert "\t1 connection accept" in lines
+    assert "\t1 syncache entry added" in lines
+    assert "\t0 Connections (fin_wait_2) dropped because of timeout" in lines
+    assert "\t\t1 packet (3 bytes) received in-sequence" in lines
+    assert "\t\t0 discarded due to full reassembly queue" in lines
+    assert lines[-11:-8] == [
+        "\t0 connections in CLOSED state",
+        "\t1 connection  in LISTEN state",
+        "\t0 connections in SYN_SENT state",
+    ]
+    assert "\t1 connection  in CLOSE_WAIT state" in lines
+    ten = busy("freebsd-10").netstat("-s").splitlines()
+    assert "\t\t0 discarded due to memory problems" in ten
+    assert not any(
+        "connection count by state" in line or ("hostcache" in line and "used" in line)
+        for line in ten
+    )
+    assert json.loads(web.netstat("-s --json"))["accepts"] == 1
+
+
+def test_every_sentence_names_counters_that_there_are():
+    stats = host("freebsd-14").stats
+    for text in freebsd_stats.SENTENCES:
+        for name in re.findall(r"\{([\w-]+)\}", text):
+            assert name == "-" or name in stats, text

@@ -97,6 +97,7 @@ def send_one(s, t, idle):
     d = s.draft
     at: cython.uint
     more: cython.bint
+    waits: cython.bint
     begin(s, t, d)
     if d.flags & SYN and not place_syn(t, d):
         return 0
@@ -126,8 +127,11 @@ def send_one(s, t, idle):
     if d.length == 0 and d.flags & (SYN | FIN) == 0 and t.at_persist == NEVER:
         at = t.snd_max
     more = d.more
+    waits = d.length == 0 and d.queued > 0 and t.state >= ESTABLISHED
     if emit(s, t, at, d.off, d.length, d.flags, before(t.snd_nxt, t.snd_max)) < 1:
         return 0
+    if waits:
+        persist.begin(s, t)  # an ACK has gone alone, and what is written still waits
     return 1 if more else 0
 
 

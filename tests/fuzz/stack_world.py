@@ -96,9 +96,10 @@ class Side:
         self.flows: dict[tuple[int, int, int, int], Flow] = {}
 
     def throttled(self) -> bool:
-        """Has this system a limit for its answers to segments that it cannot take?"""
-        cfg = self.core.cfg
-        return cfg.tcp_invalid_ratelimit > 0 or cfg.tcp_challenge_ack_window > 0
+        """Has this system a limit for all its answers to segments that it cannot take? FreeBSD's is for challenges:
+        an acknowledgment of what was never sent is answered each time (tcp_input.c, dropafterack).
+        """
+        return self.core.cfg.tcp_invalid_ratelimit > 0
 
     def bound(self) -> int:
         """Packets that one packet may bring about: answers, and the data that it sets free."""

@@ -97,6 +97,7 @@ def send_one(s, t, idle):
     d = s.draft
     at: cython.uint
     more: cython.bint
+    done: cython.int
     begin(s, t, d)
     if d.flags & SYN and not place_syn(t, d):
         return 0
@@ -126,9 +127,10 @@ def send_one(s, t, idle):
     if d.length == 0 and d.flags & (SYN | FIN) == 0 and t.at_persist == NEVER:
         at = t.snd_max
     more = d.more
-    if emit(s, t, at, d.off, d.length, d.flags, before(t.snd_nxt, t.snd_max)) < 1:
+    done = emit(s, t, at, d.off, d.length, d.flags, before(t.snd_nxt, t.snd_max))
+    if done < 1:
         return 0
-    return 1 if more else 0
+    return 1 if more or done > 1 else 0
 
 
 def begin(s, t, d):

@@ -10,7 +10,7 @@ import socket as std
 import struct
 from typing import TYPE_CHECKING, Any
 
-from pystack import tcpinfo, tcpopts
+from pystack import linux_options, tcpinfo, tcpopts
 from pystack._fast import tcb
 from pystack._fast.commands import take_error
 from pystack._fast.consts import (
@@ -255,6 +255,16 @@ def _keep(name: str, low: int, high: int, scale: int) -> tuple[Getter, Setter]:
 
 # --- the tables --------------------------------------------------------------------------------------
 
+
+def _set_tos(sock: Socket, value: Any) -> None:
+    """The octet of every header; the bits of ECN are TCP's own on Linux."""
+    number = integer(value)
+    if not 0 <= number <= 255:
+        raise error_of(Err.EINVAL)
+    tcp = sock.type == std.SOCK_STREAM and sock.host.core.cfg.policy_sockopt == SOCKOPT_LINUX
+    sock.row.tos = number & 0xFC | sock.row.tos & 3 if tcp else number
+
+
 _KEEPALIVE = flag(tcb.SO_KEEPALIVE)
 
 Options = dict[tuple[int, int], tuple[Getter, Setter]]
@@ -268,7 +278,7 @@ COMMON: Options = {
     (SOL_SOCKET, SO_PROTOCOL): read_only(lambda sock: int(sock.proto)),
     (SOL_SOCKET, SO_ERROR): read_only(_error),
     (IPPROTO_IP, IP_TTL): field("ttl", 1, 255),
-    (IPPROTO_IP, IP_TOS): field("tos", 0, 255),
+    (IPPROTO_IP, IP_TOS): (lambda sock: int(sock.row.tos), _set_tos),
 }
 
 DATAGRAM: Options = COMMON | {
@@ -299,7 +309,7 @@ STREAM: Options = COMMON | {
     (IPPROTO_TCP, TCP_LINGER2): (tcpopts.get_linger2, tcpopts.set_linger2),
     (IPPROTO_TCP, TCP_QUICKACK): (tcpopts.get_quickack, tcpopts.set_quickack),
     (IPPROTO_TCP, TCP_NOTSENT_LOWAT): (
-        lambda sock: int(min(sock.row.notsent_lowat, 0xFFFFFFFF)),
+        tcpopts.get_notsent_lowat,
         tcpopts.set_notsent_lowat,
     ),
     (IPPROTO_TCP, TCP_WINDOW_CLAMP): (tcpopts.get_window_clamp, tcpopts.set_window_clamp),
@@ -320,4 +330,8 @@ STREAM: Options = COMMON | {
     ),
     (IPPROTO_TCP, TCP_CONGESTION): (tcpopts.get_congestion, tcpopts.set_congestion),
     (IPPROTO_TCP, TCP_INFO): read_only(tcpinfo.of),
+}
+STREAM |= {
+    ({linux_options.SOL_SOCKET: SOL_SOCKET}.get(level, level), linux_options.NUMBERS[name]): kind
+    for (level, name), kind in linux_options.OPTIONS.items()
 }

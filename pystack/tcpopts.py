@@ -11,6 +11,8 @@ from pystack._fast.consts import (
     CC_NEWRENO,
     LISTEN,
     SECOND,
+    SOCKOPT_BSD,
+    SOCKOPT_BSD_14,
     SOCKOPT_LINUX,
     Err,
 )
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from pystack.sockets import StreamSocket
 
 MAX_SEG = 32767
+_NO_SUCH_CONTROL = {SOCKOPT_LINUX: Err.ENOENT, SOCKOPT_BSD: Err.EINVAL, SOCKOPT_BSD_14: Err.ESRCH}
 _CONTROLS = {"newreno": CC_NEWRENO, "reno": CC_NEWRENO, "cubic": CC_CUBIC}
 
 
@@ -88,8 +91,7 @@ def get_congestion(sock: StreamSocket) -> str:
 def set_congestion(sock: StreamSocket, value: Any) -> None:
     name = value if isinstance(value, str) else bytes(value).split(b"\0")[0].decode()
     if name not in _CONTROLS:
-        linux = sock.host.core.cfg.policy_sockopt == SOCKOPT_LINUX
-        raise error_of(Err.ENOENT if linux else Err.EINVAL)
+        raise error_of(_NO_SUCH_CONTROL[sock.host.core.cfg.policy_sockopt])
     sock.row.cc = _CONTROLS[name]
 
 
@@ -101,7 +103,7 @@ def get_linger2(sock: StreamSocket) -> int:
 def set_linger2(sock: StreamSocket, value: Any) -> None:
     """Seconds in FIN_WAIT_2 once closed: negative none at all, 0 the knob's; 120 at most."""
     seconds = integer(value)
-    sock.row.linger2 = -1 if seconds < 0 else 0 if seconds > 120 else seconds
+    sock.row.linger2 = -1 if seconds < 0 else min(seconds, 120)
 
 
 def set_quickack(sock: StreamSocket, value: Any) -> None:
@@ -132,7 +134,13 @@ def get_quickack(sock: StreamSocket) -> int:
 def set_notsent_lowat(sock: StreamSocket, value: Any) -> None:
     """Linux: with so many octets written and not sent a socket is full; 0 takes the knob's number."""
     core = sock.host.core
-    sock.row.notsent_lowat = (integer(value) & 0xFFFFFFFF) or core.cfg.tcp_notsent_lowat
+    number = integer(value) & 0xFFFFFFFF
+    sock.row.notsent_lowat = number or core.cfg.tcp_notsent_lowat
+    sock.row.extras = (sock.row.extras or {}) | {"TCP_NOTSENT_LOWAT": number}
+
+
+def get_notsent_lowat(sock: StreamSocket) -> int:
+    return int((linux_only(sock).extras or {}).get("TCP_NOTSENT_LOWAT", 0))
 
 
 def set_window_clamp(sock: StreamSocket, value: Any) -> None:

@@ -26,7 +26,7 @@ FAST_ORDER = """
     departures syncookies tfo tcp_window tcp_delack persist nagle bursts
     tcp_build tcp_sent tcp_emit holes tcp_out fast_recovery recovery loss_timers
     tcp_reply tcp_close tcp_handshake tcp_ack tcp_text tcp_check tcp_listen tcp_halfopen tcp_in
-    tcp_timers tcp_icmp udp
+    blackhole probes tcp_timers tcp_icmp udp
     internet commands datagrams core endpoint fabric flood crowd device
 """.split()
 """A module of `_fast` knows only those before it."""

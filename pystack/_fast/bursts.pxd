@@ -7,6 +7,7 @@ cdef int GSO_MAX, PUSH_LINUX, TF_FORCE, TF_RCVD_TS, TF_SACK_PERMIT
 cdef long long MS
 
 cpdef int current_mss(Stack s, Tcb t) noexcept
+cdef bint blocks_forbid(Stack s, Tcb t) noexcept
 cpdef void cut(Stack s, Tcb t, Draft d) noexcept
 cdef void one_burst(Stack s, Tcb t, int room, int mss) noexcept
 cdef int burst(Stack s, Tcb t, int mss) noexcept

@@ -38,22 +38,28 @@ def cut(s, t, d):
             d.more = True
     if d.length <= mss:
         return
-    if not s.cfg.tcp_tso or t.t_flags & TF_FORCE:
+    if not s.cfg.tcp_tso or t.t_flags & TF_FORCE or blocks_forbid(s, t):
         d.length = mss
         d.more = True
     elif d.length > GSO_MAX:
         d.length = GSO_MAX - GSO_MAX % mss
         d.more = True
     elif d.off + d.length < d.queued:
-        d.length -= d.length % mss
         d.more = True
+        if s.cfg.policy_push != PUSH_LINUX or add(t.snd_nxt, d.length) != t.burst_end:
+            d.length -= d.length % mss
+
+
+def blocks_forbid(s, t):
+    """FreeBSD makes no super-segment while it has SACK blocks to report."""
+    return s.cfg.policy_push != PUSH_LINUX and t.sacks is not None and t.sacks.n > 0
 
 
 def one_burst(s, t, room, mss):
     """Linux: new data, at most `room` of it: as many octets as leave in one go."""
     most: cython.int = burst(s, t, mss)
     piece: cython.int = t.sndq.next_mark(t.snd_nxt)
-    if 0 < piece < room and piece % mss == 0:
+    if s.draft.writing and 0 < piece < room and piece % mss == 0:
         room = piece
     if room > most:
         room = most
@@ -84,6 +90,11 @@ def burst(s, t, mss):
     size -= size % mss
     if size < cfg.tcp_min_tso_segs * mss:
         size = cfg.tcp_min_tso_segs * mss
+    # what is written is kept in pieces of half the largest window at most
+    goal: cython.longlong = t.max_sndwnd >> 1 if t.max_sndwnd > 536 else t.max_sndwnd
+    goal = goal // mss * mss if goal > mss else mss
+    if s.draft.writing and size > goal:
+        size = goal
     quota = t.cwnd // t.maxseg // 2 * mss
     if quota < mss:
         quota = mss

@@ -325,6 +325,10 @@ def revive(s, t):
     t.burst_long = False
     t.rxtcur = s.cfg.tcp_rexmit_initial
     t.rxtshift = t.syn_rexmits = t.dupacks = t.keep_probes = 0
+    t.zero_windows = t.segs_again = 0
+    t.ecn_seen = False
+    t.ooo_in = t.rto_count = t.rto_episodes = 0
+    t.rto_since = t.rto_time = 0
     t.fo &= FO_LISTEN | FO_SOCKET | FO_CONNECT | FO_NO_COOKIE
     t.oob_state = 0
     t.oob_mark = False
@@ -498,7 +502,9 @@ def tcp_send(s, t, data, off, n, more):
         )
     if more:
         t.t_flags |= TF_MORETOCOME
+    s.draft.writing = True
     tcp_output(s, t)
+    s.draft.writing = False
     t.t_flags &= ~TF_MORETOCOME
     return done
 

@@ -210,6 +210,7 @@ class Err(IntEnum):
     EPROTO = 30
     ENOENT = 31
     EPERM = 32
+    ESRCH = 33
 
 
 class Note(IntEnum):
@@ -273,6 +274,7 @@ CALLS_LINUX = 1
 
 SOCKOPT_BSD = 0
 SOCKOPT_LINUX = 1
+SOCKOPT_BSD_14 = 2
 
 SYN_GIVE_UP_COUNT = 0
 SYN_GIVE_UP_MODEL = 1

@@ -13,9 +13,11 @@ class Draft:
     - `win`: octets from SND.UNA on that the windows allow, the peer's and that of congestion.
     - `mss`: octets of a full segment.
     - `more`: something may follow at once.
+    - `writing`: the application is writing now. Linux sends each piece of a write once it is full; what had to wait is
+      joined to bursts.
     """
 
     def __init__(self):
         self.flags = self.length = 0
         self.queued = self.off = self.win = self.mss = 0
-        self.more = False
+        self.more = self.writing = False

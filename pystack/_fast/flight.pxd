@@ -31,7 +31,7 @@ cdef class Flight:
     cdef public unsigned int rack_end
     cdef public bint rack_advanced, rack_dsack
     cdef public int reordering, reord_seen, reo_steps, reo_persist
-    cdef public int delivered, rack_delivered, lost, total_retrans, dsack_dups
+    cdef public int delivered, delivered_ce, rack_delivered, lost, total_retrans, dsack_dups
     # the timer, and the tail loss probe
     cdef public int pending, retransmits
     cdef public bint tlp, tlp_retrans

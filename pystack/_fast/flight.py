@@ -47,7 +47,8 @@ class Flight:
 
     `start`: the left edge of the first row. `high_sack`: the right edge of what was SACKed. `high_seq`: SND.NXT when
     the state was entered. `undo`: a reduction may still be undone, of what was sent from `undo_marker` on;
-    `undo_retrans`: retransmissions that no DSACK has reported yet. `delivered`, `lost`, `total_retrans`: sums.
+    `undo_retrans`: retransmissions that no DSACK has reported yet. `delivered`, `lost`, `total_retrans`: sums;
+    `delivered_ce`: of what was delivered, that with an echo of congestion.
     `probe`: segments that may go beyond the window now.
     """
 
@@ -70,7 +71,10 @@ class Flight:
         self.reordering = reordering
         self.reord_seen = self.reo_persist = 0
         self.reo_steps = 1
-        self.delivered = self.rack_delivered = self.lost = self.total_retrans = self.dsack_dups = 0
+        self.delivered = 1  # the SYN
+        self.delivered_ce = self.rack_delivered = self.lost = self.total_retrans = (
+            self.dsack_dups
+        ) = 0
         self.pending = self.retransmits = 0
         self.tlp = self.tlp_retrans = False
         self.tlp_high = una

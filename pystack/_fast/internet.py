@@ -46,7 +46,7 @@ from pystack._fast.loss_timers import resegment
 from pystack._fast.packet import Packet, PacketQueue
 from pystack._fast.routes import Interface, RouteTable
 from pystack._fast.seq import after, before
-from pystack._fast.tcb import FO_QUEUED, Stack, Tcb
+from pystack._fast.tcb import FO_QUEUED, SO_PMTU_OFF, Stack, Tcb
 from pystack._fast.tcp_close import drop
 from pystack._fast.tcp_halfopen import fast_established
 from pystack._fast.tcp_handshake import set_mss
@@ -457,7 +457,7 @@ class Internet(Stack):
         mtu: cython.int = self.quote.q_mtu
         least: cython.int = self.cfg.tcp_minmss + 40
         old: cython.int = t.maxseg
-        if not self.cfg.tcp_path_mtu_discovery:
+        if not self.cfg.tcp_path_mtu_discovery or t.so_options & SO_PMTU_OFF:
             return 0
         if mtu == 0:
             mtu = plateau_below(self.quote.q_total)

@@ -1,7 +1,7 @@
 from pystack._fast cimport congestion, dupacks, frto, prr, rack, undo
 from pystack._fast.flight cimport Flight, SegmentTable
 from pystack._fast.recovery cimport enter, push, send_again, send_lost
-from pystack._fast.seq cimport add, after, before_eq, dist
+from pystack._fast.seq cimport add, after_eq, before_eq, dist
 from pystack._fast.tcb cimport Stack, Tcb
 
 cdef int CA_DISORDER, CA_LOSS, CA_RECOVERY, SEG_RETRANS, SEG_SACKED, TF_ECN, TF_ECN_SND_CWR

@@ -19,7 +19,7 @@ from pystack._fast.consts import (
 )
 from pystack._fast.flight import Flight, SegmentTable  # noqa: F401
 from pystack._fast.recovery import enter, push, send_again, send_lost
-from pystack._fast.seq import add, after, before_eq, dist
+from pystack._fast.seq import add, after_eq, before_eq, dist
 from pystack._fast.tcb import (  # noqa: F401
     TF_ECN,
     TF_ECN_SND_CWR,
@@ -97,7 +97,10 @@ def send_probe(s, t, f):
         rack.rearm(s, t, f)
         return 0
     f.tlp_retrans = False
-    if t.sndq.cc > dist(t.snd_una, t.snd_max) and after(add(t.snd_una, t.snd_wnd), t.snd_max):
+    unsent: cython.int = t.sndq.cc - dist(t.snd_una, t.snd_max)
+    if unsent > t.maxseg:
+        unsent = t.maxseg
+    if unsent > 0 and after_eq(add(t.snd_una, t.snd_wnd), add(t.snd_max, unsent)):
         f.probe = 1
         push(s, t)
         f.probe = 0
@@ -135,10 +138,10 @@ def resegment(s, t):
     row: cython.int = f.first
     start: cython.uint = f.start
     n: cython.int
-    lost: cython.int = f.lost_out
     while row != 0:
         n = (dist(start, table.end[row]) + t.maxseg - 1) // t.maxseg
-        if n > table.count[row]:
+        if n > table.count[row] or table.count[row] > 1:
+            # a super-segment's pieces had the old size
             table.recount(f, table.mark[row], n - table.count[row])
             table.count[row] = n
             if table.mark[row] & SEG_SACKED == 0:
@@ -148,7 +151,7 @@ def resegment(s, t):
                 table.mark_lost(f, row)
         start = table.end[row]
         row = table.next[row]
-    if f.lost_out == lost:
+    if f.lost_out == 0:
         return 0
     if f.ca_state != CA_LOSS:
         f.high_seq = t.snd_max

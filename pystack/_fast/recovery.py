@@ -38,6 +38,7 @@ from pystack._fast.consts import (
     FIN,
     GSO_MAX,
     MS,
+    PSH,
     SEG_EVER,
     SEG_LOST,
     SEG_RETRANS,
@@ -105,6 +106,8 @@ def send_again(s, t, f, row, start, segments, probe):
             table.drop_next(f, row)
             behind = table.next[row]
         end = table.end[row]
+    if table.count[row] > 1:
+        flags |= PSH  # on the last of many that leave in one go
     length = dist(start, end)
     if off + length > t.sndq.cc:
         length = t.sndq.cc - off
@@ -175,6 +178,7 @@ def duplicate_reported(s, t, f, left, right):
     if f.dsack_dups + n > f.total_retrans:
         return
     f.dsack_dups += n
+    f.delivered += n
     if f.tlp and f.tlp_high == right:
         table.found |= A_DSACK_TLP
     table.found |= A_DSACK
@@ -359,6 +363,9 @@ def alert(s, t, f, prior_una, dups):
     else:
         if f.ca_state == CA_LOSS:
             answer = frto.in_loss(s, t, f, table.found, dups)
+            if f.ca_state != CA_LOSS and t.rto_since != 0:
+                t.rto_time += s.now - t.rto_since
+                t.rto_since = 0
             identify(s, t, f)
             if f.ca_state != CA_OPEN and table.found & A_LOST_RETRANS == 0:
                 return answer
@@ -431,6 +438,8 @@ def segments_acked(s, t, p, prior_una, old):
     if table.found & A_SET_TIMER:
         rack.set_timer(s, t, f)
     delivered = f.delivered - delivered
+    if table.found & A_ECE:
+        f.delivered_ce += delivered
     if prr.reducing(f):
         prr.reduce(s, t, f, delivered, f.lost - lost, table.found & A_ADVANCED != 0)
     elif congestion.may_raise(s, f, table.found):

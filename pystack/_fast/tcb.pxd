@@ -41,7 +41,7 @@ cdef class TcpStat:
     cdef public long long challenge_acks, challenge_suppressed
     cdef public long long tw_started, tw_recycled, tw_reused, tw_connects, tw_overflow
     cdef public long long fo_active, fo_active_fail, fo_passive, fo_passive_fail, fo_cookie_reqd
-    cdef public long long pmtud_activated
+    cdef public long long pmtud_activated, pmtud_minmss, pmtud_failed
     cdef public long long abort_on_close, abort_on_data, abort_on_memory, abort_on_linger
     cdef public long long listen_refused, reqq_drop, reqq_cookies, cookie_failed, embryonic_rsts
     cdef public long long out_rsts, estab_resets, tw_short, paws_passive
@@ -77,6 +77,9 @@ cdef class Tcb:
     # what went and came (TCP_INFO)
     cdef public int segs_in, segs_out, data_segs_in, data_segs_out
     cdef public long long bytes_sent, bytes_retrans
+    cdef public int zero_windows, segs_again, ooo_in, rto_count, rto_episodes
+    cdef public long long rto_since, rto_time
+    cdef public bint ecn_seen
     # round trip and timers
     cdef public long long srtt, rttvar, rttmin, rxtcur, rtt_time, rtt_min_window
     cdef public unsigned int rtt_seq, rtt_round
@@ -115,7 +118,7 @@ cdef class Tcb:
     # acknowledging
     cdef public int quick_acks, pingpong, ack_pending, comp_acks, dup_answers
     cdef public unsigned int comp_rcv_nxt
-    cdef public long long ato, data_recv, data_sent
+    cdef public long long ato, data_recv, data_sent, ack_recv
     # sending (Linux): the end of the last short segment, and of the burst that is under way
     cdef public unsigned int snd_small, burst_end
     cdef public bint burst_long
@@ -139,6 +142,8 @@ cdef class Tcb:
     # Fast Open (tfo.py)
     cdef public int fo, fo_row, fo_qlen, fo_pending
     cdef public bytes fo_cookie, fo_key
+    # options that only getsockopt tells
+    cdef public dict extras
     cdef public list fo_held
     cdef public long long overflow_count, overflow_said, overflow_told, overflow_when
     cdef public int qlen_high, synqlen_high

@@ -115,6 +115,10 @@ SO_KEEPALIVE = 0x8
 SO_BROADCAST = 0x20
 SO_OOBINLINE = 0x100
 SO_REUSEPORT = 0x200
+# and our own
+SO_PMTU_OFF = 0x1000000
+SO_ERRORS_NOW = 0x2000000
+SO_THIN = 0x4000000
 SO_NOSIGPIPE = 0x800
 
 STAT_NAMES = tuple(
@@ -128,7 +132,7 @@ STAT_NAMES = tuple(
     sack_rexmits sack_rexmit_bytes sack_rcv_blocks sack_send_blocks ecn_ce ecn_ect0 ecn_shs
     ecn_rcwnd dsack_rcv dsack_sent badrexmt challenge_acks challenge_suppressed tw_started tw_recycled
     tw_reused tw_connects tw_overflow fo_active fo_active_fail fo_passive fo_passive_fail fo_cookie_reqd
-    pmtud_activated abort_on_close abort_on_data abort_on_memory abort_on_linger
+    pmtud_activated pmtud_minmss pmtud_failed abort_on_close abort_on_data abort_on_memory abort_on_linger
     listen_refused reqq_drop reqq_cookies cookie_failed embryonic_rsts out_rsts estab_resets tw_short
     paws_passive""".split()
 )
@@ -180,6 +184,10 @@ class Tcb:
         self.ts_recent_age = 0
         self.segs_in = self.segs_out = self.data_segs_in = self.data_segs_out = 0
         self.bytes_sent = self.bytes_retrans = 0
+        self.zero_windows = self.segs_again = 0
+        self.ecn_seen = False
+        self.ooo_in = self.rto_count = self.rto_episodes = 0
+        self.rto_since = self.rto_time = 0
         self.srtt = self.rttvar = self.rttmin = self.rxtcur = self.rtt_time = 0
         self.rtt_min_window = 0
         self.rtt_seq = self.rtt_round = 0
@@ -214,7 +222,7 @@ class Tcb:
         self.comp_acks = self.dup_answers = 0
         self.comp_rcv_nxt = 0
         self.ato = 0
-        self.data_recv = self.data_sent = -(2**62)
+        self.data_recv = self.data_sent = self.ack_recv = -(2**62)
         self.snd_small = 0
         self.burst_end = 0
         self.burst_long = False
@@ -232,6 +240,7 @@ class Tcb:
         self.fo = self.fo_row = self.fo_qlen = self.fo_pending = 0
         self.fo_cookie = b""
         self.fo_key = b""
+        self.extras = None
         self.fo_held = None
         self.overflow_count = self.overflow_said = 0
         self.overflow_told = -(2**62)

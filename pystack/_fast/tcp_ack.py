@@ -134,6 +134,7 @@ def acknowledge_segments(s, t, p):
         if p.sack_n > 0 and t.t_flags & TF_SACK_PERMIT and t.flight is not None:
             segments_acked(s, t, p, una, True)
         return 0
+    t.ack_recv = s.now
     if p.length > 0 or p.flags & FIN:
         table.found |= A_DATA
     if p.flags & ECE and t.t_flags & TF_ECN:

@@ -48,7 +48,7 @@ from pystack._fast.tcb import (
     Tcb,  # noqa: F401
 )
 from pystack._fast.tcp_close import close, drop
-from pystack._fast.tcp_delack import quick_mode
+from pystack._fast.tcp_delack import QUICK, quick_mode
 from pystack._fast.tcp_out import tcp_output
 from pystack._fast.tcp_reply import answer_invalid, challenge, reset_for
 from pystack._fast.tcp_text import note_duplicate
@@ -322,7 +322,7 @@ def check_linux(s, t, p):
             s.stat.rcvduppack += 1
             s.stat.rcvdupbyte += p.length
             note_duplicate(s, t, p.seq, end if before(end, t.rcv_nxt) else t.rcv_nxt)
-            quick_mode(s, t)
+            quick_mode(s, t, QUICK)
         answer_invalid(s, t, p)
         return TCP_WINDOW
     if p.flags & RST:
@@ -435,7 +435,7 @@ def cut_linux(s, t, p):
         s.stat.rcvduppack += 1
         s.stat.rcvdupbyte += p.length
         note_duplicate(s, t, p.seq, end)
-        quick_mode(s, t)
+        quick_mode(s, t, QUICK)
         t.t_flags |= TF_ACKNOW
         p.flags &= ~(FIN | SYN | URG)
         p.seq = end
@@ -444,7 +444,7 @@ def cut_linux(s, t, p):
         return 0
     if p.length > 0 and not before(p.seq, t.rcv_adv):
         s.stat.rcvwinprobe += 1  # the offered window is shut
-        quick_mode(s, t)
+        quick_mode(s, t, QUICK)
         t.t_flags |= TF_ACKNOW
         return TCP_WINDOW
     if old > 0:

@@ -171,7 +171,10 @@ def arm_finwait2(s, t, more):
     wait: cython.longlong = 0
     if cfg.policy_fin_wait_2 == FW2_ANY and t.at_2msl != NEVER:
         return 0  # it began with the state, and close() does not begin it anew
-    t.at_keep = NEVER if cfg.policy_fin_wait_2 != FW2_NONE else t.at_keep
+    if cfg.policy_fin_wait_2 != FW2_NONE and (
+        cfg.policy_fin_wait_2 != FW2_ORPHAN or t.so_state & SS_NOFDREF
+    ):
+        t.at_keep = NEVER
     if cfg.policy_fin_wait_2 == FW2_RECEIVE_SHUT:
         if t.so_state & SS_CANTRCVMORE:
             if cfg.tcp_fast_finwait2_recycle:

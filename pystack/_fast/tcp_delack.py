@@ -23,6 +23,8 @@ from pystack._fast.tcb import (
     ACK_SCHEDULED,
     TF_ACKNOW,
     TF_DELACK,
+    TF_ECN,
+    TF_ECN_SND_ECE,
     TF_NOMEM,
     TF_RCVD_TS,
     TF_RXWIN0SENT,
@@ -58,22 +60,38 @@ def delay_bsd(s, t, length):
 # --- Linux ------------------------------------------------------------------------------------------------
 
 
-def more_quick(t):
-    """The next acknowledgments are not delayed: as many as half the window has segments, at most 16."""
+def more_quick(t, most):
+    """The next acknowledgments are not delayed: as many as half the window has segments, at most `most`."""
     quick: cython.int = dist(t.last_ack_sent, t.rcv_adv) // (2 * t.rcv_mss)
     if quick <= 0:
         quick = 2
-    if quick > _QUICK:
-        quick = _QUICK
+    if quick > most:
+        quick = most
     if quick > t.quick_acks:
         t.quick_acks = quick
 
 
-def quick_mode(s, t):
+def quick_mode(s, t, most):
     """Something is amiss (a duplicate, data out of the window): the peer shall know each time."""
-    more_quick(t)
+    more_quick(t, most)
     t.pingpong = 0
     t.ato = s.cfg.tcp_delack_min
+
+
+def see_mark(s, t, tos):
+    """The mark of a segment with data (RFC 3168 section 6.1.3): CE is echoed, and told at once; after a segment that
+    could be marked one that cannot be is probably sent again.
+    """
+    if tos & 3 == 0:
+        if t.ecn_seen:
+            quick_mode(s, t, 2)
+        return
+    t.ecn_seen = True
+    if tos & 3 == 3:
+        s.stat.ecn_ce += 1
+        if t.t_flags & TF_ECN_SND_ECE == 0:
+            quick_mode(s, t, 2)
+            t.t_flags |= TF_ECN_SND_ECE
 
 
 def converse(s, t):
@@ -97,7 +115,7 @@ def data_came(s, t, p, length, memory):
     measure(s, t, p, length)
     measure_round_trip(s, t)
     if t.ato == 0:
-        more_quick(t)
+        more_quick(t, _QUICK)
         t.ato = least
     elif since <= least // 2:
         t.ato = t.ato // 2 + least // 2
@@ -106,8 +124,10 @@ def data_came(s, t, p, length, memory):
         if t.ato > t.rxtcur:
             t.ato = t.rxtcur
     elif since > t.rxtcur:
-        more_quick(t)
+        more_quick(t, _QUICK)
     t.data_recv = s.now
+    if t.t_flags & TF_ECN:
+        see_mark(s, t, p.tos)
     if length >= 128 and t.rcvq.account:
         open_window(s, t, length, memory)
 

@@ -15,9 +15,10 @@ cdef long long NEVER
 cpdef int emit(
     Stack s, Tcb t, unsigned int at, int off, int length, int flags, bint rexmit,
 ) except -1
-cdef int add_options(Stack s, Tcb t, Packet p, int length, bint synchronized) except -1
+cdef int fit(Stack s, Tcb t, Packet p, int length, int room, bint rexmit) noexcept
+cdef int add_options(Stack s, Tcb t, Packet p, bint synchronized) except -1
 cdef bint add_text(Stack s, Tcb t, Packet p, int off, int length, bint rexmit) except -1
-cdef int push_linux(Tcb t, Packet p, bint rexmit) except -1
+cdef int push_linux(Stack s, Tcb t, Packet p, bint rexmit) except -1
 cdef void mark_ecn(Stack s, Tcb t, Packet p, bint rexmit) noexcept
 cdef void offer_window(Stack s, Tcb t, Packet p, int win) noexcept
 cdef int offer_first_window(Stack s, Tcb t, Packet p) except -1

@@ -43,7 +43,10 @@ from pystack._fast.tcp_wire import option_length
 
 
 def emit(s, t, at, off, length, flags, rexmit):
-    """Build the segment at sequence number `at` (octet `off` of the send queue), send it, note it. 0: no mbufs."""
+    """Build the segment at sequence number `at` (octet `off` of the send queue), send it, note it.
+
+    0: no mbufs; 2: options took room of the text.
+    """
     p = blank(s, t.laddr, t.lport, t.faddr, t.fport, t.ttl, t.tos)
     synchronized: cython.bint = t.state >= ESTABLISHED or t.fo & FO_QUEUED != 0
     mss: cython.int = current_mss(s, t)
@@ -51,7 +54,8 @@ def emit(s, t, at, off, length, flags, rexmit):
     p.df = s.cfg.tcp_path_mtu_discovery != 0 and t.bh_mss == 0
     p.seq = at
     p.flags = flags
-    length = add_options(s, t, p, length, synchronized)
+    whole: cython.int = length
+    length = fit(s, t, p, length, add_options(s, t, p, synchronized), rexmit)
     if length > 0 and not add_text(s, t, p, off, length, rexmit):
         return 0
     if t.t_flags & TF_ECN and synchronized:
@@ -69,25 +73,39 @@ def emit(s, t, at, off, length, flags, rexmit):
         point_at_urgent(s, t, p)
     sent(s, t, p, mss, rexmit, synchronized)
     transmit(s, p)
-    return 1
+    return 1 if length == whole else 2
 
 
-def add_options(s, t, p, length, synchronized):
-    """The segment's options. Answers how many octets of text there is room for beside them, of `length`."""
-    most: cython.int
+def fit(s, t, p, length, room, rexmit):
+    """How many of `length` octets go, in segments that have `room` for so many each."""
+    most: cython.int = room
+    if length <= room:
+        return length
+    p.gso_size = room
+    if rexmit:
+        most = (length + t.maxseg - 1) // t.maxseg * room
+    elif s.cfg.tcp_tso and s.cfg.policy_push == PUSH_LINUX:
+        most = length
+    if length > most:
+        length = most
+        p.flags &= ~FIN
+    if length <= room:
+        p.gso_size = 0
+    return length
+
+
+def add_options(s, t, p, synchronized):
+    """The segment's options. Answers how many octets of text a segment has room for beside them."""
     if p.flags & SYN:
         fill_syn_options(s, t, p)
-        return length
+        return 65535
     if t.t_flags & TF_RCVD_TS and p.flags & RST == 0:
         stamp(s, p, t.ts_offset, t.ts_recent)
     if t.t_flags & TF_SACK_PERMIT and synchronized:
         if t.sacks is not None and (t.sacks.n > 0 or t.sacks.dup):
-            if fill_sack(s, t, p) and length > 0:
-                most = t.maxseg - option_length(p, s.cfg.policy_options) + (12 if p.opt_ts else 0)
-                if length > most:
-                    p.flags &= ~FIN
-                    return most
-    return length
+            if fill_sack(s, t, p):
+                return t.maxseg - option_length(p, s.cfg.policy_options) + (12 if p.opt_ts else 0)
+    return t.maxseg
 
 
 def add_text(s, t, p, off, length, rexmit):
@@ -101,20 +119,22 @@ def add_text(s, t, p, off, length, rexmit):
             t.cwnd = t.maxseg
         return False
     p.length = length
-    if length > t.maxseg:
-        p.gso_size = t.maxseg
     if p.flags & SYN:
         pass  # the data of a Fast Open are not pushed
     elif s.cfg.policy_push == PUSH_LINUX:
-        push_linux(t, p, rexmit)
+        push_linux(s, t, p, rexmit)
     elif off + length >= t.sndq.cc:
         p.flags |= PSH
     return True
 
 
-def push_linux(t, p, rexmit):
-    """Linux: PSH stands where a piece that was written ends, at the end of a burst, on a probe."""
+def push_linux(s, t, p, rexmit):
+    """Linux: PSH stands where a piece that was written ends, at the end of a burst, on a probe; of what had to wait
+    pieces were joined.
+    """
     mark: cython.int = t.sndq.next_mark(p.seq)
+    if mark < p.length and not rexmit and not s.draft.writing:
+        mark = 0
     if 0 < mark <= p.length or (
         t.burst_long and not rexmit and add(p.seq, p.length) == t.burst_end
     ):
@@ -145,6 +165,7 @@ def offer_window(s, t, p, win):
     offered(s, t, win)
     if p.win == 0:
         t.t_flags |= TF_RXWIN0SENT
+        t.zero_windows += 1
     else:
         t.t_flags &= ~TF_RXWIN0SENT
 

@@ -383,6 +383,10 @@ def complete(listeners, s, t, p, row):
     )  # fmt: skip
     if child is not None:
         child.syn_rexmits = cache.rexmits[row]
+        if child.syn_rexmits > 0:
+            child.rto_count = child.syn_rexmits
+            child.rto_episodes = 1
+            child.rto_time = s.now - cache.born[row]
         if s.cfg.policy_half_open == HALF_OPEN_REQUEST and child.syn_rexmits == 0:
             # the SYN-ACK's round trip is the first sample; FreeBSD's entries do not keep the time
             child.rtt_time = cache.born[row] if cache.born[row] > 0 else 1
@@ -417,6 +421,7 @@ def child_of(s, t, p, iss, irs, mss, win, peer_scale, flags, ts_recent, ts_offse
     c.listener = t
     c.so_state = SS_BOUND | SS_NOFDREF
     c.so_options = t.so_options
+    c.extras = t.extras
     c.linger = t.linger
     c.linger2 = t.linger2
     c.tos = t.tos

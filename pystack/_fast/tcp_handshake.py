@@ -98,6 +98,9 @@ def established(s, t):
     if s.cfg.tcp_always_keepalive or t.so_options & SO_KEEPALIVE:
         t.at_keep = s.now + t.keepidle * MS
     t.keep_probes = 0
+    if t.rto_since:
+        t.rto_time += s.now - t.rto_since
+        t.rto_since = 0
     if t.srtt == 0 and s.cfg.tcp_rexmit_fallback > 0:
         t.rxtcur = s.cfg.tcp_rexmit_fallback
     if t.t_flags & TF_PASSIVE and not t.fo & FO_QUEUED:

@@ -3,7 +3,7 @@ from pystack._fast.flight cimport Flight, SegmentTable
 from pystack._fast.tcb cimport Stack, Tcb
 from pystack._fast.tcp_close cimport drop
 
-cdef int FO_QUEUED
+cdef int EV_ERROR, FO_QUEUED, SO_ERRORS_NOW
 cdef int EHOSTUNREACH, EPROTO, ICMP_PARAM_PROBLEM, ICMP_TIME_EXCEEDED, ICMP_UNREACH, ICMP_UNREACH_HOST
 cdef int ICMP_UNREACH_NET, SYN_RECEIVED, SYN_SENT, WAIT_RTO
 

@@ -8,6 +8,7 @@ import cython
 
 from pystack._fast import rtt
 from pystack._fast.consts import (
+    EV_ERROR,
     ICMP_PARAM_PROBLEM,
     ICMP_TIME_EXCEEDED,
     ICMP_UNREACH,
@@ -19,7 +20,7 @@ from pystack._fast.consts import (
     Err,
 )
 from pystack._fast.flight import Flight, SegmentTable  # noqa: F401
-from pystack._fast.tcb import FO_QUEUED, Stack, Tcb  # noqa: F401
+from pystack._fast.tcb import FO_QUEUED, SO_ERRORS_NOW, Stack, Tcb  # noqa: F401
 from pystack._fast.tcp_close import drop
 
 EPROTO = int(Err.EPROTO)
@@ -72,6 +73,10 @@ def told_of(s, t, kind, code, seq):
         return 0
     if t.state == SYN_SENT or (t.state == SYN_RECEIVED and not t.fo & FO_QUEUED):
         return drop(s, t, error, False)
+    if t.so_options & SO_ERRORS_NOW:
+        t.so_error = error
+        s.wakeup(t, EV_ERROR)
+        return 0
     t.soft_error = error
     return 0
 

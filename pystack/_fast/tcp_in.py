@@ -424,11 +424,14 @@ def segment_arrives(s, t, p):
         return reason
     if t.t_flags & TF_ECN:
         if p.flags & CWR:
+            # the peer's window may be small by now: it is answered at once (RFC 3168 section 6.1.5 leaves it open)
             t.t_flags &= ~TF_ECN_SND_ECE
-        if p.tos & 3 == 3:
+            if p.length > 0 or not linux:
+                t.t_flags |= TF_ACKNOW
+        if p.tos & 3 == 3 and not linux:
             s.stat.ecn_ce += 1
-            t.t_flags |= TF_ECN_SND_ECE | TF_ACKNOW
-        if p.flags & ECE:
+            t.t_flags |= TF_ECN_SND_ECE
+        if p.flags & ECE and after(p.ack, t.snd_una):
             ecn_congestion(s, t)
     reason = acknowledge(s, t, p)
     if reason or t.row == 0:

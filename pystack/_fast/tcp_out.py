@@ -98,6 +98,7 @@ def send_one(s, t, idle):
     at: cython.uint
     more: cython.bint
     waits: cython.bint
+    done: cython.int
     begin(s, t, d)
     if d.flags & SYN and not place_syn(t, d):
         return 0
@@ -128,11 +129,12 @@ def send_one(s, t, idle):
         at = t.snd_max
     more = d.more
     waits = d.length == 0 and d.queued > 0 and t.state >= ESTABLISHED
-    if emit(s, t, at, d.off, d.length, d.flags, before(t.snd_nxt, t.snd_max)) < 1:
+    done = emit(s, t, at, d.off, d.length, d.flags, before(t.snd_nxt, t.snd_max))
+    if done < 1:
         return 0
     if waits:
         persist.begin(s, t)  # an ACK has gone alone, and what is written still waits
-    return 1 if more else 0
+    return 1 if more or done > 1 else 0
 
 
 def begin(s, t, d):

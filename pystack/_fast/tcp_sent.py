@@ -40,7 +40,7 @@ def sent(s, t, p, mss, rexmit, synchronized):
         note_segment(s, t, p.seq, length, p.flags, rexmit)
     if length > 0:
         t.data_sent = s.now
-        if length < mss and not rexmit:
+        if length % mss and not rexmit:  # a burst with a short segment at its end, too
             t.snd_small = add(p.seq, length)
     if p.flags & ACK:
         ack_sent(s, t, length)
@@ -90,6 +90,7 @@ def count_sent(s, t, flags, length, rexmit):
         t.bytes_sent += length
         if rexmit:
             t.bytes_retrans += length
+            t.segs_again += segments
         if t.t_flags & TF_FORCE and length == 1:
             st.sndprobe += 1
         elif rexmit:

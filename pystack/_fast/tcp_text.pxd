@@ -4,7 +4,7 @@ from pystack._fast.sackreport cimport SackReport
 from pystack._fast.seq cimport add, after, after_eq, before, before_eq, dist, maximum, minimum
 from pystack._fast.tcb cimport Stack, Tcb
 from pystack._fast.tcp_close cimport enter_timewait
-from pystack._fast.tcp_delack cimport answer_data, converse, data_came, delay_bsd, measure
+from pystack._fast.tcp_delack cimport answer_data, converse, data_came, delay_bsd, measure, see_mark
 from pystack._fast.tcp_out cimport tcp_output
 from pystack._fast.tcp_window cimport grow_buffer, grow_linux, memory_of, open_window, room_behind
 
@@ -13,7 +13,7 @@ cdef int FO_QUEUED
 cdef int OOB_EXPECTED, OOB_HERE, OOB_NONE, SO_OOBINLINE
 cdef int ACK_SCHEDULED, CLOSE_WAIT, CLOSING, DELACK_LINUX, ESTABLISHED, EV_ERROR, EV_READ, FIN
 cdef int FIN_WAIT_1, FIN_WAIT_2, SACK_REPORT_LINUX, SHUT_RD_LINUX, SS_CANTRCVMORE, SYN_RECEIVED
-cdef int TF_ACKNOW, TF_DSACK, TF_FIN_PENDING, TF_NOMEM, TF_SACK_PERMIT, TIME_WAIT, URG, WINDOW_LINUX
+cdef int TF_ACKNOW, TF_DSACK, TF_ECN, TF_FIN_PENDING, TF_NOMEM, TF_SACK_PERMIT, TIME_WAIT, URG, WINDOW_LINUX
 
 cpdef int text(Stack s, Tcb t, Packet p) except -1
 cdef int in_order(Stack s, Tcb t, Packet p, int length) except -1

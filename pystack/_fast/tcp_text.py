@@ -53,12 +53,20 @@ from pystack._fast.tcb import (
     SS_DONE,
     TF_ACKNOW,
     TF_DSACK,
+    TF_ECN,
     TF_FIN_PENDING,
     TF_NOMEM,
     TF_SACK_PERMIT,
 )
 from pystack._fast.tcp_close import enter_timewait
-from pystack._fast.tcp_delack import answer_data, converse, data_came, delay_bsd, measure
+from pystack._fast.tcp_delack import (
+    answer_data,
+    converse,
+    data_came,
+    delay_bsd,
+    measure,
+    see_mark,
+)
 from pystack._fast.tcp_out import tcp_output
 from pystack._fast.tcp_window import grow_buffer, grow_linux, memory_of, open_window, room_behind
 
@@ -169,6 +177,8 @@ def out_of_order(s, t, p, length):
     was: cython.uint = t.rcv_nxt
     if linux:
         t.ack_pending |= ACK_SCHEDULED
+        if t.t_flags & TF_ECN:
+            see_mark(s, t, p.tos)
     else:
         t.t_flags |= TF_ACKNOW
     if t.reass is None:
@@ -181,6 +191,7 @@ def out_of_order(s, t, p, length):
         if p.seq != t.rcv_nxt:
             t.rcvq.last_charge = memory
             measure(s, t, p, length)
+    t.ooo_in += 1
     if linux and t.t_flags & TF_SACK_PERMIT and tell_of_overlap(s, t, p.seq, length):
         s.stat.rcvduppack += 1
         s.stat.rcvdupbyte += length

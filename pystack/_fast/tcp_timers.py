@@ -1,27 +1,23 @@
-"""What happens when time passes: retransmission, window probes, keep-alive, the end of FIN_WAIT_2, delayed ACKs.
+"""What happens when time passes: retransmission, the end of FIN_WAIT_2, delayed ACKs; probes.py has the rest.
 
 A connection has one row in the wheel; `fire` runs when it comes up and does what is due by then. A timer that was moved
 to a later time since comes up early: then nothing is due and the row is armed anew.
 
-Sources: RFC 6298 section 5, RFC 9293 sections 3.8.3, 3.8.4, 3.8.6.1; FreeBSD netinet/tcp_timer.c;
-facts: freebsd-tcp 3.7.
+Sources: RFC 6298 section 5, RFC 9293 section 3.8.3; FreeBSD netinet/tcp_timer.c; facts: freebsd-tcp 3.7.
 """
 
 import cython
 
 from pystack._fast import congestion, rtt
+from pystack._fast.blackhole import try_smaller_bsd, try_smaller_linux
 from pystack._fast.consts import (
-    CLOSING,
     ESTABLISHED,
     FIN_WAIT_2,
     FW2_END_RST,
-    FW2_KEEPALIVE,
     FW2_ORPHAN,
     FW2_RECEIVE_SHUT,
     MS,
     NEVER,
-    PERSIST_BSD,
-    PERSIST_LINUX,
     RTO_LINUX,
     SYN_GIVE_UP_MODEL,
     SYN_RECEIVED,
@@ -31,12 +27,11 @@ from pystack._fast.consts import (
     Err,
 )
 from pystack._fast.loss_timers import enter_loss, reordering_over, send_probe
-from pystack._fast.persist import set_persist
+from pystack._fast.probes import keep_alive, probe_window, too_many
 from pystack._fast.recovery import send_again
-from pystack._fast.seq import dist, sub
 from pystack._fast.tcb import (
     FO_ASK,
-    SO_KEEPALIVE,
+    SO_THIN,
     SS_NOFDREF,
     SS_ORPHAN,
     TF_ACKNOW,
@@ -44,18 +39,15 @@ from pystack._fast.tcb import (
     TF_ECN,
     TF_ECN_SND_CWR,
     TF_FASTRECOVERY,
-    TF_FORCE,
     TF_NO_SACK,
     TF_NO_SCALE,
     TF_NO_TS,
     TF_WAS_CONG,
     TF_WAS_FAST,
 )
-from pystack._fast.tcp_close import become_row, close, drop, fin_time, out_of_resources
+from pystack._fast.tcp_close import become_row, close, drop, fin_time
 from pystack._fast.tcp_delack import ack_due
-from pystack._fast.tcp_handshake import set_mss
 from pystack._fast.tcp_out import tcp_output
-from pystack._fast.tcp_reply import send_ack_only
 from pystack._fast.tfo import FastOpen
 
 ETIMEDOUT = int(Err.ETIMEDOUT)
@@ -106,22 +98,25 @@ def given_up(s, t):
 
 
 def out_of_patience(s, t, f):
-    """Linux: has the same segment been sent again for as long as so many doubled timeouts take (tcp_retries2), or as
-    the user timeout says, counted from the first time?
-    """
-    start: cython.longlong = f.retrans_at
+    """Linux: has the same segment been sent again for as long as tcp_retries2, or the user timeout, says?"""
     limit: cython.longlong = s.cfg.tcp_retries
+    if t.so_state & SS_NOFDREF:
+        limit = s.cfg.tcp_orphan_retries
+        if limit == 0 and t.rxtcur < s.cfg.tcp_rexmit_max:
+            limit = 8
+    if t.user_timeout > 0 and f.retransmits > 0 and f.retrans_at != 0:
+        return s.now - f.retrans_at >= t.user_timeout
+    return as_long_as(s, t, f, limit)
+
+
+def as_long_as(s, t, f, limit):
+    """Linux: has the same segment been sent again for as long as `limit` doubled timeouts take?"""
+    start: cython.longlong = f.retrans_at
     most: cython.longlong
     least: cython.longlong = t.rttmin
     doublings: cython.int = 0
     if f.retransmits == 0 or start == 0:
         return False
-    if t.so_state & SS_NOFDREF:
-        limit = s.cfg.tcp_orphan_retries
-        if limit == 0 and t.rxtcur < s.cfg.tcp_rexmit_max:
-            limit = 8
-    if t.user_timeout > 0:
-        return s.now - start >= t.user_timeout
     most = least
     while most * 2 <= s.cfg.tcp_rexmit_max:
         most *= 2
@@ -158,15 +153,18 @@ def segment_timer(s, t, f):
     elif out_of_patience(s, t, f):
         s.stat.timeoutdrop += 1
         return drop(s, t, ETIMEDOUT, False)
+    elif s.cfg.tcp_blackhole_detection and as_long_as(s, t, f, s.cfg.tcp_retries1):
+        try_smaller_linux(s, t)
     s.stat.rexmttimeo += 1
     enter_loss(s, t, f)
     if not shut:
+        count_timeout(s, t, f.retransmits == 0)
         f.retransmits += 1
     if send_again(s, t, f, f.first, f.start, 1, False) < 0:
         t.at_rexmt = s.now + (t.rxtcur if t.rxtcur < 500 * MS else 500 * MS)
         return 0
     if (
-        s.cfg.tcp_thin_linear_timeouts
+        (s.cfg.tcp_thin_linear_timeouts or t.so_options & SO_THIN)
         and f.packets_out < 4
         and t.ssthresh < 0x40000000
         and f.retransmits <= 6
@@ -187,29 +185,12 @@ def segment_timer(s, t, f):
     return 0
 
 
-def too_many(s, t, reset):
-    """Linux: at each of its timers a connection without an application asks whether it may live on. One that could not
-    send for long, or not at all, counts as two.
-    """
-    shift: cython.int = 0
-    silent: cython.longlong = s.now - t.data_sent
-    if silent > 2 * s.cfg.tcp_rexmit_max or not reset:
-        shift += 1
-    if t.soft_error:
-        shift += 1
-    if silent <= s.cfg.tcp_timewait or (t.snd_wnd == 0 and t.snd_una == t.snd_max):
-        reset = True
-    return out_of_resources(s, t, shift, reset)
-
-
-def orphan_unheard(s, t):
-    """Linux: has a closed connection whose peer shuts its window been asked often enough: until the waits have grown to
-    the largest, or so many times without any answer?
-    """
-    limit: cython.longlong = s.cfg.tcp_orphan_retries
-    if rtt.backoff(s, t, t.rxtshift) >= s.cfg.tcp_rexmit_max:
-        return t.rxtshift >= limit
-    return t.rcvtime <= t.rexmt_start and t.rxtshift >= (limit if limit > 0 else 8)
+def count_timeout(s, t, first):
+    """TCP_INFO's sums: timeouts, how often there was a first one, and since when that is not repaired."""
+    t.rto_count += 1
+    if first:
+        t.rto_episodes += 1
+        t.rto_since = s.now if s.now > 0 else 1
 
 
 def doublings(s, tries):
@@ -238,6 +219,7 @@ def retransmit(s, t):
     s.stat.rexmttimeo += 1
     if t.state == SYN_SENT or t.state == SYN_RECEIVED:
         t.syn_rexmits = t.rxtshift
+        count_timeout(s, t, t.rxtshift == 1)
         syn_again(s, t)
         if t.state == SYN_SENT and s.cfg.tcp_syn_linear_timeouts >= t.rxtshift:
             t.rxtcur = s.cfg.tcp_rexmit_initial + s.cfg.tcp_rexmit_slop
@@ -265,12 +247,8 @@ def retransmit(s, t):
             t.badrxt_ts = s.ts_clock(t)
         else:
             t.badrxtwin = 0
-        if s.cfg.tcp_blackhole_detection and t.rxtshift == 2 and t.bh_mss == 0:
-            if t.maxseg > s.cfg.tcp_blackhole_mss:
-                # two timeouts with full segments and DF: perhaps a router drops them in silence
-                t.bh_mss = s.cfg.tcp_blackhole_mss
-                s.stat.pmtud_activated += 1
-                set_mss(s, t)
+        if s.cfg.tcp_blackhole_detection:
+            try_smaller_bsd(s, t)
     if t.user_timeout > 0 and s.cfg.policy_rto == RTO_LINUX:
         left: cython.longlong = t.rexmt_start + t.user_timeout - s.now
         if left > 0 and t.rxtcur > left:
@@ -308,77 +286,6 @@ def syn_again(s, t):
         fastopen.lost_path(s, t)
     if t.fo & FO_ASK and t.rxtshift == 3:
         fastopen.black_hole(s)
-
-
-def probe_window(s, t):
-    """The persist timer: the window is still shut, ask again (RFC 9293 section 3.8.6.1)."""
-    s.stat.persisttimeo += 1
-    idle: cython.longlong = s.now - t.rcvtime
-    if t.rxtshift >= s.cfg.tcp_retries and idle >= s.cfg.tcp_maxpersistidle:
-        s.stat.persistdrop += 1
-        return drop(s, t, ETIMEDOUT, True)
-    if (
-        t.user_timeout > 0
-        and (idle if s.cfg.policy_persist == PERSIST_BSD else s.now - t.rexmt_start)
-        >= t.user_timeout
-    ):
-        s.stat.persistdrop += 1
-        return drop(s, t, ETIMEDOUT, True)
-    if t.so_state & SS_NOFDREF and s.cfg.policy_rto != RTO_LINUX and idle >= s.cfg.tcp_persmax:
-        # the application has gone and the peer does not read: not for ever (facts: freebsd-tcp 2.5)
-        s.stat.persistdrop += 1
-        return drop(s, t, ETIMEDOUT, True)
-    if t.so_state & SS_ORPHAN and s.cfg.policy_persist == PERSIST_LINUX:
-        if orphan_unheard(s, t):
-            s.stat.persistdrop += 1
-            return drop(s, t, ETIMEDOUT, False)
-        if too_many(s, t, True):
-            return 0
-    set_persist(s, t)
-    if s.cfg.policy_persist == PERSIST_LINUX and dist(t.snd_una, t.snd_nxt) >= cython.cast(
-        cython.int, t.snd_wnd
-    ):
-        s.stat.sndprobe += 1
-        return send_ack_only(s, t, sub(t.snd_una, 1))
-    t.t_flags |= TF_FORCE
-    t.snd_nxt = t.snd_una
-    tcp_output(s, t)
-    t.t_flags &= ~TF_FORCE
-    return 0
-
-
-def keep_alive(s, t):
-    """The keep-alive timer (RFC 9293 section 3.8.4): a probe of the octet before the window, or the end of patience."""
-    idle: cython.longlong = s.now - t.rcvtime
-    keepidle: cython.longlong = t.keepidle * MS
-    interval: cython.longlong = t.keepintvl * MS
-    if t.state < ESTABLISHED:
-        s.stat.keepdrops += 1
-        return drop(s, t, ETIMEDOUT, True)
-    s.stat.keeptimeo += 1
-    closed: cython.bint = (
-        s.cfg.policy_fin_wait_2 == FW2_KEEPALIVE
-        and t.state == FIN_WAIT_2
-        and t.so_state & SS_NOFDREF != 0
-    )
-    if not closed and (
-        not (s.cfg.tcp_always_keepalive or t.so_options & SO_KEEPALIVE) or t.state > CLOSING
-    ):
-        return 0
-    if idle < keepidle and t.keep_probes == 0:
-        t.at_keep = t.rcvtime + keepidle
-        return 0
-    if t.snd_una != t.snd_max:
-        t.at_keep = s.now + interval  # MUST-26: only when nothing is outstanding
-        return 0
-    if t.keep_probes >= t.keepcnt:
-        s.stat.keepdrops += 1
-        return drop(s, t, ETIMEDOUT, True)
-    t.keep_probes += 1
-    s.stat.keepprobe += 1
-    send_ack_only(s, t, sub(t.snd_una, 1))
-    t.at_keep = s.now + interval
-    return 0
 
 
 def wait_over(s, t):

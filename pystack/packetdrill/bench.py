@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pystack._fast.consts import NEVER
 from pystack._fast.core import Driver
+from pystack._fast.ip4 import split, split_count
+from pystack._fast.packet import Packet
 from pystack.addresses import dotted
 
 if TYPE_CHECKING:
@@ -49,6 +51,21 @@ class Workbench(Protocol):
         """The bench is given back."""
 
 
+def _pieces(packet: Any) -> list[bytes]:
+    """The packet as it is on the wire of a device without offload: a super-segment is many."""
+    count = split_count(packet)
+    if count == 1:
+        return [packet.to_bytes()]
+    found = []
+    for i in range(count):
+        piece: Any = Packet()
+        piece.pool = packet.pool
+        if split(packet, i, piece):
+            found.append(piece.to_bytes())
+        piece.release()
+    return found
+
+
 class Bench(Driver):
     """A world (`host.World`) for one machine, and its cable."""
 
@@ -78,7 +95,8 @@ class Bench(Driver):
         """The machine was given commands: what it sends goes onto the wire."""
         now = self.now
         while (packet := core.egress(now)) is not None:
-            self.wire.append((now, packet.to_bytes()))
+            for data in _pieces(packet):
+                self.wire.append((now, data))
             packet.release()
         return 0
 

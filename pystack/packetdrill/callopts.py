@@ -8,7 +8,7 @@ import socket as std
 import struct
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from pystack import sockopts
+from pystack import linux_options, sockopts
 from pystack._fast.consts import CLOSING, FIN_WAIT_1, LAST_ACK, SYN_RECEIVED, SYN_SENT
 from pystack._fast.seq import dist
 from pystack.packetdrill.files import SocketFile
@@ -48,7 +48,7 @@ def _option(names: Symbols, sock: Any, level: Arg, name: Arg) -> tuple[str, int,
     if not (isinstance(name, Symbol) and text.startswith(prefix)):
         known = (n for n, v in names.table.items() if v == number and n.startswith(prefix))
         text = next(known, text)
-    found = getattr(sockopts, text, None)
+    found = getattr(sockopts, text, linux_options.NUMBERS.get(text))
     options = sockopts.STREAM if sock.type == std.SOCK_STREAM else sockopts.DATAGRAM
     if found is None or (ours, found) not in options:
         raise Skip(f"the socket option {text}")

@@ -384,10 +384,10 @@ class Calls:
         return self._read(run, fd, messages.total(self.names, iov, count), 0, iov)
 
     def sys_recvmsg(self, run: Running, fd: Arg, message: Arg, flags: Arg) -> int | Steps:
-        self.socket_file(fd)
+        file = self.socket_file(fd)
         given = messages.read(self.names, message)
         number = self.names.value(flags)
-        run.checks.append(lambda: messages.check(self.names, given, number, run.value))
+        run.checks.append(lambda: messages.check(self.names, file, given, number, run.value))
         return self._read(run, fd, given.total, number, message)
 
     def _read(self, run: Running, fd: Arg, n: int, flags: int, buffer: Arg) -> int | Steps:

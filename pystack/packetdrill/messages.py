@@ -283,10 +283,10 @@ def read(names: Symbols, message: Arg) -> Message:
     return Message(octets, name, control, flags)
 
 
-def check(names: Symbols, given: Message, flags: int, value: int) -> None:
-    """What recvmsg put into the msghdr: flags. There is never a control message."""
-    if given.control:
-        raise Skip("control messages of recvmsg")
+def check(names: Symbols, file: SocketFile, given: Message, flags: int, value: int) -> None:
+    """What recvmsg put into the msghdr: control messages and flags."""
+    if value >= 0:
+        _check_control(names, file, given.control)
     if given.flags is None or isinstance(given.flags, Ellipsis_):
         return
     expected = names.value(given.flags)
@@ -294,4 +294,25 @@ def check(names: Symbols, given: Message, flags: int, value: int) -> None:
     if expected != actual:
         raise Failure(
             f"runtime error in recvmsg call: Bad msg_flags: expected: {expected:#x} actual: {actual:#x}"
+        )
+
+
+def _check_control(names: Symbols, file: SocketFile, control: tuple[Arg, ...]) -> None:
+    """The one control message that there is: how much is left to read (TCP_INQ)."""
+    if not control:
+        return
+    if len(control) > 1 or not isinstance(control[0], Struct) or not file.stream:
+        raise Skip("control messages of recvmsg")
+    fields = [control[0].get(name) for name in ("cmsg_level", "cmsg_type", "cmsg_data")]
+    level, kind, data = (None if f is None else names.value(f) for f in fields)
+    if (level, kind) != (names.table["SOL_TCP"], names.table.get("TCP_CM_INQ")) or data is None:
+        raise Skip("control messages of recvmsg")
+    t = file.sock.row
+    if not (t.extras or {}).get("TCP_INQ"):
+        raise Failure("runtime error in recvmsg call: no control message came: TCP_INQ is off")
+    # the FIN is something to read, too: the end
+    left = int(t.rcvq.cc) or int(t.so_state & SS_CANTRCVMORE != 0)
+    if left != data:
+        raise Failure(
+            f"runtime error in recvmsg call: Bad cmsg_data: expected: {data} actual: {left}"
         )

@@ -485,7 +485,8 @@ def make_bench(profile: Profile, settings: Settings, seed: int) -> Bench:
         seed=seed,
         mtu=settings.mtu,
     )
-    host.core.cfg.tcp_tso = 0
+    if profile.system != "linux":
+        host.core.cfg.tcp_tso = 0
     base = settings.local_ip & (0xFFFFFFFF << (32 - settings.prefix)) & 0xFFFFFFFF
     offset = 2 if settings.local_ip != base + 2 else 3
     host.route("0.0.0.0/0", via=dotted(base + offset))

@@ -23,6 +23,7 @@ def of(sut: Sut | None, host: Any) -> dict[str, int]:
         t = sock.row
         found |= {"tcpi_snd_nxt": int(t.snd_nxt), "tcpi_rcv_nxt": int(t.rcv_nxt)}
         found |= {"tcpi_snd_bwnd": 0, "tcpi_toe_tid": 0}
+        found |= {"tcpi_snd_rexmitpack": int(t.segs_again), "tcpi_snd_zerowin": int(t.zero_windows)}
     return found
 
 

@@ -20,6 +20,7 @@ from pystack.packetdrill.script import (
     List_,
     Number,
     String,
+    Struct,
     Symbol,
     Syscall,
 )
@@ -151,23 +152,34 @@ class Transfers(Calls):
             run, n, count, lambda b, size: LIBC.read(real, b, ctypes.c_size_t(size))
         )
 
+    def _cmsg(self, arg: Arg) -> tuple[int, int, bytes]:
+        """{cmsg_level=..., cmsg_type=..., cmsg_data=number} as recvmsg gives it."""
+        if not isinstance(arg, Struct) or not isinstance(data := arg.get("cmsg_data"), Number):
+            raise Skip("such control messages of recvmsg")
+        level, kind = (self.names.value(arg.get(name)) for name in ("cmsg_level", "cmsg_type"))
+        return level, kind, struct.pack("i", self.names.value(data))
+
     def do_recvmsg(self, run: Running, fd: Arg, message: Arg, flags: Arg) -> Plan:
         real, number = self.real(fd), self.names.value(flags)
         given = read_message(self.names, message)
-        if given.control:
-            raise Skip("control messages of recvmsg")
+        wanted = [self._cmsg(arg) for arg in given.control]
         told = [0]
+        came: list[tuple[int, int, bytes]] = []
 
         def work() -> int:
             with socket.socket(fileno=os.dup(real)) as s:
                 s.settimeout(None) if os.get_blocking(real) else s.setblocking(False)
-                data, _, got, _ = s.recvmsg(given.total, 0, number)
+                data, came[:], got, _ = s.recvmsg(given.total, 256, number)
             told[0] = got
             if any(data):
                 raise Failure("runtime error in a receiving call: the octets are not zeros")
             return len(data)
 
         def check() -> None:
+            if run.value >= 0 and wanted and came != wanted:
+                raise Failure(
+                    f"runtime error in recvmsg call: Bad control: {wanted}, actual: {came}"
+                )
             if given.flags is None or isinstance(given.flags, Ellipsis_):
                 return
             expected = self.names.value(given.flags)

@@ -33,7 +33,7 @@ def test_ecn_is_agreed_when_asked_for(profile):
     m.write(t, 100)
     p.expect("P. 1:101(100) ack 1", tos=2)
     p.send("P. 1:101(100) ack 101 win 65535", tos=3)
-    p.expect("E. 101:101(0) ack 101", tos=0)
+    p.expect("E. 101:101(0) ack 101", within=0.2, tos=0)
     p.send("P. 101:201(100) ack 101 win 65535", tos=2)
     s = p.next(0.2)
     assert s.flags & ECE, "until CWR comes"

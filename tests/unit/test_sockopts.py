@@ -9,6 +9,7 @@ from dataclasses import fields
 import pytest
 from net_kit import SERVER, pair
 
+from pystack import linux_options
 from pystack import sockopts as so
 from pystack._fast.consts import SECOND
 from pystack.sockets import MSG_MORE, MSG_OOB, MSG_PEEK
@@ -328,7 +329,7 @@ def test_congestion_control_by_name(me: str, names: tuple[str, str]):
     assert sock.getsockopt(TCP, so.TCP_CONGESTION, 16) == names[1].encode().ljust(16, b"\0")
     sock.setsockopt(TCP, so.TCP_CONGESTION, b"cubic\0")
     assert sock.getsockopt(TCP, so.TCP_CONGESTION) == "cubic"
-    unknown = errno.ENOENT if me == "linux-6" else errno.EINVAL
+    unknown = errno.ENOENT if me == "linux-6" else errno.ESRCH
     fails(unknown, sock.setsockopt, TCP, so.TCP_CONGESTION, "bbr")
 
 
@@ -473,3 +474,26 @@ def test_quickack_sends_what_is_owed_and_delays_no_more():
     both.net.run(for_="0s")
     assert len(acks) == 1, "it is not"
     assert conn.getsockopt(so.IPPROTO_TCP, so.TCP_QUICKACK)
+
+
+# --- options of Linux that TCP itself knows little of -----------------------------------------------
+
+
+def test_what_a_socket_keeps_its_children_have():
+    both = pair(web="linux-6", me="linux-6")
+    priority = linux_options.NUMBERS["SO_PRIORITY"]
+    both.listener.setsockopt(SOL, priority, 3)
+    client = both.me.socket()
+    client.connect(SERVER)
+    conn, _ = both.listener.accept()
+    assert conn.getsockopt(SOL, priority) == 3
+    conn.setsockopt(SOL, priority, 5)
+    assert both.listener.getsockopt(SOL, priority) == 3
+
+
+def test_options_of_linux_are_unknown_elsewhere():
+    sock = pair(me="freebsd-14").me.socket()
+    for level, name in ((IP, "IP_MTU_DISCOVER"), (TCP, "TCP_INQ"), (SOL, "SO_PRIORITY")):
+        number = linux_options.NUMBERS[name]
+        fails(errno.ENOPROTOOPT, sock.setsockopt, level, number, 1)
+        fails(errno.ENOPROTOOPT, sock.getsockopt, level, number)

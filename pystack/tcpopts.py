@@ -30,7 +30,7 @@ _CONTROLS = {"newreno": CC_NEWRENO, "reno": CC_NEWRENO, "cubic": CC_CUBIC}
 
 
 def tcp_flag(bit: int, push: bool = False) -> tuple[Getter, Setter]:
-    """A bit of `t_flags`. `push`: turning it off sends what it held back."""
+    """A bit of `t_flags`. `push`: turning it off sends what it held back; on Linux as far as Nagle lets it."""
 
     def read(sock: StreamSocket) -> int:
         return int(sock.row.t_flags & bit != 0)
@@ -45,7 +45,7 @@ def tcp_flag(bit: int, push: bool = False) -> tuple[Getter, Setter]:
         else:
             t.t_flags &= ~bit
             if push and t.state >= 4:
-                flush(sock.host.core, t)
+                tcp_output(sock.host.core, t) if linux else flush(sock.host.core, t)
 
     return read, write
 

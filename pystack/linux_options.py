@@ -1,6 +1,6 @@
 """Socket options of Linux that TCP itself knows little of.
 
-Some change what it does (path MTU discovery off, errors at once, thin streams, TCP_INQ); of others the socket only
+Some change what it does (path MTU discovery off, errors at once, thin streams); of others the socket only
 keeps what was set, for getsockopt to tell. Elsewhere they are ENOPROTOOPT.
 """
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 SOL_SOCKET, SOL_IP, SOL_TCP = 1, 0, 6
 NUMBERS = {
     "SO_DONTROUTE": 5, "SO_PRIORITY": 12, "SO_SNDBUFFORCE": 32, "SO_RCVBUFFORCE": 33, "SO_MARK": 36, "SO_DOMAIN": 39,
-    "SO_BUSY_POLL": 46, "IP_MTU_DISCOVER": 10, "IP_RECVERR": 11, "IP_MTU": 14, "IP_FREEBIND": 15,
+    "SO_BUSY_POLL": 46, "SO_INCOMING_CPU": 49, "IP_MTU_DISCOVER": 10, "IP_RECVERR": 11, "IP_MTU": 14, "IP_FREEBIND": 15,
     "IP_TRANSPARENT": 19, "IP_BIND_ADDRESS_NO_PORT": 24, "TCP_THIN_LINEAR_TIMEOUTS": 16, "TCP_THIN_DUPACK": 17,
-    "TCP_TIMESTAMP": 24, "TCP_SAVE_SYN": 27, "TCP_INQ": 36,
+    "TCP_TIMESTAMP": 24, "TCP_SAVE_SYN": 27,
 }  # fmt: skip
 """Linux's numbers (include/uapi), by name."""
 
@@ -105,14 +105,23 @@ def _ignored(high: int) -> tuple[Getter, Setter]:
 
 _RECVERR = option_bit(tcb.SO_ERRORS_NOW, _MOST)
 
+
+def _set_recverr(sock: StreamSocket, value: Any) -> None:
+    """Errors at once; whoever wants them no more gets none of those that wait in the error queue."""
+    _RECVERR[1](sock, value)
+    if not integer(value) and sock.row.reports is not None:
+        sock.row.reports.purge()
+
+
 OPTIONS: dict[tuple[int, str], tuple[Getter, Setter]] = {
     (SOL_SOCKET, "SO_DONTROUTE"): truth("SO_DONTROUTE"),
-    (SOL_SOCKET, "SO_PRIORITY"): kept("SO_PRIORITY", 0, _MOST),
+    (SOL_SOCKET, "SO_PRIORITY"): kept("SO_PRIORITY", -(2**31), _MOST),
     (SOL_SOCKET, "SO_MARK"): kept("SO_MARK", -(2**31), _MOST),
     (SOL_SOCKET, "SO_DOMAIN"): read_only(lambda _: 2),
     (SOL_SOCKET, "SO_BUSY_POLL"): kept("SO_BUSY_POLL", 0, _MOST),
+    (SOL_SOCKET, "SO_INCOMING_CPU"): kept("SO_INCOMING_CPU", -(2**31), _MOST, -1),
     (SOL_IP, "IP_MTU_DISCOVER"): (_get_discover, _set_discover),
-    (SOL_IP, "IP_RECVERR"): _RECVERR,
+    (SOL_IP, "IP_RECVERR"): (_RECVERR[0], _set_recverr),
     (SOL_IP, "IP_MTU"): read_only(_get_mtu),
     (SOL_IP, "IP_FREEBIND"): truth("IP_FREEBIND"),
     (SOL_IP, "IP_TRANSPARENT"): truth("IP_TRANSPARENT"),
@@ -121,5 +130,4 @@ OPTIONS: dict[tuple[int, str], tuple[Getter, Setter]] = {
     (SOL_TCP, "TCP_THIN_DUPACK"): _ignored(1),
     (SOL_TCP, "TCP_TIMESTAMP"): read_only(_get_timestamp),
     (SOL_TCP, "TCP_SAVE_SYN"): kept("TCP_SAVE_SYN", 0, 2),
-    (SOL_TCP, "TCP_INQ"): kept("TCP_INQ", 0, 1),
 }

@@ -14,6 +14,7 @@ from __future__ import annotations
 import socket as std
 from typing import TYPE_CHECKING, Any
 
+from pystack import sockreports
 from pystack._fast.commands import (
     tcp_at_mark,
     tcp_bind,
@@ -41,7 +42,12 @@ from pystack._fast.consts import (
     LISTEN,
     SECOND,
     SOCKBUF_LINUX,
+    SOCKOPT_LINUX,
     STATE_NAMES,
+    WRITE_MORE,
+    WRITE_RECORD,
+    WRITE_WAITS,
+    WRITE_ZEROCOPY,
     Err,
 )
 from pystack._fast.endpoint import StreamEndpoint
@@ -55,13 +61,18 @@ from pystack.addresses import dotted
 from pystack.errors import error_of, number_of
 from pystack.sockbase import (
     EV_ALL,
+    MSG_CTRUNC,
     MSG_DONTWAIT,
+    MSG_EOR,
+    MSG_ERRQUEUE,
     MSG_FASTOPEN,
     MSG_MORE,
     MSG_NOSIGNAL,
     MSG_OOB,
     MSG_PEEK,
+    MSG_TRUNC,
     MSG_WAITALL,
+    MSG_ZEROCOPY,
     Address,
     Buffer,
     Socket,
@@ -73,17 +84,23 @@ from pystack.urgent import receive_urgent, send_urgent
 
 if TYPE_CHECKING:
     import io
+    from collections.abc import Iterable
 
 
 __all__ = [
     "EV_ALL",
+    "MSG_CTRUNC",
     "MSG_DONTWAIT",
+    "MSG_EOR",
+    "MSG_ERRQUEUE",
     "MSG_FASTOPEN",
     "MSG_MORE",
     "MSG_NOSIGNAL",
     "MSG_OOB",
     "MSG_PEEK",
+    "MSG_TRUNC",
     "MSG_WAITALL",
+    "MSG_ZEROCOPY",
     "Address",
     "Buffer",
     "Socket",
@@ -176,25 +193,67 @@ class StreamSocket(StreamEndpoint, Socket):
         n = len(data)
         host = self._host
         core = host.core
+        how = self._how(flags)
         host.before(core)
-        done: int = tcp_send(core, self.row, data, 0, n, flags & MSG_MORE != 0)
+        done: int = tcp_send(core, self.row, data, 0, n, how)
         host.after(core)
         return done if done == n else self._sent(data, done, flags)
+
+    def _how(self, flags: int) -> int:
+        """WRITE_* of a call: its flags, and whether it waits until all of its octets are taken."""
+        how = WRITE_MORE if flags & MSG_MORE else 0
+        if flags & (MSG_EOR | MSG_ZEROCOPY):
+            linux = self._host.core.cfg.policy_sockopt == SOCKOPT_LINUX
+            if flags & MSG_EOR:
+                if not linux:
+                    raise error_of(Err.EINVAL)  # a stream has no records (FreeBSD, sosend_generic)
+                how |= WRITE_RECORD
+            if flags & MSG_ZEROCOPY and linux:
+                how |= WRITE_ZEROCOPY
+        return how | (WRITE_WAITS if self._timeout < 0 and not flags & MSG_DONTWAIT else 0)
+
+    def send_some(self, data: Buffer, flags: int, waits: bool, asked: int = -1) -> int:
+        """What the queue takes now of a write whose caller does the waiting, if it `waits`; `asked`: the times that the
+        write asks for by itself. Raises OSError (EAGAIN).
+        """
+        data = octets(data)
+        host = self._host
+        core = host.core
+        how = self._how(flags) | (WRITE_WAITS if waits else 0)
+        t = self.row
+        host.before(core)
+        with sockreports.asking(t, asked):
+            done: int = tcp_send(core, t, data, 0, len(data), how)
+        host.after(core)
+        if done < 0:
+            raise error_of(done)
+        return done
+
+    def sendmsg(
+        self,
+        buffers: Iterable[Buffer],
+        ancdata: Iterable[tuple[int, int, Buffer]] = (),
+        flags: int = 0,
+    ) -> int:
+        """sendmsg(2). SO_TIMESTAMPING among the control messages asks for the times of this write alone."""
+        asked = sockreports.asked_by(self, ancdata)
+        with sockreports.asking(self.row, asked):
+            return self.send(b"".join(buffers), flags)
 
     def _sent(self, data: Buffer, done: int, flags: int) -> int:
         """The command did not take everything: `done` octets, or it is the negative error."""
         if done > 0 and (self._timeout >= 0 or flags & MSG_DONTWAIT):
-            return self._send_more(data, done)
+            return self._send_more(data, done, self._how(flags))
         if done < 0 and (done != _AGAIN or self._timeout == 0 or flags & MSG_DONTWAIT):
             raise error_of(done)
         return self._send_rest(data, max(done, 0), self._timeout < 0, flags)
 
-    def _send_more(self, data: Buffer, done: int) -> int:
+    def _send_more(self, data: Buffer, done: int, how: int) -> int:
         """Sending made the buffer grow: a kernel goes on until it is full, and so does this."""
         core = self._host.core
         t = self.row
         while done < len(data):
-            took = tcp_send(core, t, data, done, len(data) - done, False)
+            took = tcp_send(core, t, data, done, len(data) - done, how)
             if took <= 0:
                 break
             done += took
@@ -209,7 +268,7 @@ class StreamSocket(StreamEndpoint, Socket):
         host = self._host
         core = host.core
         host.before(core)
-        done = tcp_send(core, self.row, data, 0, n, flags & MSG_MORE != 0)
+        done = tcp_send(core, self.row, data, 0, n, self._how(flags))
         host.after(core)
         if done == n:
             return
@@ -227,12 +286,12 @@ class StreamSocket(StreamEndpoint, Socket):
         core = host.core
         t = self.row
         n = len(data)
-        more = flags & MSG_MORE != 0
+        how = self._how(flags)
         deadline = self._deadline()
         while True:
             self._pause(_WRITING, deadline)
             host.before(core)
-            took: int = tcp_send(core, t, data, done, n - done, more)
+            took: int = tcp_send(core, t, data, done, n - done, how)
             host.after(core)
             if took == _AGAIN:
                 continue
@@ -279,6 +338,8 @@ class StreamSocket(StreamEndpoint, Socket):
         t = self.row
         peek = flags & MSG_PEEK != 0
         host.before(core)
+        if flags & MSG_ERRQUEUE:
+            return sockreports.receive_error(self, bufsize, 0)[0]
         if flags & MSG_OOB:
             return receive_urgent(self, peek)
         deadline = self._deadline()
@@ -338,6 +399,10 @@ class StreamSocket(StreamEndpoint, Socket):
         """`recv`, and None for an address, as the standard library has it."""
         return self.recv(bufsize, flags), None
 
+    def recvmsg(self, bufsize: int, ancbufsize: int = 0, flags: int = 0) -> sockreports.Message:
+        """recvmsg(2): (octets, control messages, flags, None). With MSG_ERRQUEUE an entry of the error queue."""
+        return sockreports.receive(self, bufsize, ancbufsize, flags)
+
     def at_mark(self) -> bool:
         """sockatmark(3): would the next octet read be the first behind the urgent one? With SO_OOBINLINE: that one."""
         return bool(tcp_at_mark(self.row))
@@ -395,7 +460,7 @@ class StreamSocket(StreamEndpoint, Socket):
         found = super().level()
         if t.state == LISTEN:
             return EV_READ | EV_ACCEPT if t.qlen else 0
-        if t.so_error:
+        if t.so_error or (t.reports is not None and t.reports.errors):
             found |= EV_ERROR
         if t.so_state & SS_DISCONNECTED:
             found |= EV_HANGUP | EV_CONNECT

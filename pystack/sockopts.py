@@ -10,8 +10,8 @@ import socket as std
 import struct
 from typing import TYPE_CHECKING, Any
 
-from pystack import linux_options, tcpinfo, tcpopts
-from pystack._fast import tcb
+from pystack import linux_options, sockreports, tcpinfo, tcpopts
+from pystack._fast import reports, tcb
 from pystack._fast.commands import take_error
 from pystack._fast.consts import (
     LISTEN,
@@ -60,8 +60,12 @@ SO_LINGER = _number("SO_LINGER", 13)
 SO_REUSEPORT = _number("SO_REUSEPORT", 15)
 SO_RCVLOWAT = _number("SO_RCVLOWAT", 18)
 SO_SNDLOWAT = _number("SO_SNDLOWAT", 19)
+SO_TIMESTAMP = 29
 SO_ACCEPTCONN = _number("SO_ACCEPTCONN", 30)
+SO_TIMESTAMPNS = 35
+SO_TIMESTAMPING = 37
 SO_PROTOCOL = _number("SO_PROTOCOL", 38)
+SO_ZEROCOPY = 60
 SO_NOSIGPIPE = 0x800
 """FreeBSD; nothing here ever sends a signal."""
 
@@ -87,6 +91,7 @@ TCP_FASTOPEN = _number("TCP_FASTOPEN", 23)
 TCP_FASTOPEN_CONNECT = 30
 TCP_FASTOPEN_KEY = 33
 TCP_FASTOPEN_NO_COOKIE = 34
+TCP_INQ = 36
 TCP_NOPUSH = _number("TCP_NOPUSH", 0x10004)
 TCP_KEEPINIT = _number("TCP_KEEPINIT", 0x10080)
 
@@ -330,6 +335,11 @@ STREAM: Options = COMMON | {
     ),
     (IPPROTO_TCP, TCP_CONGESTION): (tcpopts.get_congestion, tcpopts.set_congestion),
     (IPPROTO_TCP, TCP_INFO): read_only(tcpinfo.of),
+    (IPPROTO_TCP, TCP_INQ): sockreports.told(reports.TELL_UNREAD, sockreports.set_strict_bit),
+    (SOL_SOCKET, SO_ZEROCOPY): sockreports.told(reports.TELL_COPIES, sockreports.set_strict_bit),
+    (SOL_SOCKET, SO_TIMESTAMP): sockreports.told(reports.TELL_TIME, sockreports.set_time),
+    (SOL_SOCKET, SO_TIMESTAMPNS): sockreports.told(reports.TELL_TIME_NS, sockreports.set_time),
+    (SOL_SOCKET, SO_TIMESTAMPING): (sockreports.get_stamping, sockreports.set_stamping),
 }
 STREAM |= {
     ({linux_options.SOL_SOCKET: SOL_SOCKET}.get(level, level), linux_options.NUMBERS[name]): kind

@@ -26,7 +26,7 @@ HOT = {
     "packet": "Packet.clear Packet.l4_checksum Packet.copy_headers PacketQueue.pop",
     "tcp_wire": "_read_options _write_options",
     "udp_icmp": "parse_udp build_udp parse_icmp build_icmp",
-    "sendq": "SendQueue.append SendQueue.drop SendQueue.chain",
+    "sendq": "SendQueue.append SendQueue.drop SendQueue.chain SendQueue.ends_record SendQueue.next_record",
     "recvq": """RecvQueue.append RecvQueue.read_into RecvQueue.charge RecvQueue.uncharge RecvQueue.space
         Reassembly.insert Reassembly.take""",
     "sackreport": "SackReport.arrived SackReport.covered SackReport.received",
@@ -61,7 +61,7 @@ HOT = {
     "tcp_sent": "sent note_sent count_sent note_limits what_limits",
     "tcp_emit": "emit add_options add_text push_linux mark_ecn offer_window point_at_urgent",
     "holes": "find_hole choose_hole send_hole skip_sacked",
-    "tcp_out": "tcp_output restart_after_idle send_one begin flags_of place_syn place_fin",
+    "tcp_out": "tcp_output restart_after_idle send_one begin cut_at_record flags_of place_syn place_fin",
 }
 """The functions of each module of `_fast`. One that does not exist is a failure."""
 

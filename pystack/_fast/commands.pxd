@@ -1,6 +1,7 @@
 from pystack._fast.internet cimport Internet
 from pystack._fast.packet cimport Packet
 from pystack._fast.ports cimport choose_port, tuple_free
+from pystack._fast.reports cimport wrote
 from pystack._fast.seq cimport add, dist
 from pystack._fast.tcb cimport Tcb
 from pystack._fast.tcp_close cimport (
@@ -22,6 +23,7 @@ cdef int TF_NOPUSH, TF_RCV_AUTO_OFF, TF_SND_AUTO_OFF, WINDOW_LINUX
 cdef int SHUT_RD_LINUX, SO_REUSEADDR, SO_REUSEPORT, SS_BOUND, SS_CANTRCVMORE
 cdef int SS_CANTSENDMORE, SS_CONNECTED, SS_CONNECTING, SS_DEAD, SS_DISCONNECTED, SS_INQUEUE
 cdef int SS_NOFDREF, SS_WRITE_BLOCKED, SYN_SENT, TF_MORETOCOME, TF_NO_SACK, TF_NO_SCALE, TF_NO_TS
+cdef int WRITE_MORE, WRITE_RECORD
 cdef int OOB_EXPECTED, PUSH_LINUX, TF_ACKNOW
 cdef long long MS, NEVER
 
@@ -42,7 +44,7 @@ cdef int stop_listening(Internet s, Tcb t) except -1
 cdef int shut_listener(Internet s, Tcb t, int how) except -1000
 cpdef Tcb tcp_accept(Internet s, Tcb t)
 cpdef int tcp_send(
-    Internet s, Tcb t, const unsigned char[::1] data, Py_ssize_t off, Py_ssize_t n, bint more,
+    Internet s, Tcb t, const unsigned char[::1] data, Py_ssize_t off, Py_ssize_t n, int how,
 ) except -1000
 cpdef int tcp_recv_into(
     Internet s, Tcb t, unsigned char[::1] data, Py_ssize_t off, Py_ssize_t n, bint peek,

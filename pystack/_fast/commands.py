@@ -25,11 +25,14 @@ from pystack._fast.consts import (
     SYN_RECEIVED,
     SYN_SENT,
     WINDOW_LINUX,
+    WRITE_MORE,
+    WRITE_RECORD,
     Err,
 )
 from pystack._fast.internet import Internet  # noqa: F401
 from pystack._fast.packet import Packet  # noqa: F401
 from pystack._fast.ports import choose_port, tuple_free
+from pystack._fast.reports import wrote
 from pystack._fast.seq import add, dist
 from pystack._fast.tcb import (
     FO_ASK,
@@ -458,10 +461,12 @@ def tcp_accept(s, t):
     return child
 
 
-def tcp_send(s, t, data, off, n, more):
-    """send(2) of data[off:off+n]: the octets taken. EAGAIN when the queue has no room; `more` is MSG_MORE."""
+def tcp_send(s, t, data, off, n, how):
+    """send(2) of data[off:off+n]: the octets taken. EAGAIN when the queue has no room; `how`: consts.WRITE_*."""
     room: cython.int
     done: cython.int
+    held: cython.int
+    wanted: cython.Py_ssize_t = n
     if t.fo & FO_WAIT:
         return first_write(s, t, data, off, n)
     if t.so_state & SS_CONNECTING and s.cfg.policy_calls == CALLS_LINUX and not t.so_error:
@@ -492,15 +497,19 @@ def tcp_send(s, t, data, off, n, more):
         return -ENOBUFS
     if s.cfg.policy_push == PUSH_LINUX:
         room = t.max_sndwnd // 2 if t.max_sndwnd > 1 else 0x3FFFFFFF
-        t.sndq.written(
+        held = t.sndq.written(
             add(t.snd_una, t.sndq.cc - done),
             done,
             t.snd_max,
             goal(t, room),
             room,
-            more,
+            how & WRITE_MORE != 0,
         )
-    if more:
+        if how & WRITE_RECORD and done == wanted:
+            t.sndq.end_record(add(t.snd_una, t.sndq.cc))
+        if t.reports is not None:
+            wrote(t, done, how, held, done == wanted)
+    if how & WRITE_MORE:
         t.t_flags |= TF_MORETOCOME
     s.draft.writing = True
     tcp_output(s, t)

@@ -15,9 +15,10 @@ class Draft:
     - `more`: something may follow at once.
     - `writing`: the application is writing now. Linux sends each piece of a write once it is full; what had to wait is
       joined to bursts.
+    - `record`: it ends where a record does (MSG_EOR), and there is more behind that.
     """
 
     def __init__(self):
         self.flags = self.length = 0
         self.queued = self.off = self.win = self.mss = 0
-        self.more = self.writing = False
+        self.more = self.writing = self.record = False

@@ -166,8 +166,10 @@ class StreamEndpoint(Endpoint):
             return self._send(data, flags)
         n = len(data)
         t: Tcb = self.row
+        if t.reports is not None:
+            return self._send(data, 0)
         core.driver.before(core)
-        done = tcp_send(core, t, data, 0, n, False)
+        done = tcp_send(core, t, data, 0, n, 0)
         core.driver.after(core)
         return done if done == n else self._sent(data, done, 0)
 

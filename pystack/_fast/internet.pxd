@@ -1,13 +1,14 @@
 from pystack._fast cimport ip4, udp_icmp
 from pystack._fast.frag cimport Reassembler
 from pystack._fast.packet cimport Packet, PacketQueue
+from pystack._fast.reports cimport refused
 from pystack._fast.routes cimport Interface, RouteTable
 from pystack._fast.seq cimport after, before
 from pystack._fast.tcb cimport Stack, Tcb
 from pystack._fast.tcp_close cimport drop
 from pystack._fast.tcp_handshake cimport set_mss
 from pystack._fast.loss_timers cimport resegment
-from pystack._fast.tcp_icmp cimport told_of
+from pystack._fast.tcp_icmp cimport error_of, told_of
 from pystack._fast.tcp_halfopen cimport fast_established
 from pystack._fast.tcp_in cimport tcp_input
 from pystack._fast.tcp_listen cimport Listener

@@ -44,13 +44,14 @@ from pystack._fast.consts import (
 from pystack._fast.frag import Reassembler
 from pystack._fast.loss_timers import resegment
 from pystack._fast.packet import Packet, PacketQueue
+from pystack._fast.reports import refused
 from pystack._fast.routes import Interface, RouteTable
 from pystack._fast.seq import after, before
 from pystack._fast.tcb import FO_QUEUED, SO_PMTU_OFF, Stack, Tcb
 from pystack._fast.tcp_close import drop
 from pystack._fast.tcp_halfopen import fast_established
 from pystack._fast.tcp_handshake import set_mss
-from pystack._fast.tcp_icmp import told_of
+from pystack._fast.tcp_icmp import error_of, told_of
 from pystack._fast.tcp_in import tcp_input
 from pystack._fast.tcp_listen import Listener
 from pystack._fast.tcp_out import tcp_output
@@ -436,6 +437,9 @@ class Internet(Stack):
         if p.icmp_type == ICMP_UNREACH and p.icmp_code == ICMP_UNREACH_NEEDFRAG:
             return self.tcp_too_big(t)
         if self.cfg.policy_icmp_errors == ICMP_ERRORS_LINUX:
+            err = error_of(p.icmp_type, p.icmp_code)
+            if opening and err != 0:
+                refused(self, t, p, err)
             return told_of(self, t, p.icmp_type, p.icmp_code, self.quote.q_seq)
         err = bsd_error(p.icmp_type, p.icmp_code)
         if err == 0:

@@ -51,9 +51,9 @@ def short_worth(t, d, idle):
 
 def holds_back(t, d):
     """Linux: does this short segment of new data wait? Not what ends the write, unless that waits; not what the window
-    cuts off a burst.
+    cuts off a burst; nor what ends a record that others follow.
     """
-    if t.t_flags & TF_FORCE or t.snd_nxt != t.snd_max:
+    if t.t_flags & TF_FORCE or t.snd_nxt != t.snd_max or d.record:
         return False
     if d.off + d.length >= d.queued and (
         d.flags & FIN or after(t.snd_up, t.snd_una) or not short_waits(t)

@@ -51,6 +51,7 @@ from pystack._fast.consts import (
 )
 from pystack._fast.flight import Flight, SegmentTable  # noqa: F401
 from pystack._fast.packet import Packet  # noqa: F401
+from pystack._fast.reports import joined
 from pystack._fast.seq import add, after, after_eq, before, before_eq, dist
 from pystack._fast.tcb import (  # noqa: F401
     TF_ECN,
@@ -98,6 +99,8 @@ def send_again(s, t, f, row, start, segments, probe):
             mark = table.mark[behind]
             if table.count[behind] > 1 or mark & SEG_SACKED:
                 break
+            if t.sndq.records is not None and t.sndq.ends_record(table.end[row]):
+                break
             f.packets_out -= 1
             if mark & SEG_LOST:
                 f.lost_out -= 1
@@ -106,6 +109,8 @@ def send_again(s, t, f, row, start, segments, probe):
             table.drop_next(f, row)
             behind = table.next[row]
         end = table.end[row]
+        if t.reports is not None:
+            joined(t, start, end)
     if table.count[row] > 1:
         flags |= PSH  # on the last of many that leave in one go
     length = dist(start, end)

@@ -15,7 +15,8 @@ cdef class SendQueue:
     cdef Ring older
     cdef public int n_marks
     cdef unsigned int newest
-    cdef unsigned int piece
+    cdef public unsigned int piece
+    cdef public Ring records
     cdef public unsigned int pushed
     cpdef int space(self) noexcept
     cpdef bint roomy(self) noexcept
@@ -30,3 +31,7 @@ cdef class SendQueue:
     cdef void unmark(self) noexcept
     cpdef int next_mark(self, unsigned int at) noexcept
     cpdef void forget_marks(self, unsigned int una) noexcept
+    cpdef int end_record(self, unsigned int at) except -1
+    cpdef bint ends_record(self, unsigned int at) noexcept
+    cpdef int next_record(self, unsigned int at) noexcept
+    cpdef int forget_records(self, unsigned int una) except -1

@@ -35,6 +35,7 @@ class SendQueue:
         self.newest = 0
         self.piece = 0
         self.pushed = 0
+        self.records = None
 
     def space(self):
         """Octets that may be written now."""
@@ -100,6 +101,7 @@ class SendQueue:
         self.near = 0
         self.near_off = 0
         self.cc = 0
+        self.records = None
 
     # --- where PSH goes (Linux): the ends of the pieces that the application's writes were made into -------
 
@@ -109,10 +111,13 @@ class SendQueue:
         They continue the last piece if some of it has not been sent, else they are a new one; a piece ends at `goal`
         octets. The end of the write is marked, unless there is `more` to come; so is a piece when more than `half`
         octets were written since the last mark. So a mark moves on when a write is followed by another before it goes.
+
+        Answers how many octets the piece had that was continued, 0 for a new one.
         """
         had: cython.bint = False
         room: cython.int
-        if before_eq(at, sent):
+        held: cython.int
+        if before_eq(at, sent) or (self.records is not None and self.ends_record(at)):
             self.piece = at
         else:
             if after(sent, self.piece):
@@ -120,6 +125,9 @@ class SendQueue:
             if self.n_marks > 0 and self.newest == at:
                 if dist(self.piece, at) < goal:
                     self.unmark()
+        held = dist(self.piece, at)
+        if held >= goal:
+            held = 0
         while n > 0:
             room = goal - dist(self.piece, at)
             if room <= 0:
@@ -135,7 +143,7 @@ class SendQueue:
                 had = True
         if not had and (not more or dist(self.pushed, at) > half):
             self.mark(at)
-        return 0
+        return held
 
     # The newest mark stands in the queue itself: a connection whose writes go out one by one never needs the ring.
 
@@ -183,6 +191,40 @@ class SendQueue:
             self.n_marks -= 1
         if self.n_marks == 1 and before_eq(self.newest, una):
             self.n_marks = 0
+
+    # --- records (Linux, MSG_EOR): no segment has octets of two of them ------------------------------------------
+
+    def end_record(self, at):
+        """What was written ends a record at `at`."""
+        if self.records is None:
+            self.records = Ring()
+        self.records.push(at)
+        return 0
+
+    def ends_record(self, at):
+        """Does a record end there?"""
+        i: cython.int
+        for i in range(self.records.count):
+            if cython.cast(cython.uint, self.records.at(i)) == at:
+                return True
+        return False
+
+    def next_record(self, at):
+        """Octets from `at` to the first end of a record behind it, 0 when there is none."""
+        i: cython.int
+        for i in range(self.records.count):
+            if after(cython.cast(cython.uint, self.records.at(i)), at):
+                return dist(at, cython.cast(cython.uint, self.records.at(i)))
+        return 0
+
+    def forget_records(self, una):
+        """Everything before `una` was acknowledged."""
+        while self.records.count > 0:
+            if after(cython.cast(cython.uint, self.records.at(0)), una):
+                return 0
+            self.records.shift()
+        self.records = None
+        return 0
 
     def to_bytes(self):
         """What is queued (for views and tests)."""

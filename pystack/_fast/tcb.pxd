@@ -102,6 +102,7 @@ cdef class Tcb:
     # buffers
     cdef public SendQueue sndq
     cdef public RecvQueue rcvq
+    cdef public object reports
     cdef public Reassembly reass
     cdef public Scoreboard board
     cdef public Flight flight

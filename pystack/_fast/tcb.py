@@ -207,6 +207,7 @@ class Tcb:
         self.cubic_acks = self.cubic_flags = self.rtt_updates = 0
         self.sndq = None
         self.rcvq = None
+        self.reports = None
         self.reass = None
         self.board = None
         self.flight = None

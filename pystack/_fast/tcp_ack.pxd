@@ -3,6 +3,7 @@ from pystack._fast.flight cimport Flight, SegmentTable
 from pystack._fast.packet cimport Packet
 from pystack._fast.fast_recovery cimport advancing_ack, duplicate_ack, note_sack
 from pystack._fast.recovery cimport segments_acked
+from pystack._fast.reports cimport acknowledged
 from pystack._fast.scoreboard cimport Scoreboard
 from pystack._fast.seq cimport add, after, after_eq, before, before_eq, dist, maximum, sub
 from pystack._fast.tcb cimport Stack, Tcb

@@ -31,6 +31,7 @@ from pystack._fast.consts import (
 )
 from pystack._fast.fast_recovery import advancing_ack, duplicate_ack, note_sack
 from pystack._fast.recovery import segments_acked
+from pystack._fast.reports import acknowledged
 from pystack._fast.seq import add, after, after_eq, before, before_eq, dist, sub
 from pystack._fast.tcb import (
     FO_QUEUED,
@@ -161,6 +162,8 @@ def acknowledge_segments(s, t, p):
         s.stat.rcvackpack += 1
         s.stat.rcvackbyte += dist(una, p.ack)
         t.soft_error = 0
+        if t.reports is not None:
+            acknowledged(s, t, p.ack)
         data = drop_acknowledged(t, p.ack)
         fin_acked = data < dist(una, p.ack) and t.t_flags & TF_SENTFIN != 0
         if data > 0 and t.sndq.cc == 0:
@@ -249,6 +252,8 @@ def drop_acknowledged(t, ack):
         t.sndq.drop(data)
         if t.sndq.n_marks > 0:
             t.sndq.forget_marks(ack)
+        if t.sndq.records is not None:
+            t.sndq.forget_records(ack)
     if before(t.snd_up, ack):
         t.snd_up = ack
     if before(t.snd_nxt, ack):

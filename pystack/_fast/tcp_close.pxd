@@ -1,3 +1,4 @@
+from pystack._fast.reports cimport abandoned
 from pystack._fast.seq cimport add, after
 from pystack._fast.tcb cimport Stack, Tcb
 from pystack._fast.tcp_out cimport tcp_output

@@ -45,6 +45,7 @@ from pystack._fast.consts import (
     Note,
 )
 from pystack._fast.mbuf_zones import CLUSTER, MBUF
+from pystack._fast.reports import abandoned
 from pystack._fast.seq import after
 from pystack._fast.tcb import (
     FO_QUEUED,
@@ -120,6 +121,8 @@ def close(s, t):
     if t.fo_row:
         s.forget_half_open(t.fo_row)
     disconnected(s, t)
+    if t.reports is not None:
+        abandoned(s, t)
     s.detach(t)
     t.so_state |= SS_DEAD
     if t.so_state & SS_NOFDREF and not t.so_state & SS_INQUEUE:

@@ -1,5 +1,6 @@
 from pystack._fast.bursts cimport current_mss
 from pystack._fast.packet cimport Packet
+from pystack._fast.reports cimport departed
 from pystack._fast.seq cimport add, after, dist
 from pystack._fast.tcb cimport Stack, Tcb
 from pystack._fast.tcp_build cimport blank, fill_sack, fill_syn_options, our_mss, stamp, transmit

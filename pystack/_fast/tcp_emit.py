@@ -24,6 +24,7 @@ from pystack._fast.consts import (
     WINDOW_LINUX,
 )
 from pystack._fast.packet import Packet  # noqa: F401
+from pystack._fast.reports import departed
 from pystack._fast.seq import add, after, dist
 from pystack._fast.tcb import (
     FO_QUEUED,
@@ -73,6 +74,8 @@ def emit(s, t, at, off, length, flags, rexmit):
         point_at_urgent(s, t, p)
     sent(s, t, p, mss, rexmit, synchronized)
     transmit(s, p)
+    if length > 0 and t.reports is not None:
+        departed(s, t, p, at, length)
     return 1 if length == whole else 2
 
 

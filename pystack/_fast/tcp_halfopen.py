@@ -422,6 +422,8 @@ def child_of(s, t, p, iss, irs, mss, win, peer_scale, flags, ts_recent, ts_offse
     c.so_state = SS_BOUND | SS_NOFDREF
     c.so_options = t.so_options
     c.extras = t.extras
+    if t.reports is not None:
+        c.reports = t.reports.for_child()
     c.linger = t.linger
     c.linger2 = t.linger2
     c.tos = t.tos

@@ -17,6 +17,7 @@ cpdef int tcp_output(Stack s, Tcb t) except -1
 cdef void restart_after_idle(Stack s, Tcb t, bint idle, bint unsent) noexcept
 cpdef int send_one(Stack s, Tcb t, bint idle) except -1
 cdef void begin(Stack s, Tcb t, Draft d) noexcept
+cdef void cut_at_record(Tcb t, Draft d) noexcept
 cdef int flags_of(Tcb t) noexcept
 cdef bint place_syn(Tcb t, Draft d) noexcept
 cdef void place_fin(Stack s, Tcb t, Draft d) noexcept

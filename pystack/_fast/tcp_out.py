@@ -113,6 +113,8 @@ def send_one(s, t, idle):
         persist.shrank(s, t, d)
     if t.snd_wnd == 0 and d.length == 0 and d.queued > 0:
         persist.shut(s, t, d)
+    if t.sndq.records is not None and d.length > 0:
+        cut_at_record(t, d)
     if d.length > d.mss:
         bursts.cut(s, t, d)
     if d.flags & FIN:
@@ -146,7 +148,18 @@ def begin(s, t, d):
     d.off = dist(t.snd_una, t.snd_nxt)
     d.win = minimum_i(t.snd_wnd, t.cwnd)
     d.mss = bursts.current_mss(s, t)
-    d.more = False
+    d.more = d.record = False
+
+
+def cut_at_record(t, d):
+    """Octets of two records do not share a segment, be it new or sent again."""
+    n: cython.int = t.sndq.next_record(t.snd_nxt)
+    if 0 < n < d.length:
+        d.length = n
+        d.flags &= ~FIN
+        d.more = d.record = True
+    elif n == d.length and d.off + n < d.queued:
+        d.record = True
 
 
 def flags_of(t):

@@ -1,5 +1,6 @@
 from pystack._fast.packet cimport Packet
 from pystack._fast.recvq cimport Reassembly
+from pystack._fast.reports cimport arrived
 from pystack._fast.sackreport cimport SackReport
 from pystack._fast.seq cimport add, after, after_eq, before, before_eq, dist, maximum, minimum
 from pystack._fast.tcb cimport Stack, Tcb

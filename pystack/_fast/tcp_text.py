@@ -31,6 +31,7 @@ from pystack._fast.consts import (
     WINDOW_LINUX,
 )
 from pystack._fast.recvq import Reassembly
+from pystack._fast.reports import arrived
 from pystack._fast.sackreport import SackReport
 from pystack._fast.seq import (
     add,
@@ -89,6 +90,8 @@ def text(s, t, p):
     ):
         return 0  # after the peer's FIN its text is nothing, and not answered
     if length > 0:
+        if t.reports is not None:
+            arrived(s, t, p.seq, length)
         if p.seq == t.rcv_nxt and t.reass is None:
             in_order(s, t, p, length)
         else:

@@ -18,6 +18,7 @@ from pystack._fast.consts import FIN_WAIT_2, NEVER, SECOND
 from pystack._fast.tcb import SS_ASKED, SS_CONNECTED, SS_CONNECTING
 from pystack.addresses import dotted
 from pystack.packetdrill import callopts, messages, waiting
+from pystack.packetdrill.control import Ancillary, sent
 from pystack.packetdrill.files import PIPE_SIZE, Device, Epoll, File, Pipe, PipeEnd, SocketFile
 from pystack.packetdrill.script import (
     Arg,
@@ -106,6 +107,9 @@ class Calls:
         self.observer = observer
         self.files: dict[int, File] = {}
         self.linux = names.system == "linux"
+        self.started = 0
+        """Begin of the script, ns of the clock that control messages tell the time of."""
+        self.tolerance = 0
 
     # --- the life of a call ------------------------------------------------------------------------
 
@@ -386,9 +390,19 @@ class Calls:
     def sys_recvmsg(self, run: Running, fd: Arg, message: Arg, flags: Arg) -> int | Steps:
         file = self.socket_file(fd)
         given = messages.read(self.names, message)
-        number = self.names.value(flags)
-        run.checks.append(lambda: messages.check(self.names, file, given, number, run.value))
-        return self._read(run, fd, given.total, number, message)
+        told = self.expect(run, given)
+        return messages.receive(self, file, given.total, self.names.value(flags), False, told)
+
+    def expect(self, run: Running, given: messages.Message) -> messages.Incoming:
+        """What a recvmsg tells will be compared, if it succeeds."""
+        told = messages.Incoming(given.room)
+
+        def check() -> None:
+            if run.value >= 0:
+                messages.check(self.names, given, told, self.started, self.tolerance)
+
+        run.checks.append(check)
+        return told
 
     def _read(self, run: Running, fd: Arg, n: int, flags: int, buffer: Arg) -> int | Steps:
         file = self.file(fd)
@@ -434,20 +448,26 @@ class Calls:
     def sys_sendmsg(self, run: Running, fd: Arg, message: Arg, flags: Arg) -> int | Steps:
         self.socket_file(fd)
         given = messages.read(self.names, message)
-        if given.control:
-            raise Skip("control messages of sendmsg")
         number = self.names.value(flags)
-        return self._write(run, fd, given.total, number, message, given.name)
+        control = sent(self.names, given.control)
+        return self._write(run, fd, given.total, number, message, given.name, control)
 
     def _write(
-        self, run: Running, fd: Arg, n: int, flags: int, buffer: Arg, to: Arg | None = None
+        self,
+        run: Running,
+        fd: Arg,
+        n: int,
+        flags: int,
+        buffer: Arg,
+        to: Arg | None = None,
+        control: Ancillary | None = None,
     ) -> int | Steps:
         file = self.file(fd)
         if isinstance(buffer, Symbol) and buffer.name == "NULL" and n:
             raise OSError(errno.EFAULT, os.strerror(errno.EFAULT))
         if isinstance(file, SocketFile):
             where = None if to is None else self.address(to, self.observer.remote)
-            return messages.send(self, file, n, flags, where)
+            return messages.send(self, file, n, flags, where, control)
         if isinstance(file, PipeEnd):
             return self._write_pipe(file, n)
         if isinstance(file, Device):
@@ -500,10 +520,10 @@ class Calls:
         self, run: Running, target: Arg, source: Arg, offset: Arg, size: Arg
     ) -> int | Steps:
         file = self.file(source)
-        if not isinstance(file, Device):
+        if not isinstance(file, Device) or (self.linux and not file.zero):
             raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
         n = self._amount(size) if file.zero else 0
-        return self._write(run, target, n, 0, offset)
+        return self._write(run, target, n, 0, size)
 
     # --- asking ------------------------------------------------------------------------------------
 

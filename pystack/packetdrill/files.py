@@ -135,7 +135,7 @@ def _linux(sock: Any, n: dict[str, int]) -> int:
             found |= n["POLLOUT"] | n["POLLWRNORM"]
         if t.oob_state == OOB_HERE:
             found |= n["POLLPRI"]
-    if t.so_error:
+    if t.so_error or (t.reports is not None and t.reports.errors):
         found |= n["POLLERR"]
     return found
 

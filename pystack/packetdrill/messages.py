@@ -6,10 +6,10 @@ import errno
 import os
 import socket as std
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pystack import sockbase
+from pystack import sockbase, sockreports
 from pystack._fast.consts import NEVER
 from pystack._fast.tcb import (
     SS_CANTRCVMORE,
@@ -18,6 +18,7 @@ from pystack._fast.tcb import (
     SS_CONNECTING,
     SS_DISCONNECTED,
 )
+from pystack.packetdrill import control as control_
 from pystack.packetdrill.files import PIPE_SIZE, File, PipeEnd, SocketFile
 from pystack.packetdrill.script import Arg, Ellipsis_, List_, Struct
 from pystack.packetdrill.segments import zeros
@@ -32,9 +33,24 @@ _ENDED = SS_CANTSENDMORE | SS_DISCONNECTED
 _UIO_MAX = 1024
 """Most elements of an iovec (IOV_MAX)."""
 
-_SEND_FLAGS = ("MSG_OOB", "MSG_DONTWAIT", "MSG_NOSIGNAL", "MSG_MORE", "MSG_FASTOPEN")
+_SEND_FLAGS = (
+    "MSG_OOB",
+    "MSG_DONTWAIT",
+    "MSG_NOSIGNAL",
+    "MSG_MORE",
+    "MSG_FASTOPEN",
+    "MSG_EOR",
+    "MSG_ZEROCOPY",
+)
 _SEND_NOTHING = ("MSG_DONTROUTE", "MSG_CONFIRM")
-_RECEIVE_FLAGS = ("MSG_OOB", "MSG_PEEK", "MSG_DONTWAIT", "MSG_WAITALL", "MSG_TRUNC")
+_RECEIVE_FLAGS = (
+    "MSG_OOB",
+    "MSG_PEEK",
+    "MSG_DONTWAIT",
+    "MSG_WAITALL",
+    "MSG_TRUNC",
+    "MSG_ERRQUEUE",
+)
 _RECEIVE_NOTHING = ("MSG_CMSG_CLOEXEC", "MSG_NOSIGNAL")
 
 
@@ -63,17 +79,25 @@ def _flags(names: Symbols, number: int, known: tuple[str, ...], idle: tuple[str,
 # --- receiving ------------------------------------------------------------------------------------
 
 
-def receive(calls: Calls, file: SocketFile, n: int, flags: int, null: bool) -> Steps:
-    """recv(2) of zeros. Waits for SO_RCVLOWAT octets, or with MSG_WAITALL for all of them."""
+def receive(
+    calls: Calls, file: SocketFile, n: int, flags: int, null: bool, message: Incoming | None = None
+) -> Steps:
+    """recv(2) of zeros. Waits for SO_RCVLOWAT octets, or with MSG_WAITALL for all of them.
+
+    A recvmsg has a `message`.
+    """
     wanted = _flags(calls.names, flags, _RECEIVE_FLAGS, _RECEIVE_NOTHING)
     if not file.stream:
         return (yield from _receive_datagram(file, n, wanted))
     sock = file.sock
+    into = message or Incoming()
+    if "MSG_ERRQUEUE" in wanted:
+        return len(into.receive(sock, n, sockbase.MSG_ERRQUEUE))
     number = 0
     for name in wanted & {"MSG_OOB", "MSG_PEEK"}:
         number |= getattr(sockbase, name)
     if "MSG_OOB" in wanted:
-        return len(bytes(sock.recv(n, number)))
+        return len(into.receive(sock, n, number))
     patient = not file.nonblock and "MSG_DONTWAIT" not in wanted
     if null and n and sock.row.rcvq.cc and "MSG_TRUNC" not in wanted:
         raise OSError(errno.EFAULT, os.strerror(errno.EFAULT))
@@ -87,7 +111,7 @@ def receive(calls: Calls, file: SocketFile, n: int, flags: int, null: bool) -> S
             yield NEVER
             continue
         try:
-            data = sock.recv(n - done, number)
+            data = into.receive(sock, n - done, number)
         except BlockingIOError:
             if not patient:
                 if done:
@@ -104,6 +128,20 @@ def receive(calls: Calls, file: SocketFile, n: int, flags: int, null: bool) -> S
             if not data or done >= least or not patient or "MSG_PEEK" in wanted:
                 return done
         yield NEVER
+
+
+@dataclass(slots=True)
+class Incoming:
+    """The msghdr of a call that receives: room for control messages, and what the last step of the call told."""
+
+    room: int = 0
+    flags: int = 0
+    control: control_.Ancillary = field(default_factory=list)
+
+    def receive(self, sock: Any, n: int, flags: int) -> bytes:
+        """Up to `n` octets, now. Raises OSError."""
+        data, self.control, self.flags, _ = sock.recvmsg(n, self.room, flags)
+        return bytes(data)
 
 
 def _more_comes(sock: Any) -> bool:
@@ -126,7 +164,14 @@ def _receive_datagram(file: SocketFile, n: int, wanted: set[str]) -> Steps:
 # --- sending --------------------------------------------------------------------------------------
 
 
-def send(calls: Calls, file: SocketFile, n: int, flags: int, to: Address | None) -> Steps:
+def send(
+    calls: Calls,
+    file: SocketFile,
+    n: int,
+    flags: int,
+    to: Address | None,
+    control: control_.Ancillary | None = None,
+) -> Steps:
     """send(2) of zeros. One that blocks takes all of them before it returns."""
     wanted = _flags(calls.names, flags, _SEND_FLAGS, _SEND_NOTHING)
     sock = file.sock
@@ -137,16 +182,20 @@ def send(calls: Calls, file: SocketFile, n: int, flags: int, to: Address | None)
     if "MSG_FASTOPEN" in wanted or (fresh and to is not None and not calls.linux):
         return (yield from _connect_with(calls, file, n, to, "MSG_FASTOPEN" in wanted, patient))
     number = 0
-    for name in wanted & {"MSG_OOB", "MSG_MORE"}:
+    for name in wanted & {"MSG_OOB", "MSG_MORE", "MSG_EOR", "MSG_ZEROCOPY"}:
         number |= getattr(sockbase, name)
-    return (yield from _send_all(sock, n, number, patient))
+    asked = sockreports.asked_by(sock, control or ())
+    return (yield from _send_all(sock, n, number, patient, asked))
 
 
-def _send_all(sock: Any, n: int, number: int, patient: bool) -> Steps:
+def _send_all(sock: Any, n: int, number: int, patient: bool, asked: int = -1) -> Steps:
     done: int = 0
     while True:
         try:
-            done += int(sock.send(zeros(n - done), number))
+            if number & sockbase.MSG_OOB:
+                done += int(sock.send(zeros(n - done), number))
+            else:
+                done += int(sock.send_some(zeros(n - done), number, patient, asked))
             if done >= n:
                 return done
         except BlockingIOError:
@@ -240,6 +289,10 @@ class Message:
     name: Arg | None
     control: tuple[Arg, ...]
     flags: Arg | None
+    room: int
+    """Octets for control messages: what the script says, 0 where it speaks of none."""
+    open: bool
+    """`msg_control=...`: whatever they are."""
 
 
 def total(names: Symbols, iov: Arg, count: Arg | None) -> int:
@@ -269,50 +322,35 @@ def read(names: Symbols, message: Arg) -> Message:
     octets = 0
     name = flags = None
     control: tuple[Arg, ...] = ()
-    for field in message.fields:
-        if field.name == "msg_iov":
-            octets = total(names, field.value, field.count)
-        elif field.name == "msg_name":
-            name = field.value
-        elif field.name == "msg_flags":
-            flags = field.value
-        elif field.name == "msg_control" and isinstance(field.value, List_):
-            control = field.value.items
-        elif field.name != "msg_control" or not isinstance(field.value, Ellipsis_):
-            raise Skip(f"the field {field.name} of a msghdr")
-    return Message(octets, name, control, flags)
+    room, open_ = 0, False
+    for each in message.fields:
+        if each.name == "msg_iov":
+            octets = total(names, each.value, each.count)
+        elif each.name == "msg_name":
+            name = each.value
+        elif each.name == "msg_flags":
+            flags = each.value
+        elif each.name == "msg_control":
+            given = each.count is not None and not isinstance(each.count, Ellipsis_)
+            room = names.value(each.count) if given else control_.ROOM
+            open_ = isinstance(each.value, Ellipsis_)
+            if isinstance(each.value, List_):
+                control = each.value.items
+            elif not open_:
+                raise Failure(f"semantic error: a list expected, not {describe(each.value)}")
+        else:
+            raise Skip(f"the field {each.name} of a msghdr")
+    return Message(octets, name, control, flags, room, open_)
 
 
-def check(names: Symbols, file: SocketFile, given: Message, flags: int, value: int) -> None:
+def check(names: Symbols, given: Message, told: Incoming, begin: int, tolerance: int) -> None:
     """What recvmsg put into the msghdr: control messages and flags."""
-    if value >= 0:
-        _check_control(names, file, given.control)
+    if not given.open:
+        control_.check(names, given.control, told.control, begin, tolerance)
     if given.flags is None or isinstance(given.flags, Ellipsis_):
         return
     expected = names.value(given.flags)
-    actual = flags & names.table["MSG_OOB"] if value >= 0 else expected
-    if expected != actual:
+    if expected != told.flags:
         raise Failure(
-            f"runtime error in recvmsg call: Bad msg_flags: expected: {expected:#x} actual: {actual:#x}"
-        )
-
-
-def _check_control(names: Symbols, file: SocketFile, control: tuple[Arg, ...]) -> None:
-    """The one control message that there is: how much is left to read (TCP_INQ)."""
-    if not control:
-        return
-    if len(control) > 1 or not isinstance(control[0], Struct) or not file.stream:
-        raise Skip("control messages of recvmsg")
-    fields = [control[0].get(name) for name in ("cmsg_level", "cmsg_type", "cmsg_data")]
-    level, kind, data = (None if f is None else names.value(f) for f in fields)
-    if (level, kind) != (names.table["SOL_TCP"], names.table.get("TCP_CM_INQ")) or data is None:
-        raise Skip("control messages of recvmsg")
-    t = file.sock.row
-    if not (t.extras or {}).get("TCP_INQ"):
-        raise Failure("runtime error in recvmsg call: no control message came: TCP_INQ is off")
-    # the FIN is something to read, too: the end
-    left = int(t.rcvq.cc) or int(t.so_state & SS_CANTRCVMORE != 0)
-    if left != data:
-        raise Failure(
-            f"runtime error in recvmsg call: Bad cmsg_data: expected: {data} actual: {left}"
+            f"runtime error in recvmsg call: Bad msg_flags: expected: {expected:#x} actual: {told.flags:#x}"
         )

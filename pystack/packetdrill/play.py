@@ -206,6 +206,11 @@ class Player:
         end = None if event.end is None else base + event.end * US
         return at, until, end
 
+    def _start_calls(self) -> None:
+        """The calls know what times in control messages count from, and how exact they are."""
+        self.calls.started = self.begin
+        self.calls.tolerance = self.settings.tolerance_usecs * US
+
     # --- the loop ----------------------------------------------------------------------------------
 
     def _run(self) -> None:
@@ -214,6 +219,7 @@ class Player:
         if self.script.init is not None:
             self._command(self.script.init.text)
         self.begin = self.bench.now
+        self._start_calls()
         for event in self.script.events:
             self.fault = event
             at, until, end = self._resolve(event)

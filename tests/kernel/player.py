@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import time
 from typing import Any
 
 from pystack.packetdrill.play import IDLE_PATIENCE, Player
@@ -127,6 +128,11 @@ class KernelPlayer(Player):
             self.note("warning", refused, at=0)
         urgent()
         self.begin = world.now
+
+    def _start_calls(self) -> None:
+        super()._start_calls()
+        self.calls.started += time.time_ns() - time.monotonic_ns()
+        self.calls.tolerance += ROUNDING
 
     def _finish(self) -> None:
         self.calls.close_all()

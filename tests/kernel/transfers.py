@@ -12,6 +12,7 @@ from typing import Any
 
 from pystack._fast.consts import NEVER
 from pystack.packetdrill.calls import Calls, Running
+from pystack.packetdrill.control import sent
 from pystack.packetdrill.messages import read as read_message
 from pystack.packetdrill.messages import total
 from pystack.packetdrill.script import (
@@ -20,7 +21,6 @@ from pystack.packetdrill.script import (
     List_,
     Number,
     String,
-    Struct,
     Symbol,
     Syscall,
 )
@@ -152,44 +152,21 @@ class Transfers(Calls):
             run, n, count, lambda b, size: LIBC.read(real, b, ctypes.c_size_t(size))
         )
 
-    def _cmsg(self, arg: Arg) -> tuple[int, int, bytes]:
-        """{cmsg_level=..., cmsg_type=..., cmsg_data=number} as recvmsg gives it."""
-        if not isinstance(arg, Struct) or not isinstance(data := arg.get("cmsg_data"), Number):
-            raise Skip("such control messages of recvmsg")
-        level, kind = (self.names.value(arg.get(name)) for name in ("cmsg_level", "cmsg_type"))
-        return level, kind, struct.pack("i", self.names.value(data))
-
     def do_recvmsg(self, run: Running, fd: Arg, message: Arg, flags: Arg) -> Plan:
         real, number = self.real(fd), self.names.value(flags)
         given = read_message(self.names, message)
-        wanted = [self._cmsg(arg) for arg in given.control]
-        told = [0]
-        came: list[tuple[int, int, bytes]] = []
+        told = self.expect(run, given)
+        errors = number & self.names.table["MSG_ERRQUEUE"]
 
         def work() -> int:
             with socket.socket(fileno=os.dup(real)) as s:
                 s.settimeout(None) if os.get_blocking(real) else s.setblocking(False)
-                data, came[:], got, _ = s.recvmsg(given.total, 256, number)
-            told[0] = got
-            if any(data):
+                data, told.control, told.flags, _ = s.recvmsg(given.total, given.room, number)
+            if any(data) and not errors:
                 raise Failure("runtime error in a receiving call: the octets are not zeros")
             return len(data)
 
-        def check() -> None:
-            if run.value >= 0 and wanted and came != wanted:
-                raise Failure(
-                    f"runtime error in recvmsg call: Bad control: {wanted}, actual: {came}"
-                )
-            if given.flags is None or isinstance(given.flags, Ellipsis_):
-                return
-            expected = self.names.value(given.flags)
-            if run.value >= 0 and expected != told[0]:
-                raise Failure(
-                    f"runtime error in recvmsg call: Bad msg_flags: expected: {expected:#x}"
-                    f" actual: {told[0]:#x}"
-                )
-
-        return Plan(work, None, [check])
+        return Plan(work)
 
     def _transmit(self, buffer: Arg, n: int, do: Callable[[Any, int], int]) -> Plan:
         null = isinstance(buffer, Symbol) and buffer.name == "NULL"
@@ -240,10 +217,17 @@ class Transfers(Calls):
 
     def do_sendmsg(self, run: Running, fd: Arg, message: Arg, flags: Arg) -> Plan:
         given = read_message(self.names, message)
-        if given.control:
-            raise Skip("control messages of sendmsg")
-        name = given.name
-        return self._send_to(fd, Number(0, "0"), given.total, flags, name)
+        if not given.control:
+            return self._send_to(fd, Number(0, "0"), given.total, flags, given.name)
+        real, number = self.real(fd), self.names.value(flags)
+        control = sent(self.names, given.control)
+
+        def work() -> int:
+            with socket.socket(fileno=os.dup(real)) as s:
+                s.settimeout(None) if os.get_blocking(real) else s.setblocking(False)
+                return s.sendmsg([bytes(given.total)], control, number)
+
+        return Plan(work)
 
     # --- pipes and files --------------------------------------------------------------------------
 
@@ -276,4 +260,8 @@ class Transfers(Calls):
         return Plan(lambda: answer(LIBC.splice(one, None, two, None, ctypes.c_size_t(n), f)))
 
     def do_sendfile(self, run: Running, target: Arg, source: Arg, offset: Arg, size: Arg) -> Plan:
-        raise Skip("sendfile of a device")
+        to, of, n = self.real(target), self.real(source), self._amount(size)
+        given = offset.items[0] if isinstance(offset, List_) and len(offset.items) == 1 else offset
+        at = ctypes.c_longlong(self.names.value(given))
+        where = ctypes.byref(at) if isinstance(offset, List_) else None
+        return Plan(lambda: answer(LIBC.sendfile(to, of, where, ctypes.c_size_t(n))))

@@ -183,6 +183,9 @@ def of_call(call: Syscall) -> Iterator[tuple[str, Syscall]]:
             for what, arg in other_args(call.args[at]):
                 args = (*call.args[:at], arg, *call.args[at + 1 :])
                 yield f"getsockopt {what}", replace(call, args=args)
+    if call.name == "recvmsg" and isinstance(call.args[1], Struct) and call.errno is None:
+        for what, message in other_messages(call.args[1]):
+            yield f"recvmsg {what}", replace(call, args=(call.args[0], message, *call.args[2:]))
     if call.name == "poll" and isinstance(call.args[0], List_):
         for what, arg in other_events(call.args[0]):
             yield f"poll {what}", replace(call, args=(arg, *call.args[1:]))
@@ -201,6 +204,46 @@ def other_args(arg: Arg) -> Iterator[tuple[str, Arg]]:
             yield f"not {name}", List_((number(12345),))
         case Ellipsis_():
             return
+
+
+def other_messages(message: Struct) -> Iterator[tuple[str, Struct]]:
+    """Other flags; a control message less, one more, one with another number in it, or at another time."""
+    for at, each in enumerate(message.fields):
+        if each.name == "msg_flags" and not isinstance(each.value, Ellipsis_):
+            for flag in ("MSG_CTRUNC", "MSG_TRUNC"):
+                if flag not in repr(each.value):
+                    yield f"with {flag}", _with(message, at, Symbol(flag))
+        elif each.name == "msg_control" and isinstance(each.value, List_):
+            items = each.value.items
+            for i, item in enumerate(items):
+                yield "a message less", _with(message, at, List_((*items[:i], *items[i + 1 :])))
+                for what, other in other_fields(item):
+                    yield what, _with(message, at, List_((*items[:i], other, *items[i + 1 :])))
+            if items:
+                yield "a message twice", _with(message, at, List_((*items, items[-1])))
+
+
+def other_fields(arg: Arg) -> Iterator[tuple[str, Struct]]:
+    """One number of a control message is another; a second later, the number of whoever else has it."""
+    if not isinstance(arg, Struct):
+        return
+    for at, each in enumerate(arg.fields):
+        match each.value:
+            case Number(value) if each.name != "scm_nsec":
+                yield f"{each.name} {value + 1}", _with(arg, at, number(value + 1))
+            case Number(value):
+                yield f"{each.name} later", _with(arg, at, number(value + 500_000_000))
+            case Symbol(name):
+                yield f"not {name}", _with(arg, at, number(12345))
+            case Struct():
+                for what, inner in other_fields(each.value):
+                    yield what, _with(arg, at, inner)
+
+
+def _with(struct: Struct, at: int, value: Arg) -> Struct:
+    """The structure with another value in one field."""
+    changed = replace(struct.fields[at], value=value)
+    return Struct((*struct.fields[:at], changed, *struct.fields[at + 1 :]))
 
 
 def other_events(fds: List_) -> Iterator[tuple[str, List_]]:

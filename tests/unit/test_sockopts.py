@@ -493,7 +493,7 @@ def test_what_a_socket_keeps_its_children_have():
 
 def test_options_of_linux_are_unknown_elsewhere():
     sock = pair(me="freebsd-14").me.socket()
-    for level, name in ((IP, "IP_MTU_DISCOVER"), (TCP, "TCP_INQ"), (SOL, "SO_PRIORITY")):
+    for level, name in ((IP, "IP_MTU_DISCOVER"), (TCP, "TCP_SAVE_SYN"), (SOL, "SO_PRIORITY")):
         number = linux_options.NUMBERS[name]
         fails(errno.ENOPROTOOPT, sock.setsockopt, level, number, 1)
         fails(errno.ENOPROTOOPT, sock.getsockopt, level, number)

@@ -326,7 +326,7 @@ def test_lingering(profile):
 
 @BOTH
 def test_options_are_compared(profile):
-    unknown = "ENOENT" if profile == "linux-6" else "EINVAL"
+    unknown = "ENOENT" if profile == "linux-6" else "ESRCH"
     check(
         NEW
         + """

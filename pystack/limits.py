@@ -181,8 +181,14 @@ def _listeners(host: Host) -> Iterator[Limit]:
             continue
         where = f"{dotted(t.laddr) if t.laddr else '*'}:{t.lport}"
         rule = t.backlog if cfg.policy_backlog == BACKLOG_AND_ONE else 3 * t.backlog // 2
-        reading = (t.qlen, rule + 1, t.qlen_high, t.overflow_count, t.overflow_when)
+        reading = (t.qlen, rule + 1, t.books.qlen_high, t.books.overflows, t.books.when)
         yield _limit(f"listen queue {where}", knob, reading)
         if cfg.policy_half_open == HALF_OPEN_REQUEST:
-            reading = (t.synqlen, t.backlog + 1, t.synqlen_high, t.overflow_count, t.overflow_when)
+            reading = (
+                t.synqlen,
+                t.backlog + 1,
+                t.books.synqlen_high,
+                t.books.overflows,
+                t.books.when,
+            )
             yield _limit(f"SYN queue {where}", knob, reading)

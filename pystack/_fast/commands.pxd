@@ -3,7 +3,7 @@ from pystack._fast.packet cimport Packet
 from pystack._fast.ports cimport choose_port, tuple_free
 from pystack._fast.reports cimport wrote
 from pystack._fast.seq cimport add, dist
-from pystack._fast.tcb cimport Tcb
+from pystack._fast.tcb cimport ListenBooks, Tcb
 from pystack._fast.tcp_close cimport (
     abort_queue, application_close, application_shutdown_send, drop, remove_timewait,
 )

@@ -68,6 +68,7 @@ from pystack._fast.tcb import (
     TF_NOPUSH,
     TF_RCV_AUTO_OFF,
     TF_SND_AUTO_OFF,
+    ListenBooks,
     Tcb,
 )
 from pystack._fast.tcp_close import (
@@ -121,7 +122,6 @@ def prepare(s, t):
     """What a connection or listener will offer, from the knobs of now."""
     cfg = s.cfg
     t.request_r_scale = offered_scale(s, t)
-    t.flood_told = False
     if not cfg.tcp_window_scaling:
         t.t_flags |= TF_NO_SCALE
     if not cfg.tcp_timestamps:
@@ -202,6 +202,7 @@ def tcp_listen(s, t, backlog):
         backlog = limit
     t.backlog = backlog
     if t.state != LISTEN:
+        t.books = ListenBooks()
         prepare(s, t)
         s.set_state(t, LISTEN)
         s.demux.listen(t.row)

@@ -47,6 +47,12 @@ cdef class TcpStat:
     cdef public long long out_rsts, estab_resets, tw_short, paws_passive
 
 
+cdef class ListenBooks:
+    cdef public long long overflows, said, told, when, last_cookie
+    cdef public int qlen_high, synqlen_high
+    cdef public bint flood_told
+
+
 cdef class Tcb:
     # who
     cdef public int row
@@ -63,11 +69,10 @@ cdef class Tcb:
     # send side
     cdef public unsigned int iss, snd_una, snd_nxt, snd_max, snd_up, snd_wl1, snd_wl2, recover
     cdef public unsigned int snd_wnd, max_sndwnd
-    cdef public int snd_scale, rcv_scale, request_r_scale
     # receive side
     cdef public unsigned int irs, rcv_nxt, rcv_adv, rcv_up, last_ack_sent
     cdef public unsigned int rcv_wnd
-    cdef public int oob, oob_state, oob_left
+    cdef public int oob, oob_left
     cdef public bint oob_mark
     # segments
     cdef public int maxseg, mss_peer, user_mss, pmtu
@@ -84,14 +89,12 @@ cdef class Tcb:
     cdef public long long srtt, rttvar, rttmin, rxtcur, rtt_time, rtt_min_window
     cdef public unsigned int rtt_seq, rtt_round
     cdef public long long mdev, mdev_max, rto_var
-    cdef public int rxtshift, syn_rexmits
     cdef public int timer
     cdef public long long timer_at
     cdef public long long at_rexmt, at_persist, at_keep, at_2msl, at_delack
     cdef public long long rcvtime, starttime, last_sent, rexmt_start, user_timeout
     cdef public int keepidle, keepintvl, keepcnt, keepinit, keep_probes
     # congestion
-    cdef public int cc
     cdef public unsigned int cwnd, ssthresh, cwnd_prev, ssthresh_prev, recover_prev
     cdef public long long badrxtwin
     cdef public int dupacks, bytes_acked, limited
@@ -117,14 +120,13 @@ cdef class Tcb:
     cdef public unsigned int rcv_space_seq, rcv_rtt_seq, rcv_rtt_echo
     cdef public long long rcv_space_at, rcv_rtt, rcv_rtt_at
     # acknowledging
-    cdef public int quick_acks, pingpong, ack_pending, comp_acks, dup_answers
+    cdef public int pingpong, ack_pending, dup_answers
     cdef public unsigned int comp_rcv_nxt
     cdef public long long ato, data_recv, data_sent, ack_recv
     # sending (Linux): the end of the last short segment, and of the burst that is under way
     cdef public unsigned int snd_small, burst_end
     cdef public bint burst_long
     # what limits what is sent, since when; and for how long it did
-    cdef public int limit
     cdef public long long limit_at, busy_time, rwnd_time, sndbuf_time
     cdef public long long notsent_lowat
     cdef public unsigned int fin_seq
@@ -132,23 +134,21 @@ cdef class Tcb:
     cdef public int challenge_count
     # black hole
     cdef public int bh_mss
-    # type of service, hop limit of what is sent
-    cdef public int tos, ttl
     # listener and its children
     cdef public Tcb listener
     cdef public Tcb accept_first, accept_last, accept_next
     cdef public int backlog, qlen, synqlen, young
-    cdef public long long overflow_at
-    cdef public int defer_accept, syncnt
     # Fast Open (tfo.py)
     cdef public int fo, fo_row, fo_qlen, fo_pending
     cdef public bytes fo_cookie, fo_key
     # options that only getsockopt tells
     cdef public dict extras
     cdef public list fo_held
-    cdef public long long overflow_count, overflow_said, overflow_told, overflow_when
-    cdef public int qlen_high, synqlen_high
-    cdef public bint flood_told
+    cdef public ListenBooks books
+    # small numbers, side by side: a crowd of idle connections is mostly this structure
+    cdef public signed char snd_scale, rcv_scale, request_r_scale, oob_state, cc, limit
+    cdef public unsigned char tos, ttl
+    cdef public short rxtshift, syn_rexmits, quick_acks, comp_acks, syncnt, defer_accept
     # the application
     cdef public object handler
     cdef public int ready

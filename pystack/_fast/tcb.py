@@ -159,6 +159,18 @@ class TcpStat:
 
 @cython.final
 @cython.cclass
+class ListenBooks:
+    """What a listener remembers of its queues: how full they were, what they refused and when, what was said of it."""
+
+    def __init__(self):
+        self.overflows = self.said = self.when = 0
+        self.told = self.last_cookie = -(2**62)
+        self.flood_told = False
+        self.qlen_high = self.synqlen_high = 0
+
+
+@cython.final
+@cython.cclass
 class Tcb:
     """A socket and its transmission control block in one: every field of one connection or listener.
 
@@ -236,18 +248,13 @@ class Tcb:
         self.challenge_count = self.bh_mss = self.tos = self.ttl = 0
         self.listener = self.accept_first = self.accept_last = self.accept_next = None
         self.backlog = self.qlen = self.synqlen = self.young = 0
-        self.overflow_at = -(2**62)
         self.defer_accept = self.syncnt = 0
         self.fo = self.fo_row = self.fo_qlen = self.fo_pending = 0
         self.fo_cookie = b""
         self.fo_key = b""
         self.extras = None
         self.fo_held = None
-        self.overflow_count = self.overflow_said = 0
-        self.overflow_told = -(2**62)
-        self.flood_told = False
-        self.qlen_high = self.synqlen_high = 0
-        self.overflow_when = 0
+        self.books = None
         self.handler = None
         self.ready = self.wanted = 0
         self.queued = False

@@ -292,7 +292,11 @@ def from_cookie(listeners, s, t, p):
     since: cython.longlong
     good: cython.bint = False
     if cfg.policy_cookies == COOKIES_LINUX:
-        if cfg.tcp_syncookies and p.flags & SYN == 0 and s.now - t.overflow_at < LINUX_COOKIE_LIFE:
+        if (
+            cfg.tcp_syncookies
+            and p.flags & SYN == 0
+            and s.now - t.books.last_cookie < LINUX_COOKIE_LIFE
+        ):
             mss = listeners.cookies.linux_check(p, s.now)
             good = mss > 0
             if not good:

@@ -134,7 +134,7 @@ def join_queue(s, t):
         listener.accept_last.accept_next = t
     listener.accept_last = t
     listener.qlen += 1
-    if listener.qlen > listener.qlen_high:
-        listener.qlen_high = listener.qlen
+    if listener.qlen > listener.books.qlen_high:
+        listener.books.qlen_high = listener.qlen
     s.wakeup(listener, EV_ACCEPT | EV_READ)
     return 0

@@ -138,8 +138,8 @@ class Listener:
             return self.answer_cookie(s, t, p, flags)
         s.stat.sc_added += 1
         t.synqlen += 1
-        if t.synqlen > t.synqlen_high:
-            t.synqlen_high = t.synqlen
+        if t.synqlen > t.books.synqlen_high:
+            t.books.synqlen_high = t.synqlen
         t.young += 1
         if cfg.tcp_syncookies and not requests:
             cache.iss[row] = self.cookies.make(p, self.cookies.encode(p), now)
@@ -153,20 +153,20 @@ class Listener:
 
     def refuse(self, s, t):
         """Linux: a SYN is not answered, or the last segment of a handshake comes to nothing (ListenDrops)."""
-        t.overflow_count += 1
-        t.overflow_when = s.now
+        t.books.overflows += 1
+        t.books.when = s.now
         s.stat.listen_refused += 1
         return TCP_SYN_LIMIT
 
     def overflowed(self, s, t):
         """FreeBSD: the accept queue is full; said once in a while, of the machine or of each listener."""
-        t.overflow_count += 1
-        t.overflow_when = s.now
+        t.books.overflows += 1
+        t.books.when = s.now
         if s.cfg.policy_overflow_log == OVERFLOW_LOG_LISTENER:
-            if s.now >= t.overflow_told:
-                t.overflow_told = s.now + s.cfg.sooverinterval
-                s.say(LISTEN_OVERFLOW, t, t.overflow_count - t.overflow_said, t.qlen)
-                t.overflow_said = t.overflow_count
+            if s.now >= t.books.told:
+                t.books.told = s.now + s.cfg.sooverinterval
+                s.say(LISTEN_OVERFLOW, t, t.books.overflows - t.books.said, t.qlen)
+                t.books.said = t.books.overflows
             return 0
         self.overflows += 1
         if s.now >= self.overflow_told:
@@ -177,8 +177,8 @@ class Listener:
 
     def flooded(self, s, t, cookies):
         """Linux says once of each listener that its queue of requests is full."""
-        if not t.flood_told:
-            t.flood_told = True
+        if not t.books.flood_told:
+            t.books.flood_told = True
             s.say(SYN_FLOOD, t, cookies, 0)
         return 0
 
@@ -268,7 +268,7 @@ class Listener:
         offset: cython.uint = s.new_ts_offset(p.dst, p.src)
         clock: cython.uint = s.ts_at(0)
         s.stat.sc_sendcookie += 1
-        t.overflow_at = s.now
+        t.books.last_cookie = s.now
         if cfg.policy_cookies == COOKIES_LINUX:
             iss = self.cookies.linux_make(p, s.now)
             if flags & SC_TS:

@@ -86,9 +86,9 @@ def test_syn_queue_of_linux():
     listener = m.listen(backlog=2)
     for i in range(3):
         m.peer(2000 + i).send("S 0:0(0) win 65535 <mss 1460>")
-    assert (listener.synqlen, listener.synqlen_high, listener.overflow_count) == (3, 3, 0)
+    assert (listener.synqlen, listener.books.synqlen_high, listener.books.overflows) == (3, 3, 0)
     m.peer(2003).send("S 0:0(0) win 65535 <mss 1460>")
-    assert (listener.synqlen, listener.overflow_count) == (3, 1)
+    assert (listener.synqlen, listener.books.overflows) == (3, 1)
     m.peers[(80, 2000)].send("R 1:1(0)")
     assert listener.synqlen == 2
     assert m.peer(2004).send("S 0:0(0) win 65535 <mss 1460>") == 0

@@ -79,8 +79,9 @@ class Crowd:
     def poke(self, core, order, now):
         """An acknowledgment of nothing new from each connection of `order`. Answers how many packets came back: 0."""
         i: cython.Py_ssize_t
+        n: cython.Py_ssize_t = len(order)
         back: cython.int = 0
-        for i in range(order.shape[0]):
+        for i in range(n):
             answer: Packet = self.give(core, order[i], ACK, now)
             while answer is not None:
                 back += 1

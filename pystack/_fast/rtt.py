@@ -88,10 +88,13 @@ def rto(s, t):
 
 
 def backoff(s, t, shift):
-    """The timeout after `shift` retransmissions of the same octet: doubled each time, at most 512 times (5.5)."""
-    if shift > 9:
-        shift = 9
+    """The timeout after `shift` retransmissions of the same octet: doubled each time (5.5), on FreeBSD up to 512 times
+    the first, on Linux up to the largest.
+    """
+    most: cython.int = 20 if s.cfg.policy_rto == RTO_LINUX else 9
     value: cython.longlong
+    if shift > most:
+        shift = most
     if t.srtt == 0:
         value = s.cfg.tcp_rexmit_initial << shift
         if shift > 0:

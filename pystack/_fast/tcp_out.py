@@ -130,7 +130,13 @@ def send_one(s, t, idle):
     if d.length == 0 and d.flags & (SYN | FIN) == 0 and t.at_persist == NEVER:
         at = t.snd_max
     more = d.more
-    waits = d.length == 0 and d.queued > 0 and t.state >= ESTABLISHED
+    waits = (
+        d.length == 0
+        and d.queued > 0
+        and t.state >= ESTABLISHED
+        and t.snd_max == t.snd_una
+        and s.cfg.policy_persist == PERSIST_LINUX
+    )
     done = emit(s, t, at, d.off, d.length, d.flags, before(t.snd_nxt, t.snd_max))
     if done < 1:
         return 0

@@ -5,7 +5,7 @@ from pystack._fast.rng cimport Rng
 from pystack._fast.seq cimport add
 from pystack._fast.tcp_wire cimport build as build_tcp
 
-cdef int ACK, FIRST_PORT, OPTIONS_LINUX, PORTS, PROTO_TCP, SYN
+cdef int ACK, FIN, FIRST_PORT, OPTIONS_LINUX, PORTS, PROTO_TCP, SYN
 
 
 cdef class Crowd:
@@ -19,3 +19,4 @@ cdef class Crowd:
     cdef Packet give(self, Core core, int i, int flags, long long now)
     cpdef int open(self, Core core, int n, long long now) except -1
     cpdef int poke(self, Core core, const int[::1] order, long long now) except -1
+    cpdef int part(self, Core core, int first, int n, bint fin, long long now) except -1

@@ -1,4 +1,4 @@
-"""Many peers of one machine that do nothing by themselves: they connect, and send an acknowledgment when told to.
+"""Many peers of one machine that do nothing by themselves: they connect, acknowledge, and take leave when told to.
 
 What a packet costs a machine among many connections can be measured with them; nothing else is in the measurement. The
 peers have consecutive addresses from `network` on, `PORTS` connections each.
@@ -7,7 +7,7 @@ peers have consecutive addresses from `network` on, `PORTS` connections each.
 import cython
 
 from pystack._fast.columns import column
-from pystack._fast.consts import ACK, OPTIONS_LINUX, PROTO_TCP, SYN
+from pystack._fast.consts import ACK, FIN, OPTIONS_LINUX, PROTO_TCP, SYN
 from pystack._fast.ip4 import build as build_ip
 from pystack._fast.packet import Packet
 from pystack._fast.rng import Rng
@@ -83,6 +83,25 @@ class Crowd:
         back: cython.int = 0
         for i in range(n):
             answer: Packet = self.give(core, order[i], ACK, now)
+            while answer is not None:
+                back += 1
+                answer.release()
+                answer = core.egress(now)
+        return back
+
+    def part(self, core, first, n, fin, now):
+        """The machine said FIN to connections `first` … `first + n`: they acknowledge it, and say FIN too if `fin`.
+        Answers how many packets came back.
+        """
+        i: cython.int
+        back: cython.int = 0
+        answer: Packet = core.egress(now)
+        while answer is not None:
+            answer.release()
+            answer = core.egress(now)
+        for i in range(first, first + n):
+            self.rcv_nxt[i] = add(self.rcv_nxt[i], 1)
+            answer = self.give(core, i, FIN | ACK if fin else ACK, now)
             while answer is not None:
                 back += 1
                 answer.release()

@@ -18,6 +18,7 @@ GROUPS = {
     "tcp": "two machines on a fake network, one core",
     "tun": "real programs of this machine's kernel over a TUN device",
     "syncache": "a SYN flood against one listener, and a client that connects meanwhile",
+    "parked": "an hour over connections in FIN_WAIT_2 and in TIME_WAIT, and what each takes",
     "demux": "packets a second by the size of the connection table",
     "mbuf": "buffers taken, shared, filled and given back",
     "timers": "a million timers in the wheel",

@@ -34,6 +34,10 @@ def run(*arguments: str) -> Any:
                 "reference_syn_per_second",
             ],
         ),
+        (
+            "parked",
+            ["freebsd_10_hour_ms", "freebsd_14_hour_ms", "linux_6_half_closed_hour_ms"],
+        ),
         ("demux", ["packets_250_128_per_second", "packets_10_alone_per_second"]),
         (
             "tcp",
@@ -77,7 +81,7 @@ def test_an_unknown_group_is_refused_in_one_line() -> None:
     done = run("tcq")
     assert done.exit_code == 2
     assert done.stderr.count("\n") == 1
-    assert "tcp, tun, syncache, demux, mbuf, timers" in done.stderr
+    assert "tcp, tun, syncache, parked, demux, mbuf, timers" in done.stderr
     with pytest.raises(KeyError):
         bench.measure("tcq")
 

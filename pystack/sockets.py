@@ -17,10 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pystack import sockreports
 from pystack._fast.commands import (
     tcp_at_mark,
-    tcp_bind,
     tcp_close,
-    tcp_disconnect,
-    tcp_listen,
     tcp_readable,
     tcp_recv_bytes,
     tcp_recv_into,
@@ -51,6 +48,7 @@ from pystack._fast.consts import (
     Err,
 )
 from pystack._fast.endpoint import StreamEndpoint
+from pystack._fast.opening import tcp_bind, tcp_disconnect, tcp_listen
 from pystack._fast.tcb import (
     SS_CONNECTED,
     SS_CONNECTING,

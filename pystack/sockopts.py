@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from pystack import linux_options, sockreports, tcpinfo, tcpopts
 from pystack._fast import reports, tcb
-from pystack._fast.commands import take_error
 from pystack._fast.consts import (
     LISTEN,
     MS,
@@ -21,6 +20,7 @@ from pystack._fast.consts import (
     SOCKOPT_LINUX,
     Err,
 )
+from pystack._fast.opening import take_error
 from pystack._fast.tcp_window import offered_scale, open_lowat
 from pystack.errors import error_of, number_of
 from pystack.optkinds import (

@@ -1,6 +1,6 @@
-from pystack._fast.commands cimport take_error, tcp_accept, tcp_close, tcp_connect, tcp_readable
-from pystack._fast.commands cimport tcp_recv_bytes, tcp_recv_into, tcp_send
+from pystack._fast.commands cimport tcp_close, tcp_readable, tcp_recv_bytes, tcp_recv_into, tcp_send
 from pystack._fast.core cimport Core, Driver
+from pystack._fast.opening cimport take_error, tcp_accept, tcp_connect
 from pystack._fast.tcb cimport Tcb
 
 cdef int ACCEPTING, CONNECTING, EAGAIN, EINPROGRESS, EINVAL, LISTEN, READING
@@ -24,4 +24,5 @@ cdef class Endpoint:
 
 cdef class StreamEndpoint(Endpoint):
     cdef int wait(self, Tcb t, int events, long long deadline) except -1
+    cdef int await_data(self, Core core, Tcb t) except -1
     cpdef int await_connection(self, Tcb t) except -1000

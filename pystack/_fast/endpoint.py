@@ -9,16 +9,7 @@ of the same name with an underscore, which the face (`pystack.sockets`) has.
 
 import cython
 
-from pystack._fast.commands import (
-    take_error,
-    tcp_accept,
-    tcp_close,
-    tcp_connect,
-    tcp_readable,
-    tcp_recv_bytes,
-    tcp_recv_into,
-    tcp_send,
-)
+from pystack._fast.commands import tcp_close, tcp_readable, tcp_recv_bytes, tcp_recv_into, tcp_send
 from pystack._fast.consts import (
     EV_ACCEPT,
     EV_CONNECT,
@@ -30,6 +21,7 @@ from pystack._fast.consts import (
     Err,
 )
 from pystack._fast.core import Core, Driver  # noqa: F401
+from pystack._fast.opening import take_error, tcp_accept, tcp_connect
 from pystack._fast.tcb import SS_ASKED, SS_CONNECTED, SS_CONNECTING, SS_UNCONNECTED, Tcb
 
 EAGAIN = int(Err.EAGAIN)
@@ -173,20 +165,25 @@ class StreamEndpoint(Endpoint):
         core.driver.after(core)
         return done if done == n else self._sent(data, done, 0)
 
-    def recv(self, bufsize, flags=0):
-        """recv(2): up to `bufsize` octets; b"" at the end of the stream."""
-        core = self.core
-        n: cython.Py_ssize_t = bufsize
+    def await_data(self, core, t):
+        """Go on until a read has something to say, unless the socket does not block; the core is settled then."""
         deadline: cython.longlong = 0
-        if core is None or flags != 0 or n <= 0:
-            return self._recv(bufsize, flags)
-        t: Tcb = self.row
         core.driver.before(core)
         while t.rcvq.cc == 0 and self._timeout != 0 and tcp_readable(t) == -EAGAIN:
             if deadline == 0:
                 deadline = self._deadline()
             self.wait(t, READING, deadline)
             core.driver.before(core)
+        return 0
+
+    def recv(self, bufsize, flags=0):
+        """recv(2): up to `bufsize` octets; b"" at the end of the stream."""
+        core = self.core
+        n: cython.Py_ssize_t = bufsize
+        if core is None or flags != 0 or n <= 0:
+            return self._recv(bufsize, flags)
+        t: Tcb = self.row
+        self.await_data(core, t)
         data = tcp_recv_bytes(core, t, n, False)
         core.driver.after(core)
         return data if type(data) is bytes else self._fail(data)
@@ -195,18 +192,12 @@ class StreamEndpoint(Endpoint):
         """recv(2) into a buffer: how many octets; 0 at the end of the stream."""
         core = self.core
         got: cython.int
-        deadline: cython.longlong = 0
         if core is None or flags != 0 or nbytes != 0 or not plain(buffer) or len(buffer) == 0:
             return self._recv_into(buffer, nbytes, flags)
         if buffer.readonly:
             return self._recv_into(buffer, nbytes, flags)
         t: Tcb = self.row
-        core.driver.before(core)
-        while t.rcvq.cc == 0 and self._timeout != 0 and tcp_readable(t) == -EAGAIN:
-            if deadline == 0:
-                deadline = self._deadline()
-            self.wait(t, READING, deadline)
-            core.driver.before(core)
+        self.await_data(core, t)
         got = tcp_recv_into(core, t, buffer, 0, len(buffer), False)
         core.driver.after(core)
         return got if got >= 0 else self._fail(got)

@@ -3,32 +3,18 @@ from pystack._fast.packet cimport Packet, PacketQueue
 from pystack._fast.record cimport Record
 from pystack._fast.rng cimport Rng
 from pystack._fast.trace cimport Trace
+from pystack._fast.transit cimport Transit
 
 cdef long long _NEVER
 cdef long long _BIT_NS_PER_OCTET
 cdef unsigned long long _M64
-cdef int _LAST
+cdef int LAST
 cdef int _MBUF
 cdef int _GONE
 cdef int _LOSS
 cdef int _QUEUE
 cdef int _PARTITION
 cdef int _MTU
-
-
-cdef class Flight:
-    cdef readonly int count
-    cdef int _head
-    cdef int _mask
-    cdef long long[::1] _due
-    cdef long long[::1] _order
-    cdef int[::1] _piece
-    cdef list _packets
-
-    cdef void _grow(self) except *
-    cdef int push(self, Packet p, int piece, long long due, long long order) noexcept
-    cdef void insert(self, Packet p, long long due, long long order) noexcept
-    cdef void forget_first(self) noexcept
 
 
 cdef class Wire:
@@ -71,9 +57,9 @@ cdef class Wire:
     cdef readonly long long[::1] drops
     # state
     cdef readonly Rng rng
-    cdef Flight _ordered
-    cdef Flight _late
-    cdef Flight _backlog
+    cdef Transit _ordered
+    cdef Transit _late
+    cdef Transit _backlog
     cdef long long _backlog_octets
     cdef PacketQueue _free
     cdef long long _sequence

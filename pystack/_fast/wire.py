@@ -22,104 +22,17 @@ from pystack._fast.packet import Packet, PacketQueue
 from pystack._fast.record import CORRUPTED, Record  # noqa: F401
 from pystack._fast.rng import Rng
 from pystack._fast.trace import Trace
+from pystack._fast.transit import LAST, Transit
 
 _NEVER = cython.declare(cython.longlong, consts.NEVER)
 _BIT_NS_PER_OCTET = cython.declare(cython.longlong, 8 * consts.SECOND)
 _M64 = cython.declare(cython.ulonglong, 0xFFFFFFFFFFFFFFFF)
-_LAST = cython.declare(cython.int, 1 << 30)
 _MBUF = cython.declare(cython.int, int(consts.Drop.MBUF))
 _GONE = cython.declare(cython.int, int(consts.Drop.NO_DEVICE))
 _LOSS = cython.declare(cython.int, int(consts.Drop.LINK_LOSS))
 _QUEUE = cython.declare(cython.int, int(consts.Drop.LINK_QUEUE))
 _PARTITION = cython.declare(cython.int, int(consts.Drop.LINK_PARTITION))
 _MTU = cython.declare(cython.int, int(consts.Drop.LINK_MTU))
-
-_ROOM = 64
-"""Places in a ring at first. It doubles when full and never shrinks."""
-
-
-@cython.final
-@cython.cclass
-class Flight:
-    """Packets on the way, by time of arrival and then by order of sending: a ring in four columns.
-
-    `piece`: -1, the packet itself; otherwise which piece of a super-segment, with _LAST when no later
-    place refers to that super-segment.
-    """
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._head = 0
-        self._mask = _ROOM - 1
-        self._due = column("q", _ROOM)
-        self._order = column("q", _ROOM)
-        self._piece = column("i", _ROOM)
-        self._packets = [None] * _ROOM
-
-    def _grow(self) -> None:
-        """Double the room; the oldest place becomes number 0."""
-        size: cython.int = (self._mask + 1) * 2
-        due: cython.longlong[::1] = column("q", size)
-        order: cython.longlong[::1] = column("q", size)
-        piece: cython.int[::1] = column("i", size)
-        packets: list = [None] * size
-        i: cython.int
-        at: cython.int
-        for i in range(self.count):
-            at = (self._head + i) & self._mask
-            due[i] = self._due[at]
-            order[i] = self._order[at]
-            piece[i] = self._piece[at]
-            packets[i] = self._packets[at]
-        self._due = due
-        self._order = order
-        self._piece = piece
-        self._packets = packets
-        self._head = 0
-        self._mask = size - 1
-
-    @cython.exceptval(check=False)
-    def push(
-        self, p: Packet | None, piece: cython.int, due: cython.longlong, order: cython.longlong
-    ) -> cython.int:
-        """Append; `due` is not before that of any other. The answer is its distance from the head."""
-        at: cython.int
-        if self.count > self._mask:
-            self._grow()
-        at = (self._head + self.count) & self._mask
-        self._due[at] = due
-        self._order[at] = order
-        self._piece[at] = piece
-        self._packets[at] = p
-        self.count += 1
-        return self.count - 1
-
-    @cython.exceptval(check=False)
-    def insert(self, p: Packet, due: cython.longlong, order: cython.longlong) -> cython.void:
-        """Put in by time, behind those of the same time; searched from the end."""
-        at: cython.int
-        before: cython.int
-        i: cython.int = self.push(p, -1, due, order)
-        while i > 0:
-            at = (self._head + i) & self._mask
-            before = (at - 1) & self._mask
-            if self._due[before] <= due:
-                break
-            self._due[at] = self._due[before]
-            self._order[at] = self._order[before]
-            self._packets[at] = self._packets[before]
-            i -= 1
-        at = (self._head + i) & self._mask
-        self._due[at] = due
-        self._order[at] = order
-        self._packets[at] = p
-
-    @cython.exceptval(check=False)
-    def forget_first(self) -> cython.void:
-        """Take the head out. Its packet is the caller's."""
-        self._packets[self._head] = None
-        self._head = (self._head + 1) & self._mask
-        self.count -= 1
 
 
 @cython.final
@@ -189,9 +102,9 @@ class Wire:
         self.corrupted = 0
         self.reordered = 0
         self.drops = column("q", consts.N_DROPS)
-        self._ordered = Flight()
-        self._late = Flight()
-        self._backlog = Flight()
+        self._ordered = Transit()
+        self._late = Transit()
+        self._backlog = Transit()
         self._backlog_octets = 0
         self._free = PacketQueue()
         self._sequence = 0
@@ -277,7 +190,7 @@ class Wire:
             p.release()
         else:
             at = (self._ordered._head + last) & self._ordered._mask
-            self._ordered._piece[at] |= _LAST
+            self._ordered._piece[at] |= LAST
 
     @cython.exceptval(check=False)
     def _one(
@@ -543,7 +456,7 @@ class Wire:
 
     def deliver(self, now: cython.longlong) -> Packet:
         """The next packet whose time has come, or None. It is the caller's to release."""
-        line: Flight
+        line: Transit
         p: Packet
         out: Packet
         due: cython.longlong
@@ -563,8 +476,8 @@ class Wire:
             piece = line._piece[at]
             line.forget_first()
             if piece >= 0:
-                out = self._cut(p, piece & ~_LAST)
-                if piece & _LAST:
+                out = self._cut(p, piece & ~LAST)
+                if piece & LAST:
                     p.release()
                 if out is None:
                     self.drops[_MBUF] += 1
@@ -592,7 +505,7 @@ class Wire:
     @cython.exceptval(check=False)
     def clear(self) -> cython.void:
         """Release everything on the way, for an end of the link that is gone (`Drop.NO_DEVICE`)."""
-        line: Flight
+        line: Transit
         p: Packet
         piece: cython.int
         for line in (self._ordered, self._late):
@@ -602,5 +515,5 @@ class Wire:
                 line.forget_first()
                 self.drops[_GONE] += 1
                 self.dropped_packets += 1
-                if piece < 0 or piece & _LAST:
+                if piece < 0 or piece & LAST:
                     p.release()

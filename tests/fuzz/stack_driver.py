@@ -27,7 +27,7 @@ from fuzz.stack_world import (
 )
 
 from pystack import sockopts
-from pystack._fast import commands, consts, datagrams
+from pystack._fast import commands, consts, datagrams, opening
 
 DAY = 86_400_000 * MS
 PAUSES = (
@@ -114,8 +114,8 @@ class Program(World):
             return
         t = self.new(side)
         if t is not None:
-            if self.call(side, commands.tcp_bind, t, 0, PORTS[kind % len(PORTS)]) == 0:
-                self.call(side, commands.tcp_listen, t, kind >> 4 & 3)
+            if self.call(side, opening.tcp_bind, t, 0, PORTS[kind % len(PORTS)]) == 0:
+                self.call(side, opening.tcp_listen, t, kind >> 4 & 3)
 
     def connect(self) -> None:
         side = self.side()
@@ -124,9 +124,9 @@ class Program(World):
             return
         bound = self.tape.octet()
         if bound & 64:
-            self.call(side, commands.tcp_bind, t, 0, PORTS[bound % len(PORTS)])
+            self.call(side, opening.tcp_bind, t, 0, PORTS[bound % len(PORTS)])
         to = self.tape.pick((self.sides[1 - self.sides.index(side)].addr, *SOURCES))
-        self.call(side, commands.tcp_connect, t, to, self.tape.pick(PORTS))
+        self.call(side, opening.tcp_connect, t, to, self.tape.pick(PORTS))
 
     def accept(self) -> None:
         self.accept_all(self.side())
@@ -480,7 +480,7 @@ class Program(World):
         for _ in range(2):
             for side in self.sides:
                 for t in [t for t in side.held if t.state == consts.LISTEN]:
-                    while (child := self.call(side, commands.tcp_accept, t)) is not None:
+                    while (child := self.call(side, opening.tcp_accept, t)) is not None:
                         self.finish(side, child)
                 for t in [t for t in side.held if t.state != consts.LISTEN]:
                     self.finish(side, t)

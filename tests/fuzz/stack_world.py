@@ -10,7 +10,7 @@ import struct
 from fuzz import octets, stack_check
 
 from pystack import profiles
-from pystack._fast import commands
+from pystack._fast import commands, opening
 from pystack._fast.core import Core
 from pystack._fast.seq import dist
 from pystack.sysctl.machine import Sysctl
@@ -243,18 +243,18 @@ class World:
         a, b = self.sides
         for side in self.sides:
             t = self.new(side)
-            assert self.call(side, commands.tcp_bind, t, 0, 80) == 0
-            assert self.call(side, commands.tcp_listen, t, 2) == 0
+            assert self.call(side, opening.tcp_bind, t, 0, 80) == 0
+            assert self.call(side, opening.tcp_listen, t, 2) == 0
         if scene & 1:
             t = self.new(a)
-            self.call(a, commands.tcp_connect, t, b.addr, 80)
+            self.call(a, opening.tcp_connect, t, b.addr, 80)
             self.accept_all(b)
         if scene & 2:
             self.open(scene >> 3)
             self.accept_all(a)
         if scene & 4:
             t = self.new(a)
-            self.call(a, commands.tcp_connect, t, STRANGERS[0], 4000)
+            self.call(a, opening.tcp_connect, t, STRANGERS[0], 4000)
             flow = next(reversed(a.flows.values()))
             options = (
                 bytes.fromhex("020405b4 0402080a 00001388")
@@ -287,7 +287,7 @@ class World:
 
     def accept_all(self, side: Side) -> None:
         for t in [t for t in side.held if t.accept_first is not None]:
-            child = self.call(side, commands.tcp_accept, t)
+            child = self.call(side, opening.tcp_accept, t)
             if child is not None:
                 child.wanted = 0xFF
                 side.held.append(child)

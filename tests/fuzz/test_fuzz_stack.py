@@ -63,7 +63,7 @@ def test_the_driver_notices(what: str):
         with pytest.raises(AssertionError):
             stack_driver.stack_check.at_rest(world.sides[0].core, world.sides[0].held)
     else:
-        world.call(world.sides[0], stack_driver.commands.tcp_connect, t, stack_driver.NET + 3, 80)
+        world.call(world.sides[0], stack_driver.opening.tcp_connect, t, stack_driver.NET + 3, 80)
         t.snd_nxt = t.snd_una - 5 & 0xFFFFFFFF
         with pytest.raises(AssertionError, match=r"SND\.NXT"):
             world.check()

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 import pystack
 from pystack import profiles
-from pystack._fast import commands, consts
+from pystack._fast import consts, opening
 from pystack._fast.consts import Err
 from pystack.cli.app import app
 from pystack.limits import LIMITS, Limit
@@ -167,15 +167,15 @@ def test_local_ports(profile):
     sockets = []
     for _ in range(4):
         t = m.socket()
-        assert m.call(commands.tcp_connect, t, 0xC0000202, 80) == -Err.EINPROGRESS
+        assert m.call(opening.tcp_connect, t, 0xC0000202, 80) == -Err.EINPROGRESS
         sockets.append(t)
     assert (m.core.demux.range_used, m.core.demux.range_high, m.core.ports_failed) == (4, 4, 0)
     t = m.socket()
-    assert m.call(commands.tcp_connect, t, 0xC0000202, 80) == -Err.EADDRNOTAVAIL
+    assert m.call(opening.tcp_connect, t, 0xC0000202, 80) == -Err.EADDRNOTAVAIL
     assert m.core.ports_failed == 1
     m.close(sockets[2])
     assert m.core.demux.range_used == 3
-    assert m.call(commands.tcp_connect, t, 0xC0000202, 80) == -Err.EINPROGRESS
+    assert m.call(opening.tcp_connect, t, 0xC0000202, 80) == -Err.EINPROGRESS
 
 
 def test_a_range_that_is_changed_is_counted_anew():
@@ -195,7 +195,7 @@ def test_ports_come_in_order_after_a_burst():
         ports = []
         for _ in range(n):
             t = m.socket()
-            m.call(commands.tcp_connect, t, 0xC0000202, 80)
+            m.call(opening.tcp_connect, t, 0xC0000202, 80)
             ports.append(t.lport)
         return [b - a for a, b in pairwise(ports)]
 

@@ -1,8 +1,9 @@
 """linux-6 at its socket limits does what a running Linux 6.18 did: every recorded experiment, one by one."""
 
 import pytest
+from limits import linux_listeners as listeners
 from limits import linux_records as play
-from limits.linux_records import RECORDS
+from limits.linux_kit import RECORDS
 
 
 def names(*beginnings: str) -> list[str]:
@@ -35,13 +36,13 @@ LATE = 2.1
 @pytest.mark.parametrize("name", LISTENERS)
 def test_listener(name: str) -> None:
     """Who is answered, what is counted, what is logged: one below, at and above each limit."""
-    assert play.listen(RECORDS[name]) == RECORDS[name]["observations"]
+    assert listeners.listen(RECORDS[name]) == RECORDS[name]["observations"]
 
 
 @pytest.mark.parametrize("name", ACCEPT)
 def test_accept_queue(name: str) -> None:
     """The last segment of a handshake that has no room, the SYN-ACK again, and what becomes of it when there is."""
-    got, want = play.accept_queue(RECORDS[name]), dict(RECORDS[name]["observations"])
+    got, want = listeners.accept_queue(RECORDS[name]), dict(RECORDS[name]["observations"])
     # the record rounds a SYN-ACK after 1 s down when its clock began a little later
     for times in (got, want):
         for row in times.get("sent_by_server_meanwhile", []):

@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from limits.linux_records import RECORDS
+from limits.linux_kit import RECORDS
 from limits.test_limits import host
 
 from pystack import profiles

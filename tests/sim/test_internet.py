@@ -3,7 +3,7 @@
 import pytest
 from sim.world import A, Flow, World, machine, pump
 
-from pystack._fast import commands, consts, datagrams
+from pystack._fast import commands, consts, datagrams, opening
 from pystack._fast.consts import MS, PROTO_UDP, SECOND, Err
 from pystack._fast.fabric import Fabric
 from pystack._fast.rng import Rng
@@ -39,11 +39,11 @@ def line(mtu: int = 1500, knobs=None):
 def connect(world):
     listener, client = world.b.new_tcb(), world.a.new_tcb()
     client.wanted = listener.wanted = 255
-    world.do(world.b, commands.tcp_bind, listener, 0, 80)
-    world.do(world.b, commands.tcp_listen, listener, 5)
-    assert world.do(world.a, commands.tcp_connect, client, FAR, 80) == -Err.EINPROGRESS
+    world.do(world.b, opening.tcp_bind, listener, 0, 80)
+    world.do(world.b, opening.tcp_listen, listener, 5)
+    assert world.do(world.a, opening.tcp_connect, client, FAR, 80) == -Err.EINPROGRESS
     world.run(1)
-    server = world.do(world.b, commands.tcp_accept, listener)
+    server = world.do(world.b, opening.tcp_accept, listener)
     world.do(world.b, commands.tcp_close, listener)
     server.wanted = 255
     return client, server

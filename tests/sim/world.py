@@ -5,7 +5,7 @@ import random
 from dataclasses import dataclass
 
 from pystack import profiles
-from pystack._fast import commands, consts
+from pystack._fast import commands, consts, opening
 from pystack._fast.consts import SECOND, STATE_NAMES, Err
 from pystack._fast.core import Core
 from pystack._fast.fabric import Fabric
@@ -78,15 +78,15 @@ class World:
     def connect(self, port: int = 80, limit: float = 300):
         """(client on a, server on b), or (None, error)."""
         listener = self.b.new_tcb()
-        assert self.do(self.b, commands.tcp_bind, listener, 0, port) == 0
-        assert self.do(self.b, commands.tcp_listen, listener, 10) == 0
+        assert self.do(self.b, opening.tcp_bind, listener, 0, port) == 0
+        assert self.do(self.b, opening.tcp_listen, listener, 10) == 0
         client = self.a.new_tcb()
         client.wanted = listener.wanted = 0xFF
-        assert self.do(self.a, commands.tcp_connect, client, B, port) == -Err.EINPROGRESS
+        assert self.do(self.a, opening.tcp_connect, client, B, port) == -Err.EINPROGRESS
         end = self.now + int(limit * SECOND)
         while self.now < end:
             self.wait(1)
-            server = self.do(self.b, commands.tcp_accept, listener)
+            server = self.do(self.b, opening.tcp_accept, listener)
             if server is not None:
                 server.wanted = 0xFF
                 self.do(self.b, commands.tcp_close, listener)

@@ -23,7 +23,7 @@ from typing import ClassVar
 from fuzz import octets
 
 from pystack import profiles
-from pystack._fast import commands, consts
+from pystack._fast import commands, consts, opening
 from pystack._fast.consts import STATE_NAMES, Err
 from pystack._fast.core import Core
 from pystack.sysctl.machine import Sysctl
@@ -216,19 +216,19 @@ class Machine:
 
     def listen(self, port: int = 80, backlog: int = 16, t=None):
         t = t or self.socket()
-        assert self.call(commands.tcp_bind, t, 0, port) == 0
-        assert self.call(commands.tcp_listen, t, backlog) == 0
+        assert self.call(opening.tcp_bind, t, 0, port) == 0
+        assert self.call(opening.tcp_listen, t, backlog) == 0
         return t
 
     def connect(self, port: int = 80, t=None, local: int = 0):
         t = t or self.socket()
         if local:
-            assert self.call(commands.tcp_bind, t, 0, local) == 0
-        assert self.call(commands.tcp_connect, t, THEM, port) == -Err.EINPROGRESS
+            assert self.call(opening.tcp_bind, t, 0, local) == 0
+        assert self.call(opening.tcp_connect, t, THEM, port) == -Err.EINPROGRESS
         return t
 
     def accept(self, listener):
-        t = self.call(commands.tcp_accept, listener)
+        t = self.call(opening.tcp_accept, listener)
         if t is not None:
             t.wanted = 0xFF
         return t

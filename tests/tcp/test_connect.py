@@ -4,7 +4,7 @@ import pytest
 from tcp.peer import PROFILES, THEM, Machine
 from tcp.test_ecn_icmp import icmp
 
-from pystack._fast import commands, consts
+from pystack._fast import consts, opening
 from pystack._fast.consts import ESTABLISHED, SECOND, SYN_RECEIVED, SYN_SENT, Err
 
 MSS = "<mss 1460>"
@@ -143,8 +143,8 @@ def test_self_connect(profile):
     """A socket that connects to itself is a simultaneous open with one machine."""
     m = Machine(profile)
     t = m.socket()
-    assert m.call(commands.tcp_bind, t, 0x7F000001, 7777) == 0
-    m.call(commands.tcp_connect, t, 0x7F000001, 7777)
+    assert m.call(opening.tcp_bind, t, 0x7F000001, 7777) == 0
+    m.call(opening.tcp_connect, t, 0x7F000001, 7777)
     m.run(0.1)
     assert t.state == ESTABLISHED
     assert m.write(t, 5) == 5
@@ -299,7 +299,7 @@ def test_a_soft_error_is_told_once_by_so_error_on_linux():
 
 
 def again(m, t):
-    return -m.call(commands.tcp_connect, t, THEM, 80)
+    return -m.call(opening.tcp_connect, t, THEM, 80)
 
 
 def test_connect_again_on_linux():
@@ -320,7 +320,7 @@ def test_connect_again_after_a_failure_on_linux():
     q = m.peer_of(t)
     q.expect("S 0:0(0) <mss 1460,sackOK,TS,nop,wscale 10>")
     q.send("R. 0:0(0) ack 1")
-    assert commands.take_error(t) == Err.ECONNREFUSED
+    assert opening.take_error(t) == Err.ECONNREFUSED
     assert again(m, t) == Err.ECONNABORTED
     assert again(m, t) == Err.EINPROGRESS
     q = m.peer_of(t)
@@ -347,7 +347,7 @@ def test_connect_again_on_freebsd(profile):
 def test_disconnect_on_linux():
     """connect() to AF_UNSPEC: nothing is said of a SYN, an established peer gets RST,ACK, a listener ends (6.18)."""
     m, t, p = connecting("linux-6")
-    assert m.call(commands.tcp_disconnect, t) == 0
+    assert m.call(opening.tcp_disconnect, t) == 0
     p.quiet(2)
     assert t.state == consts.CLOSED
     assert again(m, t) == Err.EINPROGRESS
@@ -355,13 +355,13 @@ def test_disconnect_on_linux():
     q.next()
     q.send(f"S. 0:0(0) ack 1 win 65535 {MSS}")
     q.next()
-    assert m.call(commands.tcp_disconnect, t) == 0
+    assert m.call(opening.tcp_disconnect, t) == 0
     q.expect("R. 1:1(0) ack 1")
     assert m.read(t) == -Err.ECONNRESET
     assert m.write(t, 1) == -Err.EPIPE
     assert again(m, t) == Err.EINPROGRESS
     m, t, p = connecting("freebsd-14")
-    assert m.call(commands.tcp_disconnect, t) == -Err.EAFNOSUPPORT
+    assert m.call(opening.tcp_disconnect, t) == -Err.EAFNOSUPPORT
 
 
 def test_a_bound_socket_keeps_its_port_when_it_connects_anew():

@@ -6,7 +6,7 @@ import pytest
 from tcp.peer import THEM, US, Machine, pattern
 
 from pystack import sockopts
-from pystack._fast import commands, consts, tcb
+from pystack._fast import commands, consts, opening, tcb
 from pystack._fast.consts import ACK, ESTABLISHED, SYN, SYN_RECEIVED, SYN_SENT, Err
 
 KEY = "a1a1a1a1-b2b2b2b2-c3c3c3c3-d4d4d4d4"
@@ -506,7 +506,7 @@ def test_errors_of_a_fast_open():
     _, t, _ = fast_connect(m)
     again = m.call(commands.tcp_send_to, t, THEM, 80, memoryview(b"x"), 0, 1)
     assert again == -Err.EALREADY
-    assert m.call(commands.tcp_connect, t, THEM, 80) == -Err.EALREADY
+    assert m.call(opening.tcp_connect, t, THEM, 80) == -Err.EALREADY
 
 
 # --- the face ------------------------------------------------------------------------------------------------------

@@ -395,7 +395,7 @@ def test_shutdown_of_a_listener_on_linux(how):
 
 
 def _listen(core, t, backlog):
-    from pystack._fast.commands import tcp_listen
+    from pystack._fast.opening import tcp_listen
 
     return tcp_listen(core, t, backlog)
 

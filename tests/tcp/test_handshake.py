@@ -3,7 +3,7 @@
 import pytest
 from tcp.peer import PROFILES, US, Machine, isn_near, pattern
 
-from pystack._fast import commands, consts
+from pystack._fast import consts, opening
 from pystack._fast.consts import Err
 
 # what each system answers to a SYN with everything, and to less (facts: freebsd-tcp 3.4, packetdrill-language 6)
@@ -297,8 +297,8 @@ def test_self_connect(profile):
     """A socket that connects to its own address and port: a simultaneous open with itself."""
     m = Machine(profile)
     t = m.socket()
-    assert m.call(commands.tcp_bind, t, US, 5000) == 0
-    assert m.call(commands.tcp_connect, t, US, 5000) in (-Err.EINPROGRESS, 0)
+    assert m.call(opening.tcp_bind, t, US, 5000) == 0
+    assert m.call(opening.tcp_connect, t, US, 5000) in (-Err.EINPROGRESS, 0)
     assert t.state == consts.ESTABLISHED
     assert m.write(t, 1000) == 1000
     m.run(1)

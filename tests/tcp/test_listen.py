@@ -204,14 +204,14 @@ def test_listeners_on_one_port_by_address(profile):
     """MUST-42, MUST-43: the exact address before the wildcard."""
     from tcp.peer import US
 
-    from pystack._fast import commands
+    from pystack._fast import opening
 
     m = Machine(profile)
     exact, wild = m.socket(), m.socket()
     for t, addr in ((wild, 0), (exact, US)):
         t.so_options |= 4 if profile != "linux-6" else 0x200
-        assert m.call(commands.tcp_bind, t, addr, 80) == 0
-        assert m.call(commands.tcp_listen, t, 5) == 0
+        assert m.call(opening.tcp_bind, t, addr, 80) == 0
+        assert m.call(opening.tcp_listen, t, 5) == 0
     knock(m, 2000)
     assert m.accept(wild) is None
     assert m.accept(exact).fport == 2000

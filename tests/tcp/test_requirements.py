@@ -8,7 +8,7 @@ from fuzz import octets
 from tcp.peer import PROFILES, THEM, US, Machine, opened
 
 import pystack
-from pystack._fast import commands, consts
+from pystack._fast import consts, opening
 from pystack._fast.consts import Err
 
 
@@ -153,7 +153,7 @@ def test_no_connection_to_addresses_that_are_no_host(profile):
     for address in (0xFFFFFFFF, 0xC00002FF, 0xE0000001, 0xF0000001):
         m = Machine(profile)
         t = m.socket()
-        answer = m.call(commands.tcp_connect, t, address, 80)
+        answer = m.call(opening.tcp_connect, t, address, 80)
         assert answer in (-Err.EACCES, -Err.EAFNOSUPPORT, -Err.ENETUNREACH)
         assert not m.other
         assert t.state == consts.CLOSED

@@ -6,7 +6,7 @@ sys.path.insert(0, sys.argv[2])
 
 from tcp.peer import THEM, US, Machine, pattern
 
-from pystack._fast import commands, tcb
+from pystack._fast import commands, opening, tcb
 
 seed = int(sys.argv[1])
 
@@ -48,8 +48,8 @@ for profile in ("linux-6", "freebsd-14"):
     p = m.peer_of(again)
     m.run(3.5)
     p.send("R. 0:0(0) ack 1")
-    print(m.call(commands.tcp_connect, again, THEM, 82))
-    print(m.call(commands.tcp_connect, again, THEM, 82))
+    print(m.call(opening.tcp_connect, again, THEM, 82))
+    print(m.call(opening.tcp_connect, again, THEM, 82))
     m.run(2)
     told(m)
     m = Machine(profile, seed=seed, tcp_syncookies=2, tcp_syncookies_only=1)

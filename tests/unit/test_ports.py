@@ -3,13 +3,13 @@
 import pytest
 from tcp.peer import PROFILES, THEM, Machine
 
-from pystack._fast import commands
+from pystack._fast import opening
 from pystack._fast.consts import Err
 
 
 def connect(m: Machine, port: int = 80, addr: int = THEM):
     t = m.socket()
-    return t, m.call(commands.tcp_connect, t, addr, port)
+    return t, m.call(opening.tcp_connect, t, addr, port)
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -43,11 +43,11 @@ def test_bind_to_port_0(profile):
     seen = []
     for _ in range(10):
         t = m.socket()
-        assert m.call(commands.tcp_bind, t, 0, 0) == 0
+        assert m.call(opening.tcp_bind, t, 0, 0) == 0
         seen.append(t.lport)
     assert sorted(seen) == list(range(40000, 40010))
     error = Err.EADDRINUSE if profile == "linux-6" else Err.EADDRNOTAVAIL
-    assert m.call(commands.tcp_bind, m.socket(), 0, 0) == -error
+    assert m.call(opening.tcp_bind, m.socket(), 0, 0) == -error
     if profile == "linux-6":
         assert all(p % 2 for p in seen[:5]), "the other parity first"
 
@@ -102,9 +102,9 @@ def test_bound_tuple_in_use(profile):
     t = m.connect(80, local=5000)
     u = m.socket()
     u.so_options = t.so_options = 0x200 | 0x4
-    assert m.call(commands.tcp_bind, u, 0, 5000) in (0, -Err.EADDRINUSE)
+    assert m.call(opening.tcp_bind, u, 0, 5000) in (0, -Err.EADDRINUSE)
     v = m.socket()
-    assert m.call(commands.tcp_bind, v, 0, 5000) == -Err.EADDRINUSE
+    assert m.call(opening.tcp_bind, v, 0, 5000) == -Err.EADDRINUSE
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_bad_destinations(addr, port, error):
     """MUST-46."""
     m = Machine()
     t = m.socket()
-    assert m.call(commands.tcp_connect, t, addr, port) == -error
+    assert m.call(opening.tcp_connect, t, addr, port) == -error
     m.close(t)
     m.assert_clean()
 
@@ -128,23 +128,23 @@ def test_bad_destinations(addr, port, error):
 def test_call_again():
     m = Machine()
     t = m.connect(80)
-    assert m.call(commands.tcp_connect, t, THEM, 80) == -Err.EALREADY
+    assert m.call(opening.tcp_connect, t, THEM, 80) == -Err.EALREADY
     p = m.peer_of(t)
     p.active(t)
-    assert m.call(commands.tcp_connect, t, THEM, 80) == -Err.EISCONN
-    assert m.call(commands.tcp_bind, t, 0, 99) == -Err.EINVAL
-    assert m.call(commands.tcp_listen, t, 5) == -Err.EINVAL
+    assert m.call(opening.tcp_connect, t, THEM, 80) == -Err.EISCONN
+    assert m.call(opening.tcp_bind, t, 0, 99) == -Err.EINVAL
+    assert m.call(opening.tcp_listen, t, 5) == -Err.EINVAL
 
 
 def test_bind_errors():
     m = Machine()
-    assert m.call(commands.tcp_bind, m.socket(), 0x08080808, 80) == -Err.EADDRNOTAVAIL
+    assert m.call(opening.tcp_bind, m.socket(), 0x08080808, 80) == -Err.EADDRNOTAVAIL
     m.listen(80)
-    assert m.call(commands.tcp_bind, m.socket(), 0, 80) == -Err.EADDRINUSE
+    assert m.call(opening.tcp_bind, m.socket(), 0, 80) == -Err.EADDRINUSE
     user = m.socket()
     user.uid = 1001
-    assert m.call(commands.tcp_bind, user, 0, 1023) == -Err.EACCES
-    assert m.call(commands.tcp_bind, user, 0, 1024) == 0
+    assert m.call(opening.tcp_bind, user, 0, 1023) == -Err.EACCES
+    assert m.call(opening.tcp_bind, user, 0, 1024) == 0
 
 
 def test_all_ports_of_two_thousand_are_chosen_evenly():

@@ -49,11 +49,19 @@ def serve(
     http_root: Annotated[
         str | None, typer.Option(help="Directory to serve; /bytes/N is there in any case.")
     ] = None,
-    http_keepalive: Annotated[
-        str | None, typer.Option(help="How long idle connections are kept. (15s)")
+    http_like: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SERVER",
+            help="Whose habits: apache-1.1, apache-1.3, apache-2.4, nginx, pystack. (pystack)",
+        ),
     ] = None,
-    http_linger: Annotated[
-        str | None, typer.Option(help="How to close: lingering, plain, reset. (lingering)")
+    http_option: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Change a habit: keepalive=off, linger=plain, sndbuf=16KiB, …; may be repeated.",
+        ),
     ] = None,
     echo: Annotated[Port, _port("echo", 7)] = None,
     discard: Annotated[Port, _port("discard", 9)] = None,

@@ -5,7 +5,11 @@ address = "10.9.0.2/24"
 profile = "freebsd-14"
 http = 80
 http_root = "site"            # relative to this file
+http_like = "apache-1.3"      # its habits
 loss = "1%"
+
+[http_options]
+keepalive = "off"             # a change to them
 
 [sysctl]
 "net.inet.tcp.msl" = 1000
@@ -13,7 +17,7 @@ loss = "1%"
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,8 +44,8 @@ class Settings:
     profile: str = "freebsd-14"
     http: int | None = None
     http_root: str | None = None
-    http_keepalive: str = "15s"
-    http_linger: str = "lingering"
+    http_like: str = "pystack"
+    http_options: dict[str, Any] = field(default_factory=dict)
     echo: int | None = None
     discard: int | None = None
     chargen: int | None = None
@@ -67,6 +71,7 @@ class Settings:
     def services(self) -> list[Service]:
         """The services that have a port. Raises ValueError: a port twice, a bad value."""
         from pystack.services import ChargenService, DiscardService, EchoService, HttpService
+        from pystack.services.http_habits import choose
 
         taken: dict[int, str] = {}
         for name in _PORTS:
@@ -75,14 +80,14 @@ class Settings:
                 raise ValueError(f"port {port} is given to {taken[port]} and to {name}")
         if self.http is None and self.http_root is not None:
             raise ValueError("a directory needs a port: give --http too")
+        if self.http is None and (self.http_options or self.http_like != "pystack"):
+            raise ValueError("habits need a port: give --http too")
         found: list[Service] = []
+        choose(self.http_like, self.http_options)  # these, and no other argument of the service
         if self.http is not None:
             found.append(
                 HttpService(
-                    self.http,
-                    root=self.http_root,
-                    keepalive=self.http_keepalive,
-                    linger=self.http_linger,  # type: ignore[arg-type]  # checked there
+                    self.http, root=self.http_root, like=self.http_like, **self.http_options
                 )
             )
         plain = (("echo", EchoService), ("discard", DiscardService), ("chargen", ChargenService))
@@ -101,14 +106,22 @@ class Settings:
 def read_settings(path: Path | None, options: Mapping[str, Any]) -> Settings:
     """What the file says, overridden by the options. Ends the process where one cannot be."""
     values = dict(_from_file(path)) if path is not None else {}
-    knobs = dict(values.pop("sysctl", {}))
-    for text in options.get("sysctl", ()):
+    knobs = dict(values.pop("sysctl", {})) | _pairs("--sysctl", options.get("sysctl", ()))
+    habits = dict(values.pop("http_options", {}))
+    habits |= _pairs("--http-option", options.get("http_option", ()))
+    values |= {k: value for k, value in options.items() if k not in ("sysctl", "http_option")}
+    return Settings(**values, sysctl=knobs, http_options=habits)
+
+
+def _pairs(option: str, texts: Iterable[str]) -> dict[str, object]:
+    """What NAME=VALUE, given several times, says."""
+    found: dict[str, object] = {}
+    for text in texts:
         name, equals, value = text.partition("=")
         if not equals or not name.strip():
-            fail(f"--sysctl {text!r}: write NAME=VALUE")
-        knobs[name.strip()] = value.strip()
-    values |= {key: value for key, value in options.items() if key != "sysctl"}
-    return Settings(**values, sysctl=knobs)
+            fail(f"{option} {text!r}: write NAME=VALUE")
+        found[name.strip()] = value.strip()
+    return found
 
 
 def _from_file(path: Path) -> Mapping[str, Any]:
@@ -137,11 +150,26 @@ def _checked(document: Document, path: Path) -> Mapping[str, Any]:
         if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
             names = " or ".join(kind.__name__ for kind in kinds)
             raise document.error("", key, f"{key} must be {names}, not {type(value).__name__}")
+    _check_habits(document, values.get("http_like", "pystack"), values.get("http_options", {}))
     for name in values.get("sysctl", {}):
         _check_knob(document, name, values.get("profile", Settings.profile))
     if "http_root" in values:
         values["http_root"] = str(path.parent / values["http_root"])
     return values
+
+
+def _check_habits(document: Document, like: str, options: Mapping[str, object]) -> None:
+    from pystack.services.http_habits import choose
+
+    try:
+        choose(like, {})
+    except ValueError as error:
+        raise document.error("", "http_like", str(error)) from None
+    for name, value in options.items():
+        try:
+            choose(like, {name: value})
+        except ValueError as error:
+            raise document.error("http_options", name, str(error)) from None
 
 
 def _check_knob(document: Document, name: str, profile: str) -> None:

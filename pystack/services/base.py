@@ -33,6 +33,9 @@ CHUNK = 65536
 """Octets asked for at once: a super-segment."""
 NOBUFS_PAUSE = "50ms"
 """How long a connection that was denied mbufs waits before it tries again."""
+ACCEPT_PAUSE = "500ms"
+"""How long a service that has no descriptor left accepts nobody (nginx: accept_mutex_delay)."""
+NO_DESCRIPTOR = {errno.EMFILE, errno.ENFILE}
 _RESET = struct.pack("ii", 1, 0)
 
 
@@ -57,6 +60,7 @@ class Connection(ABC):
         if self.service.connections.pop(self, False):
             self.closing()
             self.sock.close()
+            self.service.left()
 
     def abort(self) -> None:
         """Close with a reset: what was not delivered is lost."""
@@ -66,6 +70,7 @@ class Connection(ABC):
                 self.sock.setsockopt(std.SOL_SOCKET, std.SO_LINGER, _RESET)
             finally:
                 self.sock.close()
+            self.service.left()
 
     def failed(self, error: OSError) -> None:
         """A call on the socket failed: the peer reset the connection, it timed out, or there is no memory.
@@ -108,6 +113,10 @@ class Service(ABC):
         """Connections that ended with an error, by its kind."""
         self._listener: StreamSocket | None = None
         self._host: Host | None = None
+        self._full = False
+        """Is nobody accepted until a connection has left?"""
+        self._paused = False
+        """Is nobody accepted until `ACCEPT_PAUSE` is over?"""
 
     def __repr__(self) -> str:
         state = f"{len(self.connections)} open" if self._listener else "not started"
@@ -129,6 +138,7 @@ class Service(ABC):
             sock.setblocking(False)
             sock.setsockopt(std.SOL_SOCKET, std.SO_REUSEADDR, 1)
             sock.bind((self.address, self.port))
+            self.prepare(sock)
             sock.listen(self.backlog)
         except BaseException:
             sock.close()
@@ -146,24 +156,58 @@ class Service(ABC):
             for connection in list(self.connections):
                 connection.abort()
 
+    def prepare(self, listener: StreamSocket) -> None:  # noqa: B027 - most have nothing to do
+        """Set options of the listener, which connections inherit; it does not listen yet."""
+
     def started(self) -> None:  # noqa: B027 - the same
         """It has a machine now: make what needs one."""
 
+    def admits(self) -> bool:
+        """May another connection be accepted? Where not, it waits in the listen queue until one has left."""
+        return True
+
     @abstractmethod
-    def connection(self, sock: StreamSocket) -> Connection:
-        """The object for a new connection; its `ready` is called from now on."""
+    def connection(self, sock: StreamSocket) -> Connection | None:
+        """The object for a new connection; its `ready` is called from now on. None: it was turned away, and closed."""
+
+    def take(self, listener: StreamSocket) -> StreamSocket:
+        """accept(2). Raises OSError."""
+        return listener.accept()[0]
 
     def _accept(self, events: int) -> None:
         listener = self._listener
         if listener is None or not events & EV_ACCEPT:
             return
-        while listener.readable():
+        while not self._paused and listener.readable():
+            self._full = not self.admits()
+            if self._full:
+                return
             try:
-                sock, _ = listener.accept()
-            except OSError:  # it was reset while it waited
-                continue
+                sock = self.take(listener)
+            except OSError as error:
+                if error.errno in NO_DESCRIPTOR:  # it stays in the queue
+                    self.no_descriptor(error)
+                    self._paused = True
+                    self.host.call_later(ACCEPT_PAUSE, self._go_on)
+                continue  # it was reset while it waited
             sock.setblocking(False)
             self.accepted += 1
             connection = self.connection(sock)
-            self.connections[connection] = True
-            sock.on_ready = connection.ready
+            if connection is not None:
+                self.connections[connection] = True
+                sock.on_ready = connection.ready
+
+    def no_descriptor(self, error: OSError) -> None:
+        """accept(2) failed with EMFILE or ENFILE."""
+        kind = errno.errorcode[error.errno or errno.EMFILE]
+        self.failures[kind] = self.failures.get(kind, 0) + 1
+
+    def left(self) -> None:
+        """A connection has ended: who waits for its place is accepted."""
+        if self._full:
+            self._full = False
+            self.host.call_later(0, self._accept, EV_ACCEPT)
+
+    def _go_on(self) -> None:
+        self._paused = False
+        self._accept(EV_ACCEPT)

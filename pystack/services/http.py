@@ -11,10 +11,11 @@ million times costs two socket calls and a dictionary.
 
 from __future__ import annotations
 
+import errno
 import os
-from collections import Counter
+from collections import Counter, deque
 from email.utils import formatdate
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 import httptools
 
@@ -23,35 +24,27 @@ from pystack.services.base import CHUNK, Connection, Service
 from pystack.services.deadlines import Deadlines
 from pystack.services.http_connection import HttpConnection, Request
 from pystack.services.http_files import Directory
+from pystack.services.http_habits import OWN_FILES, choose, message
 from pystack.services.http_page import machine_page
 from pystack.services.http_plans import BODY_MAX, Plan, generated, page, problem
-from pystack.sockopts import IPPROTO_TCP, TCP_NODELAY
-from pystack.units import parse_time
+from pystack.sockopts import IPPROTO_TCP, SO_RCVBUF, SO_SNDBUF, SOL_SOCKET, TCP_NODELAY
 
 if TYPE_CHECKING:
     from pystack.sockets import StreamSocket
 
 PORT = 80
-REQUEST_BODY_MAX = 1 << 20
 KEPT_PLANS = 1024
-
-Linger = Literal["lingering", "plain", "reset"]
+DRAINED = 32
+"""Idle connections that are closed at once for a new one, at most (nginx: ngx_drain_connections)."""
 
 
 class HttpService(Service):
     """A web server.
 
-    `root`: a directory to serve. `keepalive`: how long an idle connection is kept, and how long the
-    head of a request may take ("15s", or int ns). `send_timeout`: how long a peer may take nothing.
-    `requests_max`: requests of one connection, None for any number.
+    `root`: a directory to serve. `like`: whose habits it has, a name of `HABITS` ("apache-1.3", "nginx"); `options`
+    change them, by the names of `Habits`: keepalive="off", linger="plain", sndbuf="16KiB".
 
-    `linger`: how a connection is ended by this side. "lingering": the sending side is shut, then what
-    still comes is read and thrown away until the peer closes, two seconds pass in silence, or thirty in
-    all (Apache's lingering_close: a reset because of unread data would take the answer with it).
-    "plain": close at once. "reset": SO_LINGER {1, 0} and close; what the peer has not acknowledged is
-    lost.
-
-    `epoch`: the UTC of the clock's 0 in ns, for the Date field. Raises ValueError for what cannot be.
+    `epoch`: the UTC of the clock's 0 in ns, for the Date field. Raises ValueError for what cannot be, with near names.
     """
 
     name = "http"
@@ -61,25 +54,29 @@ class HttpService(Service):
         port: int = PORT,
         *,
         root: str | os.PathLike[str] | None = None,
-        keepalive: int | str = "15s",
-        send_timeout: int | str = "300s",
-        requests_max: int | None = None,
-        body_max: int = REQUEST_BODY_MAX,
-        linger: Linger = "lingering",
+        like: str = "pystack",
         epoch: int = 0,
         address: str = "",
-        backlog: int = 1024,
+        **options: Any,
     ) -> None:
-        super().__init__(port, address=address, backlog=backlog)
-        if linger not in get_args(Linger):
-            raise ValueError(f"linger {linger!r} is none of {', '.join(get_args(Linger))}")
-        self.directory = Directory(root) if root is not None else None
-        self.keepalive = parse_time(keepalive, "keepalive")
-        self.send_timeout = parse_time(send_timeout, "send_timeout")
-        self.requests_max = requests_max or NEVER
-        self.body_max = body_max
-        self.linger = linger
+        habits = self.habits = choose(like, options)
+        super().__init__(port, address=address, backlog=habits.backlog)
+        self.directory = Directory(root, self._open_file) if root is not None else None
+        self.keepalive = habits.keepalive
+        self.head_time = habits.head_time
+        self.send_timeout = habits.send_timeout
+        self.requests_max = (habits.requests_max or NEVER) if habits.keepalive else 1
+        self.body_max = habits.body_max
         self.epoch = epoch
+        self.like = like
+        self.full = 0
+        """How often `worker_connections` let nobody in, or turned somebody away."""
+        self.drained = 0
+        """Idle connections that were closed for new ones."""
+        self.log: deque[tuple[int, str]] = deque(maxlen=1000)
+        """The newest lines of the error log, in the server's words, with their ns."""
+        self.files = 0
+        """Files under way."""
         self.answers: Counter[int] = Counter()
         """By status."""
         self.body_octets = 0
@@ -90,14 +87,76 @@ class HttpService(Service):
         self._date = b""
         self._date_until = -1
 
+    def prepare(self, listener: StreamSocket) -> None:
+        listener.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+        for option, octets in ((SO_RCVBUF, self.habits.rcvbuf), (SO_SNDBUF, self.habits.sndbuf)):
+            if octets is not None:
+                listener.setsockopt(SOL_SOCKET, option, octets)
+
     def started(self) -> None:
         self.clock = self.host.clock
         self.deadlines = Deadlines(self.host)
-        if self._listener is not None:  # connections inherit it
-            self._listener.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
 
-    def connection(self, sock: StreamSocket) -> Connection:
+    # --- how many at a time --------------------------------------------------------------------------
+
+    def admits(self) -> bool:
+        habits = self.habits
+        most = habits.worker_connections
+        if most is None or habits.when_full == "closes" or len(self.connections) < most:
+            return True
+        if not self._full:
+            self.full += 1
+            self._complain("waits", most=most)
+        return False
+
+    def take(self, listener: StreamSocket) -> StreamSocket:
+        if self.out_of_files:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return super().take(listener)
+
+    def connection(self, sock: StreamSocket) -> Connection | None:
+        habits = self.habits
+        if habits.when_full == "closes" and habits.worker_connections is not None:
+            most = habits.worker_connections - 1  # the listener takes one
+            if len(self.connections) >= most:
+                self._drain()
+            if len(self.connections) >= most:
+                self.full += 1
+                self._complain("closes", most=habits.worker_connections)
+                sock.close()
+                return None
         return HttpConnection(self, sock)
+
+    def _drain(self) -> None:
+        """Close the connections that are idle longest."""
+        idle = [each for each in self.connections if isinstance(each, HttpConnection) and each.idle]
+        idle.sort(key=lambda each: each.deadline)
+        if idle:
+            self._complain("reused", most=self.habits.worker_connections)
+        for each in idle[:DRAINED]:
+            self.drained += 1
+            each.close()
+
+    def no_descriptor(self, error: OSError) -> None:
+        super().no_descriptor(error)
+        self._complain("files", number=error.errno, error=error.strerror)
+
+    def _complain(self, event: str, **values: Any) -> None:
+        self.log.append((self.host.now, message(self.like, event).format(**values)))
+
+    @property
+    def out_of_files(self) -> bool:
+        """Has the worker as many descriptors as it may?"""
+        most = self.habits.worker_rlimit_nofile
+        return most is not None and OWN_FILES + len(self.connections) + self.files >= most
+
+    def _open_file(self, change: int) -> None:
+        """A file is opened (1) or closed (-1). Raises OSError (EMFILE)."""
+        if change > 0 and self.out_of_files:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        self.files += change
+
+    # --- answers -------------------------------------------------------------------------------------
 
     def date(self, now: int) -> bytes:
         """The Date field of now. The same object for a second."""

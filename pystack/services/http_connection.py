@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 import httptools
 
-from pystack._fast.consts import SECOND
 from pystack.services.base import CHUNK, Connection
 from pystack.services.http_plans import Body, Plan, problem
 from pystack.sockets import MSG_MORE
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
 TARGET_MAX = 8 * 1024
 HEAD_MAX = 16 * 1024
 """Octets of the request line and all fields."""
-LINGER_SILENCE = 2 * SECOND
-LINGER_MAX = 30 * SECOND
 KEPT_REQUEST = 1024
 """Longer requests are not looked up by their octets."""
 CONTINUE = Plan(100, b"HTTP/1.1 100 Continue\r\n")
@@ -74,6 +71,7 @@ class HttpConnection(Connection):
         "rest",
         "since",
         "slot",
+        "unread",
         "url",
     )
 
@@ -91,12 +89,19 @@ class HttpConnection(Connection):
         self.in_message = False
         """Has a request begun that is not complete?"""
         self.in_head = False
+        self.unread = False
+        """Was a request refused before its end?"""
         self.last = False
         """Nothing more is read: what is in `requests` is answered, then the connection ends."""
         self.lingering = False
         self.slot = 0
-        self.deadline = service.clock.now + service.keepalive
+        self.deadline = service.clock.now + service.head_time
         service.deadlines.add(self)
+
+    @property
+    def idle(self) -> bool:
+        """Is nothing of it under way, so that it may be closed for another?"""
+        return not (self.in_message or self.lingering or self.rest or self.body is not None)
 
     # --- readiness -----------------------------------------------------------------------------------
 
@@ -107,8 +112,7 @@ class HttpConnection(Connection):
                 return
             if self.rest or self.body is not None:
                 self._flush()
-                self.deadline = self.service.clock.now + self.service.keepalive
-                self.service.deadlines.sooner(self)
+                self._idle_from(self.service.clock.now)
             self._serve()
         except BlockingIOError:
             if self.rest or self.body is not None:
@@ -137,9 +141,9 @@ class HttpConnection(Connection):
                 return
             now = service.clock.now
             if not self.in_message:
-                self.deadline = now + service.keepalive
+                self._idle_from(now)
                 plan = service.plans.get(data)
-                if plan is not None and self.requests_left > 1:
+                if plan is not None and (self.requests_left > 1 or not plan.keep):
                     self.requests_left -= 1
                     self._plan_is(plan)
                     octets = plan.octets(service.date(now))
@@ -155,10 +159,23 @@ class HttpConnection(Connection):
                         self._flush()
                 else:
                     self._parse(data)
+                    if self.in_message:
+                        self.deadline = now + service.head_time
             else:
                 if not self.in_head:  # the time of a head is for all of it
-                    self.deadline = now + service.keepalive
+                    self.deadline = now + service.head_time
                 self._parse(data)
+                if not self.in_message:
+                    self._idle_from(now)
+
+    def _idle_from(self, now: int) -> None:
+        """Nothing is under way from now on, as far as is known."""
+        deadline = now + self.service.keepalive
+        if deadline < self.deadline:
+            self.deadline = deadline
+            self.service.deadlines.sooner(self)
+        else:
+            self.deadline = deadline
 
     def _plan_is(self, plan: Plan) -> bool:
         """A request is answered so: count it. Is it the last?"""
@@ -220,9 +237,13 @@ class HttpConnection(Connection):
     def _finish(self) -> None:
         """Everything is answered: end the connection as `linger` says."""
         service = self.service
-        if service.linger == "plain":
+        linger = service.habits.linger
+        if linger == "likely":
+            likely = self.unread or self.sock.readable()
+            linger = "lingering" if likely else "plain"
+        if linger == "plain":
             self.close()
-        elif service.linger == "reset":
+        elif linger == "reset":
             self.abort()
         else:
             try:
@@ -232,8 +253,8 @@ class HttpConnection(Connection):
                 return
             self.lingering = True
             now = service.clock.now
-            self.linger_end = now + LINGER_MAX
-            self.deadline = now + LINGER_SILENCE
+            self.linger_end = now + service.habits.lingering_time
+            self.deadline = min(now + service.habits.lingering_timeout, self.linger_end)
             service.deadlines.sooner(self)
             self._throw_away()
 
@@ -250,13 +271,16 @@ class HttpConnection(Connection):
                 self.close()
                 return
         if got > 0:
-            self.deadline = min(service.clock.now + LINGER_SILENCE, self.linger_end)
+            silence = service.clock.now + service.habits.lingering_timeout
+            self.deadline = min(silence, self.linger_end)
 
     def overdue(self) -> None:
         """The deadline has passed."""
-        if self.rest or self.body is not None:
-            self.abort()  # the peer does not read
-        elif self.in_message and not self.lingering:
+        sending = bool(self.rest) or self.body is not None  # and the peer does not read
+        asking = self.in_message and not self.lingering
+        if (sending or asking) and self.service.habits.reset_timedout_connections:
+            self.abort()
+        elif asking and not sending:
             try:
                 self._refuse(408)
                 self.deadline = self.service.clock.now + self.service.send_timeout
@@ -301,7 +325,8 @@ class HttpConnection(Connection):
             self._malformed(501 if word.isalpha() and word.isupper() else 400)
         except httptools.HttpParserError:
             self._malformed(400)
-        if whole and len(self.requests) == 1 and not self.in_message:
+        lasting = self.requests_left > 0 or self.service.requests_max == 1  # not the last by number
+        if whole and lasting and len(self.requests) == 1 and not self.in_message:
             request = self.requests[0]
             if isinstance(request, Request) and not self.octets and not request.since:
                 request.octets = data
@@ -312,6 +337,7 @@ class HttpConnection(Connection):
 
     def _refuse(self, status: int, **fields: str | int) -> None:
         """Answer so, behind the answers to what came before, and end."""
+        self.unread = self.in_message
         self.in_message = self.in_head = False
         self.last = True
         self.requests.append(problem(status, keep=False, fields=fields))

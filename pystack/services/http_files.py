@@ -10,6 +10,7 @@ import errno
 import mimetypes
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
@@ -19,19 +20,25 @@ CHUNK = 128 * 1024
 SMALL = 64 * 1024
 """Files up to this size are read at once, head and body in one send."""
 INDEX = "index.html"
+_STATUS = {errno.EACCES: 403, errno.EPERM: 403, errno.EMFILE: 500, errno.ENFILE: 500}
+"""What is answered where a file cannot be opened, if not 404."""
 _TYPES = mimetypes.MimeTypes()
 _TYPES.add_type("text/markdown", ".md")
 
 
 class FileBody:
-    """The first `octets` of an open file. Raises OSError (EIO) where it has become shorter."""
+    """The first `octets` of an open file. Raises OSError (EIO) where it has become shorter.
 
-    __slots__ = ("_fd", "_left", "_rest")
+    `closed` is called when the file is.
+    """
 
-    def __init__(self, fd: int, octets: int) -> None:
+    __slots__ = ("_closed", "_fd", "_left", "_rest")
+
+    def __init__(self, fd: int, octets: int, closed: Callable[[], object] | None = None) -> None:
         self._fd = fd
         self._left = octets
         self._rest = memoryview(b"")
+        self._closed = closed
 
     def piece(self) -> memoryview:
         if not self._rest and self._left:
@@ -49,12 +56,20 @@ class FileBody:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+            if self._closed is not None:
+                self._closed()
 
 
 class Directory:
-    """The files below `root`. Raises ValueError where that is no directory."""
+    """The files below `root`. Raises ValueError where that is no directory.
 
-    def __init__(self, root: str | os.PathLike[str]) -> None:
+    `count` is called with 1 before a file is opened, where it may raise OSError, and with -1 when it is closed.
+    """
+
+    def __init__(
+        self, root: str | os.PathLike[str], count: Callable[[int], object] = lambda change: None
+    ) -> None:
+        self.count = count
         path = Path(root)
         if not path.is_dir():
             raise ValueError(f"no such directory: {root}")
@@ -67,8 +82,7 @@ class Directory:
         try:
             return self._plan(target, keep, head_only, http10, since)
         except OSError as error:
-            forbidden = error.errno in (errno.EACCES, errno.EPERM)
-            status = 403 if forbidden else 404
+            status = _STATUS.get(error.errno or 0, 404)
             return problem(status, keep=keep, head_only=head_only, http10=http10)
 
     def _plan(self, target: bytes, keep: bool, head_only: bool, http10: bool, since: bytes) -> Plan:
@@ -85,15 +99,19 @@ class Directory:
             found = self._inside(found / INDEX)
         elif path.endswith(b"/"):
             raise FileNotFoundError(errno.ENOENT, "a file is no directory")
-        # not blocking: a fifo would wait for its other end; no link: it was resolved above
-        fd = os.open(found, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        self.count(1)
+        keep_open = False
         try:
-            plan, keep_open = self._file(fd, found, keep, head_only, http10, since)
-        except BaseException:
-            os.close(fd)
-            raise
-        if not keep_open:
-            os.close(fd)
+            # not blocking: a fifo would wait for its other end; no link: it was resolved above
+            fd = os.open(found, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                plan, keep_open = self._file(fd, found, keep, head_only, http10, since)
+            finally:
+                if not keep_open:
+                    os.close(fd)
+        finally:
+            if not keep_open:
+                self.count(-1)
         return plan
 
     def _inside(self, path: Path) -> Path:
@@ -128,7 +146,7 @@ class Directory:
             data = os.read(fd, size)
             if len(data) == size:
                 return Plan(200, top, data, keep=keep), False
-        body = FileBody(fd, size)
+        body = FileBody(fd, size, lambda: self.count(-1))
         return Plan(200, top, keep=keep, make=lambda: body), True
 
 

@@ -148,8 +148,16 @@ def test_knobs_of_every_kind_can_be_shown() -> None:
         (["--discard", "70000"], "discard: port 70000 is not from 1 to 65535"),
         (["--http", "80", "--http-root", "/nowhere"], "no such directory: /nowhere"),
         (["--http-root", "/tmp"], "a directory needs a port: give --http too"),
-        (["--http", "80", "--http-linger", "soft"], "linger 'soft' is none of lingering, plain, "),
-        (["--http", "80", "--http-keepalive", "15"], "keepalive '15' has no unit"),
+        (["--http", "80", "--http-option", "linger=soft"], "linger 'soft' is none of lingering, l"),
+        (["--http", "80", "--http-option", "keepalive=15"], "keepalive '15' has no unit"),
+        (
+            ["--http", "80", "--http-option", "sendbuf=8KiB"],
+            "a web server has no option 'sendbuf'; did you mean sndbuf",
+        ),
+        (["--http", "80", "--http-option", "epoch=1"], "a web server has no option 'epoch'"),
+        (["--http-option", "linger=plain"], "habits need a port: give --http too"),
+        (["--http", "80", "--http-option", "linger"], "--http-option 'linger': write NAME=VALUE"),
+        (["--http", "80", "--http-like", "apache"], "no habits 'apache'; known: pystack, apache-1"),
         (["--loss", "3"], "loss '3' is not between 0 and 1; did you mean '3%'?"),
         (["--delay", "5"], "delay '5' has no unit; write one, such as '5ms'"),
         (["--jitter", "many"], "jitter 'many' is not a number with a unit such as '5ms'"),
@@ -174,6 +182,9 @@ def test_settings_that_cannot_be(arguments: list[str], text: str) -> None:
         ("loss = []\n", "1:1: loss must be str or float or int, not list"),
         ("tun =\n", "1:6: Invalid value"),
         ('netns = "x"\n', "1:1: unknown key 'netns'"),
+        ('http = 80\nhttp_like = "iis"\n', "2:1: no habits 'iis'; known: pystack, apache-1.1, "),
+        ("[http_options]\nrcvbuf = true\n", "2:1: rcvbuf True: give an int (B) or a string"),
+        ('[http_options]\nlingr = "x"\n', "2:1: a web server has no option 'lingr'; did you mean"),
         ('profile = "minix"\n[sysctl]\na = 1\n', "1:1: no profile 'minix'"),
         (
             '[sysctl]\n"net.inet.tcp.mls" = 3\n',
@@ -197,15 +208,23 @@ def test_a_file_and_options_together(tmp_path: Path) -> None:
     file = tmp_path / "a.toml"
     file.write_text(
         'tun = "tun3"\nhttp = 80\nhttp_root = "site"\nloss = 0.01\nprofile = "freebsd-10"\n'
-        'offload = false\n[sysctl]\n"net.inet.tcp.msl" = 1000\n"kern.ipc.somaxconn" = 64\n'
+        'offload = false\nhttp_like = "nginx"\n[http_options]\nbacklog = 7\nsndbuf = "8KiB"\n'
+        '[sysctl]\n"net.inet.tcp.msl" = 1000\n"kern.ipc.somaxconn" = 64\n'
     )
     (tmp_path / "site").mkdir()
-    options = {"http": 8080, "sysctl": ["net.inet.tcp.msl=2000"], "loss": "2%"}
+    options = {
+        "http": 8080,
+        "sysctl": ["net.inet.tcp.msl=2000"],
+        "loss": "2%",
+        "http_option": ["backlog=9"],
+    }
     settings = read_settings(file, options)
     assert settings == Settings(
         tun="tun3",
         http=8080,
         http_root=str(tmp_path / "site"),
+        http_like="nginx",
+        http_options={"backlog": "9", "sndbuf": "8KiB"},
         loss="2%",
         profile="freebsd-10",
         offload=False,
@@ -214,7 +233,10 @@ def test_a_file_and_options_together(tmp_path: Path) -> None:
     host = settings.host()
     assert host.sysctl["net.inet.tcp.msl"] == 2000
     assert host.sysctl["kern.ipc.somaxconn"] == 64
-    assert [(service.name, service.port) for service in settings.services()] == [("http", 8080)]
+    (service,) = settings.services()
+    assert (service.name, service.port, service.backlog) == ("http", 8080, 9)
+    habits = service.habits  # type: ignore[attr-defined]
+    assert (habits.keepalive, habits.sndbuf) == (75 * 10**9, 8192)
     assert settings.device()["offload"] is False
 
 

@@ -5,8 +5,9 @@ from http_kit import SECOND, SLOT, Site, answers, get, read_all, site
 
 import pystack
 from pystack.services import HttpService
-from pystack.services.http import KEPT_PLANS, REQUEST_BODY_MAX
+from pystack.services.http import KEPT_PLANS
 from pystack.services.http_connection import HEAD_MAX, TARGET_MAX
+from pystack.services.http_habits import MIB
 from pystack.services.http_plans import PATTERN, SMALL
 
 
@@ -161,7 +162,7 @@ HOST = "Host: web\r\n"
         (get("/" + "a" * (TARGET_MAX - 1)), 404),
         (get("/" + "a" * TARGET_MAX), 414),
         (get("/nothing"), 404),
-        (get("/", f"Content-Length: {REQUEST_BODY_MAX + 1}"), 413),
+        (get("/", f"Content-Length: {MIB + 1}"), 413),
     ],
 )
 @pytest.mark.parametrize("step", [1, 100_000])
@@ -389,7 +390,7 @@ def test_the_time_of_an_idle_connection_begins_after_a_long_answer() -> None:
 
 
 def test_a_peer_that_does_not_read_is_reset() -> None:
-    web, service = site(send_timeout="20s")
+    web, service = site(send_timeout="20s", reset_timedout_connections=True)
     with web.connect() as sock:
         sock.sendall(get("/bytes/100000000"))
         web.net.run(for_="15s")
@@ -499,8 +500,8 @@ def test_reset_is_what_it_says() -> None:
 
 
 def test_bad_settings() -> None:
-    with pytest.raises(ValueError, match="linger 'soft' is none of lingering, plain, reset"):
-        HttpService(80, linger="soft")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="linger 'soft' is none of lingering, likely, plain, "):
+        HttpService(80, linger="soft")
     with pytest.raises(ValueError, match="keepalive"):
         HttpService(80, keepalive="15")
     with pytest.raises(ValueError, match="no such directory: /nowhere"):

@@ -11,12 +11,14 @@ Probabilities are floats or "1%"; every other quantity is an int or a string wit
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from pystack import units
 from pystack._fast.consts import Drop
 from pystack._fast.rng import Rng
 from pystack._fast.trace import Trace
 from pystack._fast.wire import Wire
+from pystack.addresses import parse_host
 
 BOTH = "both"
 FORWARD = "forward"
@@ -306,6 +308,12 @@ def _check_names(settings: dict[str, object]) -> None:
             raise TypeError(f"a link has no {name!r}; it has {', '.join(_SETTINGS)}")
 
 
+def _end(end: tuple[str, int]) -> int:
+    """The number by which a wire knows an address and port."""
+    host, port = end
+    return parse_host(host) << 16 | port
+
+
 class _Both:
     """A setting of a `Link`: reads as one value where both directions agree, as a pair otherwise."""
 
@@ -394,9 +402,29 @@ class Link:
             way.wire.partitioned = True
 
     def heal(self, direction: str = BOTH) -> None:
-        """End a partition."""
+        """End a partition, and every `cut`."""
         for way in self.ways(direction):
             way.wire.partitioned = False
+            way.wire.severed = None
+
+    def cut(self, end: tuple[str, int]) -> None:
+        """Drop what comes from or goes to one address and port: the line of one caller among many that share a link.
+
+        Until `mend` or `heal`.
+        """
+        number = _end(end)
+        for way in self.ways():
+            wire: Any = way.wire
+            if wire.severed is None:
+                wire.severed = set()
+            wire.severed.add(number)
+
+    def mend(self, end: tuple[str, int]) -> None:
+        """End a `cut`."""
+        number = _end(end)
+        for way in self.ways():
+            wire: Any = way.wire
+            wire.severed = {end for end in wire.severed or () if end != number} or None
 
     @property
     def partitioned(self) -> bool:

@@ -27,6 +27,7 @@ from pystack._fast.consts import (
     PAWS_IDLE,
     PSH,
     RST,
+    RST_FLUSHES_DATA,
     SACK_REPORT_BSD,
     SECOND,
     SYN,
@@ -110,6 +111,8 @@ def reset_by_peer(s, t):
         t.listener.fo_held.append(s.now + HELD)
         t.listener.fo_pending += 1
     drop(s, t, err, False)
+    if s.cfg.policy_rst_flush == RST_FLUSHES_DATA:
+        t.rcvq.flush()  # RFC 9293 section 3.10.7.4: "All segment queues should be flushed"
     return 0
 
 

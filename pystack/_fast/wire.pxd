@@ -36,6 +36,7 @@ cdef class Wire:
     cdef public unsigned long long duplicate
     cdef public unsigned long long corrupt
     cdef public bint partitioned
+    cdef public set severed
     cdef public int mtu
     cdef public bint offload
     # who looks on
@@ -79,6 +80,7 @@ cdef class Wire:
     cpdef bint acts_per_packet(self) noexcept
     cdef void _send_pieces(self, Packet p, long long now) noexcept
     cdef int _one(self, Packet p, int piece, int octets, long long now) noexcept
+    cdef bint _is_severed(self, Packet p) noexcept
     cdef void _late_one(
         self, Packet p, int piece, int octets, long long due, long long now, bint twice
     ) noexcept

@@ -52,7 +52,8 @@ class Wire:
       `csum_ok` is False, so that the receiver has to look at the octets again.
     - `reorder`: such a packet takes `reorder_delay` (at first 1 ms) longer; others may overtake it.
     - `duplicate`: a second copy arrives right behind the first.
-    - `partitioned`: what is sent is dropped. `mtu`: larger packets are dropped, without an ICMP error:
+    - `partitioned`: what is sent is dropped. `severed`: what comes from or goes to one of these ends is, each
+      addr << 16 | port; None for none. `mtu`: larger packets are dropped, without an ICMP error:
       telling the sender is for the machine in front of the wire.
     - `offload`: super-segments may pass whole. They do where no rate, queue, loss, corruption,
       reordering or duplication acts on packets one by one.
@@ -91,6 +92,7 @@ class Wire:
         self.duplicate = 0
         self.corrupt = 0
         self.partitioned = False
+        self.severed = None
         self.mtu = 0
         self.offload = True
         self.sent_packets = 0
@@ -207,7 +209,7 @@ class Wire:
         place: cython.int = -1
         self.sent_packets += 1
         self.sent_octets += octets
-        if self.partitioned:
+        if self.partitioned or (self.severed is not None and self._is_severed(p)):
             self._drop(p, piece, _PARTITION, now)
             return -1
         if (
@@ -262,6 +264,14 @@ class Wire:
                 place = self._ordered.push(own, piece, due, self._sequence)
                 self._sequence += 1
         return place if piece >= 0 else -1
+
+    @cython.exceptval(check=False)
+    def _is_severed(self, p: Packet) -> cython.bint:
+        """Has the packet an end whose line was cut?"""
+        source: cython.ulonglong = p.src
+        target: cython.ulonglong = p.dst
+        ends = self.severed
+        return (source << 16 | p.sport) in ends or (target << 16 | p.dport) in ends
 
     @cython.exceptval(check=False)
     def _late_one(

@@ -1,6 +1,34 @@
-"""Load: clients that use services as people and programs do, driven by readiness like the services."""
+"""Load: clients that use services as people and programs do, driven by readiness like the services.
+
+    Browser      fetches pages over one connection, and may never close it
+    DialUp       vanishes in the middle
+    SlowReader   takes what it asked for drop by drop
+    Poster       sends bodies without waiting, and must see the error page
+    ClosedLoad   short connections, N at once
+    OpenLoad     short connections, so many a second
+    SynFlooder   SYNs from addresses that never answer
+
+All take a machine and a server's address, begin with `start`, and follow from their arguments alone: the same seed, the
+same packets.
+"""
 
 from pystack.traffic.browser import Browser
+from pystack.traffic.client import Client
+from pystack.traffic.dialup import DialUp
 from pystack.traffic.flooder import SynFlooder
+from pystack.traffic.latency import Latencies
+from pystack.traffic.load import ClosedLoad, OpenLoad
+from pystack.traffic.poster import Poster
+from pystack.traffic.slow_reader import SlowReader
 
-__all__ = ["Browser", "SynFlooder"]
+__all__ = [
+    "Browser",
+    "Client",
+    "ClosedLoad",
+    "DialUp",
+    "Latencies",
+    "OpenLoad",
+    "Poster",
+    "SlowReader",
+    "SynFlooder",
+]

@@ -240,7 +240,7 @@ def test_buffers_of_the_listener_are_those_of_its_connections(profile: str) -> N
         # Linux doubles, FreeBSD rounds up to segments
         assert said == ([16384, 32768] if profile == "linux-6" else [6 * 1460, 12 * 1460])
         assert connection.sock.row.sndq.cc <= said[1]
-        assert sock.row.snd_wnd <= 6 * 1460
+        assert sock.row.snd_wnd <= 6 * 1460 + 63  # in units of its scale
     with plain.connect() as sock:
         plain.net.run(for_="10ms")
         assert sock.row.snd_wnd > 8192

@@ -1,0 +1,213 @@
+"""Load of short connections: connect, one request, its answer, the end. With a closed loop, or with an open one.
+
+In a closed loop each of N clients waits for its answer before it asks again, so a server that stops is asked less, and
+one long wait stands for all that would have been. In an open loop requests come when they come; what each has to wait
+counts from the moment when it was due, not from when the load got round to it, which hides the same thing
+("coordinated omission").
+"""
+
+from __future__ import annotations
+
+import errno
+import random
+from collections import Counter, deque
+from collections.abc import Sequence
+from itertools import cycle
+from typing import TYPE_CHECKING
+
+from pystack._fast.consts import SECOND
+from pystack.traffic.browser import Browser
+from pystack.traffic.latency import Latencies
+from pystack.units import parse_time
+
+if TYPE_CHECKING:
+    from pystack.host import Host, Timer
+    from pystack.sockets import Address
+
+ARRIVALS = ("random", "even")
+
+
+class _Fetch(Browser):
+    """One connection of a load."""
+
+    due = 0
+    """When it was to begin, ns."""
+    patience: Timer | None = None
+
+
+class Load:
+    """What both loops have. Connections come from `hosts` in turn and fetch `path` from `server`.
+
+    `ending` as for `Browser`: "asks" leaves TIME_WAIT to the server, "closes" to the hosts. Who has no answer within
+    `timeout` gives up. `latencies`: from when an answer was due to be asked for until it was whole; `errors` by the
+    name of the errno, or in words; `started`, `in_flight` and the most that were at once.
+    """
+
+    def __init__(
+        self,
+        hosts: Host | Sequence[Host],
+        server: Address,
+        *,
+        path: str = "/bytes/100",
+        ending: str = "asks",
+        timeout: int | str = "30s",
+    ) -> None:
+        self.hosts = list(hosts) if isinstance(hosts, Sequence) else [hosts]
+        if not self.hosts:
+            raise ValueError("load comes from at least one host")
+        if ending not in ("asks", "closes"):
+            raise ValueError(f"ending {ending!r}: a short connection asks or closes")
+        self.server = server
+        self.path = path
+        self.ending = ending
+        self.timeout = parse_time(timeout, "timeout")
+        self.latencies = Latencies()
+        self.errors: Counter[str] = Counter()
+        self.started = 0
+        self.in_flight = 0
+        self.most_in_flight = 0
+        self.running = False
+        self._turn = cycle(self.hosts)
+        self._world = self.hosts[0]
+
+    def stop(self) -> None:
+        """Begin no more; those in flight go on."""
+        self.running = False
+
+    @property
+    def failed(self) -> int:
+        """How many had no answer."""
+        return sum(self.errors.values())
+
+    def _fetch(self, due: int) -> None:
+        """One connection, which was due then."""
+        host = next(self._turn)
+        fetch = _Fetch(host, self.server, [self.path], ending=self.ending, on_done=self._over)
+        fetch.due = due
+        self.started += 1
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        fetch.start()
+        if not fetch.done:
+            patience = (self.timeout, fetch.end, "no answer in time", errno.ETIMEDOUT)
+            fetch.patience = host.call_later(*patience)
+
+    def _over(self, fetch: _Fetch) -> None:
+        self.in_flight -= 1
+        if fetch.patience is not None:
+            fetch.patience.cancel()
+        if fetch.error is None:
+            self.latencies.add(self._world.now - fetch.due)
+        else:
+            self.errors[errno.errorcode.get(fetch.errno, fetch.error)] += 1
+        self.next()
+
+    def next(self) -> None:
+        """One has ended."""
+        raise NotImplementedError
+
+
+class ClosedLoad(Load):
+    """`clients` at once, each asking again `think` after its answer or its failure."""
+
+    def __init__(
+        self,
+        hosts: Host | Sequence[Host],
+        server: Address,
+        *,
+        clients: int,
+        think: int | str = 0,
+        path: str = "/bytes/100",
+        ending: str = "asks",
+        timeout: int | str = "30s",
+    ) -> None:
+        super().__init__(hosts, server, path=path, ending=ending, timeout=timeout)
+        if clients < 1:
+            raise ValueError(f"{clients} clients are none")
+        self.clients = clients
+        self.think = parse_time(think, "think")
+
+    def start(self) -> None:
+        """From now on, until `stop`."""
+        self.running = True
+        for _ in range(self.clients):
+            self._again()
+
+    def next(self) -> None:
+        self._world.call_later(self.think, self._again)
+
+    def _again(self) -> None:
+        if self.running:
+            self._fetch(self._world.now)
+
+
+class OpenLoad(Load):
+    """`rate` connections a second, whatever becomes of them: at moments drawn from `seed` (a Poisson process), or even.
+
+    `most`: how many the load can have at once, as a real generator's descriptors bound it; what is due beyond that
+    waits (`waiting`), and its time runs. None: any number. `delays`: how much later than due each one began.
+    """
+
+    def __init__(
+        self,
+        hosts: Host | Sequence[Host],
+        server: Address,
+        *,
+        rate: float,
+        seed: int = 1,
+        arrivals: str = "random",
+        most: int | None = None,
+        path: str = "/bytes/100",
+        ending: str = "asks",
+        timeout: int | str = "30s",
+    ) -> None:
+        super().__init__(hosts, server, path=path, ending=ending, timeout=timeout)
+        if not rate > 0:
+            raise ValueError(f"a rate of {rate} a second is no load")
+        if arrivals not in ARRIVALS:
+            raise ValueError(f"arrivals {arrivals!r} are none of {', '.join(ARRIVALS)}")
+        if most is not None and most < 1:
+            raise ValueError(f"most={most} lets nobody begin")
+        self.rate = rate
+        self.arrivals = arrivals
+        self.most = most
+        self.delays = Latencies()
+        self._dice = random.Random(seed)
+        self._due = 0
+        self._number = 0
+        self._begin = 0
+        self._waiting: deque[int] = deque()
+
+    @property
+    def waiting(self) -> int:
+        """How many are due and have not begun."""
+        return len(self._waiting)
+
+    def start(self) -> None:
+        """From now on, until `stop`."""
+        if not self.running:
+            self.running = True
+            self._begin = self._due = self._world.now
+            self._number = 0
+            self._plan()
+
+    def _plan(self) -> None:
+        """The next one."""
+        self._number += 1
+        if self.arrivals == "even":
+            self._due = self._begin + round(self._number * SECOND / self.rate)
+        else:
+            self._due += round(self._dice.expovariate(self.rate) * SECOND)
+        self._world.call_at(self._due, self._arrive)
+
+    def _arrive(self) -> None:
+        if self.running:
+            self._waiting.append(self._due)
+            self._plan()
+            self.next()
+
+    def next(self) -> None:
+        while self._waiting and (self.most is None or self.in_flight < self.most):
+            due = self._waiting.popleft()
+            self.delays.add(self._world.now - due)
+            self._fetch(due)

@@ -5,5 +5,6 @@ cdef int RTO_LINUX
 
 cpdef void sample(Stack s, Tcb t, long long rtt) noexcept
 cpdef void smooth(Tcb t, long long rtt) noexcept
+cdef long long floored(Tcb t) noexcept
 cpdef long long rto(Stack s, Tcb t) noexcept
 cpdef long long backoff(Stack s, Tcb t, int shift) noexcept

@@ -1,7 +1,7 @@
 """Round-trip time and retransmission timeout: RFC 6298, with each system's floor.
 
-`srtt` and `rttvar` are plain nanoseconds (the systems keep them in scaled ticks). FreeBSD adds `rexmit_slop`
-(200 ms) to every timeout and then applies the floor `rexmit_min`; Linux instead never lets the variance term
+`srtt` and `rttvar` are plain nanoseconds (the systems keep them in scaled ticks). FreeBSD applies the floor `rexmit_min`
+and then adds `rexmit_slop` (200 ms) to every timeout; Linux instead never lets the variance term
 fall below its `tcp_rto_min` (200 ms), and smooths that term in its own way.
 """
 
@@ -71,6 +71,12 @@ def smooth(t, rtt):
     t.rttvar = t.mdev >> 2
 
 
+def floored(t):
+    """FreeBSD's TCP_REXMTVAL: what is doubled with each timeout has the floor, not what comes of it."""
+    value: cython.longlong = t.srtt + 4 * t.rttvar
+    return value if value > t.rttmin else t.rttmin
+
+
 def rto(s, t):
     """The timeout of a first transmission, ns."""
     value: cython.longlong
@@ -79,9 +85,7 @@ def rto(s, t):
     if s.cfg.policy_rto == RTO_LINUX:
         value = t.srtt + t.rto_var
     else:
-        value = t.srtt + 4 * t.rttvar + s.cfg.tcp_rexmit_slop
-        if value < t.rttmin:
-            value = t.rttmin
+        value = floored(t) + s.cfg.tcp_rexmit_slop
     if value > s.cfg.tcp_rexmit_max:
         value = s.cfg.tcp_rexmit_max
     return value
@@ -102,9 +106,7 @@ def backoff(s, t, shift):
     elif s.cfg.policy_rto == RTO_LINUX:
         value = rto(s, t) << shift
     else:
-        value = ((t.srtt + 4 * t.rttvar) << shift) + s.cfg.tcp_rexmit_slop
-        if value < t.rttmin:
-            value = t.rttmin
+        value = (floored(t) << shift) + s.cfg.tcp_rexmit_slop
     if value > s.cfg.tcp_rexmit_max:
         value = s.cfg.tcp_rexmit_max
     return value

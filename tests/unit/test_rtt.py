@@ -28,7 +28,7 @@ def test_first_and_second_sample(profile):
 def test_floors_and_ceilings():
     s, t = connection("freebsd-14")
     rtt.sample(s, t, 1000)
-    assert rtt.rto(s, t) == pytest.approx(200 * MS, abs=10000), "slop, then the floor of 30 ms"
+    assert rtt.rto(s, t) == 230 * MS, "the floor of 30 ms, then the slop"
     s, t = connection("linux-6")
     rtt.sample(s, t, 1000)
     assert rtt.rto(s, t) == pytest.approx(200 * MS, abs=10000)
@@ -42,6 +42,16 @@ def test_linux_floor_is_of_the_variance():
     for _ in range(200):
         rtt.sample(s, t, 100 * MS)
     assert rtt.rto(s, t) == pytest.approx(300 * MS, abs=MS)
+
+
+@pytest.mark.parametrize("profile", ["freebsd-10", "freebsd-14"])
+def test_a_near_peer_that_vanished_is_not_given_up_within_seconds(profile):
+    """What is doubled is never below 30 ms (FreeBSD's TCP_REXMTVAL), so twelve retransmissions take over a minute."""
+    s, t = connection(profile)
+    rtt.sample(s, t, 100_000)
+    waits = [rtt.backoff(s, t, n) for n in range(13)]
+    assert waits[0] == rtt.rto(s, t) == 230 * MS
+    assert sum(waits) == (30 * 2559 + 13 * 200) * MS
 
 
 @pytest.mark.parametrize("profile", PROFILES)

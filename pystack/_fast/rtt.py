@@ -1,7 +1,7 @@
 """Round-trip time and retransmission timeout: RFC 6298, with each system's floor.
 
-`srtt` and `rttvar` are plain nanoseconds (the systems keep them in scaled ticks). FreeBSD applies the floor `rexmit_min`
-and then adds `rexmit_slop` (200 ms) to every timeout; Linux instead never lets the variance term
+`srtt` and `rttvar` are plain nanoseconds (the systems keep them in scaled ticks). FreeBSD applies the floor
+`rexmit_min` and then adds `rexmit_slop` (200 ms) to every timeout; Linux instead never lets the variance term
 fall below its `tcp_rto_min` (200 ms), and smooths that term in its own way.
 """
 

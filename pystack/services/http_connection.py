@@ -146,15 +146,14 @@ class HttpConnection(Connection):
                 if plan is not None and (self.requests_left > 1 or not plan.keep):
                     self.requests_left -= 1
                     self._plan_is(plan)
-                    octets = plan.octets(service.date(now))
+                    self.rest = octets = plan.octets(service.date(now))
                     if plan.make is None:
                         sent = sock.send(octets)
                         service.body_octets += sent
-                        if sent < len(octets):
-                            self.rest = memoryview(octets)[sent:]
+                        self.rest = memoryview(octets)[sent:] if sent < len(octets) else b""
+                        if self.rest:
                             self._flush()
                     else:
-                        self.rest = octets
                         self.body = plan.make()
                         self._flush()
                 else:

@@ -27,6 +27,8 @@ class Browser(Client):
     never     it is kept whatever the server does, as Mozilla 3 for X11 and MSIE 3.01 did: until `leave` (the user ends
               the program) or `visit` (another page opens a connection, and this one is closed for it)
 
+    Where the server says `Connection: close`, all but "closes" do as "asks" does: only kept connections are forgotten.
+
     It is `done`, and `on_done(browser)` is called, when all is fetched, or with an `error`. `answers` are (status,
     octets of the body), `times` the ns from each request to the last octet of its answer, `server_closed` is when the
     server's end was seen, None before.
@@ -112,5 +114,5 @@ class Browser(Client):
             self.host.call_later(self.think, self.guarded, self._ask)
         elif self.ending == "closes":
             self.end(None)
-        elif self.ending != "asks":
+        elif self._parser.should_keep_alive():
             self._tell()

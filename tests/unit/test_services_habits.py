@@ -251,6 +251,27 @@ def test_buffers_of_the_listener_are_those_of_its_connections(profile: str) -> N
     plain.quiet()
 
 
+def test_an_answer_that_finds_no_mbufs_is_sent_when_there_are_some() -> None:
+    """One that was looked up was forgotten, and the connection closed without it."""
+    web, service = site("freebsd-10")
+    pool = web.web.core.pool
+    for _ in range(2):  # parsed, then looked up
+        with web.connect() as sock:
+            web.net.run(for_="10ms")
+            free = web.web.sysctl["kern.ipc.nmbclusters"]
+            pool.set_limit(2, 1)
+            held = pool.new_chain(bytes(2000), 0, 2000)
+            sock.sendall(get("/bytes/3000", "Connection: close"))  # which needs no cluster
+            web.net.run(for_="200ms")
+            assert not sock.readable()
+            pool.free_chain(held)
+            pool.set_limit(2, free)
+            (answer,) = answers(read_all(sock))
+            assert len(answer.body) == 3000
+    assert service.answers == {200: 2}
+    web.quiet()
+
+
 # --- how many at a time ------------------------------------------------------------------------------
 
 

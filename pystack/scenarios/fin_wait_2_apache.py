@@ -80,7 +80,7 @@ class Result:
     left: int = 0
     """Connections of the server at the end."""
     samples: list[tuple[int, int]] = field(default_factory=list)
-    """(time, connections in FIN_WAIT_2), twice a minute."""
+    """(time, connections in FIN_WAIT_2), each five seconds."""
     trace_hash: str = ""
 
 
@@ -97,7 +97,7 @@ def run(
 ) -> Result:
     """`visitors` come `within` this time, fetch a page each, and their browsers end as `ending` says (see `Browser`).
 
-    The server, `profile` with `sysctl`, is an Apache 1.3 with `options`; it is watched for so long after the last visit.
+    The server, `profile` with `sysctl`, is an Apache 1.3 with `options`; it is watched so long after the last visit.
     """
     result = Result(profile, visitors)
     net = Network(seed=seed, record=False)
@@ -116,7 +116,7 @@ def run(
     result.last_visit = net.now + time
     end = result.last_visit + parse_time(watched, "watched")
     while net.now < end:
-        net.run(for_=min(30 * SECOND, end - net.now))
+        net.run(for_=min(5 * SECOND, end - net.now))
         states = web.tcp_states()
         waiting = states["FIN_WAIT_2"]
         result.samples.append((net.now, waiting))

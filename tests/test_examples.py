@@ -56,6 +56,46 @@ def test_who_answers():
     assert answers["no RFC 1323"].endswith("win 65535 <mss 1460,sackOK,eol,eol>")
 
 
+def test_fin_wait_2():
+    module = load("fin_wait_2")
+    module.VISITORS = 100
+    found = module.main()
+    assert [found[name].left for name in module.SYSTEMS] == [100, 100, 0, 0, 0]
+    assert found["keepalive off"].left == 0
+    assert found["recycle"].gone < found["freebsd-10"].gone
+
+
+def test_lost_error_page():
+    seen = load("lost_error_page").main()
+    assert {key for key, status in seen.items() if not status} == {
+        ("plain", "windows", False),
+        ("plain", "windows", True),
+        ("plain", "linux-6", False),
+    }
+    assert set(seen.values()) == {0, 413}
+
+
+def test_open_loop():
+    found = load("open_loop").main()
+    assert found["closed"].percentile(99) < 10_000_000
+    assert found["open"].percentile(99) > 500_000_000
+
+
+def test_no_clusters(capsys: pytest.CaptureFixture[str]):
+    found = load("no_clusters").main()
+    assert found[""].unanswered > 100
+    assert found["timeout alone"].unanswered > 100
+    helps = [found[name].unanswered for name in ("small buffers", "reset", "more clusters")]
+    assert helps == [0, 0, 0]
+    assert "1024/0/1024/1024 mbuf clusters in use" in capsys.readouterr().out
+
+
+def test_no_ports():
+    found = load("no_ports").main()
+    assert found["one address"].failed == 3001
+    assert [found[name].failed for name in found if name != "one address"] == [0, 0, 0]
+
+
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda p: p.stem)
 def test_it_is_under_80_lines_and_tested(path: Path):
     assert len(path.read_text().splitlines()) < 80

@@ -116,7 +116,7 @@ class HttpConnection(Connection):
             self._serve()
         except BlockingIOError:
             if self.rest or self.body is not None:
-                self.deadline = self.service.clock.now + self.service.send_timeout
+                self._until(self.service.clock.now + self.service.send_timeout)
         except OSError as error:
             self.failed(error)
 
@@ -159,22 +159,24 @@ class HttpConnection(Connection):
                 else:
                     self._parse(data)
                     if self.in_message:
-                        self.deadline = now + service.head_time
+                        self._until(now + service.head_time)
             else:
                 if not self.in_head:  # the time of a head is for all of it
-                    self.deadline = now + service.head_time
+                    self._until(now + service.head_time)
                 self._parse(data)
                 if not self.in_message:
                     self._idle_from(now)
 
     def _idle_from(self, now: int) -> None:
         """Nothing is under way from now on, as far as is known."""
-        deadline = now + self.service.keepalive
-        if deadline < self.deadline:
-            self.deadline = deadline
+        self._until(now + self.service.keepalive)
+
+    def _until(self, deadline: int) -> None:
+        """It is late from then on."""
+        earlier = deadline < self.deadline
+        self.deadline = deadline
+        if earlier:
             self.service.deadlines.sooner(self)
-        else:
-            self.deadline = deadline
 
     def _plan_is(self, plan: Plan) -> bool:
         """A request is answered so: count it. Is it the last?"""
@@ -229,6 +231,10 @@ class HttpConnection(Connection):
             self.service.failures["EIO"] = self.service.failures.get("EIO", 0) + 1
             self.abort()
         else:
+            if error.errno == errno.ENOBUFS:  # as long as there is none, nothing is sent
+                timeout = self.service.clock.now + self.service.send_timeout
+                if timeout < self.deadline:
+                    self._until(timeout)
             super().failed(error)
 
     # --- the end -------------------------------------------------------------------------------------
@@ -253,8 +259,7 @@ class HttpConnection(Connection):
             self.lingering = True
             now = service.clock.now
             self.linger_end = now + service.habits.lingering_time
-            self.deadline = min(now + service.habits.lingering_timeout, self.linger_end)
-            service.deadlines.sooner(self)
+            self._until(min(now + service.habits.lingering_timeout, self.linger_end))
             self._throw_away()
 
     def _throw_away(self) -> None:
@@ -271,7 +276,7 @@ class HttpConnection(Connection):
                 return
         if got > 0:
             silence = service.clock.now + service.habits.lingering_timeout
-            self.deadline = min(silence, self.linger_end)
+            self._until(min(silence, self.linger_end))
 
     def overdue(self) -> None:
         """The deadline has passed."""

@@ -17,7 +17,7 @@ from pystack.traffic.client import Client
 from pystack.traffic.dialup import DialUp
 from pystack.traffic.flooder import SynFlooder
 from pystack.traffic.latency import Latencies
-from pystack.traffic.load import ClosedLoad, OpenLoad
+from pystack.traffic.load import ClosedLoad, Load, OpenLoad
 from pystack.traffic.poster import Poster
 from pystack.traffic.slow_reader import SlowReader
 
@@ -27,6 +27,7 @@ __all__ = [
     "ClosedLoad",
     "DialUp",
     "Latencies",
+    "Load",
     "OpenLoad",
     "Poster",
     "SlowReader",

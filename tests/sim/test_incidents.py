@@ -117,7 +117,14 @@ def test_just_enough_clusters_are_enough() -> None:
     assert fewer.full is not None
 
 
-@pytest.mark.parametrize("cure", ["small buffers", "more clusters"])
+def test_to_close_who_does_not_read_does_not_help() -> None:
+    """What was written for them stays, until their system has been asked in vain often enough."""
+    ill = mbuf_exhaustion.cured("timeout alone", readers=80, clusters=1024, watched="30s")
+    assert ill.full is not None
+    assert ill.unanswered > 100
+
+
+@pytest.mark.parametrize("cure", ["small buffers", "reset", "more clusters"])
 def test_what_helps_against_readers(cure: str) -> None:
     well = mbuf_exhaustion.cured(cure, readers=80, clusters=1024, watched="30s")
     assert well.full is None

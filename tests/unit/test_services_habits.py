@@ -209,6 +209,16 @@ def test_what_a_timed_out_client_costs_with_and_without_reset(profile: str) -> N
     assert held[False] > 10 * held[True]
 
 
+def test_a_peer_that_does_not_read_is_late_sooner_than_an_idle_one() -> None:
+    """Its time was looked at only when that of the first request would have been over."""
+    web, service = site(like="nginx", send_timeout="5s", reset_timedout_connections=True)
+    with web.connect() as sock:
+        sock.sendall(get("/bytes/100000000"))
+        web.net.run(for_="6s")
+        assert not service.connections
+    web.quiet()
+
+
 def test_a_client_that_does_not_finish_its_request_is_reset_too() -> None:
     web, service = site(keepalive="10s", reset_timedout_connections="on")
     with web.connect() as sock:

@@ -26,8 +26,7 @@ from pystack.limits import Limit, limits
 from pystack.sockets import Socket, StreamSocket
 from pystack.sysctl import Sysctl, Value
 from pystack.units import parse_size, parse_time
-from pystack.views import linux
-from pystack.views.tools import show
+from pystack.views.tools import file, show
 
 INTERFACES: Mapping[str, str] = {"freebsd": "em", "linux": "eth"}
 """What the first kind of network card is called on each system."""
@@ -395,7 +394,8 @@ class Host:
         return self.log.lines()
 
     def netstat(self, arguments: str = "-an") -> str:
-        """What netstat prints: "-an", "-Lan", "-m", "-s" (TCP) on FreeBSD, "-tan", "-ltn" on Linux; "--json": values.
+        """What netstat prints: "-an", "-Lan", "-m", "-s" (TCP) on FreeBSD, "-tan", "-ltn" on Linux, "-rn" and "-in" on
+        both; "--json": values.
 
         Raises `views.tools.UsageError` (ValueError) for what the tool of this system does not know.
         """
@@ -418,11 +418,11 @@ class Host:
         return show(self, "sockstat", arguments)
 
     def proc(self, path: str) -> str:
-        """A file of Linux's /proc/net: sockstat, snmp (the lines Tcp:), netstat (TcpExt:). FileNotFoundError else."""
-        if self.profile.system != "linux":
-            raise FileNotFoundError(2, "No such file or directory", path)
-        self.core.settle(self.now)
-        return linux.proc(self, path)[0]
+        """A file of Linux's /proc: net/sockstat, snmp (the lines Tcp:), netstat (TcpExt:), route, dev; knobs under sys.
+
+        Raises FileNotFoundError for others, and on other systems.
+        """
+        return file(self, path)[0]
 
     def limits(self) -> list[Limit]:
         """All that the machine can run out of: used, maximum, high-water mark, failures, when, knob."""

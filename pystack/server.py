@@ -23,6 +23,7 @@ from pystack._fast.consts import Drop
 from pystack._fast.rng import Rng
 from pystack._fast.wire import Wire
 from pystack.addresses import dotted
+from pystack.control.desk import Desk
 from pystack.runner import Runner, utc_offset
 from pystack.services.http import HttpService
 from pystack.tun import DeviceError, Tun
@@ -63,10 +64,12 @@ class Server:
     `tun`: name of the device, which must be free. `kernel_address`: the kernel's end, by default the
     first other address of the host's prefix. `offload`: leave checksums and segmentation to the
     kernel, where it agrees. `loss`, `delay`, `jitter`: what befalls packets in each direction ("1%",
-    "5ms"). `pcap`: path or binary file for a capture.
+    "5ms"). `pcap`: path or binary file for a capture. `control`: a control socket, under the host's name
+    or this one, so that `pystack netstat` and its kin can ask the machine; `desk` has the name that it got.
 
     Raises DeviceError (device or address cannot be had), ServiceError (a port cannot), ValueError (a
-    value that cannot be meant), OSError (the capture's file). Nothing stays behind then.
+    value that cannot be meant), OSError (the capture's file), NoPlace (the control socket). Nothing stays
+    behind then.
     """
 
     def __init__(
@@ -82,6 +85,7 @@ class Server:
         delay: int | str = 0,
         jitter: int | str = 0,
         pcap: str | os.PathLike[str] | IO[bytes] | None = None,
+        control: bool | str = False,
     ) -> None:
         if len(host.interfaces) != 1:
             raise ValueError(f"{host.name} has {len(host.interfaces)} interfaces; a TUN is one")
@@ -111,6 +115,10 @@ class Server:
             self.runner.before(host.core)
             host.join(self.runner)
             self._default_route()
+            self.desk: Desk | None = None
+            if control:
+                name = control if isinstance(control, str) else None
+                self.desk = stack.enter_context(Desk(host, self.runner, name))
             stack.callback(self._stop)
             for service in self.services:
                 self._start(service)

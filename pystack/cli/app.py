@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pystack.cli import bench, demo, knobs, limits, packetdrill, profiles, serve
+from pystack.cli import bench, demo, knobs, limits, machine, packetdrill, profiles, serve
 
 app = typer.Typer(
     name="pystack",
@@ -66,3 +66,6 @@ app.command("serve")(serve.serve)
 app.command("profiles")(profiles.profiles)
 app.command("knobs")(knobs.knobs)
 app.command("limits")(limits.limits)
+app.command("machines")(machine.machines)
+for _tool in machine.ABOUT:
+    app.command(_tool, context_settings={"ignore_unknown_options": True})(machine.command(_tool))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import shutil
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pystack.cli.common import Json, fail, print_json, table, told_warnings
+from pystack.cli.machine import Machine, asked
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -15,24 +19,54 @@ if TYPE_CHECKING:
 
 WIDTH = 20
 """Characters of the bar."""
+WIDE = 130
+"""Columns of a terminal that has room for a limit in one line."""
 
 
 def limits(
-    profile: Annotated[str, typer.Option(help="Operating system.")] = "freebsd-10",
-    ram: Annotated[str | None, typer.Option(help="Memory of the machine, as 8GiB.")] = None,
-    sysctl: Annotated[list[str] | None, typer.Option(help="A knob at boot: NAME=VALUE.")] = None,
+    machine: Machine = None,
+    profile: Annotated[
+        str | None, typer.Option(help="Not a running machine: one of this system, freshly booted.")
+    ] = None,
+    ram: Annotated[str | None, typer.Option(help="Memory of that one, as 8GiB.")] = None,
+    sysctl: Annotated[
+        list[str] | None, typer.Option(help="A knob of that one at boot: NAME=VALUE.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """What a machine can run out of, and the knob for each: a machine of this system, freshly booted.
+    """What a machine can run out of, how near that is, and the knob for each.
 
-    In Python `host.limits()` says the same of a running one.
+    Of the machine that runs; with --profile of one of that system, freshly booted. In Python: host.limits().
     """
+    if profile is None:
+        if ram is not None or sysctl:
+            fail("--ram and --sysctl make a machine: give --profile too")
+        found = asked(machine, "limits")
+        warnings: list[str] = []
+    else:
+        if machine is not None:
+            fail("--machine is one that runs, --profile one that does not")
+        found, warnings = _booted(profile, ram, sysctl or ())
+    if as_json:
+        print_json(found)
+        return
+    from pystack.limits import Limit
+
+    show([Limit(**each) for each in found])
+    for line in warnings:
+        print(line)
+
+
+def _booted(
+    profile: str, ram: str | None, sysctl: Iterable[str]
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """The limits of a fresh machine as values, and what is to be said of its knobs."""
     from pystack.host import Host
     from pystack.profiles import UnknownProfile
     from pystack.sysctl.errors import KnobError
 
     given: dict[str, object] = {}
-    for text in sysctl or ():
+    for text in sysctl:
         name, equals, value = text.partition("=")
         if not equals:
             fail(f"--sysctl {text!r}: write NAME=VALUE")
@@ -40,19 +74,16 @@ def limits(
     try:
         with told_warnings() as warnings:
             host = Host("machine", profile=profile, ram=ram, sysctl=given)
-    except (UnknownProfile, KnobError, ValueError) as error:
+    except (UnknownProfile, KnobError, ValueError, OSError) as error:
         fail(error)
-    found = host.limits()
-    if as_json:
-        print_json([limit.as_dict() for limit in found])
-        return
-    show(found)
-    for line in warnings:
-        print(line)
+    return [limit.as_dict() for limit in host.limits()], warnings
 
 
 def show(found: list[Limit]) -> None:
-    """The table for people: a bar and a colour on a terminal."""
+    """The table for people: a bar and a colour on a terminal. A narrow one gets two lines for each."""
+    if sys.stdout.isatty() and shutil.get_terminal_size().columns < WIDE:
+        _narrow(found)
+        return
     columns = (
         ("limit", ""),
         ("used", "right"),
@@ -66,7 +97,24 @@ def show(found: list[Limit]) -> None:
     table(columns, [_row(limit) for limit in found])
 
 
-def _row(limit: Limit) -> tuple[object, ...]:
+def _narrow(found: list[Limit]) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False, soft_wrap=True)
+    form = "{:<28} {:>9} {:>9} {:>10} {:>8} {:>10}"
+    console.print(
+        Text(
+            form.format("limit", "used", "maximum", "high water", "failures", "last"), style="bold"
+        )
+    )
+    for limit in found:
+        name, used, maximum, drawn, high, failures, last, knob = _row(limit)
+        console.print(Text(form.format(name, used, maximum, high, failures, last)))
+        console.print(Text("  ") + drawn + Text(f"  {knob}"))
+
+
+def _row(limit: Limit) -> tuple[Any, ...]:
     last = "" if limit.last_failure is None else f"{limit.last_failure / 1e9:.3f} s"
     maximum = "none" if limit.maximum is None else limit.maximum
     return (

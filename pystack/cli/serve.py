@@ -90,6 +90,14 @@ def serve(
     netns: Annotated[
         str | None, typer.Option(metavar="NAME", help="Network namespace for the device.")
     ] = None,
+    control: Annotated[
+        bool | None,
+        typer.Option(
+            "--control/--no-control",
+            help="Let `pystack netstat` and its kin ask and change the machine. (control)",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Bring a machine up on a TUN device, with services, until Ctrl-C.
 
@@ -125,17 +133,18 @@ def _serve(settings: Settings, warnings: list[str]) -> None:
                     enter_namespace(settings.netns)
                 host = settings.host()
                 services = settings.services()
+                settings.control = settings.control and _may_be_asked(warnings)
                 server = stack.enter_context(
                     Server(host, settings.tun, services=services, **settings.device())
                 )
         except (DeviceError, ServiceError, ValueError, KeyError, OSError) as error:
             fail(error)
-        for line in warnings + more:
-            log.warning("%s", line)
-        _greet(server)
         gc.collect()
         gc.freeze()  # what is there now stays: the collector need not look at it again
         gc.set_threshold(50_000, 20, 20)
+        for line in warnings + more:
+            log.warning("%s", line)
+        _greet(server)
         try:
             if console.is_terminal:
                 _run_with_status(server, console)
@@ -145,6 +154,19 @@ def _serve(settings: Settings, warnings: list[str]) -> None:
             fail(error, 1)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # who is impatient need not ask twice
         log.info("stopped: %s", _Status(server).totals())
+
+
+def _may_be_asked(warnings: list[str]) -> bool:
+    """Is there a place for a control socket? Serving goes on without one."""
+    from pystack.control import NoPlace
+    from pystack.control.place import directory
+
+    try:
+        directory()
+    except NoPlace as error:
+        warnings.append(f"nobody can ask this machine: {error}")
+        return False
+    return True
 
 
 def enter_namespace(name: str) -> None:
@@ -201,6 +223,9 @@ def _greet(server: Server) -> None:
             log.info("http://%s%s/", server.host.address, port)
         else:
             log.info("%s on port %d", service.name, service.port)
+    if server.desk is not None:
+        name = server.desk.name
+        log.info("ask it: pystack netstat -an -M %s, pystack limits -M %s", name, name)
 
 
 def _run_with_status(server: Server, console: Console) -> None:

@@ -56,13 +56,17 @@ class Settings:
     jitter: str = "0s"
     pcap: str | None = None
     netns: str | None = None
+    control: bool = True
     sysctl: dict[str, object] = field(default_factory=dict)
 
     def host(self) -> Host:
         """The machine. Raises what `Host` raises."""
+        from pystack.control.place import check_name
         from pystack.host import Host
         from pystack.tun import MTU_MAX, MTU_MIN, choose_addresses
 
+        if self.control:
+            check_name(self.name)
         ours, _ = choose_addresses(self.address, self.kernel_address)
         if not MTU_MIN <= self.mtu <= MTU_MAX:
             raise ValueError(f"mtu {self.mtu} is not from {MTU_MIN} to {MTU_MAX}")
@@ -99,7 +103,7 @@ class Settings:
 
     def device(self) -> dict[str, Any]:
         """What `Server` takes besides host, device name and services."""
-        names = ("kernel_address", "offload", "loss", "delay", "jitter", "pcap")
+        names = ("kernel_address", "offload", "loss", "delay", "jitter", "pcap", "control")
         return {name: getattr(self, name) for name in names}
 
 

@@ -61,6 +61,7 @@ __all__ = [
     "load",
     "names",
     "read",
+    "whens",
 ]
 
 SYSTEMS = ("freebsd", "linux")
@@ -235,9 +236,15 @@ def names() -> list[str]:
     return sorted(path.stem for path in data_files("profiles"))
 
 
-@functools.cache
 def load(name: str) -> Profile:
-    """The profile of this name. Raises UnknownProfile, or TomlError if its file is wrong."""
+    """The profile of this name, or in a file of yours (*.toml). Raises UnknownProfile; TomlError if the file is
+    wrong, OSError if it cannot be read.
+    """
+    return read(Path(name)) if name.endswith(".toml") else _shipped(name)
+
+
+@functools.cache
+def _shipped(name: str) -> Profile:
     for path in data_files("profiles"):
         if path.stem == name:
             return read(path)
@@ -246,7 +253,7 @@ def load(name: str) -> Profile:
 
 
 def read(path: Path) -> Profile:
-    """A profile from a file of your own; it may extend one of pystack's."""
+    """A profile from a file; it may extend one of pystack's."""
     return build(Document.read(path), path.stem)
 
 
@@ -269,6 +276,9 @@ def build(document: Document, name: str) -> Profile:
             raise document.error("", "", f"a profile must have {key!r}")
     if head["system"] not in SYSTEMS:
         raise document.error("", "system", f"system must be one of {', '.join(SYSTEMS)}")
+    if re.fullmatch(r"\d+(\.\d+)?", head["tools"]) is None:
+        text = f'tools must be a release such as "10" or "9.2", not {head["tools"]!r}'
+        raise document.error("", "tools", text)
     if head["sizing"] not in SIZINGS:
         raise document.error("", "sizing", f"sizing must be one of {', '.join(SIZINGS)}")
 
@@ -401,17 +411,37 @@ def _default(document: Document, name: str, raw: object, sizes: Sizes) -> tuple[
     return knob, value
 
 
-def compare(*profiles: Profile) -> list[tuple[str, list[str]]]:
-    """What differs: (name of a policy, setting or knob, its value in each profile; "-" = none)."""
-    tables: list[dict[str, str]] = []
+def compare(*profiles: Profile) -> list[tuple[str, str, list[str]]]:
+    """What differs: (policy, fixed, sysctl or messages; its name; what it is in each profile, "-" for none).
+
+    Sizes that follow from memory are those of the memory that each profile has.
+    """
+    tables: list[dict[tuple[str, str], str]] = []
     for profile in profiles:
-        table = {f"policy {name}": word for name, word in profile.policy.items()}
-        table |= {f"fixed {name}": str(value) for name, value in profile.fixed.items()}
-        table |= {name: parsing.text(value) for name, value in profile.values.items()}
+        described = profile.describe()
+        sections = {name: described[name] for name in ("policy", "fixed", "sysctl")}
+        sections["messages"] = profile.messages
+        table: dict[tuple[str, str], str] = {}
+        for section, values in sections.items():
+            assert isinstance(values, Mapping)
+            for name, value in values.items():
+                table[section, name] = value if isinstance(value, str) else parsing.text(value)
         tables.append(table)
-    every = dict.fromkeys(name for table in tables for name in table)
-    rows = [(name, [table.get(name, "-") for table in tables]) for name in every]
-    return [(name, row) for name, row in rows if len(set(row)) > 1]
+    every = dict.fromkeys(key for table in tables for key in table)
+    rows = [(*key, [table.get(key, "-") for table in tables]) for key in every]
+    return sorted(
+        (row for row in rows if len(set(row[2])) > 1), key=lambda row: SECTIONS.index(row[0])
+    )
+
+
+SECTIONS = ("policy", "fixed", "sysctl", "messages")
+"""What `compare` compares, in its order."""
+
+
+def whens(name: str) -> dict[str, str]:
+    """Profile -> when this knob may change there; profiles without it are left out."""
+    every = map(load, names())
+    return {p.name: p.knobs[found].when for p in every if (found := p.find(name)) is not None}
 
 
 def defaults(name: str) -> dict[str, str]:

@@ -116,9 +116,13 @@ def tcp_ext(core: Any) -> dict[str, int]:
     return {name: _counter(core, name) for name in TCP_EXT}
 
 
+NO_COUNTERS = frozenset(("RtoAlgorithm", "RtoMin", "RtoMax", "MaxConn", "CurrEstab"))
+"""What stands in the line `Tcp:` and never grows: nstat leaves it out."""
+
+
 def nstat(core: Any) -> dict[str, int]:
-    """All of them by nstat's names: TcpActiveOpens, TcpExtTW …"""
-    every = {f"Tcp{name}": value for name, value in tcp(core).items()}
+    """All counters by nstat's names: TcpActiveOpens, TcpExtTW …"""
+    every = {f"Tcp{name}": value for name, value in tcp(core).items() if name not in NO_COUNTERS}
     return every | {f"TcpExt{name}": value for name, value in tcp_ext(core).items()}
 
 

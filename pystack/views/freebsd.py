@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pystack._fast import consts, mbuf_zones
 from pystack._fast.mbuf_zones import CLUSTER, JUMBO_9K, JUMBO_16K, JUMBO_PAGE, MBUF, PACKET
 from pystack.addresses import dotted
+from pystack.views.era import era_of
 from pystack.views.table import TcpSocket, tcp_sockets
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def connections(host: Host, options: str) -> tuple[str, Any]:
 
 def listen_queues(host: Host) -> tuple[str, Any]:
     """`netstat -Lan`: waiting to be accepted, waiting for a filter, and the limit, of each listener."""
-    wide = 14 if int(host.profile.tools) <= 10 else 32
+    wide = 14 if era_of(host) < 11 else 32
     lines = [
         "Current listen queue sizes (qlen/incqlen/maxqlen)",
         f"{'Proto':<5} {'Listen':<{wide}} {'Local Address':<22}",
@@ -69,7 +70,7 @@ def listen_queues(host: Host) -> tuple[str, Any]:
 def mbufs(host: Host) -> tuple[str, Any]:
     """`netstat -m`."""
     zones = host.core.pool.zones()
-    era = int(host.profile.tools)
+    era = era_of(host)
     m, p, c = zones[MBUF], zones[PACKET], zones[CLUSTER]
     jumbo = [
         (zones[zone], words)
@@ -81,7 +82,7 @@ def mbufs(host: Host) -> tuple[str, Any]:
     octets += sum(z["used"] * z["size"] for z, _ in jumbo)
     cached += sum(z["free"] * z["size"] for z, _ in jumbo)
     clusters = (c["used"] - p["free"], c["free"] + p["free"], c["used"] + c["free"], c["limit"])
-    if era <= 4:
+    if era < 5:
         return _mbufs_of_4(used, m, p, c, octets)
     sizes = "/".join(map(str, clusters))
     kilo = f"{octets // 1024}K/{cached // 1024}K/{(octets + cached) // 1024}K"
@@ -114,7 +115,7 @@ def mbufs(host: Host) -> tuple[str, Any]:
             "0 requests for I/O initiated by sendfile",
             "0 pages read by sendfile as part of a request",
             "0 pages were valid at time of a sendfile request",
-            "0 pages were valid and substituted to bogus page",
+            *(["0 pages were valid and substituted to bogus page"] if era >= 12 else []),
             "0 pages were requested for read ahead by applications",
             "0 pages were read ahead by sendfile",
             "0 times sendfile encountered an already busy page",
@@ -153,7 +154,7 @@ def _mbufs_of_4(used: int, m: Any, p: Any, c: Any, octets: int) -> tuple[str, An
 def zones(host: Host) -> tuple[str, Any]:
     """`vmstat -z`: the zones that the network uses."""
     core: Any = host.core
-    era = int(host.profile.tools)
+    era = era_of(host)
     rows = [
         (
             z["name"],
@@ -194,22 +195,40 @@ def zones(host: Host) -> tuple[str, Any]:
         (name, size, limit, used, high - used, requests, failed, 0)
         for name, size, limit, used, high, requests, failed in tables
     ]
-    if era >= 10:
-        head = f"{'ITEM':<20} {'SIZE':>6} {'LIMIT':>6} {'USED':>8} {'FREE':>8} {'REQ':>8} {'FAIL':>4} {'SLEEP':>4}"
+    head, lines = _zone_lines(rows, era)
+    names = ("name", "size", "limit", "used", "free", "requests", "fail", "sleep")
+    return "\n".join([head, "", *lines, ""]) + "\n", [
+        dict(zip(names, row, strict=True)) for row in rows
+    ]
+
+
+def _zone_lines(rows: list[tuple[Any, ...]], era: float) -> tuple[str, list[str]]:
+    """The header of `vmstat -z` and its rows. A number that is too wide pushes on."""
+    if era >= 9:
+        head = f"{'ITEM':<20} {'SIZE':>6} {'LIMIT':>6} {'USED':>8} {'FREE':>8} {'REQ':>8}"
+        head += (
+            f" {'FAIL':>8}{'SLEEP':>4} {'XDOMAIN':>4}"
+            if era >= 13
+            else f" {'FAIL':>4} {'SLEEP':>4}"
+        )
         lines = [
             f"{name + ':':<20} {size:6}, {limit:6},{used:8},{free:8},{requests:8},{fail:4},{sleep:4}"
+            + f",{0:4}" * (era >= 13)
             for name, size, limit, used, free, requests, fail, sleep in rows
         ]
-    else:
+    elif era >= 7:
         head = f"{'ITEM':<24} {'SIZE':>8} {'LIMIT':>9} {'USED':>9} {'FREE':>9} {'REQUESTS':>9} {'FAILURES':>9}"
         lines = [
             f"{name + ':':<24} {size:8}, {limit:8}, {used:8}, {free:8}, {requests:8}, {fail:8}"
             for name, size, limit, used, free, requests, fail, _ in rows
         ]
-    names = ("name", "size", "limit", "used", "free", "requests", "fail", "sleep")
-    return "\n".join([head, "", *lines, ""]) + "\n", [
-        dict(zip(names, row, strict=True)) for row in rows
-    ]
+    else:
+        head = f"{'ITEM':<15} {'SIZE':<8} {'LIMIT':<9} {'USED':<7} {'FREE':<5} {'REQUESTS':<8}"
+        lines = [
+            f"{name + ':':<15} {size:4}, {limit:8}, {used:7}, {free:6}, {requests:8}"
+            for name, size, limit, used, free, requests, _, _ in rows
+        ]
+    return head, lines
 
 
 def sockstat(host: Host, options: str) -> tuple[str, Any]:

@@ -12,6 +12,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from pystack._fast.consts import STATE_NAMES
+from pystack.views.era import era_of
 
 if TYPE_CHECKING:
     from pystack.host import Host
@@ -103,6 +104,9 @@ SENTENCES = """
 13+ {-} time[s] failed to make signature due to no SA
 13+ {-} time[s] unexpected signature received
 13+ {-} time[s] no signature provided by segment
+13+ {pmtud_activated} Path MTU discovery black hole detection activation[s]
+13+ {pmtud_minmss} Path MTU discovery black hole detection min MSS activation[s]
+13+ {pmtud_failed} Path MTU discovery black hole detection failure[s]
 """.strip("\n").split("\n")
 
 _ERA = re.compile(r"(-?)(\d+)\+?(?= )")
@@ -127,9 +131,14 @@ def sentence(text: str, counters: dict[str, int]) -> str:
     return "\t" * (len(text) - len(body)) + _PART.sub(fill, body)
 
 
-def tcp(host: Host) -> tuple[str, Any]:
-    """`netstat -s -p tcp`: text, and the counters by name."""
-    era = int(host.profile.tools)
+def _counts(text: str, counters: dict[str, int]) -> bool:
+    """Is any number of the sentence not 0?"""
+    return any(counters.get(name, 0) for name, _, _ in _PART.findall(text) if name)
+
+
+def tcp(host: Host, short: bool = False) -> tuple[str, Any]:
+    """`netstat -s -p tcp`: text, and the counters by name. `short`: `-ss`, without what is 0."""
+    era = era_of(host)
     counters = host.stats
     lines = ["tcp:"]
     for text in SENTENCES:
@@ -139,11 +148,15 @@ def tcp(host: Host) -> tuple[str, Any]:
             if (era > release) if gone else (era < release):
                 continue
             text = text[found.end() :]
+        if short and not _counts(text, counters):
+            continue
         lines.append(sentence(text, counters))
     if era >= 11:
         states = host.tcp_states()
         lines.append("TCP connection count by state:")
         for name in STATE_NAMES:
             count = states[name]
+            if short and not count:
+                continue
             lines.append(f"\t{count} connection{' ' if count == 1 else 's'} in {name} state")
     return "\n".join(lines) + "\n", counters

@@ -174,23 +174,27 @@ def sockstat_values(host: Host) -> dict[str, int]:
     }
 
 
-def proc(host: Host, path: str) -> tuple[str, Any]:
-    """/proc/net/sockstat, /proc/net/snmp (its lines `Tcp:`) and /proc/net/netstat (its lines `TcpExt:`)."""
-    if path.endswith("/sockstat"):
-        seen = sockstat_values(host)
-        text = (
-            f"sockets: used {seen['used']}\n"
-            f"TCP: inuse {seen['inuse']} orphan {seen['orphan']} tw {seen['tw']} "
-            f"alloc {seen['alloc']} mem {seen['mem']}\n"
-            f"UDP: inuse {seen['udp']} mem 0\nUDPLITE: inuse 0\nRAW: inuse 0\n"
-            f"FRAG: inuse {seen['frag']} memory {seen['frag_memory']}\n"
-        )
-        return text, seen
-    if path.endswith("/netstat"):
-        return _two_lines("TcpExt", counters.tcp_ext(host.core))
-    if path.endswith("/snmp"):
-        return _two_lines("Tcp", counters.tcp(host.core))
-    raise FileNotFoundError(2, "No such file or directory", path)
+def sockstat_file(host: Host) -> tuple[str, Any]:
+    """/proc/net/sockstat."""
+    seen = sockstat_values(host)
+    text = (
+        f"sockets: used {seen['used']}\n"
+        f"TCP: inuse {seen['inuse']} orphan {seen['orphan']} tw {seen['tw']} "
+        f"alloc {seen['alloc']} mem {seen['mem']}\n"
+        f"UDP: inuse {seen['udp']} mem 0\nUDPLITE: inuse 0\nRAW: inuse 0\n"
+        f"FRAG: inuse {seen['frag']} memory {seen['frag_memory']}\n"
+    )
+    return text, seen
+
+
+def netstat_file(host: Host) -> tuple[str, Any]:
+    """/proc/net/netstat: its lines `TcpExt:`."""
+    return _two_lines("TcpExt", counters.tcp_ext(host.core))
+
+
+def snmp_file(host: Host) -> tuple[str, Any]:
+    """/proc/net/snmp: its lines `Tcp:`."""
+    return _two_lines("Tcp", counters.tcp(host.core))
 
 
 def _two_lines(name: str, values: dict[str, int]) -> tuple[str, Any]:
@@ -198,10 +202,12 @@ def _two_lines(name: str, values: dict[str, int]) -> tuple[str, Any]:
     return f"{name}: {' '.join(values)}\n{name}: {numbers}\n", values
 
 
-def nstat(host: Host) -> tuple[str, Any]:
-    """`nstat -az`: every counter by name."""
+def nstat(host: Host, options: str) -> tuple[str, Any]:
+    """`nstat -az`: every counter by name; without -z those that are not 0."""
     values = counters.nstat(host.core)
-    lines = ["#kernel"] + [f"{name:<32}{value:<16} 0.0" for name, value in values.items()]
+    if "z" not in options:
+        values = {name: value for name, value in values.items() if value}
+    lines = ["#kernel"] + [f"{name:<32}{value:<16}{0:6.1f}" for name, value in values.items()]
     return "\n".join(lines) + "\n", values
 
 

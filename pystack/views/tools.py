@@ -1,50 +1,149 @@
-"""The operator's commands by name: which tool a system has, and what its options show."""
+"""The operator's commands by name: which tool a system has, what its options show, and how it ends.
+
+`show` is for Python and raises; `run` is for the command line and answers what the tool prints and its exit
+status: 0, 1 for what the tool itself calls a failure, 2 for what cannot be asked.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pystack.views import freebsd, freebsd_stats, linux
+from pystack.addresses import dotted
+from pystack.views import freebsd, freebsd_net, freebsd_stats, linux, linux_net, sysctl
 
 if TYPE_CHECKING:
     from pystack.host import Host
 
 Shown = tuple[str, Any]
 """A view as text, and as plain values."""
+JSON = "--json"
 
 
 class UsageError(ValueError):
     """The tool has no such option, or this system no such tool."""
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a command printed, and how it ended."""
+
+    status: int = 0
+    out: str = ""
+    err: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A command of one system: the letters of its options, those that take a word, and what it shows."""
+
+    letters: str
+    view: Callable[[Any, str], Shown]
+    valued: str = ""
+    """Options with a word behind them; the only ones here are a protocol (-p) and a family (-f)."""
+
+
 def show(host: Host, tool: str, arguments: str) -> str:
     """What `tool arguments` prints on this machine; with --json its values. Raises UsageError."""
     words = arguments.split()
-    wants_json = "--json" in words
-    options = "".join(word[1:] for word in words if word.startswith("-") and word != "--json")
-    system = LINUX if host.profile.system == "linux" else FREEBSD
-    if tool not in system:
-        have = ", ".join(sorted(system))
-        raise UsageError(f"{host.profile.title} has no {tool} here: it has {have}")
-    allowed, view = system[tool]
-    if unknown := set(options).difference(allowed):
-        text = f"{tool}: illegal option -- {min(unknown)} (known here: {allowed})"
-        raise UsageError(text)
+    found = tools_of(host).get(tool)
+    if found is None:
+        raise UsageError(_no_tool(host, tool))
+    options = _options(tool, found, [word for word in words if word != JSON])
     host.core.settle(host.now)
-    text, values = view(host, options)
-    return json.dumps(values, indent=2) + "\n" if wants_json else text
+    text, values = found.view(host, options)
+    return as_json(values) if JSON in words else text
+
+
+def run(host: Host, tool: str, words: list[str]) -> Outcome:
+    """Do what the command line `tool words` does on this machine."""
+    host.core.settle(host.now)
+    wants_json = JSON in words
+    words = [word for word in words if word != JSON]
+    special = COMMANDS.get(tool)
+    try:
+        if special is not None:
+            return special(host, words, wants_json)
+        return Outcome(0, show(host, tool, " ".join([*words, JSON] if wants_json else words)))
+    except UsageError as error:
+        return Outcome(2, err=f"{error}\n")
+
+
+def changes(host: Host, tool: str, words: list[str]) -> bool:
+    """Would this command line change the machine?"""
+    return tool == "sysctl" and sysctl.changes(host, words)
+
+
+def tools_of(host: Host) -> dict[str, Tool]:
+    """The tools that only look, of this machine's system."""
+    return LINUX if host.profile.system == "linux" else FREEBSD
+
+
+def as_json(values: Any) -> str:
+    """Values as a program gets them."""
+    return json.dumps(values, indent=2) + "\n"
+
+
+def _no_tool(host: Host, tool: str) -> str:
+    have = ", ".join(sorted(tools_of(host)))
+    return f"{host.profile.title} has no {tool} here: it has {have}"
+
+
+def _options(name: str, tool: Tool, words: list[str]) -> str:
+    """The letters that were given, each as often as it was. Raises UsageError."""
+    letters = []
+    waiting = iter(words)
+    for word in waiting:
+        if not word.startswith("-") or word == "-":
+            raise UsageError(
+                f"{name}: {word}: this takes options only (known here: {tool.letters})"
+            )
+        for at, letter in enumerate(word[1:], 1):
+            if letter in tool.valued:
+                _valued(name, letter, word[at + 1 :] or next(waiting, ""))
+                break
+            if letter not in tool.letters:
+                known = f"{tool.letters}{tool.valued}"
+                raise UsageError(f"{name}: illegal option -- {letter} (known here: {known})")
+            letters.append(letter)
+    return "".join(letters)
+
+
+def _valued(tool: str, letter: str, value: str) -> None:
+    """-p tcp and -f inet say what is shown anyway."""
+    if not value:
+        raise UsageError(f"{tool}: option requires an argument -- {letter}")
+    known = "tcp" if letter == "p" else "inet"
+    if value != known:
+        what = "uninstrumented protocol" if letter == "p" else "address family"
+        raise UsageError(f"{tool}: {value}: unknown or {what} (known here: {known})")
+
+
+# --- tools that only look -----------------------------------------------------------------------------
 
 
 def _bsd_netstat(host: Host, options: str) -> Shown:
     if "m" in options:
         return freebsd.mbufs(host)
     if "s" in options:
-        return freebsd_stats.tcp(host)
+        return freebsd_stats.tcp(host, options.count("s") > 1)
+    if "r" in options:
+        return freebsd_net.routes(host)
+    if "i" in options:
+        return freebsd_net.interfaces(host)
     if "L" in options:
         return freebsd.listen_queues(host)
     return freebsd.connections(host, options)
+
+
+def _linux_netstat(host: Host, options: str) -> Shown:
+    if "r" in options:
+        return linux_net.routes(host, "n" in options)
+    if "i" in options:
+        return linux_net.interfaces(host)
+    return linux.netstat(host, options)
 
 
 def _vmstat(host: Host, options: str) -> Shown:
@@ -53,14 +152,112 @@ def _vmstat(host: Host, options: str) -> Shown:
     return freebsd.zones(host)
 
 
-FREEBSD: dict[str, tuple[str, Callable[[Any, str], Shown]]] = {
-    "netstat": ("anLms", _bsd_netstat),
-    "vmstat": ("z", _vmstat),
-    "sockstat": ("4cls", freebsd.sockstat),
+FREEBSD: dict[str, Tool] = {
+    "netstat": Tool("anLmrsi", _bsd_netstat, "pf"),
+    "vmstat": Tool("z", _vmstat),
+    "sockstat": Tool("4cls", freebsd.sockstat),
 }
-LINUX: dict[str, tuple[str, Callable[[Any, str], Shown]]] = {
-    "ss": ("tanlos", linux.ss),
-    "netstat": ("tanl", linux.netstat),
-    "nstat": ("az", lambda host, _: linux.nstat(host)),
+LINUX: dict[str, Tool] = {
+    "ss": Tool("tanlos", linux.ss),
+    "netstat": Tool("tanlri", _linux_netstat),
+    "nstat": Tool("az", linux.nstat),
 }
-"""Tool -> the letters of its options, and what it shows."""
+
+
+# --- commands that end in more than one way -----------------------------------------------------------
+
+
+def _sysctl(host: Host, words: list[str], wants_json: bool) -> Outcome:
+    known = sysctl.LINUX if host.profile.system == "linux" else sysctl.FREEBSD
+    given = [word for word in words if word.startswith("-") and len(word) > 1]
+    options = "".join(word[1:] for word in given)
+    if unknown := [letter for letter in options if letter not in known]:
+        raise UsageError(f"sysctl: illegal option -- {unknown[0]} (known here: {known})")
+    said = sysctl.sysctl(host, options, [word for word in words if word not in given])
+    out = as_json(said.values) if wants_json else _lines(said.out)
+    return Outcome(said.status, out, _lines(said.err))
+
+
+def _dmesg(host: Host, words: list[str], wants_json: bool) -> Outcome:
+    if words:
+        raise UsageError(f"dmesg: {words[0]}: nothing but --json is known here")
+    if wants_json:
+        return Outcome(0, as_json([{"ns": time, "text": text} for time, text in host.log.entries]))
+    return Outcome(0, _lines(host.dmesg()))
+
+
+def _limits(host: Host, words: list[str], wants_json: bool) -> Outcome:
+    """Always as values: how wide a bar may be is known where it is shown."""
+    if words:
+        raise UsageError(f"limits: {words[0]}: nothing but --json is known here")
+    return Outcome(0, as_json([limit.as_dict() for limit in host.limits()]))
+
+
+def _cat(host: Host, words: list[str], wants_json: bool) -> Outcome:
+    """Files of /proc, one after the other."""
+    if not words:
+        raise UsageError("cat: which file? /proc/net/sockstat, for example")
+    out, values, err = "", {}, []
+    for path in words:
+        try:
+            text, values[path] = file(host, path)
+        except OSError as error:
+            err.append(f"cat: {path}: {error.strerror}")
+        else:
+            out += text
+    return Outcome(1 if err else 0, as_json(values) if wants_json else out, _lines(err))
+
+
+def file(host: Host, path: str) -> Shown:
+    """A file of Linux's /proc. Raises FileNotFoundError."""
+    if host.profile.system == "linux":
+        if path.startswith("/proc/sys/"):
+            name = path.removeprefix("/proc/sys/").replace("/", ".")
+            if name in host.sysctl:
+                return f"{host.sysctl.text(name)}\n", host.sysctl[name]
+        view = FILES.get(path)
+        if view is not None:
+            host.core.settle(host.now)
+            return view(host)
+    raise FileNotFoundError(2, "No such file or directory", path)
+
+
+FILES: dict[str, Callable[[Any], Shown]] = {
+    "/proc/net/dev": linux_net.dev_file,
+    "/proc/net/netstat": linux.netstat_file,
+    "/proc/net/route": linux_net.route_file,
+    "/proc/net/snmp": linux.snmp_file,
+    "/proc/net/sockstat": linux.sockstat_file,
+}
+"""Files of Linux's /proc that there are; those under /proc/sys are the knobs."""
+
+
+def _machine(host: Host, words: list[str], wants_json: bool) -> Outcome:
+    """Who this is: always as values."""
+    return Outcome(
+        0,
+        as_json(
+            {
+                "name": host.name,
+                "profile": host.profile.name,
+                "title": host.profile.title,
+                "addresses": [f"{dotted(i.addr)}/{i.prefix}" for i in host.interfaces],
+                "tools": sorted([*tools_of(host), "dmesg", "limits", "sysctl"]),
+                "states": dict(host.tcp_states()),
+            }
+        ),
+    )
+
+
+def _lines(lines: list[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)
+
+
+COMMANDS: dict[str, Callable[[Any, list[str], bool], Outcome]] = {
+    "cat": _cat,
+    "dmesg": _dmesg,
+    "limits": _limits,
+    "machine": _machine,
+    "sysctl": _sysctl,
+}
+"""Commands of every system."""

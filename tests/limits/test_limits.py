@@ -344,7 +344,7 @@ def test_pystack_limits():
 
 def test_pystack_limits_bad_input():
     assert run("limits", "--profile", "freebsd10").exit_code == 2
-    done = run("limits", "--sysctl", "kern.ipc.maxsocket=1")
+    done = run("limits", "--profile", "freebsd-10", "--sysctl", "kern.ipc.maxsocket=1")
     assert done.exit_code == 2
     assert "kern.ipc.maxsockets" in done.stderr
     assert run("limits", "--sysctl", "nothing").exit_code == 2

@@ -105,7 +105,7 @@ def test_files_of_proc():
         zip(*(line.split() for line in web.proc("/proc/net/snmp").splitlines()), strict=True)
     )
     assert (snmp["PassiveOpens"], snmp["CurrEstab"], snmp["RtoMin"]) == ("1", "1", "200")
-    assert "TcpPassiveOpens                 1                0.0\n" in web.nstat()
+    assert "TcpPassiveOpens                 1                  0.0\n" in web.nstat()
     with pytest.raises(FileNotFoundError):
         web.proc("/proc/net/arp")
     with pytest.raises(FileNotFoundError):

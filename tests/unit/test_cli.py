@@ -18,7 +18,7 @@ from pystack.cli.serve import short
 from pystack.cli.settings import Settings, read_settings
 from pystack.sysctl import registry
 
-COMMANDS = ("demo", "serve", "profiles", "knobs")
+COMMANDS = ("demo", "serve", "profiles", "knobs", "limits", "machines", "netstat", "sysctl", "cat")
 
 
 def run(*arguments: str) -> Result:
@@ -89,10 +89,52 @@ def test_profiles_as_a_table_and_one_whole() -> None:
     assert refused("profiles", "freebsd-11").startswith("no profile 'freebsd-11'")
 
 
+def test_how_profiles_differ(tmp_path: Path) -> None:
+    shown = run("profiles", "diff", "freebsd-10", "freebsd-14").stdout
+    assert re.search(r"^net.inet.tcp.delacktime +100 +40$", shown, re.M)
+    assert re.search(r"^timewait +bsd +bsd-14$", shown, re.M)
+    assert "messages listen_overflow\n  freebsd-10: sonewconn: pcb {pcb}: Listen queue" in shown
+    assert "net.inet.tcp.msl " not in shown
+    rows = json.loads(run("profiles", "diff", "linux-4", "linux-6", "windows", "--json").stdout)
+    assert {"section", "name", "values"} == rows[0].keys()
+    assert all(len(set(row["values"].values())) > 1 for row in rows)
+    (somaxconn,) = [row for row in rows if row["name"] == "net.core.somaxconn"]
+    assert somaxconn["values"] == {"linux-4": "128", "linux-6": "4096", "windows": "-"}
+    assert run("profiles", "diff", "irix", "irix").stdout == "irix and irix do not differ\n"
+    assert refused("profiles", "diff", "irix") == "diff: name two profiles or more"
+    assert refused("profiles", "irix", "ptx").startswith("one profile at a time; to compare: ")
+    file = tmp_path / "mine.toml"
+    file.write_text('title = "Mine"\nextends = "irix"\ndoc = "x"\nsource = "x"\n')
+    assert "do not differ" in run("profiles", "diff", "irix", str(file)).stdout
+    file.write_text("titel = 3\n")
+    assert "mine.toml:1:1: unknown key 'titel'; did you mean title?" in refused(
+        "profiles", "diff", "irix", str(file)
+    )
+
+
+def test_a_knob_is_shown_with_all_that_it_is() -> None:
+    shown = run("knobs", "kern.ipc.nmbclusters").stdout
+    for line in (
+        "  type:        int",
+        "  range:       0 to 2147483647",
+        "  may change:  at any time; at boot on bsd-os, freebsd-4, hp-ux, ",
+        "262144 on freebsd-10, freebsd-14",
+        "  rules:       The number may grow, never shrink",
+        "  source:      kern_mbuf.c",
+    ):
+        assert line in shown
+    every = run("knobs", "kern.ipc").stdout
+    assert "\n\nkern.ipc.nmbclusters\n" in every
+    assert re.search(r"old names: +kern.ipc.somaxconn", every)
+    (one,) = json.loads(run("knobs", "kern.ipc.nmbclusters", "--json").stdout)
+    assert one["when_on"]["freebsd-4"] == "boot"
+    assert "freebsd-10" not in one["when_on"]
+
+
 def test_knobs_by_name_tree_and_word() -> None:
     one = run("knobs", "net.inet.tcp.msl").stdout
     assert one.startswith("net.inet.tcp.msl\n")
-    assert re.search(r"on freebsd-14: +30000\n", one)
+    assert re.search(r"default: +30000 on .*freebsd-14", one)
     tree = run("knobs", "net.inet.tcp").stdout
     assert "net.inet.tcp.msl" in tree
     assert "net.ipv4.tcp_fin_timeout" not in tree
@@ -123,7 +165,8 @@ def test_knobs_of_every_kind_can_be_shown() -> None:
     for name in kinds.values():
         result = run("knobs", name)
         assert result.exit_code == 0
-        assert result.stdout.startswith(f"{name}\n")
+        mark = "*" if registry()[name].effect else ""
+        assert result.stdout.startswith(f"{name}{mark}\n")
 
 
 # --- serve: what cannot be is said before anything is touched ----------------------------------------

@@ -305,12 +305,47 @@ def test_defaults_of_one_knob_by_any_of_its_names() -> None:
 
 def test_compare_shows_what_differs_and_no_more() -> None:
     ten, fourteen = profiles.load("freebsd-10"), profiles.load("freebsd-14")
-    rows = dict(profiles.compare(ten, fourteen))
-    assert rows["net.inet.tcp.delacktime"] == ["100", "40"]
-    assert rows["net.inet.tcp.rexmit_initial"] == ["-", "1000"]
-    assert rows["policy timewait"] == ["bsd", "bsd-14"]
-    assert "net.inet.tcp.msl" not in rows
+    rows = {(section, name): values for section, name, values in profiles.compare(ten, fourteen)}
+    assert rows["sysctl", "net.inet.tcp.delacktime"] == ["100", "40"]
+    assert rows["sysctl", "net.inet.tcp.rexmit_initial"] == ["-", "1000"]
+    assert rows["policy", "timewait"] == ["bsd", "bsd-14"]
+    assert rows["messages", "listen_overflow"][1].endswith("euid 0, rgid 0, jail 0")
+    assert ("sysctl", "net.inet.tcp.msl") not in rows
+    assert [section for section, _ in rows] == sorted(
+        (section for section, _ in rows), key=profiles.SECTIONS.index
+    )
     assert profiles.compare(ten, ten) == []
+
+
+def test_compare_shows_what_auto_comes_to() -> None:
+    rows = {
+        name: values
+        for _, name, values in profiles.compare(
+            profiles.load("freebsd-7"), profiles.load("freebsd-10")
+        )
+    }
+    assert rows["kern.ipc.nmbclusters"] == ["25600 (auto)", "262144 (auto)"]
+
+
+def test_a_profile_in_a_file_of_yours(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    head = 'title = "Mine"\nextends = "freebsd-14"\ndoc = "x"\nsource = "x"\ntools = "13.0"\n'
+    file.write_text(head + '[sysctl]\n"net.inet.tcp.msl" = 5000\n')
+    mine = profiles.load(str(file))
+    assert (mine.name, mine.tools, mine.values["net.inet.tcp.msl"]) == ("mine", "13.0", 5000)
+    file.write_text(head + '[sysctl]\n  "net.inet.tcp.mls" = 5000\n')
+    with pytest.raises(profiles.TomlError, match=r"mine\.toml:7:3: unknown knob .* did you mean"):
+        profiles.load(str(file))
+    file.write_text(head + "[policies]\n")
+    with pytest.raises(
+        profiles.TomlError, match=r"mine\.toml:6:1: unknown key 'policies'; did you mean policy\?"
+    ):
+        profiles.load(str(file))
+    file.write_text(head.replace("13.0", "thirteen"))
+    with pytest.raises(profiles.TomlError, match=r"mine\.toml:5:1: tools must be a release"):
+        profiles.load(str(file))
+    with pytest.raises(FileNotFoundError):
+        profiles.load("no/such.toml")
 
 
 # --- other systems, as far as their FIN_WAIT_2 goes (seed 003) -----------------------------------------------------

@@ -1,0 +1,309 @@
+"""`netstat -r`, `-i`, `-ss`, `vmstat -z` and the files of /proc, in the form of each era; the real tools of a Linux
+(net-tools 2.10, iproute2 6.1, procps 4.0) printed the Linux ones.
+"""
+
+import json
+import re
+
+import pytest
+from limits.test_limits import host
+from limits.test_views import busy
+
+from pystack import Host, profiles
+from pystack.sysctl.strict_toml import Document
+from pystack.views import freebsd_net
+from pystack.views.tools import UsageError, run
+
+
+def of_era(era: str, base: str = "freebsd-10") -> profiles.Profile:
+    """A FreeBSD whose tools are those of another release."""
+    text = f'extends = "{base}"\ntitle = "x"\ndoc = "x"\nsource = "x"\ntools = "{era}"\n'
+    return profiles.build(Document(text, "x.toml"), "x")
+
+
+def gateway(era: str) -> Host:
+    gw = Host("gw", ["192.0.2.1/24", "10.9.0.1/24"], profile=of_era(era))
+    gw.route("0.0.0.0/0", via="192.0.2.254")
+    gw.route("172.16.0.0/12", dev="em1")
+    gw.route("198.51.100.7/32", via="10.9.0.254")
+    return gw
+
+
+@pytest.mark.parametrize(
+    ("era", "text"),
+    [
+        (
+            "4",
+            """\
+Destination        Gateway            Flags    Refs      Use  Netif Expire
+default            192.0.2.254        UGSc        0        0    em0
+10.9/24            link#2             UC          0        0    em1
+172.16/12          link#2             USc         0        0    em1
+192.0.2            link#1             UC          0        0    em0
+198.51.100.7       10.9.0.254         UGHSc       0        0    em1
+""",
+        ),
+        (
+            "9.2",
+            """\
+Destination        Gateway            Flags    Refs      Use  Netif Expire
+default            192.0.2.254        UGS         0        0    em0
+10.9.0.0/24        link#2             U           0        0    em1
+172.16.0.0/12      link#2             US          0        0    em1
+192.0.2.0/24       link#1             U           0        0    em0
+198.51.100.7       10.9.0.254         UGHS        0        0    em1
+""",
+        ),
+        (
+            "10",
+            """\
+Destination        Gateway            Flags      Netif Expire
+default            192.0.2.254        UGS        em0
+10.9.0.0/24        link#2             U          em1
+172.16.0.0/12      link#2             US         em1
+192.0.2.0/24       link#1             U          em0
+198.51.100.7       10.9.0.254         UGHS       em1
+""",
+        ),
+        (
+            "13.0",
+            """\
+Destination        Gateway            Flags     Netif Expire
+default            192.0.2.254        UGS         em0
+10.9.0.0/24        link#2             U           em1
+172.16.0.0/12      link#2             US          em1
+192.0.2.0/24       link#1             U           em0
+198.51.100.7       10.9.0.254         UGHS        em1
+""",
+        ),
+    ],
+)
+def test_routes_of_freebsd(era, text):
+    assert gateway(era).netstat("-rn") == f"Routing tables\n\nInternet:\n{text}"
+
+
+@pytest.mark.parametrize(
+    ("net", "prefix", "name"),
+    [
+        ("10.0.0.0", 8, "10"),
+        ("10.9.0.0", 16, "10.9/16"),
+        ("10.9.8.0", 24, "10.9.8/24"),
+        ("10.9.8.64", 26, "10.9.8.64/26"),
+        ("172.16.0.0", 16, "172.16"),
+        ("192.0.2.0", 24, "192.0.2"),
+        ("192.0.0.0", 16, "192.0.0/16"),
+        ("0.0.0.0", 0, "default"),
+    ],
+)
+def test_networks_by_class(net, prefix, name):
+    """What the class of an address says is left out, up to 7."""
+    number = int.from_bytes(map(int, net.split(".")), "big")
+    assert freebsd_net.network(number, prefix, 7) == name
+    assert freebsd_net.network(number, prefix, 10) in (f"{net}/{prefix}", "default")
+
+
+def moved(era: str) -> Host:
+    """An interface through which packets went: three in, two out, one lost on each side."""
+    gw = Host("gw", "10.9.0.1/24", profile=of_era(era))
+    (face,) = gw.interfaces
+    face.ipackets, face.opackets, face.idrops, face.odrops = 12345678, 2, 1, 3
+    return gw
+
+
+@pytest.mark.parametrize(
+    ("era", "lines"),
+    [
+        (
+            "4",
+            [
+                "Name    Mtu Network       Address              Ipkts Ierrs    Opkts Oerrs  Coll",
+                "em0    1500 <Link#1>                        12345678     0        2     3     0 ",
+                "em0    1500 10.9/24       10.9.0.1          12345678     -        2     -     - ",
+            ],
+        ),
+        (
+            "9.2",
+            [
+                "Name    Mtu Network       Address              Ipkts Ierrs Idrop    Opkts Oerrs  Coll",
+                "em0    1500 <Link#1>                        12345678     0     1        2     3     0",
+                "em0    1500 10.9.0.0/24   10.9.0.1          12345678     -     -        2     -     -",
+            ],
+        ),
+        (
+            "14",
+            [
+                "Name    Mtu Network       Address              Ipkts Ierrs Idrop    Opkts Oerrs  Coll",
+                "em0    1500 <Link#1>      em0               12345678     0     1        2     3     0",
+                "em0       - 10.9.0.0/24   10.9.0.1          12345678     -     -        2     -     -",
+            ],
+        ),
+    ],
+)
+def test_interfaces_of_freebsd(era, lines):
+    assert moved(era).netstat("-in").splitlines() == lines
+
+
+def test_an_interface_that_is_down():
+    gw = moved("10")
+    gw.interfaces[0].up = False
+    assert gw.netstat("-in").splitlines()[1].startswith("em0*   1500 ")
+
+
+def linux() -> Host:
+    gw = Host("gw", ["10.9.0.2/24", "192.0.2.1/24"], profile="linux-6")
+    gw.route("0.0.0.0/0", via="10.9.0.1")
+    (face, _) = gw.interfaces
+    face.ipackets, face.ibytes, face.opackets, face.obytes, face.odrops = 3, 1234, 2, 99, 2
+    return gw
+
+
+def test_routes_of_linux():
+    assert linux().netstat("-rn") == (
+        "Kernel IP routing table\n"
+        "Destination     Gateway         Genmask         Flags   MSS Window  irtt Iface\n"
+        "0.0.0.0         10.9.0.1        0.0.0.0         UG        0 0          0 eth0\n"
+        "10.9.0.0        0.0.0.0         255.255.255.0   U         0 0          0 eth0\n"
+        "192.0.2.0       0.0.0.0         255.255.255.0   U         0 0          0 eth1\n"
+    )
+    assert linux().netstat("-r").splitlines()[2].startswith("default         10.9.0.1 ")
+
+
+def test_interfaces_of_linux():
+    assert linux().netstat("-i") == (
+        "Kernel Interface table\n"
+        "Iface             MTU    RX-OK RX-ERR RX-DRP RX-OVR    TX-OK TX-ERR TX-DRP TX-OVR Flg\n"
+        "eth0             1500        3      0      0 0             2      0      2      0 BMRU\n"
+        "eth1             1500        0      0      0 0             0      0      0      0 BMRU\n"
+    )
+
+
+def test_files_that_netstat_reads():
+    """Octet by octet as a kernel gives them for a device of the same name, addresses and counters."""
+    assert linux().proc("/proc/net/route") == (
+        "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT"
+        + " " * 55
+        + "\n"
+        + "eth0\t00000000\t0100090A\t0003\t0\t0\t0\t00000000\t0\t0\t0".ljust(127)
+        + "\n"
+        + "eth0\t0000090A\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0".ljust(127)
+        + "\n"
+        + "eth1\t000200C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0".ljust(127)
+        + "\n"
+    )
+    assert linux().proc("/proc/net/dev").splitlines() == [
+        "Inter-|   Receive                                                |  Transmit",
+        " face |bytes    packets errs drop fifo frame compressed multicast"
+        "|bytes    packets errs drop fifo colls carrier compressed",
+        "  eth0:    1234       3    0    0    0     0          0         0       99       2    0    2"
+        "    0     0       0          0",
+        "  eth1:       0       0    0    0    0     0          0         0        0       0    0    0"
+        "    0     0       0          0",
+    ]
+    assert linux().proc("/proc/sys/net/ipv4/tcp_rmem") == "4096\t131072\t33554432\n"
+    with pytest.raises(FileNotFoundError):
+        linux().proc("/proc/sys/net/ipv4/tcp_none")
+
+
+def test_nstat_shows_counters_only():
+    """What never grows (RtoMin, CurrEstab) is left out, and without -z what is 0."""
+    web = busy("linux-6")
+    short = web.nstat("-a").splitlines()
+    assert short[0] == "#kernel"
+    assert "TcpPassiveOpens                 1                  0.0" in short
+    assert all(re.fullmatch(r"\w{1,31} +[1-9]\d* {3,}0\.0", line) for line in short[1:])
+    assert all(len(line) == 54 for line in short[1:])
+    every = web.nstat("-az")
+    assert "TcpExtTW                        0                  0.0\n" in every
+    assert "Rto" not in every
+    assert "CurrEstab" not in every
+
+
+@pytest.mark.parametrize(
+    ("era", "head", "row"),
+    [
+        (
+            "6",
+            "ITEM            SIZE     LIMIT     USED    FREE  REQUESTS",
+            "mbuf_cluster:   2048,     1024,       1,      0,        1",
+        ),
+        (
+            "7",
+            "ITEM                         SIZE     LIMIT      USED      FREE  REQUESTS  FAILURES",
+            "mbuf_cluster:                2048,     1024,        1,        0,        1,        0",
+        ),
+        (
+            "10",
+            "ITEM                   SIZE  LIMIT     USED     FREE      REQ FAIL SLEEP",
+            "mbuf_cluster:          2048,   1024,       1,       0,       1,   0,   0",
+        ),
+        (
+            "13.0",
+            "ITEM                   SIZE  LIMIT     USED     FREE      REQ     FAILSLEEP XDOMAIN",
+            "mbuf_cluster:          2048,   1024,       1,       0,       1,   0,   0,   0",
+        ),
+    ],
+)
+def test_zones_by_era(era, head, row):
+    web = Host("web", profile=of_era(era), sysctl={"kern.ipc.nmbclusters": 1024})
+    web.core.pool.get_cluster(2048)
+    lines = web.vmstat("-z").split("\n")
+    assert lines[:2] == [head, ""]
+    assert row in lines
+    assert lines[-3:] != ["", "", ""]
+
+
+def test_netstat_s_of_thirteen_and_its_short_form():
+    web = busy("freebsd-14")
+    lines = web.netstat("-s").splitlines()
+    at = lines.index("\t0 Path MTU discovery black hole detection activations")
+    assert lines[at - 1] == "\t0 times no signature provided by segment"
+    assert lines[at + 1 : at + 4] == [
+        "\t0 Path MTU discovery black hole detection min MSS activations",
+        "\t0 Path MTU discovery black hole detection failures",
+        "TCP connection count by state:",
+    ]
+    assert not any("Path MTU" in line for line in busy("freebsd-10").netstat("-s").splitlines())
+    short = web.netstat("-ss").splitlines()
+    assert short == [line for line in lines if not re.match(r"\t+0 ", line)]
+    assert "\t1 connection accept" in short
+
+
+@pytest.mark.parametrize(
+    "words", [["-an", "-p", "tcp"], ["-anp", "tcp"], ["-f", "inet", "-anptcp"]]
+)
+def test_a_protocol_is_a_word_of_its_own_or_not(words):
+    web = busy("freebsd-10")
+    assert run(web, "netstat", words).out == web.netstat("-an")
+
+
+@pytest.mark.parametrize(("tool", "options"), [("netstat", "-rn"), ("netstat", "-in")])
+@pytest.mark.parametrize("profile", ["freebsd-4", "freebsd-14", "linux-6"])
+def test_the_same_as_values(profile, tool, options):
+    web = host(profile)
+    (row,) = json.loads(getattr(web, tool)(f"{options} --json"))
+    assert row["interface" if "r" in options or profile == "linux-6" else "name"] in ("em0", "eth0")
+
+
+@pytest.mark.parametrize("name", profiles.names())
+def test_machines_without_an_interface_print_headers(name):
+    web = Host("web", profile=name)
+    linux = web.profile.system == "linux"
+    assert len(web.netstat("-rn").splitlines()) == (2 if linux else 4)
+    assert len(web.netstat("-in").splitlines()) == (2 if linux else 1)
+    assert run(web, "dmesg", []).status == 0
+    assert run(web, "sysctl", ["-a"]).out.count("\n") == len(web.sysctl)
+    if linux:
+        assert len(web.ss("-s").splitlines()) > 5
+        for path in ("sockstat", "snmp", "netstat", "route", "dev"):
+            assert web.proc(f"/proc/net/{path}")
+
+
+def test_dmesg_of_each_system():
+    for profile, text in (("freebsd-10", "hello\n"), ("linux-6", "[    0.000000] hello\n")):
+        web = Host("web", profile=profile)
+        web.log.write("hello")
+        assert run(web, "dmesg", []).out == text
+        assert json.loads(run(web, "dmesg", ["--json"]).out) == [{"ns": 0, "text": "hello"}]
+        with pytest.raises(UsageError):
+            web.netstat("-x")
+        assert run(web, "dmesg", ["-T"]).status == 2

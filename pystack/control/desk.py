@@ -41,12 +41,15 @@ ASKING = 5.0
 """Seconds in which a question must be there."""
 ANSWERING = 60
 """Seconds in which its answer must have been read; then the child is killed."""
-REST = 0.02
+REST = 0.05
 """Seconds from the beginning of one command to that of the next: most of the time is the machine's."""
 ACCEPTS = 4
-"""Connections that are taken in one round of the loop."""
+PAUSE = 0.005
+"""Connections that are taken at once, and seconds until others are."""
 DEAF = 1.0
 """Seconds without taking any, where one could not be had."""
+PIECES = 64
+"""Pieces in which a message may come."""
 NICE = 10
 """A child waits for the machine, not the machine for a child."""
 
@@ -71,6 +74,7 @@ class _Caller:
         self.sock = sock
         self.patience = patience
         self.heard = bytearray()
+        self.pieces = 0
         self.request: Request | None = None
 
 
@@ -126,15 +130,16 @@ class Desk:
         self.loop.add_reader(self._sock.fileno(), self._accept)
 
     def _accept(self) -> None:
+        """Take a few connections, and none for a while."""
+        self.loop.remove_reader(self._sock.fileno())
+        self._deaf = self.loop.call_later(PAUSE, self._listen)
         for _ in range(ACCEPTS):
             try:
                 sock, _ = self._sock.accept()
             except BlockingIOError:
                 return
-            except (
-                OSError
-            ):  # no descriptor for another: looking again at once would be all that is done
-                self.loop.remove_reader(self._sock.fileno())
+            except OSError:  # there is no descriptor for another
+                self._deaf.cancel()
                 self._deaf = self.loop.call_later(DEAF, self._listen)
                 return
             sock.setblocking(False)
@@ -162,7 +167,10 @@ class Desk:
             self._drop(caller)
             return
         caller.heard += part
+        caller.pieces += 1
         try:
+            if caller.pieces > PIECES:
+                raise BadMessage(f"it comes in more than {PIECES} pieces")
             body = self._body(caller.heard)
             if body is not None:
                 caller.request = Request.parse(body)

@@ -170,8 +170,28 @@ def test_octet_by_octet(office: Office):
     with office.call() as sock:
         for octet in frame:
             sock.send(bytes([octet]))
-            office.turn()
+            office.turn(0.006)
         assert Answer.parse(office.heard(sock)[4:]).out.endswith("initiated by sendfile\n")
+
+
+def test_more_pieces_than_anybody_needs(office: Office):
+    """Each costs the machine a look."""
+    with office.call() as sock:
+        for octet in Request("netstat", ("-m",) * 100).frame()[: desk_module.PIECES + 1]:
+            assert office.desk.refused == 0
+            sock.send(bytes([octet]))
+            office.turn(0.01)
+        assert "it comes in more than 64 pieces" in Answer.parse(office.heard(sock)[4:]).err
+
+
+def test_connections_are_taken_a_few_at_a_time(office: Office, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(desk_module, "PAUSE", 0.2)
+    socks = [office.call() for _ in range(desk_module.ACCEPTS + 2)]
+    office.turn(0.1)
+    assert len(office.desk._callers) == desk_module.ACCEPTS
+    assert office.turn(2, lambda: len(office.desk._callers) == desk_module.ACCEPTS + 2)
+    for sock in socks:
+        sock.close()
 
 
 @pytest.mark.parametrize(
@@ -218,7 +238,7 @@ def test_callers_are_bounded_and_the_newest_are_heard(office: Office):
     silent = []
     for _ in range(2 * desk_module.CALLERS):
         silent.append(office.call())
-        office.turn()
+        office.turn(0.006)
     assert len(office.desk._callers) == desk_module.CALLERS
     assert office.ask("netstat", "-m").status == 0
     assert office.heard(silent[0]) == b""
@@ -233,7 +253,7 @@ def test_questions_wait_for_their_turn(office: Office, monkeypatch: pytest.Monke
     socks = []
     for _ in range(desk_module.CALLERS + 3):
         socks.append(office.call(frame))
-        office.turn()
+        office.turn(0.006)
     began = time.monotonic()
     said = [Answer.parse(office.heard(sock)[4:]) for sock in socks]
     assert [each.status for each in said].count(2) >= 1

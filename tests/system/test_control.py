@@ -101,7 +101,7 @@ def test_two_machines(machines: Callable[..., Machine]) -> None:
 
 def test_knobs_act_on_the_next_connection(machines: Callable[..., Machine]) -> None:
     """TIME_WAIT of 200 ms: gone before one can look; with the default it stays for a minute."""
-    web = machines("--http-keepalive", "1s")
+    web = machines()
     url = "http://10.9.0.2/bytes/10"
     again = ["curl", "-sS", "-m", "25", "--http1.0", url]
 

@@ -47,6 +47,7 @@ def test_which_systems_suffer(profile: str) -> None:
     assert result.most >= 55
 
 
+@pytest.mark.slow
 def test_four_thousand_on_a_system_without_a_timeout() -> None:
     result = apache.run("sunos-4", watched="1h")
     assert (result.served, result.most, result.left) == (4000, 4000, 4000)
@@ -92,6 +93,7 @@ def test_a_seed_is_an_incident() -> None:
 # --- no clusters: seed 002 ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_readers_who_do_not_read_take_everybodys_clusters() -> None:
     ill = mbuf_exhaustion.run(readers=80, clusters=1024, watched="30s")
     assert ill.most == 1024
@@ -117,6 +119,7 @@ def test_just_enough_clusters_are_enough() -> None:
     assert fewer.full is not None
 
 
+@pytest.mark.slow
 def test_to_close_who_does_not_read_does_not_help() -> None:
     """What was written for them stays, until their system has been asked in vain often enough."""
     ill = mbuf_exhaustion.cured("timeout alone", readers=80, clusters=1024, watched="30s")
@@ -124,6 +127,7 @@ def test_to_close_who_does_not_read_does_not_help() -> None:
     assert ill.unanswered > 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cure", ["small buffers", "reset", "more clusters"])
 def test_what_helps_against_readers(cure: str) -> None:
     well = mbuf_exhaustion.cured(cure, readers=80, clusters=1024, watched="30s")
@@ -140,6 +144,7 @@ def test_the_newer_systems_say_it_in_their_log() -> None:
 # --- ports: seeds 002 and 004 ------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("profile", ["freebsd-4", "freebsd-10", "freebsd-14", "linux-4", "linux-6"])
 def test_a_balancer_runs_out_of_ports(profile: str) -> None:
     """300 ports, 10 connections a second: the last one is taken after 30 s, the first is free after 60."""
@@ -153,6 +158,7 @@ def test_a_balancer_runs_out_of_ports(profile: str) -> None:
     assert ill.answered + ill.failed == ill.started
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("ports", "fails"), [(600, True), (601, False), (640, False)])
 def test_ports_for_a_minute_are_enough(ports: int, fails: bool) -> None:
     """At 10 a second each one is taken for 60 s and two round trips."""
@@ -160,11 +166,13 @@ def test_ports_for_a_minute_are_enough(ports: int, fails: bool) -> None:
     assert bool(result.failed) == fails
 
 
+@pytest.mark.slow
 def test_more_addresses_are_more_ports() -> None:
     result = ephemeral_ports.run(rate=10, ports=(40000, 40299), addresses=5)
     assert (result.failed, result.waiting["balancer"]) == (0, pytest.approx(600, abs=5))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("profile", "sysctl"),
     [
@@ -179,6 +187,7 @@ def test_the_knobs_that_help(profile: str, sysctl: dict[str, object]) -> None:
     assert result.failed == 0
 
 
+@pytest.mark.slow
 def test_where_the_server_closes_first_the_ports_come_round_to_its_time_wait() -> None:
     result = ephemeral_ports.run(rate=10, ports=(40000, 40299), closes="web")
     assert result.failed == 0

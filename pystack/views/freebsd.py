@@ -12,7 +12,7 @@ from pystack._fast import consts, mbuf_zones
 from pystack._fast.mbuf_zones import CLUSTER, JUMBO_9K, JUMBO_16K, JUMBO_PAGE, MBUF, PACKET
 from pystack.addresses import dotted
 from pystack.views.era import era_of
-from pystack.views.table import TcpSocket, tcp_sockets
+from pystack.views.table import SocketRow, tcp_sockets, udp_sockets
 
 if TYPE_CHECKING:
     from pystack.host import Host
@@ -23,28 +23,38 @@ def end(addr: int, port: int, between: str = ".") -> str:
     return f"{dotted(addr) if addr else '*'}{between}{port or '*'}"
 
 
+def sockets(host: Host, options: str) -> list[SocketRow]:
+    """TCP's and then UDP's; with t or u only those."""
+    found = [] if "u" in options else tcp_sockets(host.core, host.now)
+    return found if "t" in options else [*found, *udp_sockets(host.core)]
+
+
 def connections(host: Host, options: str) -> tuple[str, Any]:
-    """`netstat -an`: connections, with -a listeners too."""
+    """`netstat -an`: connections; with -a listeners, and what has no own address, too."""
     every = "a" in options
     lines = [
         "Active Internet connections" + (" (including servers)" if every else ""),
         f"{'Proto':<5} {'Recv-Q':<6} {'Send-Q':<6} {'Local Address':<22} {'Foreign Address':<22} (state)",
     ]
     values = []
-    for sock in tcp_sockets(host.core, host.now):
-        if sock.state == consts.LISTEN and not every:
+    for sock in sockets(host, options):
+        if not every and (sock.state == consts.LISTEN or not sock.laddr):
             continue
         here, there = end(sock.laddr, sock.lport), end(sock.faddr, sock.fport)
+        proto = f"{sock.proto}4"
+        state = sock.state_name if sock.proto == "tcp" else ""
         lines.append(
-            f"{'tcp4':<5} {sock.recv_q:6} {sock.send_q:6} {here:<22.22} {there:<22.22} {sock.state_name:<11}"
+            f"{proto:<5} {sock.recv_q:6} {sock.send_q:6} {here:<22.22} {there:<22.22} "
+            + (f"{state:<11}" if state else "")
         )
         values.append(
             {
+                "proto": proto,
                 "recv_q": sock.recv_q,
                 "send_q": sock.send_q,
                 "local": here,
                 "foreign": there,
-                "state": sock.state_name,
+                "state": state,
             }
         )
     return "\n".join(lines) + "\n", values
@@ -233,8 +243,8 @@ def _zone_lines(rows: list[tuple[Any, ...]], era: float) -> tuple[str, list[str]
 
 def sockstat(host: Host, options: str) -> tuple[str, Any]:
     """`sockstat -4`: who holds which socket; -l listeners, -c connections, -s the state."""
-    shown: list[TcpSocket] = []
-    for sock in tcp_sockets(host.core, host.now):
+    shown: list[SocketRow] = []
+    for sock in sockets(host, ""):
         listening = not sock.fport
         if ("l" in options and not listening) or ("c" in options and listening):
             continue
@@ -250,10 +260,21 @@ def sockstat(host: Host, options: str) -> tuple[str, Any]:
         who = (user, "?", "?", "?")  # there are no processes here
         here, there = end(sock.laddr, sock.lport, ":"), end(sock.faddr, sock.fport, ":")
         line = ""
-        for at, text in zip((0, 9, 20, 26, 29, 36, 58), (*who, "tcp4", here, there), strict=True):
+        for at, text in zip(
+            (0, 9, 20, 26, 29, 36, 58), (*who, f"{sock.proto}4", here, there), strict=True
+        ):
             line = f"{line.ljust(at) if len(line) < at else line + ' ' * (at > 0)}{text}"
-        if "s" in options:
-            line = f"{line.ljust(80)}{sock.state_name}"
+        state = sock.state_name if sock.proto == "tcp" else ""
+        if "s" in options and state:
+            line = f"{line.ljust(80)}{state}"
         lines.append(line)
-        values.append({"user": who[0], "local": here, "foreign": there, "state": sock.state_name})
+        values.append(
+            {
+                "user": who[0],
+                "proto": f"{sock.proto}4",
+                "local": here,
+                "foreign": there,
+                "state": state,
+            }
+        )
     return "\n".join(lines) + "\n", values

@@ -13,7 +13,7 @@ from pystack._fast import consts
 from pystack._fast.tcp_close import tcp_pages
 from pystack.addresses import dotted
 from pystack.views import counters
-from pystack.views.table import TcpSocket, tcp_sockets
+from pystack.views.table import SocketRow, tcp_sockets, udp_sockets
 
 if TYPE_CHECKING:
     from pystack.host import Host
@@ -32,7 +32,6 @@ SS_STATES = {
     consts.TIME_WAIT: "TIME-WAIT",
 }
 NETSTAT_STATES = {
-    consts.CLOSED: "CLOSE",
     consts.SYN_RECEIVED: "SYN_RECV",
     consts.FIN_WAIT_1: "FIN_WAIT1",
     consts.FIN_WAIT_2: "FIN_WAIT2",
@@ -40,26 +39,32 @@ NETSTAT_STATES = {
 """Where net-tools' names differ from FreeBSD's."""
 
 
-def queues(sock: TcpSocket) -> tuple[int, int]:
+def queues(sock: SocketRow) -> tuple[int, int]:
     """Recv-Q and Send-Q as the kernel says them: a FIN is an octet, too; of a listener its queue and its limit."""
     if sock.state == consts.LISTEN:
         return sock.qlen, sock.backlog
     return sock.recv_q + sock.peer_fin * bool(sock.row), sock.send_q + sock.own_fin
 
 
-def ends(sock: TcpSocket) -> tuple[tuple[str, str], tuple[str, str]]:
+def ends(sock: SocketRow) -> tuple[tuple[str, str], tuple[str, str]]:
     """Local and foreign address and port as text."""
     peer = (dotted(sock.faddr), str(sock.fport) if sock.fport else "*")
     return (dotted(sock.laddr), str(sock.lport) if sock.lport else "*"), peer
 
 
-def ordered(host: Host) -> list[TcpSocket]:
-    """Listeners first, then the others, as the kernel's dump gives them."""
+def ordered(host: Host) -> list[SocketRow]:
+    """TCP's sockets as the kernel's dump gives them: listeners first, then the others."""
     found = [s for s in tcp_sockets(host.core, host.now) if s.state != consts.CLOSED]
     return sorted(found, key=lambda sock: sock.state != consts.LISTEN)
 
 
-def timer(sock: TcpSocket) -> str:
+def kinds(options: str) -> tuple[bool, bool]:
+    """Is TCP shown, and UDP? Both, unless one was asked for."""
+    both = "t" not in options and "u" not in options
+    return both or "t" in options, both or "u" in options
+
+
+def timer(sock: SocketRow) -> str:
     """What `ss -o` adds: timer:(timewait,59sec,0)."""
     if not sock.timer:
         return ""
@@ -96,12 +101,13 @@ def columns(rows: Sequence[Sequence[str]], right: Iterable[int], before: Sequenc
 
 
 def ss(host: Host, options: str) -> tuple[str, Any]:
-    """`ss -tan`, `-ltn`, `-tano`, `-s`: text, and the same as plain values."""
+    """`ss -tan`, `-ltn`, `-tano`, `-an`, `-s`: text, and the same as plain values."""
     if "s" in options:
         return summary(host)
+    tcp, udp = kinds(options)
     shown = []
-    for sock in ordered(host):
-        listening = sock.state == consts.LISTEN
+    for sock in [*(udp_sockets(host.core) if udp else ()), *(ordered(host) if tcp else ())]:
+        listening = sock.state in (consts.LISTEN, consts.CLOSED)
         small = sock.state in (consts.TIME_WAIT, consts.SYN_RECEIVED)
         if "a" in options or (listening if "l" in options else not (listening or small)):
             shown.append(sock)
@@ -115,16 +121,18 @@ def ss(host: Host, options: str) -> tuple[str, Any]:
         "Port",
         "Process",
     ]
-    rows = [head]
+    rows = [["Netid", *head]]
     values = []
     for sock in shown:
         (local, lport), (peer, fport) = ends(sock)
         recv_q, send_q = queues(sock)
         more = timer(sock) if "o" in options else ""
         state = SS_STATES[sock.state]
-        rows.append([state, str(recv_q), str(send_q), f"{local}:", lport, f"{peer}:", fport, more])
+        row = [state, str(recv_q), str(send_q), f"{local}:", lport, f"{peer}:", fport, more]
+        rows.append([sock.proto, *row])
         values.append(
             {
+                "netid": sock.proto,
                 "state": state,
                 "recv_q": recv_q,
                 "send_q": send_q,
@@ -133,7 +141,10 @@ def ss(host: Host, options: str) -> tuple[str, Any]:
                 "timer": more.strip(),
             }
         )
-    return columns(rows, (3, 5), ("", " ", " ", " ", "", " ", "", "")), values
+    between = ("", " ", " ", " ", "", " ", "", "")
+    if tcp and udp:
+        return columns(rows, (4, 6), ("", " ", *between[1:])), values
+    return columns([row[1:] for row in rows], (3, 5), between), values
 
 
 def summary(host: Host) -> tuple[str, Any]:
@@ -159,7 +170,7 @@ def summary(host: Host) -> tuple[str, Any]:
 def sockstat_values(host: Host) -> dict[str, int]:
     """The numbers of /proc/net/sockstat."""
     core: Any = host.core
-    udp = len({id(sock) for sock in core.udp.values()})
+    udp = len(udp_sockets(core))
     bound = [s for s in tcp_sockets(core, host.now) if s.row]
     return {
         "used": core.demux.used + udp,
@@ -212,7 +223,7 @@ def nstat(host: Host, options: str) -> tuple[str, Any]:
 
 
 def netstat(host: Host, options: str) -> tuple[str, Any]:
-    """`netstat -an`, `-tan`, `-ltn` of net-tools."""
+    """`netstat -an`, `-tan`, `-ltn` of net-tools. Of UNIX sockets, which there are none, the headers."""
     servers = "servers and established" if "a" in options else "w/o servers"
     if "l" in options:
         servers = "only servers"
@@ -221,17 +232,30 @@ def netstat(host: Host, options: str) -> tuple[str, Any]:
         "Proto Recv-Q Send-Q Local Address           Foreign Address         State      ",
     ]
     values = []
-    for sock in ordered(host):
-        listening = sock.state == consts.LISTEN
+    tcp, udp = kinds(options)
+    for sock in [*(ordered(host) if tcp else ()), *(udp_sockets(host.core) if udp else ())]:
+        listening = sock.state in (consts.LISTEN, consts.CLOSED)
         if "a" not in options and listening != ("l" in options):
             continue
         (local, lport), (peer, fport) = ends(sock)
         recv_q, send_q = queues(sock)
         send_q = 0 if listening else send_q
         state = NETSTAT_STATES.get(sock.state, sock.state_name)
+        if sock.state == consts.CLOSED:
+            state = ""
         here, there = f"{local}:{lport}", f"{peer}:{fport}"
-        lines.append(f"{'tcp':<5} {recv_q:6} {send_q:6} {here:<23} {there:<23} {state:<11}")
+        lines.append(f"{sock.proto:<5} {recv_q:6} {send_q:6} {here:<23} {there:<23} {state:<11}")
         values.append(
-            {"recv_q": recv_q, "send_q": send_q, "local": here, "peer": there, "state": state}
+            {
+                "proto": sock.proto,
+                "recv_q": recv_q,
+                "send_q": send_q,
+                "local": here,
+                "peer": there,
+                "state": state,
+            }
         )
+    if tcp and udp:
+        lines.append(f"Active UNIX domain sockets ({servers})")
+        lines.append("Proto RefCnt Flags       Type       State         I-Node   Path")
     return "\n".join(lines) + "\n", values

@@ -1,4 +1,4 @@
-"""The TCP sockets of a machine as rows: connections, listeners, half-open ones, and what only waits.
+"""The sockets of a machine as rows: TCP's connections, listeners, half-open ones and what only waits; UDP's.
 
 Every tool that lists sockets (`netstat`, `ss`, `sockstat`) renders these; what one system counts in a
 queue and the other does not is told by both numbers.
@@ -16,7 +16,7 @@ from pystack._fast.tcb import SS_BOUND, SS_INQUEUE, SS_NOFDREF
 
 
 @dataclass(frozen=True, slots=True)
-class TcpSocket:
+class SocketRow:
     """One socket. Addresses are numbers, 0 for any; queues are octets; times are ns."""
 
     state: int
@@ -47,6 +47,7 @@ class TcpSocket:
     uid: int = 0
     row: int = 0
     """Its number; 0 for what is not a whole socket."""
+    proto: str = "tcp"
 
     @property
     def state_name(self) -> str:
@@ -54,17 +55,39 @@ class TcpSocket:
         return STATE_NAMES[self.state]
 
 
-def tcp_sockets(core: Any, now: int) -> list[TcpSocket]:
+def tcp_sockets(core: Any, now: int) -> list[SocketRow]:
     """All TCP sockets of the machine that netstat would see at `now`: by number, then half-open, then waiting ones."""
     return [*_whole(core, now), *_half_open(core, now), *_waiting(core, now)]
 
 
-def _whole(core: Any, now: int) -> Iterator[TcpSocket]:
+def udp_sockets(core: Any) -> list[SocketRow]:
+    """All UDP sockets that have a port, by port. Those that are connected are ESTABLISHED, the others CLOSED."""
+    found = []
+    for port in sorted(core.udp):
+        d = core.udp[port]
+        while d is not None:
+            found.append(
+                SocketRow(
+                    state=consts.ESTABLISHED if d.faddr else consts.CLOSED,
+                    laddr=d.laddr,
+                    lport=d.lport,
+                    faddr=d.faddr,
+                    fport=d.fport,
+                    recv_q=d.cc,
+                    row=1,
+                    proto="udp",
+                )
+            )
+            d = d.next
+    return found
+
+
+def _whole(core: Any, now: int) -> Iterator[SocketRow]:
     for t in core.tcbs:
         if t is None or (t.state == consts.CLOSED and not t.so_state & SS_BOUND):
             continue
         timer, left, tries = _timer(t, now)
-        yield TcpSocket(
+        yield SocketRow(
             state=t.state,
             laddr=t.laddr,
             lport=t.lport,
@@ -104,9 +127,9 @@ def _timer(t: Any, now: int) -> tuple[str, int, int]:
     return "", 0, 0
 
 
-def _half_open(core: Any, now: int) -> Iterator[TcpSocket]:
+def _half_open(core: Any, now: int) -> Iterator[SocketRow]:
     for row in core.listeners.cache.rows():
-        yield TcpSocket(
+        yield SocketRow(
             state=consts.SYN_RECEIVED,
             laddr=row["laddr"],
             lport=row["lport"],
@@ -118,9 +141,9 @@ def _half_open(core: Any, now: int) -> Iterator[TcpSocket]:
         )
 
 
-def _waiting(core: Any, now: int) -> Iterator[TcpSocket]:
+def _waiting(core: Any, now: int) -> Iterator[SocketRow]:
     for row in core.timewait.rows():
-        yield TcpSocket(
+        yield SocketRow(
             state=row["state"],
             laddr=row["laddr"],
             lport=row["lport"],

@@ -102,7 +102,7 @@ def _options(name: str, tool: Tool, words: list[str]) -> str:
             )
         for at, letter in enumerate(word[1:], 1):
             if letter in tool.valued:
-                _valued(name, letter, word[at + 1 :] or next(waiting, ""))
+                letters.append(_valued(name, letter, word[at + 1 :] or next(waiting, "")))
                 break
             if letter not in tool.letters:
                 known = f"{tool.letters}{tool.valued}"
@@ -111,14 +111,18 @@ def _options(name: str, tool: Tool, words: list[str]) -> str:
     return "".join(letters)
 
 
-def _valued(tool: str, letter: str, value: str) -> None:
-    """-p tcp and -f inet say what is shown anyway."""
+PROTOCOLS = {"tcp": "t", "udp": "u"}
+
+
+def _valued(tool: str, letter: str, value: str) -> str:
+    """-p tcp and -p udp as letters of their own; -f inet says what is shown anyway."""
     if not value:
         raise UsageError(f"{tool}: option requires an argument -- {letter}")
-    known = "tcp" if letter == "p" else "inet"
-    if value != known:
+    known: dict[str, str] = PROTOCOLS if letter == "p" else {"inet": ""}
+    if value not in known:
         what = "uninstrumented protocol" if letter == "p" else "address family"
-        raise UsageError(f"{tool}: {value}: unknown or {what} (known here: {known})")
+        raise UsageError(f"{tool}: {value}: unknown or {what} (known here: {', '.join(known)})")
+    return known[value]
 
 
 # --- tools that only look -----------------------------------------------------------------------------
@@ -128,6 +132,8 @@ def _bsd_netstat(host: Host, options: str) -> Shown:
     if "m" in options:
         return freebsd.mbufs(host)
     if "s" in options:
+        if "u" in options:
+            raise UsageError("netstat: udp: only TCP is counted here")
         return freebsd_stats.tcp(host, options.count("s") > 1)
     if "r" in options:
         return freebsd_net.routes(host)
@@ -158,8 +164,8 @@ FREEBSD: dict[str, Tool] = {
     "sockstat": Tool("4cls", freebsd.sockstat),
 }
 LINUX: dict[str, Tool] = {
-    "ss": Tool("tanlos", linux.ss),
-    "netstat": Tool("tanlri", _linux_netstat),
+    "ss": Tool("tuanlos", linux.ss),
+    "netstat": Tool("tuanlri", _linux_netstat),
     "nstat": Tool("az", linux.nstat),
 }
 

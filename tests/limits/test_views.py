@@ -79,7 +79,7 @@ def test_a_timer_of_the_records_reads_the_same():
         "ss_samples_at_change"
     ]
     line = next(line for line in samples[0]["client"] if "29sec" in line)
-    sock = linux.TcpSocket(state=9, laddr=0, lport=1, timer="keepalive", left=29_900_000_000)
+    sock = linux.SocketRow(state=9, laddr=0, lport=1, timer="keepalive", left=29_900_000_000)
     assert line.endswith(linux.timer(sock).strip())
 
 
@@ -210,7 +210,8 @@ def test_views_of_an_empty_machine_print_their_headers(name):
     web = host(name)
     if web.profile.system == "linux":
         assert len(web.ss("-tan").splitlines()) == 1
-        assert len(web.netstat("-an").splitlines()) == 2
+        assert len(web.netstat("-tan").splitlines()) == 2
+        assert len(web.netstat("-an").splitlines()) == 4
     else:
         assert len(web.netstat("-an").splitlines()) == 2
         assert len(web.netstat("-Lan").splitlines()) == 2

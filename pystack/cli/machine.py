@@ -23,11 +23,11 @@ Machine = Annotated[
 ABOUT = {
     "netstat": (
         "Sockets, buffers, counters, routes, interfaces, as the machine's netstat shows them.",
-        "FreeBSD: -an, -Lan, -m, -s, -ss, -rn, -in, with -p tcp. Linux: -an, -tan, -ltn, -rn, -i.",
+        "FreeBSD: -an, -Lan, -m, -s, -ss, -rn, -in, with -p tcp. Linux: -an, -tan, -ltn, -st, -rn, -i.",
     ),
     "vmstat": ("The zones of a FreeBSD machine's network memory.", "-z is what it knows."),
     "sockstat": ("Who holds which socket, on a FreeBSD machine.", "-4, -4l, -4c, -4s."),
-    "ss": ("Sockets of a Linux machine.", "-tan, -ltn, -tano, -s."),
+    "ss": ("Sockets of a Linux machine.", "-an, -tan, -uan, -ltn, -tano, -s."),
     "nstat": ("Counters of a Linux machine.", "-az for all; those that are not 0 without -z."),
     "sysctl": (
         "Show and set the machine's knobs while it runs: NAME, NAME=VALUE, a tree, -a.",

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pystack._fast.consts import CLOSE_WAIT, ESTABLISHED
+
+if TYPE_CHECKING:
+    from pystack.host import Host
 
 TCP = tuple(
     """
@@ -111,19 +114,34 @@ def tcp(core: Any) -> dict[str, int]:
     return {name: found.get(name, _counter(core, name)) for name in TCP}
 
 
-def tcp_ext(core: Any) -> dict[str, int]:
-    """The counters of the line `TcpExt:`, in its order."""
-    return {name: _counter(core, name) for name in TCP_EXT}
+def tcp_ext(core: Any, recycling: bool = False) -> dict[str, int]:
+    """The counters of the line `TcpExt:`, in its order. `recycling`: of a kernel with tcp_tw_recycle."""
+    found = {name: _counter(core, name) for name in TCP_EXT}
+    if not recycling:
+        return found
+    names = list(TCP_EXT)
+    names.insert(names.index("PAWSActive"), "PAWSPassive")
+    return {name: found.get(name, core.stat.paws_passive) for name in names}
+
+
+def recycles(host: Host) -> bool:
+    """Does the machine's kernel have tcp_tw_recycle (until 4.11), and a counter of its harm?"""
+    return "net.ipv4.tcp_tw_recycle" in host.sysctl
 
 
 NO_COUNTERS = frozenset(("RtoAlgorithm", "RtoMin", "RtoMax", "MaxConn", "CurrEstab"))
 """What stands in the line `Tcp:` and never grows: nstat leaves it out."""
 
 
-def nstat(core: Any) -> dict[str, int]:
+def nstat(core: Any, recycling: bool = False) -> dict[str, int]:
     """All counters by nstat's names: TcpActiveOpens, TcpExtTW …"""
-    every = {f"Tcp{name}": value for name, value in tcp(core).items() if name not in NO_COUNTERS}
-    return every | {f"TcpExt{name}": value for name, value in tcp_ext(core).items()}
+    return named(tcp(core), tcp_ext(core, recycling))
+
+
+def named(tcp: dict[str, int], ext: dict[str, int]) -> dict[str, int]:
+    """Counters of both lines by nstat's names."""
+    every = {f"Tcp{name}": value for name, value in tcp.items() if name not in NO_COUNTERS}
+    return every | {f"TcpExt{name}": value for name, value in ext.items()}
 
 
 def _counter(core: Any, name: str) -> int:

@@ -200,7 +200,7 @@ def sockstat_file(host: Host) -> tuple[str, Any]:
 
 def netstat_file(host: Host) -> tuple[str, Any]:
     """/proc/net/netstat: its lines `TcpExt:`."""
-    return _two_lines("TcpExt", counters.tcp_ext(host.core))
+    return _two_lines("TcpExt", counters.tcp_ext(host.core, counters.recycles(host)))
 
 
 def snmp_file(host: Host) -> tuple[str, Any]:
@@ -215,7 +215,7 @@ def _two_lines(name: str, values: dict[str, int]) -> tuple[str, Any]:
 
 def nstat(host: Host, options: str) -> tuple[str, Any]:
     """`nstat -az`: every counter by name; without -z those that are not 0."""
-    values = counters.nstat(host.core)
+    values = counters.nstat(host.core, counters.recycles(host))
     if "z" not in options:
         values = {name: value for name, value in values.items() if value}
     lines = ["#kernel"] + [f"{name:<32}{value:<16}{0:6.1f}" for name, value in values.items()]

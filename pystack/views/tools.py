@@ -12,7 +12,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pystack.addresses import dotted
-from pystack.views import freebsd, freebsd_net, freebsd_stats, linux, linux_net, sysctl
+from pystack.views import (
+    freebsd,
+    freebsd_net,
+    freebsd_stats,
+    linux,
+    linux_net,
+    linux_stats,
+    sysctl,
+)
 
 if TYPE_CHECKING:
     from pystack.host import Host
@@ -149,6 +157,8 @@ def _linux_netstat(host: Host, options: str) -> Shown:
         return linux_net.routes(host, "n" in options)
     if "i" in options:
         return linux_net.interfaces(host)
+    if "s" in options:
+        return linux_stats.statistics(host)
     return linux.netstat(host, options)
 
 
@@ -165,7 +175,7 @@ FREEBSD: dict[str, Tool] = {
 }
 LINUX: dict[str, Tool] = {
     "ss": Tool("tuanlos", linux.ss),
-    "netstat": Tool("tuanlri", _linux_netstat),
+    "netstat": Tool("tuanlris", _linux_netstat),
     "nstat": Tool("az", linux.nstat),
 }
 

@@ -12,7 +12,7 @@ from limits.test_views import busy
 
 from pystack import Host, profiles
 from pystack.sysctl.strict_toml import Document
-from pystack.views import freebsd_net
+from pystack.views import counters, freebsd_net, linux_stats
 from pystack.views.tools import UsageError, run
 
 
@@ -312,3 +312,43 @@ def test_dmesg_of_each_system():
         with pytest.raises(UsageError):
             web.netstat("-x")
         assert run(web, "dmesg", ["-T"]).status == 2
+
+
+def test_netstat_s_of_linux():
+    """As net-tools prints such counters: no plural, names for what has no sentence, nothing of what is 0."""
+    web = busy("linux-6")
+    stat = web.core.stat
+    stat.listendrop, stat.tw_overflow, stat.rcvbadsum = 1, 3, 2
+    lines = web.netstat("-st").splitlines()
+    assert lines[:3] == [
+        "Tcp:",
+        "    0 active connection openings",
+        "    1 passive connection openings",
+    ]
+    assert lines[5] == "    1 connections established"
+    assert lines[11:13] == ["    InCsumErrors: 2", "TcpExt:"]
+    assert "    1 times the listen queue of a socket overflowed" in lines
+    assert "    0 packet headers predicted" in lines
+    assert "    TCPTimeWaitOverflow: 3" in lines
+    assert web.netstat("-s") == web.netstat("-st")
+    assert not any(
+        re.match(r" +(?:\w+: )?0\b", line) for line in lines[13:] if "predicted" not in line
+    )
+    assert json.loads(web.netstat("-s --json"))["TcpExtTCPTimeWaitOverflow"] == 3
+
+
+@pytest.mark.parametrize(("profile", "has_it"), [("linux-4", True), ("linux-6", False)])
+def test_the_harm_of_tcp_tw_recycle_has_a_counter_until_4_11(profile, has_it):
+    web = host(profile)
+    web.core.stat.paws_passive = 7
+    sentence = "    7 passive connections rejected because of time stamp\n"
+    assert (sentence in web.netstat("-s")) == has_it
+    assert ("TcpExtPAWSPassive               7 " in web.nstat("-a")) == has_it
+    names, values = web.proc("/proc/net/netstat").splitlines()
+    assert len(names.split()) == len(values.split()) == 136 + has_it
+    assert (" TWKilled PAWSPassive PAWSActive " in names) == has_it
+
+
+def test_every_sentence_of_linux_is_of_a_counter():
+    assert set(linux_stats.TCP) < set(counters.TCP)
+    assert set(linux_stats.TCP_EXT) - {"PAWSPassive"} < set(counters.TCP_EXT)

@@ -1,7 +1,7 @@
 """Linux's `netstat -s`: TCP's counters as net-tools 2.10 says them.
 
 A counter of the line `Tcp:` has a sentence, and is shown in any case; one of `TcpExt:` has a sentence or goes by its
-name, and is shown when it is not 0 (one sentence always is). The sentences are what the tool prints; it knows no plural.
+name, and is shown when it is not 0 (one sentence always is). The tool knows no plural.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ def listen_queues(host: Host) -> tuple[str, Any]:
             here = end(sock.laddr, sock.lport)
             sizes = f"{sock.qlen}/0/{sock.backlog}"
             lines.append(f"{'tcp4':<5} {sizes:<{wide}.{wide}} {here:<22.22}")
-            values.append({"qlen": sock.qlen, "maxqlen": sock.backlog, "local": here})
+            values.append({"qlen": sock.qlen, "incqlen": 0, "maxqlen": sock.backlog, "local": here})
     return "\n".join(lines) + "\n", values
 
 

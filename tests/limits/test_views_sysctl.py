@@ -6,9 +6,11 @@ Linux's lines and statuses are those of procps 4.0.2 on a running kernel.
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pystack import Host, profiles
-from pystack.views.tools import Outcome, changes, run
+from pystack.views.tools import COMMANDS, FREEBSD, LINUX, Outcome, changes, run
 
 
 def bsd() -> Host:
@@ -235,3 +237,34 @@ def test_options_that_are_none():
     assert run(bsd(), "sysctl", ["-w"]) == Outcome(
         2, err="sysctl: illegal option -- w (known here: aeinNq)\n"
     )
+
+
+WORDS = st.lists(
+    st.text(max_size=10)
+    | st.sampled_from(
+        "-a -an -s -z -m -Lan --json -p -ptcp tcp - -- = net net.inet.tcp.msl net.inet.tcp.msl=5 net.ipv4.tcp_rmem=1 "
+        "net.inet.tcp.msl=0x10 kern.ipc.nmbclusters=-1 /proc/sys/net /proc/net/dev /proc/sys/../x".split()
+    ),
+    max_size=5,
+)
+"""What somebody may type: nonsense, and what is nearly right."""
+
+
+@pytest.mark.parametrize("profile", ["freebsd-10", "linux-6"])
+def test_whatever_is_typed(profile):
+    """Every command ends with a status and a text; none raises, and only sysctl changes anything."""
+    web = Host("web", "192.0.2.1/24", profile=profile)
+    knobs = web.sysctl.dump()
+
+    @given(st.sampled_from([*COMMANDS, *FREEBSD, *LINUX]) | st.text(max_size=5), WORDS)
+    def play(tool, words):
+        done = run(web, tool, words)
+        assert done.status in range(6)
+        assert bool(done.out) or bool(done.err) or done.status in (0, 1)
+        assert not done.err or done.err.endswith("\n")
+        if tool != "sysctl":
+            assert web.sysctl.dump() == knobs
+        else:
+            knobs[:] = web.sysctl.dump()
+
+    play()

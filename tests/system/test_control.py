@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from cli_kit import until_it_waits
 from netlab import Lab, Namespace
 
 from pystack.control.message import Request
@@ -74,7 +75,12 @@ def pystack(*words: str, status: int = 0) -> str:
     """What the command prints, without a namespace: the control socket is a file."""
     done = subprocess.run([*PYSTACK, *words], capture_output=True, text=True, timeout=50)
     assert done.returncode == status, done.stderr
-    return done.stdout if status == 0 else done.stderr
+    return done.stdout if status == 0 else told(done.stderr)
+
+
+def told(text: str) -> str:
+    """What a program says besides that it runs interpreted."""
+    return re.sub(r"^pystack: interpreted .*\n", "", text)
 
 
 def fetch(machine: Machine, octets: int) -> str:
@@ -134,10 +140,10 @@ def test_a_killed_and_a_stopped_machine(machines: Callable[..., Machine], run_di
     process = subprocess.Popen(
         [*PYSTACK, "netstat"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    time.sleep(2)
+    until_it_waits(process.pid)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=20)
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 30
     assert "Traceback" not in err
     again.process.send_signal(signal.SIGCONT)
 

@@ -6,6 +6,7 @@ import errno
 import os
 import socket
 import stat
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import pystack
+from pystack import control
 from pystack._fast.consts import NEVER
 from pystack.control import desk as desk_module
 from pystack.control import message, place
@@ -414,6 +416,19 @@ def test_another_user_by_the_kernels_own_word(office: Office):
         for path, mode in modes.items():
             path.chmod(mode)
     assert (office.desk.asked, office.desk.refused) == (0, 1)
+
+
+def test_a_machine_that_runs_in_a_thread(office: Office):
+    """The child of a thread is a process with that thread alone; signals are its own all the same."""
+    done = threading.Event()
+    thread = threading.Thread(target=lambda: office.turn(20, done.is_set))
+    thread.start()
+    try:
+        for _ in range(3):
+            assert control.ask("web", "netstat", ("-m",)).status == 0
+    finally:
+        office.loop.call_soon_threadsafe(done.set)
+        thread.join()
 
 
 def test_closing_again_does_nothing(office: Office):

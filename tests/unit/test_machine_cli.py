@@ -7,11 +7,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cli_kit import until_it_waits
 from typer.testing import CliRunner
 
 from pystack import control
@@ -166,7 +166,10 @@ def test_limits_of_a_running_machine(lab: Lab):
 @pytest.mark.parametrize(
     ("words", "values"),
     [
-        (["netstat", "-Lan", "-M", "web"], [{"qlen": 1, "maxqlen": 5, "local": "*.80"}]),
+        (
+            ["netstat", "-Lan", "-M", "web"],
+            [{"qlen": 1, "incqlen": 0, "maxqlen": 5, "local": "*.80"}],
+        ),
         (["sysctl", "net.inet.tcp.keepidle", "-M", "web"], {"net.inet.tcp.keepidle": 7200000}),
         (["dmesg", "-M", "web"], [{"ns": 0, "text": "a line of the log"}]),
     ],
@@ -255,7 +258,7 @@ def test_head_and_ctrl_c_are_quiet(home: Path):
         assert "Traceback" not in done.stderr
         lab.process.send_signal(signal.SIGSTOP)
         process = start(home, "netstat", "-an", "-M", lab.names[0])
-        time.sleep(1.5)
+        until_it_waits(process.pid)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=20)
         assert process.returncode != 0

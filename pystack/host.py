@@ -191,11 +191,18 @@ class Host:
             "net.inet.tcp.pcbcount": lambda: core.demux.used + core.timewait.used,
             "net.inet.tcp.syncache.count": lambda: core.listeners.cache.used,
             "kern.ipc.numopensockets": lambda: core.demux.used,
+            "kern.ipc.nsfbufsused": lambda: self._sfbufs("used"),
+            "kern.ipc.nsfbufspeak": lambda: self._sfbufs("high"),
             "kern.openfiles": lambda: core.demux.used,
         }
         for knob, read in counters.items():
             if knob in self.sysctl:
                 self.sysctl.provide(knob, read)
+
+    def _sfbufs(self, column: str) -> int:
+        """The buffers of sendfile(2), counted where there are such."""
+        zone = self.core.pool.zones()[mbuf_zones.SFBUF]
+        return int(zone[column]) if zone["limit"] else 0
 
     def _set_fastopen_key(self, value: Value) -> None:
         fastopen: Any = self.core.fastopen

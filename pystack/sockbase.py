@@ -43,6 +43,8 @@ MSG_ERRQUEUE = 0x2000
 MSG_NOSIGNAL = 0x4000
 MSG_MORE = 0x8000
 MSG_ZEROCOPY = 0x4000000
+MSG_SPLICE_PAGES = 0x8000000
+"""The octets are pages of a file, which are mapped and not copied: what sendfile(2) writes. Linux's inner flag."""
 MSG_FASTOPEN = 0x20000000
 """Linux's numbers, which are those of the standard library there."""
 

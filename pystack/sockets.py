@@ -12,7 +12,7 @@ something happened to the socket. Errors are OSError with the errno of the real 
 from __future__ import annotations
 
 import socket as std
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from pystack import sockreports
 from pystack._fast.commands import (
@@ -42,6 +42,7 @@ from pystack._fast.consts import (
     SOCKOPT_LINUX,
     STATE_NAMES,
     WRITE_MORE,
+    WRITE_PAGES,
     WRITE_RECORD,
     WRITE_WAITS,
     WRITE_ZEROCOPY,
@@ -68,6 +69,7 @@ from pystack.sockbase import (
     MSG_NOSIGNAL,
     MSG_OOB,
     MSG_PEEK,
+    MSG_SPLICE_PAGES,
     MSG_TRUNC,
     MSG_WAITALL,
     MSG_ZEROCOPY,
@@ -77,7 +79,7 @@ from pystack.sockbase import (
     address_of,
     octets,
 )
-from pystack.sockio import makefile
+from pystack.sockio import makefile, sendfile
 from pystack.urgent import receive_urgent, send_urgent
 
 if TYPE_CHECKING:
@@ -96,6 +98,7 @@ __all__ = [
     "MSG_NOSIGNAL",
     "MSG_OOB",
     "MSG_PEEK",
+    "MSG_SPLICE_PAGES",
     "MSG_TRUNC",
     "MSG_WAITALL",
     "MSG_ZEROCOPY",
@@ -208,6 +211,8 @@ class StreamSocket(StreamEndpoint, Socket):
                 how |= WRITE_RECORD
             if flags & MSG_ZEROCOPY and linux:
                 how |= WRITE_ZEROCOPY
+        if flags & MSG_SPLICE_PAGES:
+            how |= WRITE_PAGES
         return how | (WRITE_WAITS if self._timeout < 0 and not flags & MSG_DONTWAIT else 0)
 
     def send_some(self, data: Buffer, flags: int, waits: bool, asked: int = -1) -> int:
@@ -404,6 +409,12 @@ class StreamSocket(StreamEndpoint, Socket):
     def at_mark(self) -> bool:
         """sockatmark(3): would the next octet read be the first behind the urgent one? With SO_OOBINLINE: that one."""
         return bool(tcp_at_mark(self.row))
+
+    def sendfile(self, file: BinaryIO, offset: int = 0, count: int | None = None) -> int:
+        """Send a file, or `count` octets of it, from `offset` on, until its end: the octets sent. Its pages are mapped,
+        not copied. Raises ValueError for a socket that does not block, as the standard library does.
+        """
+        return sendfile(self, file, offset, count)
 
     def makefile(self, mode: str = "r", buffering: int | None = None, **text: Any) -> io.IOBase:
         """A file object over this socket, as the standard library's `socket.makefile`."""

@@ -1,10 +1,12 @@
-"""File objects over stream sockets, as the standard library's `socket.makefile` makes them."""
+"""Files and stream sockets: what the standard library's `socket.makefile` and `socket.sendfile` do."""
 
 from __future__ import annotations
 
 import errno
 import io
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from pystack.sockbase import MSG_SPLICE_PAGES
 
 if TYPE_CHECKING:
     from pystack.sockets import StreamSocket
@@ -42,6 +44,30 @@ class SocketIO(io.RawIOBase):
             if e.errno == errno.EAGAIN:
                 return None
             raise
+
+
+PAGES = 65536
+"""Octets of a file that are sent at once."""
+
+
+def sendfile(sock: StreamSocket, file: BinaryIO, offset: int, count: int | None) -> int:
+    """`StreamSocket.sendfile`."""
+    if sock.gettimeout() == 0:
+        raise ValueError("non-blocking sockets are not supported")
+    if "b" not in getattr(file, "mode", "b"):
+        raise ValueError("file should be opened in binary mode")
+    if count is not None and (not isinstance(count, int) or count <= 0):
+        raise ValueError(f"count must be a positive integer (got {count!r})")
+    sent = 0
+    file.seek(offset)
+    while count is None or sent < count:
+        data = file.read(PAGES if count is None else min(PAGES, count - sent))
+        if not data:
+            break
+        sock.sendall(data, MSG_SPLICE_PAGES)
+        sent += len(data)
+    file.seek(offset + sent)
+    return sent
 
 
 def makefile(

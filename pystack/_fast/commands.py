@@ -19,6 +19,7 @@ from pystack._fast.consts import (
     SYN_SENT,
     WINDOW_LINUX,
     WRITE_MORE,
+    WRITE_PAGES,
     WRITE_RECORD,
     Err,
 )
@@ -119,7 +120,7 @@ def tcp_send(s, t, data, off, n, how):
     if n > room:
         n = room
         t.so_state |= SS_WRITE_BLOCKED
-    done = t.sndq.append(data, off, n)
+    done = t.sndq.append(data, off, n, how & WRITE_PAGES != 0)
     if done == 0:
         return -ENOBUFS
     if s.cfg.policy_push == PUSH_LINUX:

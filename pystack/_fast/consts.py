@@ -171,11 +171,12 @@ EV_ACCEPT = 8
 EV_CONNECT = 16
 EV_HANGUP = 32
 
-# --- how a write is made: MSG_MORE, MSG_EOR, MSG_ZEROCOPY; its call waits until the queue has taken all of it --------
+# --- how a write is made: MSG_MORE, MSG_EOR, MSG_ZEROCOPY; its call waits until all is taken; it is pages of a file ---
 WRITE_MORE = 1
 WRITE_RECORD = 2
 WRITE_ZEROCOPY = 4
 WRITE_WAITS = 8
+WRITE_PAGES = 16
 
 # --- errno of the core: names, not numbers; the face gives the numbers of the profile's system --------------------
 

@@ -28,6 +28,7 @@ from pystack._fast.demux import Demux
 from pystack._fast.internet import Internet
 from pystack._fast.landing import Landing
 from pystack._fast.mbuf import Pool
+from pystack._fast.mbuf_zones import SFBUF
 from pystack._fast.rng import Rng
 from pystack._fast.tcb import Tcb
 from pystack._fast.tcp_close import expire_timewait
@@ -87,6 +88,7 @@ class Core(Internet):
     def __init__(self, cfg, seed=0, now=0):
         rng = Rng(seed)
         pool = Pool(cfg.nmbufs, cfg.nmbclusters, cfg.nmbjumbop, cfg.nmbjumbo9, cfg.nmbjumbo16)
+        pool.set_limit(SFBUF, cfg.nsfbufs)
         pool.now = now
         sockets = cfg.maxsockets or UNLIMITED_SOCKETS
         buckets = power_of_two(cfg.tcbhashsize or min(sockets // 4, 65536), 512, 1 << 24)

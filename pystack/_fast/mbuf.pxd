@@ -39,6 +39,9 @@ cdef class Pool(Octets):
     cpdef int append_bytes(
         self, int m_tail, const unsigned char[::1] data, Py_ssize_t off, Py_ssize_t n
     ) noexcept
+    cpdef int map_pages(
+        self, int m_tail, const unsigned char[::1] data, Py_ssize_t off, Py_ssize_t n
+    ) noexcept
     cpdef int new_chain(self, const unsigned char[::1] data, Py_ssize_t off, Py_ssize_t n) noexcept
     cpdef int import_chain(self, Pool other, int m, int skip, int length) noexcept
     cpdef int land(self) noexcept

@@ -36,6 +36,7 @@ _MBUF = cython.declare(cython.int, 0)
 _PACKET = cython.declare(cython.int, 1)
 _CLUSTER = cython.declare(cython.int, 2)
 _JUMBO_PAGE = cython.declare(cython.int, 3)
+_SFBUF = cython.declare(cython.int, 6)
 _MSIZE = cython.declare(cython.int, MSIZE)
 _MLEN = cython.declare(cython.int, MLEN)
 _MHLEN = cython.declare(cython.int, MHLEN)
@@ -476,6 +477,46 @@ class Pool(Octets):
             self.free_chain(m)
             return 0
         return m
+
+    @cython.exceptval(check=False)
+    def map_pages(
+        self,
+        m_tail: cython.int,
+        data: cython.const[cython.uchar][::1],
+        off: cython.Py_ssize_t,
+        n: cython.Py_ssize_t,
+    ) -> cython.int:
+        """As sendfile(2): pages of a file behind `m_tail`, each an mbuf and a buffer that maps it, no cluster. 0 as
+        `m_tail`: a chain of their own. Answers its first mbuf, or 0; fewer octets than `n` were denied the rest.
+        """
+        done: cython.Py_ssize_t = 0
+        first: cython.int = 0
+        m: cython.int = m_tail
+        new: cython.int
+        want: cython.int
+        got: cython.int
+        cls: cython.int
+        while done < n:
+            want = 65536 if n - done > 65536 else cython.cast(cython.int, n - done)
+            cls = 1
+            while cls < _S_BIG and want > self.s_room[cls]:
+                cls += 1
+            new = self.attach(cls, _SFBUF, 1, _BY_4K)
+            if new == 0:
+                return first
+            if m:
+                self.m_next[m] = new
+            if first == 0:
+                first = new
+            m = new
+            if want > self.room_after(new):
+                want = self.room_after(new)
+            got = self.extend(new, want)
+            copy_octets(self.arena, self.m_off[new], data, off + done, got)
+            done += got
+            if got < want:
+                return first
+        return first
 
     @cython.exceptval(check=False)
     def import_chain(

@@ -5,7 +5,8 @@ Read first: FreeBSD's kern_mbuf.c and uma_core.c, docs/sources.md. The zones are
 - `mbuf` and `mbuf_packet` share one keg of 256-octet mbufs, and `nmbufs` limits both together;
 - a 2 KiB cluster always comes with an mbuf as a pair out of `mbuf_packet`. A pair given back stays a
   pair, so its cluster stays "in use" for `mbuf_cluster`; cached pairs are broken up when a limit is met;
-- the jumbo zones stand alone.
+- the jumbo zones stand alone; so do the buffers that map a file's page for sendfile(2), which are no zone there but
+  a table, without a limit (0) where all memory is mapped anyway.
 
 Two counters carry almost everything: `used` (given out) and `total` (given out or cached by the zone).
 A request that fits into `total` is granted without a question; the hot paths in `mbuf.py` compare with
@@ -22,6 +23,7 @@ CLUSTER = 2
 JUMBO_PAGE = 3
 JUMBO_9K = 4
 JUMBO_16K = 5
+SFBUF = 6
 NAMES = (
     "mbuf",
     "mbuf_packet",
@@ -29,8 +31,9 @@ NAMES = (
     "mbuf_jumbo_page",
     "mbuf_jumbo_9k",
     "mbuf_jumbo_16k",
+    "sfbuf",
 )
-SIZES = (256, 256, 2048, 4096, 9216, 16384)
+SIZES = (256, 256, 2048, 4096, 9216, 16384, 4096)
 KNOBS = (
     "kern.ipc.nmbufs",
     "",
@@ -38,6 +41,7 @@ KNOBS = (
     "kern.ipc.nmbjumbop",
     "kern.ipc.nmbjumbo9",
     "kern.ipc.nmbjumbo16",
+    "kern.ipc.nsfbufs",
 )
 NEVER = -1
 """`last_failure` of a zone that never failed."""
@@ -53,7 +57,7 @@ _PLENTY = cython.declare(cython.longlong, 2**62)
 
 @cython.cclass
 class Zones:
-    """Counters and limits of the six zones. Limits and counts are items; 0 as a limit means none.
+    """Counters and limits of the zones. Limits and counts are items; 0 as a limit means none.
 
     - `now`: nanoseconds; the core sets it before it works, failures are stamped with it.
     - `wait`: while true, a request that cannot be granted is one that would sleep (M_WAITOK): it is
@@ -85,7 +89,7 @@ class Zones:
         self.z_last = column("q", _ZONES)
         self.z_told = column("q", _ZONES)
         self.watcher = None
-        limits = (nmbufs, 0, nmbclusters, nmbjumbop, nmbjumbo9, nmbjumbo16)
+        limits = (nmbufs, 0, nmbclusters, nmbjumbop, nmbjumbo9, nmbjumbo16, 0)
         for zone in range(len(limits)):
             if limits[zone] < 0:
                 raise ValueError(f"{KNOBS[zone]}: a limit of {limits[zone]} is below 0")

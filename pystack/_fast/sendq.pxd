@@ -20,7 +20,9 @@ cdef class SendQueue:
     cdef public unsigned int pushed
     cpdef int space(self) noexcept
     cpdef bint roomy(self) noexcept
-    cpdef int append(self, const unsigned char[::1] data, Py_ssize_t off, Py_ssize_t n) except -1
+    cpdef int append(
+        self, const unsigned char[::1] data, Py_ssize_t off, Py_ssize_t n, bint pages=*
+    ) except -1
     cpdef void drop(self, int n) noexcept
     cpdef int chain(self, int off, int length) noexcept
     cpdef void flush(self) noexcept

@@ -47,17 +47,29 @@ class SendQueue:
         least: cython.int = self.lowat if self.lowat > 0 else self.cc >> 1
         return room > 0 and room >= least
 
-    def append(self, data, off, n):
-        """Take `n` octets of `data` from `off` on; answers how many the pool had room for."""
+    def append(self, data, off, n, pages=False):
+        """Take `n` octets of `data` from `off` on; answers how many the pool had room for. `pages`: they are those of a
+        file, which are mapped and not copied (sendfile).
+        """
         done: cython.Py_ssize_t
+        first: cython.int
         if n <= 0:
             return 0
         if self.head == 0:
-            self.head = self.pool.new_chain(data, off, n)
+            if pages:
+                self.head = self.pool.map_pages(0, data, off, n)
+            else:
+                self.head = self.pool.new_chain(data, off, n)
             if self.head == 0:
                 return 0
             done = self.pool.chain_length(self.head)
             self.tail = self.pool.tail(self.head)
+        elif pages:
+            first = self.pool.map_pages(self.tail, data, off, n)
+            done = 0
+            if first:
+                done = self.pool.chain_length(first)
+                self.tail = self.pool.tail(first)
         else:
             done = self.pool.append_bytes(self.tail, data, off, n)
             self.tail = self.pool.tail(self.tail)

@@ -34,6 +34,7 @@ CURES = {
         options={"reset_timedout_connections": True, "send_timeout": "5s"},
     ),
     "timeout alone": Cure("send_timeout 5s", options={"send_timeout": "5s"}),
+    "sendfile": Cure("sendfile on", options={"sendfile": True}),
     "more clusters": Cure("kern.ipc.nmbclusters, four times as many"),
 }
 """Each by a short name. The timeout alone does not help: what was written stays until the system gives up."""

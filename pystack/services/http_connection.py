@@ -16,7 +16,7 @@ import httptools
 
 from pystack.services.base import CHUNK, Connection
 from pystack.services.http_plans import Body, Plan, problem
-from pystack.sockets import MSG_MORE
+from pystack.sockets import MSG_MORE, MSG_SPLICE_PAGES
 
 if TYPE_CHECKING:
     from pystack.services.http import HttpService
@@ -219,8 +219,9 @@ class HttpConnection(Connection):
             service.body_octets += sent
             self.rest = memoryview(self.rest)[sent:]
         if body is not None:
+            flags = MSG_SPLICE_PAGES if service.habits.sendfile else 0
             while piece := body.piece():
-                sent = send(piece)
+                sent = send(piece, flags)
                 service.body_octets += sent
                 body.sent(sent)
             self.body = None

@@ -55,6 +55,10 @@ class Habits:
     """SO_RCVBUF and SO_SNDBUF of the listener, set before it listens: connections inherit them. None: untouched."""
     backlog: int = 1024
     """Of listen(2)."""
+    sendfile: bool = False
+    """Bodies that are sent piece by piece are pages of a file for the machine: it maps them, and copies nothing into
+    clusters (nginx; here /bytes/N too). What waits for a slow reader then takes an mbuf a page, and on i386 an sf_buf.
+    """
     worker_connections: int | None = None
     """Connections at the same time (nginx counts the listener; Apache: MaxClients, MaxRequestWorkers)."""
     when_full: str = "waits"
@@ -229,6 +233,7 @@ _PARSERS: dict[str, Callable[[Any, str], Any]] = {
     "rcvbuf": _optional(_buffer, "off"),
     "sndbuf": _optional(_buffer, "off"),
     "backlog": _count,
+    "sendfile": _on_or_off,
     "worker_connections": _optional(_two_or_more, "off"),
     "when_full": _one_of(*FULL),
     "worker_rlimit_nofile": _optional(_files, "off"),

@@ -9,7 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pystack._fast import consts, mbuf_zones
-from pystack._fast.mbuf_zones import CLUSTER, JUMBO_9K, JUMBO_16K, JUMBO_PAGE, MBUF, PACKET
+from pystack._fast.mbuf_zones import (
+    CLUSTER,
+    JUMBO_9K,
+    JUMBO_16K,
+    JUMBO_PAGE,
+    MBUF,
+    PACKET,
+    SFBUF,
+)
 from pystack.addresses import dotted
 from pystack.views.era import era_of
 from pystack.views.table import SocketRow, tcp_sockets, udp_sockets
@@ -133,10 +141,11 @@ def mbufs(host: Host) -> tuple[str, Any]:
             "0 requests for sfbufs delayed",
         ]
     else:
-        most = host.sysctl.get("kern.ipc.nsfbufs", 0)
+        s = zones[SFBUF]
+        there = (s["used"], s["high"], s["limit"]) if s["limit"] else (0, 0, 0)
         lines += [
-            f"0/0/{most} sfbufs in use (current/peak/max)",
-            "0 requests for sfbufs denied",
+            f"{there[0]}/{there[1]}/{there[2]} sfbufs in use (current/peak/max)",
+            f"{s['fail']} requests for sfbufs denied",
             "0 requests for sfbufs delayed",
             "0 requests for I/O initiated by sendfile",
         ]
@@ -179,7 +188,7 @@ def zones(host: Host) -> tuple[str, Any]:
         for z in sorted(
             core.pool.zones(), key=lambda z: mbuf_zones.NAMES.index(z["name"]) != PACKET
         )
-        if z["limit"] or not z["name"].startswith("mbuf_jumbo")
+        if z["name"] != "sfbuf" and (z["limit"] or not z["name"].startswith("mbuf_jumbo"))
     ]
     demux, tw, cache, stat = core.demux, core.timewait, core.listeners.cache, core.stat
     most = core.cfg.maxsockets

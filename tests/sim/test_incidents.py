@@ -128,7 +128,7 @@ def test_to_close_who_does_not_read_does_not_help() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("cure", ["small buffers", "reset", "more clusters"])
+@pytest.mark.parametrize("cure", ["small buffers", "reset", "sendfile", "more clusters"])
 def test_what_helps_against_readers(cure: str) -> None:
     well = mbuf_exhaustion.cured(cure, readers=80, clusters=1024, watched="30s")
     assert well.full is None

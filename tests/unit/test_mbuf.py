@@ -407,7 +407,7 @@ def test_bad_arguments() -> None:
     with pytest.raises(IndexError):
         p.set_limit(z.PACKET, 5)
     with pytest.raises(IndexError):
-        p.limit(6)
+        p.limit(7)
     with pytest.raises(ValueError, match="below 0"):
         p.set_limit(z.CLUSTER, -5)
     with pytest.raises(ValueError, match="past"):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pystack._fast.consts import SECOND
+from pystack.link import Link
 from pystack.network import Network
 from pystack.services import HttpService
 from pystack.traffic import Browser
@@ -91,11 +92,13 @@ def run(
     within: int | str = "60s",
     watched: int | str = "1h",
     ending: str = "never",
+    vanishing: float = 0.0,
     seed: int = 1,
     options: Mapping[str, Any] | None = None,
     sysctl: Mapping[str, object] | None = None,
 ) -> Result:
     """`visitors` come `within` this time, fetch a page each, and their browsers end as `ending` says (see `Browser`).
+    This share of them is `vanishing`: callers who hang up half a minute after they came, without closing anything.
 
     The server, `profile` with `sysctl`, is an Apache 1.3 with `options`; it is watched so long after the last visit.
     """
@@ -103,15 +106,19 @@ def run(
     net = Network(seed=seed, record=False)
     web = net.host("web", "192.0.2.1/24", profile=profile, sysctl=sysctl)
     people = net.host("people", "192.0.2.2/24", profile="windows", sysctl=_many_ports())
-    net.link(web, people, delay="50ms")
+    link = net.link(web, people, delay="50ms")
     # as many children as it takes: what they wait for is not the question here
     service = HttpService(80, like="apache-1.3", **{"worker_connections": "off", **(options or {})})
     service.start(web)
     time = parse_time(within, "within")
     browsers = []
+    hangs_up = round(visitors * vanishing)
     for number in range(visitors):
         browser = Browser(people, ("192.0.2.1", 80), ["/bytes/4000"], ending=ending)
-        people.call_later(time * number // visitors, browser.start)
+        comes = time * number // visitors
+        people.call_later(comes, browser.start)
+        if number < hangs_up:
+            people.call_later(comes + 30 * SECOND, _hang_up, browser, link)
         browsers.append(browser)
     result.last_visit = net.now + time
     end = result.last_visit + parse_time(watched, "watched")
@@ -136,6 +143,12 @@ def cured(profile: str, cure: str, **how: Any) -> Result:
     if not profile.startswith(chosen.systems):
         raise ValueError(f"{chosen.words} is not for {profile}")
     return run(profile, options=chosen.options, sysctl=chosen.sysctl, **how)
+
+
+def _hang_up(browser: Browser, link: Link) -> None:
+    """The line is gone, if the connection is still there."""
+    if not browser.sock.closed:
+        link.cut(browser.sock.getsockname())
 
 
 def _many_ports() -> dict[str, object]:

@@ -47,6 +47,18 @@ def test_which_systems_suffer(profile: str) -> None:
     assert result.most >= 55
 
 
+def test_keepalive_finds_out_who_hung_up_and_keeps_who_only_forgot() -> None:
+    """HP-UX 11: after two minutes, and eight probes 75 s apart. SunOS never asks."""
+    asks = apache.run("hp-ux", visitors=20, vanishing=0.5)
+    assert (asks.most, asks.left) == (20, 10)
+    first = 15 + 120 + 8 * 75
+    before = {n for time, n in asks.samples if 80 * SECOND <= time <= first * SECOND}
+    after = {n for time, n in asks.samples if time >= (first + 35) * SECOND}
+    assert (before, after) == ({20}, {10})
+    never = apache.run("sunos-4", visitors=20, vanishing=0.5, watched="3h")
+    assert never.left == 20
+
+
 @pytest.mark.slow
 def test_four_thousand_on_a_system_without_a_timeout() -> None:
     result = apache.run("sunos-4", watched="1h")

@@ -87,6 +87,15 @@ def need(tool: str) -> None:
         pytest.fail(f"`{tool}` is missing: .ci/run installs it")
 
 
+def test_habits_of_the_web_server(served: Callable[..., Served]) -> None:
+    it = served("--http", "80", "--http-like", "nginx", "--http-option", "keepalive=off")
+    url = f"http://{US}/bytes/5"
+    told = curl(it.space, *(["-o", "/dev/null", url] * 3), "-w", "%{num_connects} ")
+    assert told.split() == ["1", "1", "1"]
+    assert "\nConnection: close\n" in curl(it.space, "-I", url)
+    it.stop()
+
+
 def pattern(octets: int) -> bytes:
     return (PATTERN * (octets // len(PATTERN) + 1))[:octets]
 

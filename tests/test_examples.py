@@ -75,6 +75,12 @@ def test_lost_error_page():
     assert set(seen.values()) == {0, 413}
 
 
+def test_syn_flood():
+    took = load("syn_flood").main()
+    assert took["linux-6", 0] is None
+    assert took["linux-6", 1] == took["freebsd-14", 1] == 10_000_000
+
+
 def test_open_loop():
     found = load("open_loop").main()
     assert found["closed"].percentile(99) < 10_000_000

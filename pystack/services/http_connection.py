@@ -141,7 +141,11 @@ class HttpConnection(Connection):
                 return
             now = service.clock.now
             if not self.in_message:
-                self._idle_from(now)
+                deadline = now + service.keepalive
+                if deadline >= self.deadline:  # as each request but the first finds it
+                    self.deadline = deadline
+                else:
+                    self._until(deadline)
                 plan = service.plans.get(data)
                 if plan is not None and (self.requests_left > 1 or not plan.keep):
                     self.requests_left -= 1

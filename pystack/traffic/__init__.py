@@ -8,8 +8,8 @@
     OpenLoad     short connections, so many a second
     SynFlooder   SYNs from addresses that never answer
 
-All take a machine and a server's address, begin with `start`, and follow from their arguments alone: the same seed, the
-same packets.
+Each takes a machine (the flooder: a tap) and a server's address, begins with `start`, and follows from its arguments
+alone: the same seed, the same packets.
 """
 
 from pystack.traffic.browser import Browser

@@ -352,3 +352,62 @@ def test_the_harm_of_tcp_tw_recycle_has_a_counter_until_4_11(profile, has_it):
 def test_every_sentence_of_linux_is_of_a_counter():
     assert set(linux_stats.TCP) < set(counters.TCP)
     assert set(linux_stats.TCP_EXT) - {"PAWSPassive"} < set(counters.TCP_EXT)
+
+
+TAIL_OF_10 = """\
+0/0/0 requests for mbufs denied (mbufs/clusters/mbuf+clusters)
+0/0/0 requests for mbufs delayed (mbufs/clusters/mbuf+clusters)
+0/0/0 requests for jumbo clusters delayed (4k/9k/16k)
+0/0/0 requests for jumbo clusters denied (4k/9k/16k)
+""".splitlines()
+
+
+@pytest.mark.parametrize(
+    ("era", "inside", "outside"),
+    [
+        ("9.2", ["0 calls to protocol drain routines"], ["delayed (", "sendfile syscalls"]),
+        ("10", TAIL_OF_10, ["drain routines", "sendfile syscalls"]),
+        (
+            "11.3",
+            [*TAIL_OF_10, "0 sendfile syscalls"],
+            ["drain routines", "substituted to bogus page"],
+        ),
+        (
+            "13.0",
+            [
+                *TAIL_OF_10,
+                "0 sendfile syscalls",
+                "0 pages were valid and substituted to bogus page",
+                "0 pages were requested for read ahead by applications",
+            ],
+            ["drain routines"],
+        ),
+    ],
+)
+def test_netstat_m_by_era(era, inside, outside):
+    """1.6: what each release adds, takes away, and in which order."""
+    lines = Host("web", profile=of_era(era)).netstat("-m").splitlines()
+    places = [lines.index(line) for line in inside]
+    assert places == sorted(places)
+    for text in outside:
+        assert not any(text in line for line in lines)
+
+
+@pytest.mark.parametrize(("era", "wide"), [("9.2", 14), ("10", 14), ("11.3", 32), ("13.0", 32)])
+def test_listen_queues_by_era(era, wide):
+    web = Host("web", "192.0.2.1/24", profile=of_era(era))
+    server = web.socket()
+    server.bind(("", 80))
+    server.listen(5)
+    assert web.netstat("-Lan").splitlines()[2] == f"tcp4  {'0/0/5':<{wide}} {'*.80':<22}"
+
+
+@pytest.mark.parametrize(
+    ("era", "text"),
+    [
+        ("10", "discarded due to memory problems"),
+        ("13.0", "discarded due to full reassembly queue"),
+    ],
+)
+def test_netstat_s_by_era(era, text):
+    assert f"\t\t0 {text}\n" in Host("web", profile=of_era(era)).netstat("-s")

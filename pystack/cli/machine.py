@@ -100,6 +100,7 @@ def asked(machine: str | None, tool: str) -> Any:
 def machines(as_json: Json = False) -> None:
     """List the machines that run and can be asked: those of `pystack serve`."""
     from pystack import control
+    from pystack.control.place import nobody
 
     try:
         names = control.machines()
@@ -110,7 +111,7 @@ def machines(as_json: Json = False) -> None:
         print_json(found)
         return
     if not found:
-        fail("no machine is running: begin with `pystack serve`")
+        fail(nobody())
     columns = (("machine", ""), ("system", ""), ("address", ""), ("connections", ""), ("tools", ""))
     table(columns, [_row(each) for each in found])
 

@@ -114,10 +114,15 @@ def _show(described: dict[str, object]) -> None:
     for heading in ("policy", "fixed", "sysctl"):
         values = described[heading]
         assert isinstance(values, dict)
-        rows = [(name, _text(value)) for name, value in values.items()]
+        rows = [(name, _text(heading, value)) for name, value in values.items()]
         table(((heading, ""), ("", "right")), rows)
         print()
 
 
-def _text(value: object) -> str:
+def _text(heading: str, value: object) -> str:
+    from pystack.profiles import fixed_text
+
+    if heading == "fixed":
+        assert isinstance(value, int)
+        return fixed_text(value)
     return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -71,7 +71,7 @@ def choose(wanted: str | None) -> str:
     """The machine that is meant: the one of this name, or the only one. Raises NoPlace."""
     there = machines()
     if not there:
-        raise NoPlace("no machine is running: begin with `pystack serve`")
+        raise NoPlace(nobody())
     if wanted is None:
         if len(there) > 1:
             raise NoPlace(f"several machines are running: {', '.join(there)}; say which with -M")
@@ -80,6 +80,12 @@ def choose(wanted: str | None) -> str:
         have = f"there {'are' if len(there) > 1 else 'is'} {', '.join(there)}"
         raise NoPlace(f"no machine {wanted!r}: {have}{near(wanted, there)}")
     return wanted
+
+
+def nobody() -> str:
+    """There is no machine; where one might be all the same."""
+    text = "no machine is running: begin with `pystack serve`"
+    return text if os.geteuid() == 0 else f"{text} (what runs with sudo is asked with sudo)"
 
 
 def check_name(name: str) -> None:

@@ -47,7 +47,7 @@ from pystack.sysctl.knob import UNITS, Knob, Value
 from pystack.sysctl.near import near
 from pystack.sysctl.registry import data_files, registry
 from pystack.sysctl.strict_toml import Document, TomlError
-from pystack.units import parse_size, parse_time
+from pystack.units import format_time, parse_size, parse_time
 
 __all__ = [
     "POLICIES",
@@ -58,6 +58,7 @@ __all__ = [
     "build",
     "compare",
     "defaults",
+    "fixed_text",
     "load",
     "names",
     "read",
@@ -419,7 +420,8 @@ def compare(*profiles: Profile) -> list[tuple[str, str, list[str]]]:
     tables: list[dict[tuple[str, str], str]] = []
     for profile in profiles:
         described = profile.describe()
-        sections = {name: described[name] for name in ("policy", "fixed", "sysctl")}
+        sections = {name: described[name] for name in ("policy", "sysctl")}
+        sections["fixed"] = {name: fixed_text(value) for name, value in profile.fixed.items()}
         sections["messages"] = profile.messages
         table: dict[tuple[str, str], str] = {}
         for section, values in sections.items():
@@ -432,6 +434,11 @@ def compare(*profiles: Profile) -> list[tuple[str, str, list[str]]]:
     return sorted(
         (row for row in rows if len(set(row[2])) > 1), key=lambda row: SECTIONS.index(row[0])
     )
+
+
+def fixed_text(value: int) -> str:
+    """A wired-in setting as people write it: whole milliseconds are a time (3s), all else a number."""
+    return format_time(value) if value > 0 and value % UNITS["ms"] == 0 else str(value)
 
 
 SECTIONS = ("policy", "fixed", "sysctl", "messages")

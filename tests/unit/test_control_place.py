@@ -136,6 +136,13 @@ def test_what_a_killed_process_left_is_removed(run_dir: Path):
     assert not (run_dir / "web.sock").exists()
 
 
+def test_where_a_machine_might_be_all_the_same(run_dir: Path, monkeypatch: pytest.MonkeyPatch):
+    """Serving takes root; whoever forgets that when asking is told."""
+    for uid, hint in ((0, False), (1000, True)):
+        monkeypatch.setattr(os, "geteuid", lambda uid=uid: uid)
+        assert place.nobody().endswith("(what runs with sudo is asked with sudo)") == hint
+
+
 def test_what_is_no_socket_stays(run_dir: Path):
     place.directory()
     (run_dir / "web.sock").write_text("mine")

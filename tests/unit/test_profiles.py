@@ -309,6 +309,8 @@ def test_compare_shows_what_differs_and_no_more() -> None:
     assert rows["sysctl", "net.inet.tcp.delacktime"] == ["100", "40"]
     assert rows["sysctl", "net.inet.tcp.rexmit_initial"] == ["-", "1000"]
     assert rows["policy", "timewait"] == ["bsd", "bsd-14"]
+    assert rows["fixed", "tcp_rexmit_initial"] == ["3s", "-"]
+    assert rows["fixed", "tcp_eifel"] == ["0", "1"]
     assert rows["messages", "listen_overflow"][1].endswith("euid 0, rgid 0, jail 0")
     assert ("sysctl", "net.inet.tcp.msl") not in rows
     assert [section for section, _ in rows] == sorted(

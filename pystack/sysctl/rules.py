@@ -162,20 +162,78 @@ def below_port_range(turn: Turn) -> Value:
     return turn.new
 
 
+def at_most_max_reordering(turn: Turn) -> Value:
+    """It is no larger than net.ipv4.tcp_max_reordering, where there is that."""
+    most = turn.read("net.ipv4.tcp_max_reordering")
+    if turn.old is not None and 0 < most < turn.number:
+        raise ValueError(f"it may not exceed tcp_max_reordering, which is {most}")
+    return turn.new
+
+
+def frag_low(turn: Turn) -> Value:
+    """Reassembly's lower mark is not above the upper one."""
+    high = turn.read("net.ipv4.ipfrag_high_thresh")
+    if turn.old is not None and turn.number > high:
+        raise ValueError(f"it may not exceed ipfrag_high_thresh, which is {high}")
+    return turn.new
+
+
+def frag_high(turn: Turn) -> Value:
+    """Reassembly's upper mark is not below the lower one."""
+    low = turn.read("net.ipv4.ipfrag_low_thresh")
+    if turn.old is not None and turn.number < low:
+        raise ValueError(f"it may not be below ipfrag_low_thresh, which is {low}")
+    return turn.new
+
+
+TICK = 4
+"""Milliseconds of a Linux kernel's clock at 250 Hz."""
+
+
+def ticks(turn: Turn) -> Value:
+    """A time in milliseconds is kept in ticks of the kernel's clock, 4 ms, rounded up."""
+    return -(-turn.number // TICK) * TICK
+
+
+def port_list(turn: Turn) -> Value:
+    """Ports and ranges of ports with commas between them, kept in order and joined: 80,90-100."""
+    ports: set[int] = set()
+    for part in str(turn.new).split(",") if turn.new else ():
+        first, dash, last = part.partition("-")
+        ends = (first, last if dash else first)
+        if not all(end.isascii() and end.isdecimal() for end in ends):
+            raise ValueError(f"{part!r} is neither a port nor a range such as 90-100")
+        low, high = map(int, ends)
+        if not low <= high <= 65535:
+            raise ValueError(f"{part} is no range of ports up to 65535")
+        ports.update(range(low, high + 1))
+    starts = sorted(port for port in ports if port - 1 not in ports)
+    lasts = sorted(port for port in ports if port + 1 not in ports)
+    return ",".join(
+        str(low) if low == high else f"{low}-{high}"
+        for low, high in zip(starts, lasts, strict=True)
+    )
+
+
 RULES: Mapping[str, Rule] = MappingProxyType(
     {
         "above-privileged": above_privileged,
+        "at-most-max-reordering": at_most_max_reordering,
         "at-most-maxfiles": at_most_maxfiles,
         "below-port-range": below_port_range,
         "choice": choice,
         "clamp": clamp,
         "enough-mbufs": enough_mbufs,
         "fastopen-key": fastopen_key,
+        "frag-high": frag_high,
+        "frag-low": frag_low,
         "ignore": ignore,
         "next-power-of-two": next_power_of_two,
         "only-grow": only_grow,
         "ordered": ordered,
+        "port-list": port_list,
         "power-of-two-or-512": power_of_two_or_512,
+        "ticks": ticks,
     }
 )
 """Rules by the name that knob files give them."""

@@ -226,6 +226,44 @@ def test_what_changes_the_machine():
     assert changes(linux(), "sysctl", ["net/ipv4/tcp_fin_timeout=1"])
 
 
+@pytest.mark.parametrize(
+    ("word", "value"),
+    [
+        ("net.ipv4.tcp_invalid_ratelimit=5", "8"),
+        ("net.ipv4.tcp_invalid_ratelimit=8", "8"),
+        ("net.ipv4.ip_local_reserved_ports=90-100,80,101", "80,90-101"),
+        ("net.ipv4.ip_local_reserved_ports=", ""),
+        ("net.ipv4.ip_local_reserved_ports=9-8", None),
+        ("net.ipv4.ip_local_reserved_ports=65536", None),
+        ("net.ipv4.ip_local_reserved_ports=5, 6", None),
+        ("net.ipv4.tcp_reordering=300", "300"),
+        ("net.ipv4.tcp_reordering=301", None),
+        ("net.ipv4.ipfrag_high_thresh=3145728", "3145728"),
+        ("net.ipv4.ipfrag_high_thresh=3145727", None),
+        ("net.ipv4.ipfrag_low_thresh=4194305", None),
+        ("net.ipv4.tcp_shrink_window=1", "1"),
+        ("net.ipv4.tcp_shrink_window=2", None),
+        ("net.ipv4.tcp_fin_timeout=-8589934", "-8589934"),
+        ("net.ipv4.tcp_fin_timeout=-8589935", None),
+    ],
+)
+def test_what_a_kernel_makes_of_a_value(word, value):
+    """As a running 6.18 keeps it, None: refuses it (tests/system/test_views.py asks for all knobs)."""
+    web = linux()
+    name = word.partition("=")[0]
+    before = web.sysctl.text(name)
+    done = run(web, "sysctl", [word])
+    assert done.status == (1 if value is None else 0)
+    assert web.sysctl.text(name) == (before if value is None else value)
+
+
+def test_limits_of_a_knob_that_are_another_knob():
+    web = linux()
+    assert run(web, "sysctl", ["net.ipv4.tcp_max_reordering=10"]).status == 0
+    said = run(web, "sysctl", ["net.ipv4.tcp_reordering=11"])
+    assert "(it may not exceed tcp_max_reordering, which is 10)" in said.err
+
+
 def test_a_change_has_effects_at_once():
     web = bsd()
     assert run(web, "sysctl", ["kern.ipc.nmbclusters=300000"]).status == 0

@@ -20,15 +20,14 @@ from pystack._fast.datagrams import (
     datagram_receive,
     datagram_send,
     datagram_shutdown,
-    new_datagram,
 )
+from pystack._fast.endpoint import let_go
 from pystack.addresses import dotted
 from pystack.errors import error_of, number_of
 from pystack.sockets import MSG_DONTWAIT, MSG_PEEK, Address, Buffer, Socket, address_of, octets
 
 if TYPE_CHECKING:
     from pystack._fast.udp import DatagramSocket as Row
-    from pystack.host import Host
 
 _AGAIN = -int(Err.EAGAIN)
 _READING = EV_READ | EV_ERROR | EV_HANGUP
@@ -41,14 +40,15 @@ class DatagramSocket(Socket):
     are the machine's business, and the port of an address says nothing.
     """
 
-    __slots__ = ("proto",)
+    __slots__ = ()
 
     type = std.SOCK_DGRAM
     row: Row
 
-    def __init__(self, host: Host, proto: int) -> None:
-        super().__init__(host, new_datagram(host.core, proto))
-        self.proto = proto
+    @property
+    def proto(self) -> int:
+        """IPPROTO_UDP or IPPROTO_ICMP."""
+        return int(self.row.proto)
 
     def __repr__(self) -> str:
         name = "udp4" if self.proto == PROTO_UDP else "icm4"
@@ -150,7 +150,9 @@ class DatagramSocket(Socket):
         """close(2): what waits is lost."""
         if self.closed:
             return
-        datagram_close(self.host.core, self._retire())
+        row = self._retire()
+        let_go(row)
+        datagram_close(self.host.core, row)
 
     def _wake(self, events: int) -> None:
         if events:

@@ -11,19 +11,18 @@ import socket as std
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from itertools import count
 from typing import Any, Literal, NoReturn, Protocol, overload
 
 from pystack import profiles
 from pystack._fast import mbuf_zones
-from pystack._fast.consts import ICMP_ECHO, NEVER, PROTO_ICMP, PROTO_UDP, STATE_NAMES, Drop, Err
+from pystack._fast.consts import ICMP_ECHO, NEVER, PROTO_ICMP, STATE_NAMES, Drop
 from pystack._fast.core import Core, Driver
 from pystack.addresses import dotted, parse_host, parse_interface, parse_network
 from pystack.datagram import DatagramSocket
-from pystack.errors import error_of
 from pystack.kernlog import KernelLog
 from pystack.limits import Limit, limits
-from pystack.sockets import Socket, StreamSocket
+from pystack.process import Process
+from pystack.sockets import StreamSocket
 from pystack.sysctl import Sysctl, Value
 from pystack.units import parse_size, parse_time
 from pystack.views.tools import file, show
@@ -32,9 +31,8 @@ INTERFACES: Mapping[str, str] = {"freebsd": "em", "linux": "eth"}
 """What the first kind of network card is called on each system."""
 
 _ZONES = {knob: zone for zone, knob in enumerate(mbuf_zones.KNOBS) if knob}
-_STREAM, _TCP = int(std.SOCK_STREAM), int(std.IPPROTO_TCP)
-_SOCKET_FLAGS = 0o4000 | 0o2000000
-_NONBLOCK = 0o4000
+FIRST_PID = 700
+"""The number of a machine's first process: those before it are the system's."""
 
 
 class Clock(Protocol):
@@ -156,7 +154,9 @@ class Host:
         self.log = KernelLog(
             self.core, self.sysctl, self.profile.messages, self.system == "linux", self._uptime
         )
-        self._fds = count(3)
+        files: Any = self.core.files
+        self.processes: dict[int, Process] = files.programs
+        self.program = self.process("pystack")
         self.mtu = mtu
         self._hook_knobs()
         for address in [addresses] if isinstance(addresses, str) else addresses:
@@ -179,7 +179,7 @@ class Host:
         core = self.core
         for knob, zone in _ZONES.items():
             if knob in self.sysctl:
-                self.sysctl.on_change(knob, partial(core.pool.set_limit, zone))
+                self.sysctl.on_change(knob, partial(self._set_zone_limit, zone))
         if "net.ipv4.tcp_fastopen_key" in self.sysctl:
             self.sysctl.on_change("net.ipv4.tcp_fastopen_key", self._set_fastopen_key)
             fastopen: Any = core.fastopen
@@ -187,13 +187,16 @@ class Host:
         for knob in ("net.ipv4.tcp_max_tw_buckets", "net.inet.tcp.maxtcptw"):
             if knob in self.sysctl:
                 self.sysctl.on_change(knob, core.timewait.set_maximum)
+        if "kern.ipc.maxsockets" in self.sysctl:
+            self.sysctl.on_change("kern.ipc.maxsockets", partial(setattr, core.demux, "maximum"))
+        files: Any = core.files
         counters: dict[str, Callable[[], Value]] = {
             "net.inet.tcp.pcbcount": lambda: core.demux.used + core.timewait.used,
             "net.inet.tcp.syncache.count": lambda: core.listeners.cache.used,
             "kern.ipc.numopensockets": lambda: core.demux.used,
             "kern.ipc.nsfbufsused": lambda: self._sfbufs("used"),
             "kern.ipc.nsfbufspeak": lambda: self._sfbufs("high"),
-            "kern.openfiles": lambda: core.demux.used,
+            "kern.openfiles": lambda: files.used,
         }
         for knob, read in counters.items():
             if knob in self.sysctl:
@@ -203,6 +206,11 @@ class Host:
         """The buffers of sendfile(2), counted where there are such."""
         zone = self.core.pool.zones()[mbuf_zones.SFBUF]
         return int(zone[column]) if zone["limit"] else 0
+
+    def _set_zone_limit(self, zone: int, limit: int) -> None:
+        core: Any = self.core
+        core.pool.set_limit(zone, limit)
+        self.after(core)  # who waits for storage may have it
 
     def _set_fastopen_key(self, value: Value) -> None:
         fastopen: Any = self.core.fastopen
@@ -285,32 +293,17 @@ class Host:
     def socket(self, type: int = std.SOCK_STREAM, proto: int = 0, *, uid: int = 0) -> Any:
         """A new socket: TCP, with SOCK_DGRAM UDP, with SOCK_DGRAM and IPPROTO_ICMP for pings.
 
-        `uid` is the owner: any but 0 may not bind a reserved port. Raises OSError (ENOBUFS) at
-        kern.ipc.maxsockets; EPROTONOSUPPORT does not occur, other types are a ValueError.
+        `uid` is the owner: any but 0 may not bind a reserved port. Raises OSError: ENOBUFS at kern.ipc.maxsockets,
+        EMFILE and ENFILE for want of a descriptor or a file; EPROTONOSUPPORT does not occur, other types are a
+        ValueError.
         """
-        kind = int(type) & ~_SOCKET_FLAGS
-        sock: Socket
-        if kind == _STREAM and proto in (0, _TCP):
-            core = self.core
-            self.before(core)
-            row = core.new_tcb()
-            if row is None:
-                raise error_of(Err.ENOBUFS)
-            row.uid = uid
-            sock = StreamSocket(self, row)
-        elif kind == std.SOCK_DGRAM and proto in (0, PROTO_UDP, PROTO_ICMP):
-            sock = DatagramSocket(self, proto or PROTO_UDP)
-        else:
-            raise ValueError(
-                f"socket type {type!r}, protocol {proto}: give SOCK_STREAM or SOCK_DGRAM"
-            )
-        if int(type) & _NONBLOCK:
-            sock.setblocking(False)
-        return sock
+        return self.program.socket(type, proto, uid=uid)
 
-    def next_fd(self) -> int:
-        """A number for a socket's `fileno`."""
-        return next(self._fds)
+    def process(self, name: str, *, uid: int = 0, nofile: int | None = None) -> Process:
+        """A new program, with sockets (`Process.socket`), a user and a limit of descriptors of its own."""
+        made = Process(self, name, max(self.processes, default=FIRST_PID - 1) + 1, uid, nofile)
+        self.processes[made.pid] = made
+        return made
 
     def dispatch(self) -> int:
         """Call `on_ready` of the sockets for which something happened; how many calls that were.

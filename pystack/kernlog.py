@@ -38,9 +38,15 @@ FIELDS: Mapping[Note, tuple[str, ...]] = MappingProxyType(
         Note.BANDLIM: ("what", "other", "limit"),
         Note.ZONE_LIMIT: ("zone", "knob"),
         Note.SOCKETS: ("number",),
+        Note.FILES: ("number", "command"),
+        Note.IN_VAIN: ("segment",),
+        Note.DEBUG: ("segment", "number", "why"),
     }
 )
 """What the words of a note may speak of, in braces."""
+
+UNRATED = frozenset({Note.FILES})
+"""Notes that do not come from the network, whose rate Linux limits."""
 
 
 class KernelLog:
@@ -85,7 +91,7 @@ class KernelLog:
     def note(self, note: int, socket: Any, number: int, other: int) -> None:
         """The core says that this happened."""
         words = self.messages.get(Note(note))
-        if words is None or not self._may_say():
+        if words is None or (note not in UNRATED and not self._may_say()):
             return
         self.write(words.format_map(self._fields(Note(note), socket, number, other)))
 
@@ -108,6 +114,8 @@ class KernelLog:
         elif note == Note.ZONE_LIMIT:
             fields["zone"] = mbuf_zones.NAMES[number]
             fields["knob"] = mbuf_zones.KNOBS[number]
+        elif note == Note.FILES:
+            fields["command"] = self.core.files.programs[other].name
         elif note == Note.SYNCACHE_PAUSE:
             fields["peer"] = self._last_syn()
         return fields

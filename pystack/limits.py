@@ -12,7 +12,14 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from pystack._fast import mbuf_zones
-from pystack._fast.consts import BACKLOG_AND_ONE, BANDLIM_NAMES, HALF_OPEN_REQUEST, LISTEN, SECOND
+from pystack._fast.consts import (
+    BACKLOG_AND_ONE,
+    BANDLIM_NAMES,
+    HALF_OPEN_REQUEST,
+    LISTEN,
+    SECOND,
+    TIMEWAIT_BSD_14,
+)
 from pystack.addresses import dotted
 
 if TYPE_CHECKING:
@@ -66,7 +73,18 @@ class Declared:
 def _sockets(core: Any) -> Reading:
     table = core.demux
     maximum = core.cfg.maxsockets or None
+    if core.cfg.policy_timewait == TIMEWAIT_BSD_14:  # whole sockets wait in TIME_WAIT there
+        waiting = core.timewait
+        high = max(table.high_water, table.used + waiting.used)
+        used = table.used + waiting.used
+        return used, maximum, high, table.failures, table.last_failure
     return table.used, maximum, table.high_water, table.failures, table.last_failure
+
+
+def _files(core: Any) -> Reading:
+    files = core.files
+    maximum = _bounded(core.cfg.maxfiles) or None
+    return files.used, maximum, files.high_water, files.failures, files.last_failure
 
 
 def _half_open(core: Any) -> Reading:
@@ -96,6 +114,11 @@ def _orphans(core: Any) -> Reading:
         killed,
         core.orphans_failed_at,
     )
+
+
+def _tcp_memory(core: Any) -> Reading:
+    maximum = core.cfg.tcp_mem_max or None
+    return core.mem_pages, maximum, core.mem_high, core.mem_failures, core.mem_failed_at
 
 
 def _ports(core: Any) -> Reading:
@@ -136,10 +159,12 @@ def _answers(which: int) -> Callable[[Any], Reading]:
 
 LIMITS: tuple[Declared, ...] = (
     Declared("sockets", ("kern.ipc.maxsockets",), _sockets),
+    Declared("open files", ("kern.maxfiles", "fs.file-max"), _files),
     Declared("half-open connections", ("net.inet.tcp.syncache.cachelimit",), _half_open),
     Declared("half-open in a bucket", ("net.inet.tcp.syncache.bucketlimit",), _bucket),
     Declared("TIME_WAIT", ("net.inet.tcp.maxtcptw", "net.ipv4.tcp_max_tw_buckets"), _time_wait),
     Declared("orphans", ("net.ipv4.tcp_max_orphans",), _orphans),
+    Declared("TCP memory (pages)", ("net.ipv4.tcp_mem",), _tcp_memory),
     Declared("local ports", ("net.inet.ip.portrange.last", "net.ipv4.ip_local_port_range"), _ports),
     *(
         Declared(name, (knob,), _zone(zone))
@@ -151,11 +176,11 @@ LIMITS: tuple[Declared, ...] = (
         for which, name in enumerate(BANDLIM_NAMES)
     ),
 )
-"""All limits that a machine has once. Those of each listener are `_listeners`."""
+"""All limits that a machine has once. Those of each process and listener are `_processes` and `_listeners`."""
 
 
 def limits(host: Host) -> list[Limit]:
-    """Every limit that this machine has: those of the machine, then those of its listeners."""
+    """Every limit that this machine has: those of the machine, of its processes, and of its listeners."""
     core: Any = host.core
     core.settle(host.now)
     found = []
@@ -163,12 +188,29 @@ def limits(host: Host) -> list[Limit]:
         knob = next((name for name in declared.knobs if name in host.sysctl), "")
         if knob:
             found.append(_limit(declared.name, knob, declared.read(core)))
-    return [*found, *_listeners(host)]
+    return [*found, *_processes(host), *_listeners(host)]
 
 
 def _limit(name: str, knob: str, reading: Reading) -> Limit:
     used, maximum, high, failures, last = reading
     return Limit(name, used, maximum, high, failures, last if failures else None, knob)
+
+
+def _processes(host: Host) -> Iterator[Limit]:
+    core: Any = host.core
+    names = ("kern.maxfilesperproc", "fs.nr_open")
+    knob = next((name for name in names if name in host.sysctl), "")
+    for process in host.processes.values():
+        most = process.limit(core)
+        reading = (
+            process.used,
+            most,
+            process.high_water,
+            process.failures,
+            process.last_failure,
+        )
+        by = knob if most < process.nofile or most == core.cfg.maxfilesperproc else "RLIMIT_NOFILE"
+        yield _limit(f"descriptors of {process.name}[{process.pid}]", by, reading)
 
 
 def _listeners(host: Host) -> Iterator[Limit]:

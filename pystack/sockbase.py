@@ -94,7 +94,6 @@ class Socket(Endpoint, ABC):
 
     family = std.AF_INET
     type: int
-    proto: int
     host: Host
     core: Core | None
     row: Any
@@ -204,12 +203,8 @@ class Socket(Endpoint, ABC):
             self._host.after(core)
 
     def fileno(self) -> int:
-        """A number for this socket, unique on its machine; -1 once closed. No system call takes it."""
-        if self.closed:
-            return -1
-        if not self._fd:
-            self._fd = self._host.next_fd()
-        return self._fd
+        """The number of its descriptor in its process; -1 once closed. No system call of this computer takes it."""
+        return -1 if self.closed else int(self.row.fd)
 
     # --- addresses and options ---------------------------------------------------------------------
 

@@ -12,9 +12,10 @@ something happened to the socket. Errors are OSError with the errno of the real 
 from __future__ import annotations
 
 import socket as std
+from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from pystack import sockreports
+from pystack import shortage, sockreports
 from pystack._fast.commands import (
     tcp_at_mark,
     tcp_close,
@@ -37,6 +38,7 @@ from pystack._fast.consts import (
     EV_WRITE,
     FIN_WAIT_2,
     LISTEN,
+    NEVER,
     SECOND,
     SOCKBUF_LINUX,
     SOCKOPT_LINUX,
@@ -48,7 +50,7 @@ from pystack._fast.consts import (
     WRITE_ZEROCOPY,
     Err,
 )
-from pystack._fast.endpoint import StreamEndpoint
+from pystack._fast.endpoint import StreamEndpoint, let_go
 from pystack._fast.opening import tcp_bind, tcp_disconnect, tcp_listen
 from pystack._fast.tcb import (
     SS_CONNECTED,
@@ -84,7 +86,7 @@ from pystack.urgent import receive_urgent, send_urgent
 
 if TYPE_CHECKING:
     import io
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 
 __all__ = [
@@ -179,6 +181,7 @@ class StreamSocket(StreamEndpoint, Socket):
         """accept(2): the oldest connection that waits, and the address of its peer."""
         child: Any = self.next_child()
         if child.so_state & SS_DEAD and self._host.core.cfg.policy_dead_child == DEAD_CHILD_ABORTED:
+            let_go(child)
             tcp_close(self._host.core, child)
             raise error_of(Err.ECONNABORTED)
         return StreamSocket(self.host, child), (dotted(child.faddr), child.fport)
@@ -195,6 +198,8 @@ class StreamSocket(StreamEndpoint, Socket):
         host = self._host
         core = host.core
         how = self._how(flags)
+        if core.asleep:
+            self._awake(EV_WRITE)
         host.before(core)
         done: int = tcp_send(core, self.row, data, 0, n, how)
         host.after(core)
@@ -230,7 +235,7 @@ class StreamSocket(StreamEndpoint, Socket):
         host.after(core)
         if done < 0:
             raise error_of(done)
-        return done
+        return self._send_more(data, done, how)
 
     def sendmsg(
         self,
@@ -245,6 +250,10 @@ class StreamSocket(StreamEndpoint, Socket):
 
     def _sent(self, data: Buffer, done: int, flags: int) -> int:
         """The command did not take everything: `done` octets, or it is the negative error."""
+        if shortage.starved(self, data, done, self._how(flags)):
+            done = shortage.sleep(self, data, max(done, 0), self._how(flags))
+            if done == len(data):
+                return done
         if done > 0 and (self._timeout >= 0 or flags & MSG_DONTWAIT):
             return self._send_more(data, done, self._how(flags))
         if done < 0 and (done != _AGAIN or self._timeout == 0 or flags & MSG_DONTWAIT):
@@ -270,9 +279,13 @@ class StreamSocket(StreamEndpoint, Socket):
         n = len(data)
         host = self._host
         core = host.core
+        if core.asleep:
+            self._awake(EV_WRITE)
         host.before(core)
         done = tcp_send(core, self.row, data, 0, n, self._how(flags))
         host.after(core)
+        if shortage.starved(self, data, done, self._how(flags)):
+            done = shortage.sleep(self, data, max(done, 0), self._how(flags))
         if done == n:
             return
         if done < 0:
@@ -296,6 +309,8 @@ class StreamSocket(StreamEndpoint, Socket):
             host.before(core)
             took: int = tcp_send(core, t, data, done, n - done, how)
             host.after(core)
+            if shortage.starved(self, data[done:], took, how):
+                took = shortage.sleep(self, data[done:], max(took, 0), how)
             if took == _AGAIN:
                 continue
             if took < 0:
@@ -340,6 +355,8 @@ class StreamSocket(StreamEndpoint, Socket):
         core = host.core
         t = self.row
         peek = flags & MSG_PEEK != 0
+        if core.asleep:
+            self._awake(EV_READ)
         host.before(core)
         if flags & MSG_ERRQUEUE:
             return sockreports.receive_error(self, bufsize, 0)[0]
@@ -380,6 +397,8 @@ class StreamSocket(StreamEndpoint, Socket):
             raise ValueError("buffer too small for requested bytes")
         host = self._host
         core = host.core
+        if core.asleep:
+            self._awake(EV_READ)
         host.before(core)
         peek = flags & MSG_PEEK != 0
         got: int = tcp_recv_into(core, self.row, view, 0, n, peek)
@@ -426,6 +445,8 @@ class StreamSocket(StreamEndpoint, Socket):
         """shutdown(2): SHUT_RD, SHUT_WR or SHUT_RDWR."""
         host = self._host
         core = host.core
+        if core.asleep and self._put_off(partial(self.shutdown, how)):
+            return
         host.before(core)
         answer = tcp_shutdown(core, self.row, how)
         host.after(core)
@@ -448,8 +469,32 @@ class StreamSocket(StreamEndpoint, Socket):
             raise error_of(Err.ENOTCONN)
         return dotted(t.faddr), t.fport
 
+    def _put_off(self, call: Callable[[], object]) -> bool:
+        """The program is asleep, and makes this call when it wakes up."""
+        program = self.row.owner
+        if program is None or not program.asleep:
+            return False
+        program.later(call)
+        return True
+
+    def _awake(self, event: int) -> None:
+        """Nobody calls while the program is asleep: what waits waits longer, what does not hears EAGAIN, and of the
+        event once more when it wakes up.
+        """
+        program = self.row.owner
+        if program is None or not program.asleep:
+            return
+        core: Any = self.core
+        if self._timeout == 0 or core.dispatching:
+            program.miss(self.row, event)
+            raise error_of(_AGAIN)
+        while program.asleep:
+            core.driver.step(NEVER)
+
     def readable(self) -> bool:
         t = self.row
+        if self._host.core.asleep and t.owner is not None and t.owner.asleep:
+            return False
         if t.state == LISTEN:
             return bool(t.qlen > 0)
         if t.rcvq.cc:
@@ -459,9 +504,10 @@ class StreamSocket(StreamEndpoint, Socket):
 
     def writable(self) -> bool:
         t = self.row
-        if t.state == LISTEN:
+        core = self._host.core
+        if t.state == LISTEN or (core.asleep and t.owner is not None and t.owner.asleep):
             return False
-        answer = tcp_writable(t)
+        answer = tcp_writable(core, t)
         return bool(answer >= 0 or answer == -Err.EPIPE or t.so_error)
 
     def level(self) -> int:

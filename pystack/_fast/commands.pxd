@@ -2,18 +2,20 @@ from pystack._fast.internet cimport Internet
 from pystack._fast.opening cimport stop_listening, take_error, tcp_connect, tcp_disconnect
 from pystack._fast.reports cimport wrote
 from pystack._fast.seq cimport add, dist
+from pystack._fast.space cimport send_space, writable
 from pystack._fast.tcb cimport Tcb
 from pystack._fast.tcp_close cimport application_close, application_shutdown_send
+from pystack._fast.tcp_mem cimport account, may_send, piece_of
 from pystack._fast.tcp_out cimport tcp_output
 from pystack._fast.tcp_window cimport moderate, read_opens, worth_an_update
 from pystack._fast.tfo cimport FastOpen
 from pystack._fast.tfo_calls cimport fast_open, first_write
 
 cdef int CALLS_LINUX, CLOSED, EAGAIN, ECONNABORTED, EINPROGRESS, EINVAL, ENOBUFS, ENOTCONN
-cdef int EOPNOTSUPP, EPIPE, EV_ACCEPT, EV_READ, EV_WRITE, FO_WAIT, LISTEN, OOB_EXPECTED
-cdef int PUSH_LINUX, SHUT_LISTENER_CLOSES, SHUT_RD_LINUX, SS_CANTRCVMORE, SS_CANTSENDMORE
+cdef int EOPNOTSUPP, EPIPE, EV_ACCEPT, EV_READ, EV_WRITE, FO_WAIT, LISTEN, MBUF_SHORTAGE_SLEEP, OOB_EXPECTED
+cdef int PUSH_LINUX, SHUT_LISTENER_CLOSES, SHUT_RD_LINUX, SOCKBUF_LINUX, SS_CANTRCVMORE, SS_CANTSENDMORE
 cdef int SS_CONNECTED, SS_CONNECTING, SS_DONE, SS_WRITE_BLOCKED, SYN_SENT, TF_ACKNOW
-cdef int TF_MORETOCOME, WINDOW_LINUX, WRITE_MORE, WRITE_PAGES, WRITE_RECORD
+cdef int TF_MORETOCOME, WINDOW_LINUX, WRITE_GRANTED, WRITE_MORE, WRITE_PAGES, WRITE_RECORD
 
 cpdef int tcp_send_to(
     Internet s, Tcb t, unsigned int addr, int port, const unsigned char[::1] data, Py_ssize_t off,
@@ -22,10 +24,9 @@ cpdef int tcp_send_to(
 cpdef int tcp_send(
     Internet s, Tcb t, const unsigned char[::1] data, Py_ssize_t off, Py_ssize_t n, int how,
 ) except -1000
-cdef int goal(Tcb t, int half) noexcept
 cpdef long long unsent(Tcb t) noexcept
 cpdef int tcp_readable(Tcb t) except -1000
-cpdef int tcp_writable(Tcb t) except -1000
+cpdef int tcp_writable(Internet s, Tcb t) except -1000
 cpdef int tcp_recv_into(
     Internet s, Tcb t, unsigned char[::1] data, Py_ssize_t off, Py_ssize_t n, bint peek,
 ) except -1000

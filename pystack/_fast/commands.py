@@ -13,11 +13,14 @@ from pystack._fast.consts import (
     EV_READ,
     EV_WRITE,
     LISTEN,
+    MBUF_SHORTAGE_SLEEP,
     PUSH_LINUX,
     SHUT_LISTENER_CLOSES,
     SHUT_RD_LINUX,
+    SOCKBUF_LINUX,
     SYN_SENT,
     WINDOW_LINUX,
+    WRITE_GRANTED,
     WRITE_MORE,
     WRITE_PAGES,
     WRITE_RECORD,
@@ -27,6 +30,7 @@ from pystack._fast.internet import Internet  # noqa: F401
 from pystack._fast.opening import stop_listening, take_error, tcp_connect, tcp_disconnect
 from pystack._fast.reports import wrote
 from pystack._fast.seq import add, dist
+from pystack._fast.space import send_space, writable
 from pystack._fast.tcb import (
     FO_WAIT,
     OOB_EXPECTED,
@@ -40,6 +44,7 @@ from pystack._fast.tcb import (
     TF_MORETOCOME,
 )
 from pystack._fast.tcp_close import application_close, application_shutdown_send
+from pystack._fast.tcp_mem import account, may_send, piece_of
 from pystack._fast.tcp_out import tcp_output
 from pystack._fast.tcp_window import moderate, read_opens, worth_an_update
 from pystack._fast.tfo import FastOpen
@@ -80,8 +85,8 @@ def tcp_send_to(s, t, addr, port, data, off, n):
     done = fast_open(s, t)
     if linux and n > done:
         n = done
-    if n > t.sndq.hiwat - t.sndq.cc:
-        n = t.sndq.hiwat - t.sndq.cc
+    if n > send_space(s, t):
+        n = send_space(s, t)
     done = t.sndq.append(data, off, n) if n > 0 else 0
     if done > 0:
         t.sndq.mark(add(t.iss, 1 + done))
@@ -111,7 +116,10 @@ def tcp_send(s, t, data, off, n, how):
         return -ENOTCONN if s.cfg.policy_calls != CALLS_LINUX else -EPIPE
     if n == 0:
         return 0
-    room = t.sndq.hiwat - t.sndq.cc
+    linux: cython.bint = s.cfg.policy_sockbuf == SOCKBUF_LINUX
+    room = send_space(s, t) if how & WRITE_GRANTED == 0 else n
+    if linux and room > 0:
+        room = may_send(s, t, room if room < n else n)
     if unsent(t) >= t.notsent_lowat:
         room = 0
     if room <= 0 or (room < n and room < t.sndq.lowat):
@@ -120,7 +128,9 @@ def tcp_send(s, t, data, off, n, how):
     if n > room:
         n = room
         t.so_state |= SS_WRITE_BLOCKED
+    s.pool.wait = s.cfg.policy_mbuf_shortage == MBUF_SHORTAGE_SLEEP
     done = t.sndq.append(data, off, n, how & WRITE_PAGES != 0)
+    s.pool.wait = False
     if done == 0:
         return -ENOBUFS
     if s.cfg.policy_push == PUSH_LINUX:
@@ -129,7 +139,7 @@ def tcp_send(s, t, data, off, n, how):
             add(t.snd_una, t.sndq.cc - done),
             done,
             t.snd_max,
-            goal(t, room),
+            piece_of(t),
             room,
             how & WRITE_MORE != 0,
         )
@@ -137,6 +147,8 @@ def tcp_send(s, t, data, off, n, how):
             t.sndq.end_record(add(t.snd_una, t.sndq.cc))
         if t.reports is not None:
             wrote(t, done, how, held, done == wanted)
+    if linux:
+        account(s, t)
     if how & WRITE_MORE:
         t.t_flags |= TF_MORETOCOME
     s.draft.writing = True
@@ -144,13 +156,6 @@ def tcp_send(s, t, data, off, n, how):
     s.draft.writing = False
     t.t_flags &= ~TF_MORETOCOME
     return done
-
-
-def goal(t, half):
-    """Linux: octets of the largest piece that writes are made into: whole segments, at most half the peer's window."""
-    most: cython.int = 65215 if half > 65215 else half
-    most -= most % t.maxseg
-    return most if most > t.maxseg else t.maxseg
 
 
 def unsent(t):
@@ -174,7 +179,7 @@ def tcp_readable(t):
     return -EAGAIN
 
 
-def tcp_writable(t):
+def tcp_writable(s, t):
     """What send would do now: octets of room, or a negative error (EAGAIN: none)."""
     if t.so_state & SS_CANTSENDMORE:
         return -EPIPE
@@ -184,10 +189,10 @@ def tcp_writable(t):
         if t.fo & FO_WAIT:
             return t.sndq.hiwat
         return -EAGAIN if t.so_state & SS_CONNECTING else -ENOTCONN
-    if not t.sndq.roomy() or 2 * unsent(t) >= t.notsent_lowat:
+    if not writable(s, t) or 2 * unsent(t) >= t.notsent_lowat:
         t.so_state |= SS_WRITE_BLOCKED
         return -EAGAIN
-    return t.sndq.hiwat - t.sndq.cc
+    return send_space(s, t)
 
 
 def tcp_recv_into(s, t, data, off, n, peek):
@@ -249,6 +254,7 @@ def after_read(s, t, copied):
         if worth_an_update(s, t):
             tcp_output(s, t)
         return 0
+    account(s, t)
     moderate(s, t)
     if read_opens(s, t, copied):
         t.t_flags |= TF_ACKNOW

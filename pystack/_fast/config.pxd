@@ -171,6 +171,8 @@ cdef class Config:
     cdef public long long nmbjumbop
     cdef public long long nmbjumbo9
     cdef public long long nmbjumbo16
+    cdef public long long send_page_clusters
+    cdef public long long mbuf_wait
     cdef public long long zone_warnings
     cdef public long long nsfbufs
     cdef public long long do_tcpdrain
@@ -224,6 +226,7 @@ cdef class Config:
     cdef public long long policy_nagle
     cdef public long long policy_persist
     cdef public long long policy_mbuf_shortage
+    cdef public long long policy_files
     cdef public long long policy_connect_port
     cdef public long long policy_timewait
     cdef public long long policy_recovery

@@ -184,6 +184,8 @@ DEFAULTS = {
     "nmbjumbop": 0,  # clusters of a page; 0 = no limit
     "nmbjumbo9": 0,  # clusters of 9216 octets; 0 = no limit
     "nmbjumbo16": 0,  # clusters of 16384 octets; 0 = no limit
+    "send_page_clusters": 0,  # FreeBSD 7: what is written goes into clusters of a page
+    "mbuf_wait": 0,  # FreeBSD 4: how long a write waits for mbufs before it fails, ns; 0 = for ever
     "zone_warnings": 1,  # a full zone is logged
     "nsfbufs": 0,  # sendfile buffers; 0 = the machine needs none (direct map)
     "do_tcpdrain": 1,  # reassembly queues are given back when clusters run out
@@ -237,6 +239,7 @@ DEFAULTS = {
     "policy_nagle": consts.NAGLE_BSD,  # when a short segment waits
     "policy_persist": consts.PERSIST_BSD,  # what probes a window of zero, and how often
     "policy_mbuf_shortage": consts.MBUF_SHORTAGE_SLEEP,  # a blocking send without clusters
+    "policy_files": consts.FILES_BSD,  # whom the limit of open files binds, and when it is asked
     "policy_connect_port": consts.CONNECT_PORT_TUPLE,  # which local port connect() finds free
     "policy_timewait": consts.TIMEWAIT_BSD,  # TIME_WAIT at its limit, and SYNs that meet it
     "policy_recovery": consts.RECOVERY_BSD,  # how losses are found and repaired

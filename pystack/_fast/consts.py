@@ -171,12 +171,14 @@ EV_ACCEPT = 8
 EV_CONNECT = 16
 EV_HANGUP = 32
 
-# --- how a write is made: MSG_MORE, MSG_EOR, MSG_ZEROCOPY; its call waits until all is taken; it is pages of a file ---
+# --- how a write is made: MSG_MORE, MSG_EOR, MSG_ZEROCOPY; its call waits until all is taken; it is pages of a file;
+# the room for it was there when the call was made, and its caller slept for mbufs -------------------------------------
 WRITE_MORE = 1
 WRITE_RECORD = 2
 WRITE_ZEROCOPY = 4
 WRITE_WAITS = 8
 WRITE_PAGES = 16
+WRITE_GRANTED = 32
 
 # --- errno of the core: names, not numbers; the face gives the numbers of the profile's system --------------------
 
@@ -233,6 +235,9 @@ class Note(IntEnum):
     BANDLIM = 8
     ZONE_LIMIT = 9
     SOCKETS = 10
+    FILES = 11
+    IN_VAIN = 12
+    DEBUG = 13
 
 
 # --- the answers that FreeBSD counts by kind, so many a second (netinet/icmp_var.h) --------------------------------
@@ -323,6 +328,9 @@ CC_CUBIC = 1
 MBUF_SHORTAGE_SLEEP = 0
 MBUF_SHORTAGE_ENOBUFS = 1
 
+FILES_BSD = 0
+FILES_LINUX = 1
+
 CONNECT_PORT_UNUSED = 0
 CONNECT_PORT_TUPLE = 1
 CONNECT_PORT_LINUX = 2
@@ -354,6 +362,9 @@ RST_FLUSHES_DATA = 1
 
 CHALLENGE_HOST = 0
 CHALLENGE_CONNECTION = 1
+
+MIN_SNDBUF = 4608
+"""Linux: no send buffer is smaller (SOCK_MIN_SNDBUF)."""
 
 GSO_MAX = 65535 - 120
 """Octets of payload in the largest super-segment: an IP total length is 16 bits, headers may take 120."""

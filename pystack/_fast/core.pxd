@@ -1,3 +1,4 @@
+from pystack._fast.files cimport Descriptors
 from pystack._fast.internet cimport Internet
 from pystack._fast.landing cimport Landing
 from pystack._fast.packet cimport Packet
@@ -24,6 +25,9 @@ cdef class Core(Internet):
     cdef public int number
     cdef public bint listed
     cdef public Driver driver
+    cdef public list sleepers
+    cdef public int n_sleepers, asleep
+    cdef public bint dispatching
     cpdef int ingress(self, Packet p, long long now) except -1
     cpdef int make_room(self) except -1
     cpdef int ingress_landed(self, int iface, int skip, int n, int gso_size, bint csum_ok, long long now) except -1
@@ -31,6 +35,10 @@ cdef class Core(Internet):
     cpdef long long next_deadline(self) noexcept
     cpdef Packet egress(self, long long now)
     cpdef int dispatch(self) except -1
+    cpdef int fall_asleep(self, object row, int n) except -1
+    cpdef int make_ready(self, object row) except -1
+    cdef int wake_one(self) except -1
+    cdef int call_handlers(self) except -1
     cpdef int settle(self, long long now) except -1
     cdef int count_bad(self, int reason) except -1
     cdef int flush_pending(self) except -1

@@ -25,10 +25,11 @@ from pystack._fast.consts import (
     Drop,
 )
 from pystack._fast.demux import Demux
+from pystack._fast.files import Descriptors, Files
 from pystack._fast.internet import Internet
 from pystack._fast.landing import Landing
 from pystack._fast.mbuf import Pool
-from pystack._fast.mbuf_zones import SFBUF
+from pystack._fast.mbuf_zones import JUMBO_PAGE, SFBUF
 from pystack._fast.rng import Rng
 from pystack._fast.tcb import Tcb
 from pystack._fast.tcp_close import expire_timewait
@@ -44,7 +45,8 @@ TCP_TRUNCATED = int(Drop.TCP_TRUNCATED)
 UNLIMITED_TIME_WAIT = 1 << 20
 """Rows for TIME_WAIT at least, so that its limit can be raised while the machine runs."""
 UNLIMITED_SOCKETS = 1 << 20
-"""Rows for sockets where the system sets no limit of its own (Linux): address space, not memory."""
+"""Rows for sockets at least, so that their limit can be raised while the machine runs (Linux has none): address space,
+not memory."""
 
 
 def listeners_limit(cfg):
@@ -90,9 +92,12 @@ class Core(Internet):
         pool = Pool(cfg.nmbufs, cfg.nmbclusters, cfg.nmbjumbop, cfg.nmbjumbo9, cfg.nmbjumbo16)
         pool.set_limit(SFBUF, cfg.nsfbufs)
         pool.now = now
+        if cfg.send_page_clusters:
+            pool.bulk_zone = JUMBO_PAGE
         sockets = cfg.maxsockets or UNLIMITED_SOCKETS
         buckets = power_of_two(cfg.tcbhashsize or min(sockets // 4, 65536), 512, 1 << 24)
-        demux = Demux(sockets, buckets, rng.next32())
+        demux = Demux(max(sockets, UNLIMITED_SOCKETS), buckets, rng.next32())
+        demux.maximum = sockets
         waiting = (
             cfg.tcp_max_tw
             if cfg.tcp_max_tw > 0
@@ -103,15 +108,19 @@ class Core(Internet):
         room = max(waiting, UNLIMITED_TIME_WAIT)
         timewait = TimeWaitTable(room, power_of_two(waiting // 4, 512, 1 << 20), rng.next32())
         timewait.set_maximum(waiting)
-        wheel = Wheel(64, now, sockets + listeners_limit(cfg) + 64)
+        wheel = Wheel(64, now, demux.capacity + listeners_limit(cfg) + 64)
         self.init_stack(pool, wheel, cfg, rng, demux, timewait, now)
         self.tw_timer = wheel.alloc(TIMER_TIMEWAIT, 0)
         self.init_internet()
+        self.files = Files()
         self.land = Landing(pool)
         self.scheduled = NEVER
         self.number = 0
         self.listed = False
         self.driver = None
+        self.sleepers = []
+        self.n_sleepers = self.asleep = 0
+        self.dispatching = False
 
     def settle(self, now):
         """The present is `now`: call before commands."""
@@ -214,6 +223,8 @@ class Core(Internet):
                 self.flush_pending()
             if self.loop.count:
                 self.drain_loop()
+        if self.n_sleepers:
+            self.wake_one()
         return self.txq.pop()
 
     def flush_pending(self):
@@ -238,15 +249,55 @@ class Core(Internet):
             t.queued = False
         return out
 
+    def fall_asleep(self, row, n):
+        """`row` waits for storage for `n` octets: a connection whose caller hangs, or a program (`Descriptors`). It is
+        made ready when there is; `n` below 0 stands for a page of a file, which is mapped. Who waits longest comes
+        first (uma_core.c: a sleeper for each item that is freed).
+        """
+        self.sleepers.append((row, n))
+        self.n_sleepers += 1
+        return 0
+
+    def wake_one(self):
+        """Is there storage for who waits longest?"""
+        row, n = self.sleepers[0]
+        if not self.pool.would_deny(n) and (n >= 0 or self.pool.units_left(SFBUF) > 0):
+            del self.sleepers[0]
+            self.n_sleepers -= 1
+            self.make_ready(row)
+        return 0
+
+    def make_ready(self, row):
+        """Its handler is called at the next dispatch, whatever it wants to hear of."""
+        if not row.queued:
+            row.queued = True
+            self.ready.append(row)
+            self.n_ready += 1
+        return 0
+
     def dispatch(self):
         """Call the handlers of the sockets for which something happened; how many calls that were.
 
-        What a handler raises is raised when all have been called.
+        Those of a program that is asleep are held back. What a handler raises is raised when all have been called.
         """
+        self.dispatching = True
+        try:
+            return self.call_handlers()
+        finally:
+            self.dispatching = False
+
+    def call_handlers(self):
+        """`dispatch`, one call after the other."""
         calls: cython.int = 0
         events: cython.int
         failure = None
         for row in self.take_ready():
+            if self.asleep:
+                owner: Descriptors = row.owner
+                if owner is not None and owner.asleep:
+                    row.queued = True
+                    owner.held.append(row)
+                    continue
             if isinstance(row, Tcb):
                 t: Tcb = row
                 events = t.ready

@@ -3,7 +3,7 @@ from pystack._fast.hashing cimport jhash_3words
 
 
 cdef class Demux:
-    cdef public int capacity
+    cdef public int capacity, maximum
     cdef public int used
     cdef public int high_water
     cdef public long long taken
@@ -25,6 +25,7 @@ cdef class Demux:
     cdef unsigned int mask
     cdef unsigned int listen_mask
     cpdef int take(self, long long now) noexcept
+    cpdef int refuse(self, long long now) noexcept
     cpdef void give(self, int row) noexcept
     cpdef void bind(self, int row, unsigned int laddr, int lport) noexcept
     cpdef void unbind(self, int row) noexcept

@@ -27,13 +27,14 @@ _CONNECTED = cython.declare(cython.int, CONNECTED)
 @cython.final
 @cython.cclass
 class Demux:
-    """Rows of sockets found by address. `capacity` rows, `buckets` chains (a power of two).
+    """Rows of sockets found by address. `capacity` rows of storage, of which `maximum` may be used; `buckets` chains (a
+    power of two).
 
-    `take` answers 0 when all rows are in use; the caller decides which errno that is.
+    `take` answers 0 when no more rows may be used; the caller decides which errno that is.
     """
 
     def __init__(self, capacity, buckets, secret):
-        self.capacity = capacity
+        self.capacity = self.maximum = capacity
         self.used = 0
         self.high_water = 0
         self.taken = 0
@@ -60,11 +61,9 @@ class Demux:
 
     def take(self, now):
         """A fresh row, or 0 when the table is full."""
-        row: cython.int = self.free.take()
+        row: cython.int = self.free.take() if self.used < self.maximum else 0
         if row == 0:
-            self.failures += 1
-            self.last_failure = now
-            return 0
+            return self.refuse(now)
         self.kind[row] = _UNBOUND
         self.laddr[row] = 0
         self.faddr[row] = 0
@@ -74,6 +73,12 @@ class Demux:
         if self.used > self.high_water:
             self.high_water = self.used
         return row
+
+    def refuse(self, now):
+        """There may be no more rows: that is counted. Answers 0, for none."""
+        self.failures += 1
+        self.last_failure = now
+        return 0
 
     def give(self, row):
         """The row is no longer anybody's."""

@@ -16,11 +16,13 @@ from pystack._fast.consts import (
     EV_ERROR,
     EV_HANGUP,
     EV_READ,
+    FILES_LINUX,
     LISTEN,
     NEVER,
     Err,
 )
 from pystack._fast.core import Core, Driver  # noqa: F401
+from pystack._fast.files import Descriptors
 from pystack._fast.opening import take_error, tcp_accept, tcp_connect
 from pystack._fast.tcb import SS_ASKED, SS_CONNECTED, SS_CONNECTING, SS_UNCONNECTED, Tcb
 
@@ -42,6 +44,16 @@ def plain(buffer):
     )
 
 
+def let_go(row):
+    """The program's descriptor is closed: nobody holds the row (a `Tcb` or a `DatagramSocket`) any more."""
+    owner: Descriptors = row.owner
+    if owner is not None:
+        owner.give(row.fd)
+        row.owner = None
+        row.fd = -1
+    return 0
+
+
 @cython.cclass
 class Endpoint:
     """What every socket is: a machine (`host`, with its `core`), the core's `row`, and how long calls may wait.
@@ -55,7 +67,6 @@ class Endpoint:
         self.row = row
         self._timeout = -1
         self._wanted = 0
-        self._fd = 0
 
     def _deadline(self):
         """When a call that begins now gives up, ns of the world's clock; NEVER."""
@@ -125,12 +136,37 @@ class StreamEndpoint(Endpoint):
         return -take_error(t)
 
     def next_child(self):
-        """The oldest connection that waits to be accepted."""
+        """The oldest connection that waits to be accepted, with a descriptor, which is taken before the queue is looked
+        at: where there is none, the connection stays there.
+        """
         core = self.core
-        deadline: cython.longlong
+        fd: cython.int = -1
         if core is None:
             self._fail(0)
+        if core.asleep:
+            self._awake(EV_ACCEPT)
         t: Tcb = self.row
+        if t.state != LISTEN and core.cfg.policy_files != FILES_LINUX:
+            self._fail(-EINVAL)
+        owner: Descriptors = t.owner
+        if owner is not None:
+            fd = owner.take(core)
+            if fd < 0:
+                self._fail(fd)
+        try:
+            child: Tcb = self.oldest_child(core, t)
+        except BaseException:
+            if owner is not None:
+                owner.give(fd)
+            raise
+        child.owner = owner
+        child.fd = fd
+        child.uid = t.uid
+        return child
+
+    def oldest_child(self, core, t):
+        """Wait for a connection in the queue of `t`, and take it."""
+        deadline: cython.longlong
         if t.state == LISTEN and t.so_error:
             self._fail(-take_error(t))
         child: Tcb = tcp_accept(core, t)
@@ -158,7 +194,7 @@ class StreamEndpoint(Endpoint):
             return self._send(data, flags)
         n = len(data)
         t: Tcb = self.row
-        if t.reports is not None:
+        if t.reports is not None or core.asleep:
             return self._send(data, 0)
         core.driver.before(core)
         done = tcp_send(core, t, data, 0, n, 0)
@@ -180,7 +216,7 @@ class StreamEndpoint(Endpoint):
         """recv(2): up to `bufsize` octets; b"" at the end of the stream."""
         core = self.core
         n: cython.Py_ssize_t = bufsize
-        if core is None or flags != 0 or n <= 0:
+        if core is None or flags != 0 or n <= 0 or core.asleep:
             return self._recv(bufsize, flags)
         t: Tcb = self.row
         self.await_data(core, t)
@@ -193,6 +229,8 @@ class StreamEndpoint(Endpoint):
         core = self.core
         got: cython.int
         if core is None or flags != 0 or nbytes != 0 or not plain(buffer) or len(buffer) == 0:
+            return self._recv_into(buffer, nbytes, flags)
+        if core.asleep:
             return self._recv_into(buffer, nbytes, flags)
         if buffer.readonly:
             return self._recv_into(buffer, nbytes, flags)
@@ -213,7 +251,10 @@ class StreamEndpoint(Endpoint):
         if core is None:
             return
         t: Tcb = self.row
+        if core.asleep and self._put_off(self.close):
+            return
         self._retire()
+        let_go(t)
         core.driver.before(core)
         connected = t.so_state & SS_CONNECTED != 0
         tcp_close(core, t)

@@ -7,6 +7,8 @@ from pystack._fast.tcb import Tcb
 from pystack.host import Host
 from pystack.sockbase import Address, Buffer
 
+def let_go(row: Any) -> int: ...
+
 class Endpoint:
     host: Host
     core: Core | None
@@ -14,7 +16,6 @@ class Endpoint:
     _host: Any
     _timeout: int
     _wanted: int
-    _fd: int
     def __init__(self, host: Host, row: Any) -> None: ...
     def _deadline(self) -> int: ...
     def _pause(self, events: int, deadline: int) -> None: ...

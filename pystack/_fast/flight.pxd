@@ -8,7 +8,7 @@ cdef long long CLOCK, MS, SECOND
 
 cdef class Flight:
     # the segments, and how many are marked
-    cdef public int first, last
+    cdef public int first, last, rows
     cdef public unsigned int start, high_sack
     cdef public int packets_out, sacked_out, lost_out, retrans_out
     # the state of congestion

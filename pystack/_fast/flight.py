@@ -49,11 +49,11 @@ class Flight:
     the state was entered. `undo`: a reduction may still be undone, of what was sent from `undo_marker` on;
     `undo_retrans`: retransmissions that no DSACK has reported yet. `delivered`, `lost`, `total_retrans`: sums;
     `delivered_ce`: of what was delivered, that with an echo of congestion.
-    `probe`: segments that may go beyond the window now.
+    `probe`: segments that may go beyond the window now. `rows`: how many rows there are.
     """
 
     def __init__(self, una, reordering):
-        self.first = self.last = 0
+        self.first = self.last = self.rows = 0
         self.start = self.high_sack = self.high_seq = una
         self.packets_out = self.sacked_out = self.lost_out = self.retrans_out = 0
         self.ca_state = 0
@@ -191,6 +191,7 @@ class SegmentTable:
         else:
             f.first = row
         f.last = row
+        f.rows += 1
         f.packets_out += count
         return row
 
@@ -211,6 +212,7 @@ class SegmentTable:
         self.mark[new] = mark
         self.next[new] = self.next[row]
         self.next[row] = new
+        f.rows += 1
         if f.last == row:
             f.last = new
         self.recount(f, mark, left + right - had)
@@ -231,6 +233,7 @@ class SegmentTable:
         gone: cython.int = self.next[row]
         self.end[row] = self.end[gone]
         self.next[row] = self.next[gone]
+        f.rows -= 1
         if f.last == gone:
             f.last = row
         self.free.give(gone)
@@ -385,6 +388,7 @@ class SegmentTable:
                 break
             f.start = end
             f.first = self.next[row]
+            f.rows -= 1
             if f.first == 0:
                 f.last = 0
             self.free.give(row)
@@ -441,7 +445,7 @@ class SegmentTable:
             f.first = self.next[row]
             self.free.give(row)
             row = f.first
-        f.last = 0
+        f.last = f.rows = 0
         f.packets_out = f.sacked_out = f.lost_out = f.retrans_out = 0
 
     def rows(self, f):

@@ -2,7 +2,7 @@ from pystack._fast.mbuf_octets cimport Octets, copy_octets
 
 
 cdef class Pool(Octets):
-    cdef public int in_use
+    cdef public int in_use, shed_cost
     cdef public int bulk_zone
     cdef public long long double_frees
     # mbuf rows
@@ -29,6 +29,11 @@ cdef class Pool(Octets):
     cpdef int get(self) noexcept
     cpdef int get_cluster(self, int size) noexcept
     cpdef int get_for(self, int n) noexcept
+    cdef int get_of(self, int n, int zone) noexcept
+    cpdef int cost(self, int m) noexcept
+    cpdef int chain_cost(self, int m) noexcept
+    cpdef int shed(self, int m, int n) noexcept
+    cpdef bint swallow(self, int tail, int m) noexcept
     cpdef int room_after(self, int m) noexcept
     cpdef int extend(self, int m, int n) noexcept
     cpdef int free(self, int m) noexcept

@@ -41,6 +41,7 @@ _MSIZE = cython.declare(cython.int, MSIZE)
 _MLEN = cython.declare(cython.int, MLEN)
 _MHLEN = cython.declare(cython.int, MHLEN)
 _KEEP = cython.declare(cython.int, KEEP)
+_SHORT = cython.declare(cython.int, 512)  # a quarter of a cluster
 
 
 @cython.final
@@ -93,6 +94,7 @@ class Pool(Octets):
         self.m_top = 1
         self.c_top = 1
         self.in_use = 0
+        self.shed_cost = 0
         self.double_frees = 0
         self.bulk_zone = CLUSTER
 
@@ -137,6 +139,11 @@ class Pool(Octets):
 
         Plain up to MHLEN; a cluster up to 2048; then bigger storage, charged to `bulk_zone` as `extend` fills it.
         """
+        return self.get_of(n, self.bulk_zone)
+
+    @cython.exceptval(check=False)
+    def get_of(self, n: cython.int, zone: cython.int) -> cython.int:
+        """As `get_for`, with bigger storage charged to `zone`: CLUSTER for what a device received."""
         if n <= _MHLEN:
             return self.get()
         if n <= 2048:
@@ -144,7 +151,7 @@ class Pool(Octets):
         cls: cython.int = 1
         while cls < _S_BIG and n > self.s_room[cls]:
             cls += 1
-        return self.attach(cls, self.bulk_zone, 1, _BY_2K if self.bulk_zone == _CLUSTER else _BY_4K)
+        return self.attach(cls, zone, 1, _BY_2K if zone == _CLUSTER else _BY_4K)
 
     @cython.exceptval(check=False)
     def free(self, m: cython.int) -> cython.int:
@@ -430,6 +437,61 @@ class Pool(Octets):
                 self.recharge(c, low, low + length)
         return head
 
+    @cython.exceptval(check=False)
+    def cost(self, m: cython.int) -> cython.int:
+        """Octets of memory that an mbuf takes in a socket's buffer: its own and its cluster's (FreeBSD's mbcnt)."""
+        c: cython.int = self.m_ext[m]
+        units: cython.int
+        size: cython.int
+        if c <= 0:
+            return _MSIZE
+        units = self.c_charge[c] if self.c_charge[c] > 0 else 1
+        size = self.s_size[self.c_class[c]]
+        if self.c_shift[c] != _WHOLE:
+            size = 1 << self.c_shift[c]
+        return units * (_MSIZE + size)
+
+    @cython.exceptval(check=False)
+    def chain_cost(self, m: cython.int) -> cython.int:
+        """`cost` of a whole chain."""
+        octets: cython.int = 0
+        while m:
+            octets += self.cost(m)
+            m = self.m_next[m]
+        return octets
+
+    @cython.exceptval(check=False)
+    def shed(self, m: cython.int, n: cython.int) -> cython.int:
+        """As `trim_front`; `shed_cost` is by how much the chain's cost fell."""
+        before: cython.int
+        self.shed_cost = 0
+        while m and n >= self.m_len[m] and n > 0:
+            self.shed_cost += self.cost(m)
+            n -= self.m_len[m]
+            m = self.free(m)
+        if m and n > 0:
+            before = self.cost(m)
+            m = self.trim_front(m, n)
+            self.shed_cost += before - self.cost(m)
+        return m
+
+    @cython.exceptval(check=False)
+    def swallow(self, tail: cython.int, m: cython.int) -> cython.bint:
+        """Copy a short mbuf behind the data of `tail` and free it, where it fits there (FreeBSD's sbcompress)."""
+        n: cython.int = self.m_len[m]
+        c: cython.int = self.m_ext[tail]
+        got: cython.int
+        at: cython.longlong = self.m_off[tail] + self.m_len[tail]
+        if n > _SHORT or self.m_next[m] or (c and self.c_refs[c] > 1) or self.room_after(tail) < n:
+            return False
+        got = self.extend(tail, n)
+        if got < n:
+            self.m_len[tail] -= got
+            return False
+        copy_octets(self.arena, at, self.arena, self.m_off[m], n)
+        self.free(m)
+        return True
+
     # --- octets in and out --------------------------------------------------------------------------------------
 
     @cython.exceptval(check=False)
@@ -536,7 +598,7 @@ class Pool(Octets):
             if n > length:
                 n = length
             if last == 0 or self.room_after(last) == 0:
-                new = self.get_for(65536 if length > 65536 else length)
+                new = self.get_of(65536 if length > 65536 else length, _CLUSTER)
                 if new == 0:
                     self.free_chain(head)
                     return 0
@@ -582,7 +644,7 @@ class Pool(Octets):
         if n <= 0:
             return 0
         if n <= _KEEP or self.c_class[c] != _S_BIG:
-            new = self.get_for(n)
+            new = self.get_of(n, _CLUSTER)
             if new == 0:
                 return 0
             if self.extend(new, n) < n:

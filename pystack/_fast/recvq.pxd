@@ -13,6 +13,7 @@ cdef class RecvQueue:
     cdef public int cc
     cdef public int hiwat
     cdef public int lowat
+    cdef public int mbcnt
     cdef public bint account
     cdef public int ratio
     cdef public int rmem
@@ -30,6 +31,7 @@ cdef class RecvQueue:
     cpdef void uncharge(self, int n) noexcept
     cpdef int collapse(self, int memory) except -1
     cpdef void append(self, int m, int length) noexcept
+    cdef bint swallowed(self, int m) noexcept
     cpdef int read_into(self, unsigned char[::1] data, Py_ssize_t at, Py_ssize_t n, bint peek) except -1
     cpdef void drop(self, int n) noexcept
     cpdef int pull(self, int off) except -2

@@ -24,7 +24,8 @@ class RecvQueue:
 
     With `account` the buffer is one of memory, as Linux has it: `rmem` octets of it are in use, and `ratio`/256 of what
     is free is thought to be room for data. Then every segment is charged (`charge`) with what it takes there, and a
-    read gives back what whole segments took. Without it (FreeBSD) octets are octets, and `ratio` is 256.
+    read gives back what whole segments took. Without it (FreeBSD) octets are octets, and `ratio` is 256; `mbcnt` is the
+    octets of memory that they lie in (`Pool.cost`), and a short segment moves into the storage of the one before.
     """
 
     def __init__(self, pool, hiwat, account):
@@ -34,6 +35,7 @@ class RecvQueue:
         self.cc = 0
         self.hiwat = hiwat
         self.lowat = 1
+        self.mbcnt = 0
         self.account = account != 0
         self.ratio = 128 if account else 256
         self.rmem = 0
@@ -108,12 +110,24 @@ class RecvQueue:
 
     def append(self, m, length):
         """The chain `m` of `length` octets is next; the queue owns it now."""
+        self.cc += length
         if self.tail != 0:
+            if not self.account and self.swallowed(m):
+                return
             self.pool.m_next[self.tail] = m
         else:
             self.head = m
+        if not self.account:
+            self.mbcnt += self.pool.chain_cost(m)
         self.tail = self.pool.tail(m)
-        self.cc += length
+
+    def swallowed(self, m):
+        """Did the chain `m` fit behind what is there?"""
+        cost: cython.int = self.pool.cost(self.tail)
+        if not self.pool.swallow(self.tail, m):
+            return False
+        self.mbcnt += self.pool.cost(self.tail) - cost
+        return True
 
     def read_into(self, data, at, n, peek):
         """Copy up to `n` octets to `data[at:]` and drop them unless `peek`; answers how many."""
@@ -142,9 +156,13 @@ class RecvQueue:
         if n >= self.cc:
             self.flush()
             return
-        self.head = self.pool.trim_front(self.head, n)
         self.cc -= n
-        self.uncharge(n)
+        if self.account:
+            self.head = self.pool.trim_front(self.head, n)
+            self.uncharge(n)
+        else:
+            self.head = self.pool.shed(self.head, n)
+            self.mbcnt -= self.pool.shed_cost
 
     def pull(self, off):
         """Take the octet at `off` out of the queue; its value, or -1 when an mbuf is denied and it stays."""
@@ -163,7 +181,10 @@ class RecvQueue:
             self.pool.truncate(self.head, off)
         self.tail = self.pool.tail(self.head)
         self.cc -= 1
-        self.uncharge(1)
+        if self.account:
+            self.uncharge(1)
+        else:
+            self.mbcnt = self.pool.chain_cost(self.head)
         return _octet[0]
 
     def flush(self):
@@ -173,7 +194,7 @@ class RecvQueue:
         self.uncharge(self.cc)
         self.head = 0
         self.tail = 0
-        self.cc = 0
+        self.cc = self.mbcnt = 0
 
 
 @cython.final

@@ -12,14 +12,13 @@ cdef class SendQueue:
     cdef int near_off
     cdef public int hiwat
     cdef public int lowat
+    cdef public int mbcnt
     cdef Ring older
     cdef public int n_marks
     cdef unsigned int newest
     cdef public unsigned int piece
     cdef public Ring records
     cdef public unsigned int pushed
-    cpdef int space(self) noexcept
-    cpdef bint roomy(self) noexcept
     cpdef int append(
         self, const unsigned char[::1] data, Py_ssize_t off, Py_ssize_t n, bint pages=*
     ) except -1

@@ -15,10 +15,9 @@ from pystack._fast.seq import add, after, before_eq, dist
 @cython.final
 @cython.cclass
 class SendQueue:
-    """Octets in order; `cc` of them, of at most `hiwat`.
+    """Octets in order; `cc` of them, of at most `hiwat`. `mbcnt`: octets of memory that they lie in (`Pool.cost`).
 
-    `lowat`: room that makes a full queue writable again; 0 for half of what is queued, as Linux has it
-    (sk_stream_is_writeable), so that a writer is called for a third of the buffer and not for each ACK.
+    `lowat`: room that makes a full queue writable again (FreeBSD). What has room is said in `space`.
     """
 
     def __init__(self, pool, hiwat, lowat):
@@ -30,22 +29,13 @@ class SendQueue:
         self.cc = 0
         self.hiwat = hiwat
         self.lowat = lowat
+        self.mbcnt = 0
         self.older = None
         self.n_marks = 0
         self.newest = 0
         self.piece = 0
         self.pushed = 0
         self.records = None
-
-    def space(self):
-        """Octets that may be written now."""
-        return self.hiwat - self.cc if self.hiwat > self.cc else 0
-
-    def roomy(self):
-        """Is there enough room to tell a writer of it?"""
-        room: cython.int = self.hiwat - self.cc
-        least: cython.int = self.lowat if self.lowat > 0 else self.cc >> 1
-        return room > 0 and room >= least
 
     def append(self, data, off, n, pages=False):
         """Take `n` octets of `data` from `off` on; answers how many the pool had room for. `pages`: they are those of a
@@ -63,15 +53,19 @@ class SendQueue:
             if self.head == 0:
                 return 0
             done = self.pool.chain_length(self.head)
+            self.mbcnt = self.pool.chain_cost(self.head)
             self.tail = self.pool.tail(self.head)
         elif pages:
             first = self.pool.map_pages(self.tail, data, off, n)
             done = 0
             if first:
                 done = self.pool.chain_length(first)
+                self.mbcnt += self.pool.chain_cost(first)
                 self.tail = self.pool.tail(first)
         else:
+            self.mbcnt -= self.pool.cost(self.tail)
             done = self.pool.append_bytes(self.tail, data, off, n)
+            self.mbcnt += self.pool.chain_cost(self.tail)
             self.tail = self.pool.tail(self.tail)
         self.cc += done
         return done
@@ -85,7 +79,8 @@ class SendQueue:
             self.near_off -= n
             if self.near_off < 0:
                 self.near = 0
-        self.head = self.pool.trim_front(self.head, n)
+        self.head = self.pool.shed(self.head, n)
+        self.mbcnt -= self.pool.shed_cost
         self.cc -= n
 
     def chain(self, off, length):
@@ -112,7 +107,7 @@ class SendQueue:
         self.tail = 0
         self.near = 0
         self.near_off = 0
-        self.cc = 0
+        self.cc = self.mbcnt = 0
         self.records = None
 
     # --- where PSH goes (Linux): the ends of the pieces that the application's writes were made into -------

@@ -45,6 +45,7 @@ cdef class TcpStat:
     cdef public long long abort_on_close, abort_on_data, abort_on_memory, abort_on_linger
     cdef public long long listen_refused, reqq_drop, reqq_cookies, cookie_failed, embryonic_rsts
     cdef public long long out_rsts, estab_resets, tw_short, paws_passive
+    cdef public long long mem_pressures, mem_pressure_ms, prune_called, rcv_pruned, rcvq_drop
 
 
 cdef class ListenBooks:
@@ -65,7 +66,8 @@ cdef class Tcb:
     cdef public int so_error
     cdef public int soft_error
     cdef public int linger, linger2
-    cdef public int uid
+    cdef public int uid, fd, mem_pages
+    cdef public object owner
     # send side
     cdef public unsigned int iss, snd_una, snd_nxt, snd_max, snd_up, snd_wl1, snd_wl2, recover
     cdef public unsigned int snd_wnd, max_sndwnd
@@ -177,7 +179,12 @@ cdef class Stack(Port):
     cdef public int[::1] states
     cdef public PacketQueue spare
     cdef public object log
-    cdef public object fastopen
+    cdef public object fastopen, files, sfbufs, vain
+    cdef public long long mem_pages, mem_high, mem_since, mem_failures, mem_failed_at
+    cdef public bint mem_pressure
+    cdef public long long isn_at, reass_segments, reass_high, reass_failures, reass_failed_at
+    cdef public long long holes, holes_high, holes_failures, holes_failed_at
+    cdef public long long challenge_high, challenge_failed_at
     cdef unsigned long long isn_k0, isn_k1
     cdef public int tw_timer, port_step
     cdef public long long[::1] rate_start

@@ -14,6 +14,7 @@ from pystack._fast.consts import (
     NEVER,
     SOCKBUF_LINUX,
     STATE_NAMES,
+    TIMEWAIT_BSD_14,
     WINDOW_LINUX,
     Note,
 )
@@ -134,7 +135,7 @@ STAT_NAMES = tuple(
     tw_reused tw_connects tw_overflow fo_active fo_active_fail fo_passive fo_passive_fail fo_cookie_reqd
     pmtud_activated pmtud_minmss pmtud_failed abort_on_close abort_on_data abort_on_memory abort_on_linger
     listen_refused reqq_drop reqq_cookies cookie_failed embryonic_rsts out_rsts estab_resets tw_short
-    paws_passive""".split()
+    paws_passive mem_pressures mem_pressure_ms prune_called rcv_pruned rcvq_drop""".split()
 )
 """The counters of `TcpStat`, FreeBSD's tcpstat names (netinet/tcp_var.h) and a few of our own."""
 
@@ -185,6 +186,9 @@ class Tcb:
         self.linger = -1
         self.linger2 = 0
         self.uid = 0
+        self.owner = None
+        self.fd = -1
+        self.mem_pages = 0
         self.iss = self.snd_una = self.snd_nxt = self.snd_max = self.snd_up = 0
         self.snd_wl1 = self.snd_wl2 = self.recover = self.snd_wnd = self.max_sndwnd = 0
         self.snd_scale = self.rcv_scale = self.request_r_scale = 0
@@ -320,6 +324,15 @@ class Stack(Port):
         self.spare = PacketQueue()
         self.log = None
         self.fastopen = None
+        self.files = None
+        self.sfbufs = None
+        self.vain = None
+        self.mem_pages = self.mem_high = self.mem_since = self.mem_failures = self.mem_failed_at = 0
+        self.mem_pressure = False
+        self.isn_at = now
+        self.reass_segments = self.reass_high = self.reass_failures = self.reass_failed_at = 0
+        self.holes = self.holes_high = self.holes_failures = self.holes_failed_at = 0
+        self.challenge_high = self.challenge_failed_at = 0
         self.isn_k0 = rng.next64()
         self.isn_k1 = rng.next64()
         self.tw_timer = 0
@@ -425,11 +438,18 @@ class Stack(Port):
 
     def new_tcb(self):
         """A socket with empty queues and the defaults of the knobs, or None when there are maxsockets already."""
-        row: cython.int = self.demux.take(self.now)
+        row: cython.int = 0
+        if (
+            self.cfg.policy_timewait == TIMEWAIT_BSD_14
+            and self.demux.used + self.timewait.used >= self.demux.maximum
+        ):
+            self.demux.refuse(self.now)  # whole sockets wait in TIME_WAIT there
+        else:
+            row = self.demux.take(self.now)
         if row == 0:
             if self.cfg.zone_warnings and self.now - self.sockets_told >= _ZONE_WARNING:
                 self.sockets_told = self.now
-                self.say(_SOCKETS, None, self.demux.capacity, 0)
+                self.say(_SOCKETS, None, self.demux.maximum, 0)
             return None
         timer: cython.int = self.wheel.alloc(0, row)
         if timer == 0:
@@ -466,6 +486,8 @@ class Stack(Port):
             return
         self.states[t.state] -= 1
         t.state = 0
+        self.mem_pages -= t.mem_pages
+        t.mem_pages = 0
         if t.so_state & _ORPHAN:
             self.count_orphan(-1)
             t.so_state &= ~_ORPHAN

@@ -6,14 +6,16 @@ from pystack._fast.recovery cimport segments_acked
 from pystack._fast.reports cimport acknowledged
 from pystack._fast.scoreboard cimport Scoreboard
 from pystack._fast.seq cimport add, after, after_eq, before, before_eq, dist, maximum, sub
+from pystack._fast.space cimport writable
 from pystack._fast.tcb cimport Stack, Tcb
 from pystack._fast.tcp_close cimport fin_acknowledged, close, enter_timewait
 from pystack._fast.tcp_handshake cimport established, set_mss
+from pystack._fast.tcp_mem cimport account
 from pystack._fast.tcp_out cimport tcp_output
 from pystack._fast.tcp_sent cimport note_limits
 
 cdef int A_DATA, A_ECE, A_WINDOW, CLOSING, ECE, EV_WRITE, FIN, FIN_WAIT_1, FO_QUEUED, LAST_ACK
-cdef int RECOVERY_LINUX, SS_CANTSENDMORE, SS_NOFDREF, SS_WRITE_BLOCKED, SYN_RECEIVED, TF_ACKNOW, TF_ECN
+cdef int RECOVERY_LINUX, SOCKBUF_LINUX, SS_CANTSENDMORE, SS_NOFDREF, SS_WRITE_BLOCKED, SYN_RECEIVED, TF_ACKNOW, TF_ECN
 cdef int TF_ECN_SND_CWR, WAIT_RTO
 cdef int TF_FASTRECOVERY, TF_CONGRECOVERY, TF_PASSIVE, TF_RCVD_TS, TF_SACK_PERMIT, TF_SENTFIN
 cdef int TF_WAS_CONG, TF_WAS_FAST

@@ -26,6 +26,7 @@ from pystack._fast.consts import (
     NEVER,
     PERSIST_LINUX,
     RECOVERY_LINUX,
+    SOCKBUF_LINUX,
     SYN_RECEIVED,
     WAIT_RTO,
 )
@@ -33,6 +34,7 @@ from pystack._fast.fast_recovery import advancing_ack, duplicate_ack, note_sack
 from pystack._fast.recovery import segments_acked
 from pystack._fast.reports import acknowledged
 from pystack._fast.seq import add, after, after_eq, before, before_eq, dist, sub
+from pystack._fast.space import writable
 from pystack._fast.tcb import (
     FO_QUEUED,
     SS_CANTSENDMORE,
@@ -52,6 +54,7 @@ from pystack._fast.tcb import (
 )
 from pystack._fast.tcp_close import close, enter_timewait, fin_acknowledged
 from pystack._fast.tcp_handshake import established, set_mss
+from pystack._fast.tcp_mem import account
 from pystack._fast.tcp_out import tcp_output
 from pystack._fast.tcp_sent import note_limits
 
@@ -289,8 +292,10 @@ def tell(s, t, data, fin_acked, more):
     """`data` octets have left the send queue, the FIN was acknowledged: what follows from it. `more`: the segment
     brings data, or the peer's FIN.
     """
+    if data > 0 and s.cfg.policy_sockbuf == SOCKBUF_LINUX:
+        account(s, t)
     if data > 0 and t.wanted & EV_WRITE and t.so_state & SS_WRITE_BLOCKED:
-        if t.sndq.roomy():
+        if writable(s, t):
             t.so_state &= ~SS_WRITE_BLOCKED
             s.wakeup(t, EV_WRITE)
     if fin_acked:

@@ -1,6 +1,7 @@
 from pystack._fast.reports cimport abandoned
 from pystack._fast.seq cimport add, after
 from pystack._fast.tcb cimport Stack, Tcb
+from pystack._fast.tcp_mem cimport sent_memory
 from pystack._fast.tcp_out cimport tcp_output
 from pystack._fast.tcp_reply cimport respond, send_reset_of
 from pystack._fast.tcp_window cimport accepted_window
@@ -22,7 +23,6 @@ cpdef long long fin_time(Stack s, Tcb t) noexcept
 cpdef int arm_finwait2(Stack s, Tcb t, bint more) except -1
 cpdef int fin_acknowledged(Stack s, Tcb t, bint more) except -1
 cpdef int become_row(Stack s, Tcb t, int state, long long wait) except -1
-cpdef long long tcp_pages(Stack s) noexcept
 cpdef bint out_of_resources(Stack s, Tcb t, int shift, bint reset) except -1
 cpdef int enter_timewait(Stack s, Tcb t) except -1
 cpdef int disconnected(Stack s, Tcb t) except -1

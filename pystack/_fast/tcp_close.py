@@ -33,6 +33,7 @@ from pystack._fast.consts import (
     FW2_RECEIVE_SHUT,
     LAST_ACK,
     LISTEN,
+    MIN_SNDBUF,
     MS,
     NEVER,
     RST,
@@ -44,7 +45,6 @@ from pystack._fast.consts import (
     Err,
     Note,
 )
-from pystack._fast.mbuf_zones import CLUSTER, MBUF
 from pystack._fast.reports import abandoned
 from pystack._fast.seq import after
 from pystack._fast.tcb import (
@@ -62,6 +62,7 @@ from pystack._fast.tcb import (
     SS_PORT_CHOSEN,
     TF_RCVD_TS,
 )
+from pystack._fast.tcp_mem import sent_memory
 from pystack._fast.tcp_out import tcp_output
 from pystack._fast.tcp_reply import respond, send_reset_of
 from pystack._fast.tcp_window import accepted_window
@@ -73,14 +74,8 @@ ETIMEDOUT = int(Err.ETIMEDOUT)
 ORPHANS = int(Note.ORPHANS)
 TCP_MEMORY = int(Note.TCP_MEMORY)
 TIME_WAIT_OVERFLOW = int(Note.TIME_WAIT_OVERFLOW)
-MIN_SNDBUF = 4608
-"""Linux: who holds no more than this is not asked to give it back."""
 SHORT_WAIT = 4 * SECOND
 """Linux counts rows that wait no longer apart (TWKilled)."""
-
-
-_MBUF = cython.declare(cython.int, MBUF)
-_CLUSTER = cython.declare(cython.int, CLUSTER)
 
 
 def disconnected(s, t):
@@ -288,27 +283,25 @@ def application_close(s, t):
     return 0
 
 
-def tcp_pages(s):
-    """Linux: pages of memory that the buffers of all connections take."""
-    octets: cython.longlong = s.pool.z_used[_MBUF] * 256 + s.pool.z_used[_CLUSTER] * 2048
-    return octets >> 12
-
-
 def out_of_resources(s, t, shift, reset):
     """Linux: are there too many connections without an application, or is the memory for TCP used up? Then this one
     goes, with a RST if that helps. Whose peer was silent for long counts twice for each `shift`.
     """
     many: cython.bint = s.orphans_known() << shift > s.cfg.tcp_max_orphans
-    poor: cython.bint = (
-        s.cfg.tcp_mem_max > 0 and t.sndq.cc > MIN_SNDBUF and tcp_pages(s) > s.cfg.tcp_mem_max
-    )
+    poor: cython.bint = s.cfg.tcp_mem_max > 0 and s.mem_pages > s.cfg.tcp_mem_max
+    if poor:
+        poor = sent_memory(t) > MIN_SNDBUF  # who holds no more is not asked to give it back
     if many:
         s.say(ORPHANS, t, s.orphans_seen, 0)
     if poor:
-        s.say(TCP_MEMORY, t, tcp_pages(s), 0)
+        s.say(TCP_MEMORY, t, s.mem_pages, 0)
     if not many and not poor:
         return False
-    s.orphans_failed_at = s.now
+    if many:
+        s.orphans_failed_at = s.now
+    else:
+        s.mem_failures += 1
+        s.mem_failed_at = s.now
     s.stat.abort_on_memory += 1
     drop(s, t, 0, reset)
     return True

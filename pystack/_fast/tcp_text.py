@@ -68,6 +68,7 @@ from pystack._fast.tcp_delack import (
     measure,
     see_mark,
 )
+from pystack._fast.tcp_mem import account, may_receive
 from pystack._fast.tcp_out import tcp_output
 from pystack._fast.tcp_window import grow_buffer, grow_linux, memory_of, open_window, room_behind
 
@@ -128,8 +129,9 @@ def in_order(s, t, p, length):
         return 0
     if linux:
         memory = memory_of(p.head_len + length, p.gso_size)
-        if not has_memory(s, t, length):
+        if t.rcvq.cc > 0 and not (has_memory(s, t, length) and may_receive(s, t, memory)):
             s.stat.rcvmemdrop += 1
+            s.stat.rcvq_drop += 1
             t.t_flags |= TF_ACKNOW | TF_NOMEM
             t.ack_pending |= ACK_SCHEDULED
             s.wakeup(t, EV_READ)
@@ -151,6 +153,7 @@ def in_order(s, t, p, length):
     t.rcvq.append(m, length)
     if t.rcvq.account:
         t.rcvq.charge(length, memory, room_behind(p.head_len + length, memory))
+        account(s, t)
     if s.cfg.policy_delack == DELACK_LINUX:
         data_came(s, t, p, length, memory)
     if t.rcvq.cc >= t.rcvq.lowat:
@@ -164,11 +167,15 @@ def has_memory(s, t, length):
     dense: cython.int
     if q.rmem + length <= q.hiwat:
         return True
+    s.stat.prune_called += 1
     if q.cc > 0:
         dense = (q.cc + 3775) // 3776 * 4352
         if dense < q.rmem - (t.reass.rmem if t.reass is not None else 0):
             q.collapse(dense)
-    return q.rmem + length <= q.hiwat or q.cc == 0
+    if q.rmem + length <= q.hiwat or q.cc == 0:
+        return True
+    s.stat.rcv_pruned += 1
+    return False
 
 
 def out_of_order(s, t, p, length):
@@ -187,10 +194,12 @@ def out_of_order(s, t, p, length):
     if t.reass is None:
         begin_reassembly(s, t)
     if t.rcvq.account:
-        if not has_memory(s, t, length):
+        memory = memory_of(p.head_len + length, p.gso_size)
+        if (p.seq != t.rcv_nxt or t.rcvq.cc > 0) and not (
+            has_memory(s, t, length) and may_receive(s, t, memory)
+        ):
             s.stat.rcvmemdrop += 1
             return end_reassembly(t)
-        memory = memory_of(p.head_len + length, p.gso_size)
         if p.seq != t.rcv_nxt:
             t.rcvq.last_charge = memory
             measure(s, t, p, length)
@@ -214,6 +223,7 @@ def out_of_order(s, t, p, length):
             open_window(s, t, length, memory)
     if t.rcvq.account and new > 0:
         t.reass.charge(memory, t.rcvq)
+        account(s, t)
     if t.reass.left[0] == t.rcv_nxt:
         fill_hole(s, t, p, length, memory)
     elif t.rcvq.account:

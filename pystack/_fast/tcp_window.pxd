@@ -1,5 +1,6 @@
 from pystack._fast.recvq cimport RecvQueue
 from pystack._fast.seq cimport add, after, before, dist
+from pystack._fast.space cimport recv_space
 from pystack._fast.tcb cimport Stack, Tcb
 
 cdef int _LARGEST, SOCKBUF_LINUX, ACK_PUSHED, ACK_PUSHED2, ACK_SCHEDULED, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2
@@ -11,6 +12,7 @@ cpdef int aligned(int win, int scale) noexcept
 cpdef int accepted_window(Stack s, Tcb t) noexcept
 cpdef int receive_window(Stack s, Tcb t) noexcept
 cpdef int usable_window(Stack s, Tcb t) noexcept
+cdef void shrink_under_pressure(Tcb t) noexcept
 cpdef int window_field(Stack s, Tcb t, int win) noexcept
 cpdef void offered(Stack s, Tcb t, int win) noexcept
 cpdef int offered_scale(Stack s, Tcb t) noexcept

@@ -29,6 +29,7 @@ from pystack._fast.consts import (
     WINDOW_LINUX,
 )
 from pystack._fast.seq import add, after, before, dist
+from pystack._fast.space import recv_space
 from pystack._fast.tcb import (
     ACK_PUSHED,
     ACK_PUSHED2,
@@ -66,7 +67,7 @@ def accepted_window(s, t):
         offered = 0
     if s.cfg.policy_window == WINDOW_LINUX:
         return offered
-    space = t.rcvq.space()
+    space = recv_space(s, t)
     return space if space > offered else offered
 
 
@@ -83,7 +84,7 @@ def receive_window(s, t):
         if win < offered and not (s.cfg.tcp_shrink_window and t.rcv_scale):
             win = aligned(offered, t.rcv_scale)
         return win
-    win = t.rcvq.space()
+    win = recv_space(s, t)
     if win > 65535 << t.rcv_scale:
         win = 65535 << t.rcv_scale
     if win < t.rcvq.hiwat // 4 and win < whole_mss(t):
@@ -118,6 +119,8 @@ def usable_window(s, t):
     if free < full >> 1:
         t.quick_acks = 0
         free &= ~(unit - 1)
+        if s.mem_pressure:
+            shrink_under_pressure(t)
         if free < allowed >> 4 or free < mss:
             return 0
     if free > t.rcv_ssthresh:
@@ -130,6 +133,12 @@ def usable_window(s, t):
     if mss == full and free > win + (full >> 1):
         return free
     return win
+
+
+def shrink_under_pressure(t):
+    """Linux: memory is short everywhere: no more than four segments are offered."""
+    if t.rcv_ssthresh > 4 * t.advmss:
+        t.rcv_ssthresh = 4 * t.advmss
 
 
 def window_field(s, t, win):
@@ -353,6 +362,9 @@ def open_window(s, t, length, charge):
     q = t.rcvq
     room: cython.int = q.space()
     more: cython.int = 0
+    if s.mem_pressure:
+        shrink_under_pressure(t)
+        return
     cost: cython.int
     size: cython.int
     if room > t.window_clamp:
@@ -495,6 +507,8 @@ def grow_send_buffer(s, t):
     segment: cython.int
     if cfg.policy_sockbuf == SOCKBUF_LINUX:
         # Linux: memory for two windows, whatever the peer offers (tcp_sndbuf_expand; measured with CUBIC and with Reno)
+        if s.mem_pressure or (cfg.tcp_mem_low > 0 and s.mem_pages >= cfg.tcp_mem_low):
+            return
         segment = 1024
         while segment < t.maxseg + 512:
             segment *= 2
@@ -532,7 +546,7 @@ def worth_an_update(s, t):
     Two segments that are a quarter of the buffer (or anything of two segments when the buffer is small or nearly full),
     or half of the buffer. Never while an acknowledgment is on its way anyway.
     """
-    win: cython.int = t.rcvq.space()
+    win: cython.int = recv_space(s, t)
     old: cython.int = dist(t.rcv_nxt, t.rcv_adv)
     hiwat: cython.int = t.rcvq.hiwat
     most: cython.int = 65535 << t.rcv_scale

@@ -7,7 +7,8 @@ cdef class DatagramSocket:
     cdef public int lport, fport
     cdef public PacketQueue queue
     cdef public int cc, hiwat, sndbuf
-    cdef public int error
+    cdef public int error, fd
+    cdef public object owner
     cdef public int so_options
     cdef public int ttl, tos
     cdef public object handler

@@ -25,6 +25,8 @@ class DatagramSocket:
         self.hiwat = hiwat
         self.sndbuf = 65507
         self.error = 0
+        self.fd = -1
+        self.owner = None
         self.so_options = 0
         self.ttl = ttl
         self.tos = 0

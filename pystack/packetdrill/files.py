@@ -12,6 +12,7 @@ from typing import Any
 
 from pystack._fast.commands import unsent
 from pystack._fast.consts import CLOSED, EV_ERROR, LISTEN, SYN_RECEIVED, SYN_SENT
+from pystack._fast.space import writable
 from pystack._fast.tcb import (
     OOB_HERE,
     SS_CANTRCVMORE,
@@ -131,7 +132,7 @@ def _linux(sock: Any, n: dict[str, int]) -> int:
     if t.state not in (SYN_SENT, SYN_RECEIVED):
         if _readable(t):
             found |= n["POLLIN"] | n["POLLRDNORM"]
-        if sent or fresh or (t.sndq.roomy() and 2 * unsent(t) < t.notsent_lowat):
+        if sent or fresh or (writable(sock.host.core, t) and 2 * unsent(t) < t.notsent_lowat):
             found |= n["POLLOUT"] | n["POLLWRNORM"]
         if t.oob_state == OOB_HERE:
             found |= n["POLLPRI"]
@@ -151,7 +152,7 @@ def _freebsd(sock: Any, n: dict[str, int]) -> int:
     found = 0
     if received or t.so_error or _readable(t):
         found |= n["POLLIN"] | n["POLLRDNORM"]
-    if sent or t.so_error or (state & SS_CONNECTED and t.sndq.roomy()):
+    if sent or t.so_error or (state & SS_CONNECTED and writable(sock.host.core, t)):
         found |= n["POLLOUT"]
     if t.oob_state == OOB_HERE:
         found |= n["POLLPRI"] | n["POLLRDBAND"]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pystack import sockbase, sockreports
 from pystack._fast.consts import NEVER
+from pystack._fast.space import writable
 from pystack._fast.tcb import (
     SS_CANTRCVMORE,
     SS_CANTSENDMORE,
@@ -215,7 +216,7 @@ def _send_all(sock: Any, n: int, number: int, patient: bool, asked: int = -1) ->
 
 def _writable(sock: Any) -> bool:
     row = sock.row
-    return bool(row.sndq.roomy() or row.so_error or row.so_state & _ENDED)
+    return bool(writable(sock.host.core, row) or row.so_error or row.so_state & _ENDED)
 
 
 def _connect_with(

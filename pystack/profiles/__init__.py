@@ -92,6 +92,7 @@ POLICIES: Mapping[str, str] = MappingProxyType(
         "nagle": "NAGLE_",
         "persist": "PERSIST_",
         "mbuf_shortage": "MBUF_SHORTAGE_",
+        "files": "FILES_",
         "connect_port": "CONNECT_PORT_",
         "timewait": "TIMEWAIT_",
         "recovery": "RECOVERY_",

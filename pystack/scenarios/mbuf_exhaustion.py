@@ -1,7 +1,8 @@
 """A web server without mbuf clusters (seed 002): people who ask for much and do not read, and everybody else.
 
 What a server has written and its peer does not take lies in clusters. `readers` who never read hold a send buffer each;
-when `kern.ipc.nmbclusters` of them are gone, nothing more can be written to anybody.
+when `kern.ipc.nmbclusters` of them are gone, nothing more can be written to anybody. From FreeBSD 10 on they are pages,
+half as many, and `kern.ipc.nmbjumbop` limits them.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pystack import profiles
 from pystack._fast.consts import SECOND
-from pystack._fast.mbuf_zones import CLUSTER
+from pystack._fast.mbuf_zones import CLUSTER, JUMBO_PAGE
 from pystack.network import Network
 from pystack.services import HttpService
 from pystack.traffic import Latencies, OpenLoad, SlowReader
@@ -47,7 +49,7 @@ class Result:
     profile: str
     readers: int
     clusters: int
-    """kern.ipc.nmbclusters."""
+    """kern.ipc.nmbclusters, or twice kern.ipc.nmbjumbop."""
     most: int = 0
     """Clusters in use at the same time."""
     full: int | None = None
@@ -85,7 +87,13 @@ def run(
     """
     result = Result(profile, readers, clusters)
     net = Network(seed=seed, record=False)
-    knobs = {"kern.ipc.nmbclusters": clusters, **(sysctl or {})}
+    pages = profiles.load(profile).fixed["send_page_clusters"]
+    if pages:
+        knobs: dict[str, object] = {"kern.ipc.nmbjumbop": clusters // 2}
+    else:
+        knobs = {"kern.ipc.nmbclusters": clusters}
+    knobs |= sysctl or {}
+    watched_zone = JUMBO_PAGE if pages else CLUSTER
     web = net.host("web", "192.0.2.1/24", profile=profile, sysctl=knobs)
     slow = net.host("slow", "192.0.2.2/24", profile="linux-6")
     others = net.host("others", "192.0.2.3/24", profile="linux-6")
@@ -105,7 +113,7 @@ def run(
     answered = 0
     while net.now < end:
         net.run(for_=min(SECOND, end - net.now))
-        zone = web.core.pool.zones()[CLUSTER]
+        zone = web.core.pool.zones()[watched_zone]
         result.most = max(result.most, zone["high"])
         if result.full is None and zone["hits"]:
             result.full = net.now
@@ -116,7 +124,7 @@ def run(
         if result.full is not None and net.now > result.full + 15 * SECOND and fresh:
             result.recovered = True
     result.unanswered = load.failed
-    result.refused = web.core.pool.zones()[CLUSTER]["hits"]
+    result.refused = web.core.pool.zones()[watched_zone]["hits"]
     result.netstat = web.netstat("-m")
     result.dmesg = web.dmesg()
     for reader in idle:

@@ -146,7 +146,7 @@ def mbufs(host: Host) -> tuple[str, Any]:
         lines += [
             f"{there[0]}/{there[1]}/{there[2]} sfbufs in use (current/peak/max)",
             f"{s['fail']} requests for sfbufs denied",
-            "0 requests for sfbufs delayed",
+            f"{s['sleep']} requests for sfbufs delayed",
             "0 requests for I/O initiated by sendfile",
         ]
         if era < 10:
@@ -266,7 +266,10 @@ def sockstat(host: Host, options: str) -> tuple[str, Any]:
     values = []
     for sock in shown:
         user = "?" if sock.orphan else str(sock.uid) if sock.uid else "root"
-        who = (user, "?", "?", "?")  # there are no processes here
+        owner = sock.owner
+        who = (user, "?", "?", "?")
+        if owner is not None:
+            who = (user, owner.name[:10], str(owner.pid), str(sock.fd))
         here, there = end(sock.laddr, sock.lport, ":"), end(sock.faddr, sock.fport, ":")
         line = ""
         for at, text in zip(

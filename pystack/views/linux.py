@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pystack._fast import consts
-from pystack._fast.tcp_close import tcp_pages
 from pystack.addresses import dotted
 from pystack.views import counters
 from pystack.views.table import SocketRow, tcp_sockets, udp_sockets
@@ -178,7 +177,7 @@ def sockstat_values(host: Host) -> dict[str, int]:
         "orphan": core.orphans,
         "tw": core.timewait.used,
         "alloc": core.demux.used,
-        "mem": tcp_pages(core),
+        "mem": core.mem_pages,
         "udp": udp,
         "frag": core.frags.waiting(),
         "frag_memory": core.frags.octets,

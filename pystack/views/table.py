@@ -45,6 +45,9 @@ class SocketRow:
     orphan: bool = False
     """No application holds it."""
     uid: int = 0
+    owner: Any = None
+    """The process that holds it."""
+    fd: int = -1
     row: int = 0
     """Its number; 0 for what is not a whole socket."""
     proto: str = "tcp"
@@ -106,6 +109,8 @@ def _whole(core: Any, now: int) -> Iterator[SocketRow]:
             half_open=t.synqlen,
             orphan=_orphan(t),
             uid=t.uid,
+            owner=t.owner,
+            fd=t.fd,
             row=t.row,
         )
 

@@ -1,5 +1,7 @@
 """The kernel's log: exact words by era, and how often each is said (facts: freebsd-tcp 1.4, 2.1, 3.8; conntrack 9)."""
 
+from types import SimpleNamespace
+
 import pytest
 from tcp.peer import THEM, Machine
 
@@ -249,6 +251,7 @@ def test_every_word_of_a_profile_can_be_said(name):
     m, log = logged(name)
     t = m.socket()
     m.core.listeners.last_syn = (THEM, 1, THEM, 2)
+    m.core.files.programs[2] = SimpleNamespace(name="httpd")
     for note in log.messages:
         log.note(note, t, 1, 2)
     assert len(log.lines()) == len(log.messages)

@@ -95,7 +95,7 @@ def test_netstat_of_net_tools():
 def test_files_of_proc():
     web = busy("linux-6")
     assert web.proc("/proc/net/sockstat") == (
-        "sockets: used 2\nTCP: inuse 2 orphan 0 tw 0 alloc 2 mem 0\n"
+        "sockets: used 2\nTCP: inuse 2 orphan 0 tw 0 alloc 2 mem 1\n"
         "UDP: inuse 0 mem 0\nUDPLITE: inuse 0\nRAW: inuse 0\nFRAG: inuse 0 memory 0\n"
     )
     names, values = web.proc("/proc/net/netstat").splitlines()
@@ -199,8 +199,8 @@ def test_sockstat():
     lines = busy("freebsd-10").sockstat("-4").splitlines()
     assert lines == [
         "USER     COMMAND    PID   FD PROTO  LOCAL ADDRESS         FOREIGN ADDRESS      ",
-        "root     ?          ?     ?  tcp4   *:8080                *:*",
-        "root     ?          ?     ?  tcp4   192.0.2.1:8080        192.0.2.2:50001",
+        "root     pystack    700   3  tcp4   *:8080                *:*",
+        "root     pystack    700   4  tcp4   192.0.2.1:8080        192.0.2.2:50001",
     ]
     assert len(busy("freebsd-10").sockstat("-4l").splitlines()) == 2
 

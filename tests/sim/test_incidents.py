@@ -150,7 +150,7 @@ def test_what_helps_against_readers(cure: str) -> None:
 
 def test_the_newer_systems_say_it_in_their_log() -> None:
     result = mbuf_exhaustion.run("freebsd-10", readers=80, clusters=1024, watched="5s")
-    assert any("kern.ipc.nmbclusters limit reached" in line for line in result.dmesg)
+    assert any("kern.ipc.nmbjumbop limit reached" in line for line in result.dmesg)
 
 
 # --- ports: seeds 002 and 004 ------------------------------------------------------------------------

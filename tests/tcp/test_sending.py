@@ -322,14 +322,17 @@ def test_send_buffer_is_finite(profile):
     while (n := m.write(t, 10000)) > 0:
         total += n
     assert n == -Err.EAGAIN
-    assert total == t.sndq.hiwat
+    # Linux asks for room when it begins a piece, and fills that whatever the buffer's size is (6.18)
+    assert total == (44 * 1460 if profile == "linux-6" else t.sndq.hiwat)
     t.wanted = consts.EV_WRITE
     m.core.take_ready()
     p.send(". 1:1(0) ack 1 win 65535")
     acked = 1
-    while p.inbox:
-        s = p.inbox.popleft()
-        acked = max(acked, p.theirs(s.seq) + len(s.payload))
-    p.send(f". 1:1(0) ack {acked} win 65535")
+    for _ in range(3 if profile == "linux-6" else 1):
+        assert t not in m.core.take_ready()
+        while p.inbox:
+            s = p.inbox.popleft()
+            acked = max(acked, p.theirs(s.seq) + len(s.payload))
+        p.send(f". 1:1(0) ack {acked} win 65535")
     assert t in m.core.take_ready()
     assert m.write(t, 10000) > 0

@@ -538,14 +538,14 @@ def test_a_write_that_waits_for_room(profile):
 +0 setsockopt(3, SOL_SOCKET, SO_SNDBUF, [{}], 4) = 0
 +0 bind(3, ..., ...) = 0
 +0 listen(3, 1) = 0
-+0 < S 0:0(0) win 65535 <mss 1000>
++0 < S 0:0(0) win 4000 <mss 1000>
 +0 > S. 0:0(0) ack 1 <...>
-+.01 < . 1:1(0) ack 1 win 65535
++.01 < . 1:1(0) ack 1 win 4000
 +0 accept(3, ..., ...) = 4
 +0...{} write(4, ..., 8000) = 8000
-+.1 < . 1:1(0) ack 2001 win 65535
-+.1 < . 1:1(0) ack 4001 win 65535
-+.1 < . 1:1(0) ack 6001 win 65535
++.1 < . 1:1(0) ack 2001 win 4000
++.1 < . 1:1(0) ack 4001 win 4000
++.1 < . 1:1(0) ack 6001 win 4000
 """
     size = 2304 if profile == "linux-6" else 4608
     v = check(text.format(size, "0.2"), profile, tolerance_percent=60)

@@ -11,6 +11,8 @@ HOW = {"readers": 80, "clusters": 1024, "watched": "30s"}
 def line(words: str, result: mbufs.Result) -> None:
     """One row of the table."""
     full = "never full" if result.full is None else f"full after {result.full / 1e9:.0f} s"
+    if result.asleep is not None:
+        full += ", server in zoneli"
     share = f"{result.unanswered} of everybody else's requests were not answered"
     print(f"{words:48} {result.most:5} clusters, {full}; {share}")
 

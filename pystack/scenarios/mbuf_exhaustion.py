@@ -54,6 +54,8 @@ class Result:
     """Clusters in use at the same time."""
     full: int | None = None
     """When the last one was taken; None: never."""
+    asleep: int | None = None
+    """When the server fell asleep in `zoneli`, from which nothing but a freed cluster wakes it; None: never."""
     refused: int = 0
     """How often the limit refused a request for mbufs, or let it wait."""
     before: Latencies = field(default_factory=Latencies)
@@ -117,6 +119,8 @@ def run(
         result.most = max(result.most, zone["high"])
         if result.full is None and zone["hits"]:
             result.full = net.now
+        if result.asleep is None and service.worker.asleep:
+            result.asleep = net.now
         fresh = list(load.latencies)[answered:]
         answered += len(fresh)
         for time in fresh:

@@ -25,6 +25,7 @@ from pystack._fast.consts import EV_ACCEPT, EV_ERROR, EV_HANGUP, EV_READ, EV_WRI
 
 if TYPE_CHECKING:
     from pystack.host import Host
+    from pystack.process import Process
     from pystack.sockets import StreamSocket
 
 READING = EV_READ | EV_HANGUP | EV_ERROR
@@ -133,7 +134,7 @@ class Service(ABC):
         """Listen on `host`. A service runs once, on one machine."""
         if self._listener is not None:
             raise RuntimeError(f"{self.name} is running already")
-        sock: StreamSocket = host.socket()
+        sock: StreamSocket = self.program(host).socket()
         try:
             sock.setblocking(False)
             sock.setsockopt(std.SOL_SOCKET, std.SO_REUSEADDR, 1)
@@ -156,6 +157,10 @@ class Service(ABC):
             for connection in list(self.connections):
                 connection.abort()
 
+    def program(self, host: Host) -> Process:
+        """The program that it is on its machine, whose its sockets are."""
+        return host.program
+
     def prepare(self, listener: StreamSocket) -> None:  # noqa: B027 - most have nothing to do
         """Set options of the listener, which connections inherit; it does not listen yet."""
 
@@ -170,10 +175,6 @@ class Service(ABC):
     def connection(self, sock: StreamSocket) -> Connection | None:
         """The object for a new connection; its `ready` is called from now on. None: it was turned away, and closed."""
 
-    def take(self, listener: StreamSocket) -> StreamSocket:
-        """accept(2). Raises OSError."""
-        return listener.accept()[0]
-
     def _accept(self, events: int) -> None:
         listener = self._listener
         if listener is None or not events & EV_ACCEPT:
@@ -183,7 +184,7 @@ class Service(ABC):
             if self._full:
                 return
             try:
-                sock = self.take(listener)
+                sock, _ = listener.accept()
             except OSError as error:
                 if error.errno in NO_DESCRIPTOR:  # it stays in the queue
                     self.no_descriptor(error)

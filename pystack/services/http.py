@@ -11,7 +11,6 @@ million times costs two socket calls and a dictionary.
 
 from __future__ import annotations
 
-import errno
 import os
 from collections import Counter, deque
 from email.utils import formatdate
@@ -20,20 +19,25 @@ from typing import TYPE_CHECKING, Any
 import httptools
 
 from pystack._fast.consts import NEVER, SECOND
+from pystack.errors import error_of
 from pystack.services.base import CHUNK, Connection, Service
 from pystack.services.deadlines import Deadlines
 from pystack.services.http_connection import HttpConnection, Request
 from pystack.services.http_files import Directory
-from pystack.services.http_habits import OWN_FILES, choose, message
+from pystack.services.http_habits import choose, message
 from pystack.services.http_page import machine_page
 from pystack.services.http_plans import BODY_MAX, Plan, generated, page, problem
 from pystack.sockopts import IPPROTO_TCP, SO_RCVBUF, SO_SNDBUF, SOL_SOCKET, TCP_NODELAY
 
 if TYPE_CHECKING:
+    from pystack.host import Host
+    from pystack.process import Process
     from pystack.sockets import StreamSocket
 
 PORT = 80
 KEPT_PLANS = 1024
+COMMANDS = {"apache": "httpd", "nginx": "nginx", "pystack": "httpd"}
+"""What the program is called, by the family of its habits."""
 DRAINED = 32
 """Idle connections that are closed at once for a new one, at most (nginx: ngx_drain_connections)."""
 
@@ -61,7 +65,9 @@ class HttpService(Service):
     ) -> None:
         habits = self.habits = choose(like, options)
         super().__init__(port, address=address, backlog=habits.backlog)
-        self.directory = Directory(root, self._open_file) if root is not None else None
+        self.directory = None
+        if root is not None:
+            self.directory = Directory(root, self._open_file, self._close_file)
         self.keepalive = habits.keepalive
         self.head_time = habits.head_time
         self.send_timeout = habits.send_timeout
@@ -87,6 +93,19 @@ class HttpService(Service):
         self._date = b""
         self._date_until = -1
 
+    def program(self, host: Host) -> Process:
+        """The worker: a program of its own, unless it is like no other server and has no limit."""
+        self.worker = host.program
+        if self.like != "pystack" or self.habits.worker_rlimit_nofile is not None:
+            nofile = self.habits.worker_rlimit_nofile
+            self.worker = host.process(COMMANDS[self.like.partition("-")[0]], nofile=nofile)
+        return self.worker
+
+    def stop(self) -> None:
+        super().stop()
+        if self._host is not None and self.worker is not self._host.program:
+            self._host.processes.pop(self.worker.pid, None)
+
     def prepare(self, listener: StreamSocket) -> None:
         listener.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
         for option, octets in ((SO_RCVBUF, self.habits.rcvbuf), (SO_SNDBUF, self.habits.sndbuf)):
@@ -108,11 +127,6 @@ class HttpService(Service):
             self.full += 1
             self._complain("waits", most=most)
         return False
-
-    def take(self, listener: StreamSocket) -> StreamSocket:
-        if self.out_of_files:
-            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-        return super().take(listener)
 
     def connection(self, sock: StreamSocket) -> Connection | None:
         habits = self.habits
@@ -144,17 +158,17 @@ class HttpService(Service):
     def _complain(self, event: str, **values: Any) -> None:
         self.log.append((self.host.now, message(self.like, event).format(**values)))
 
-    @property
-    def out_of_files(self) -> bool:
-        """Has the worker as many descriptors as it may?"""
-        most = self.habits.worker_rlimit_nofile
-        return most is not None and OWN_FILES + len(self.connections) + self.files >= most
+    def _open_file(self) -> int:
+        """The worker opens a file: its descriptor there. Raises OSError (EMFILE, ENFILE)."""
+        fd = self.worker.take(self.host.core)
+        if fd < 0:
+            raise error_of(fd)
+        self.files += 1
+        return fd
 
-    def _open_file(self, change: int) -> None:
-        """A file is opened (1) or closed (-1). Raises OSError (EMFILE)."""
-        if change > 0 and self.out_of_files:
-            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-        self.files += change
+    def _close_file(self, fd: int) -> None:
+        self.worker.give(fd)
+        self.files -= 1
 
     # --- answers -------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ import mimetypes
 import os
 import stat
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
@@ -63,13 +64,17 @@ class FileBody:
 class Directory:
     """The files below `root`. Raises ValueError where that is no directory.
 
-    `count` is called with 1 before a file is opened, where it may raise OSError, and with -1 when it is closed.
+    `opens` is asked for a descriptor before a file is opened, and may raise OSError; `closes` gets it back.
     """
 
     def __init__(
-        self, root: str | os.PathLike[str], count: Callable[[int], object] = lambda change: None
+        self,
+        root: str | os.PathLike[str],
+        opens: Callable[[], int] = lambda: -1,
+        closes: Callable[[int], object] = lambda fd: None,
     ) -> None:
-        self.count = count
+        self.opens = opens
+        self.closes = closes
         path = Path(root)
         if not path.is_dir():
             raise ValueError(f"no such directory: {root}")
@@ -99,19 +104,20 @@ class Directory:
             found = self._inside(found / INDEX)
         elif path.endswith(b"/"):
             raise FileNotFoundError(errno.ENOENT, "a file is no directory")
-        self.count(1)
+        descriptor = self.opens()
         keep_open = False
         try:
             # not blocking: a fifo would wait for its other end; no link: it was resolved above
             fd = os.open(found, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
-                plan, keep_open = self._file(fd, found, keep, head_only, http10, since)
+                over = partial(self.closes, descriptor)
+                plan, keep_open = self._file(fd, found, keep, head_only, http10, since, over)
             finally:
                 if not keep_open:
                     os.close(fd)
         finally:
             if not keep_open:
-                self.count(-1)
+                self.closes(descriptor)
         return plan
 
     def _inside(self, path: Path) -> Path:
@@ -123,7 +129,14 @@ class Directory:
         return found
 
     def _file(
-        self, fd: int, path: Path, keep: bool, head_only: bool, http10: bool, since: bytes
+        self,
+        fd: int,
+        path: Path,
+        keep: bool,
+        head_only: bool,
+        http10: bool,
+        since: bytes,
+        over: Callable[[], object],
     ) -> tuple[Plan, bool]:
         """The plan, and whether it has taken the descriptor."""
         info = os.fstat(fd)
@@ -146,7 +159,7 @@ class Directory:
             data = os.read(fd, size)
             if len(data) == size:
                 return Plan(200, top, data, keep=keep), False
-        body = FileBody(fd, size, lambda: self.count(-1))
+        body = FileBody(fd, size, over)
         return Plan(200, top, keep=keep, make=lambda: body), True
 
 

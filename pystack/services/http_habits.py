@@ -68,8 +68,9 @@ class Habits:
     closes       idle connections are closed for new ones; where none is idle the new one is closed at once (nginx)
     """
     worker_rlimit_nofile: int | None = None
-    """Descriptors of the worker process: its own few, the listener, connections, files under way. At the limit accept()
-    fails with EMFILE, and no connection is accepted for half a second (nginx), and a file is answered with 500.
+    """Descriptors of the worker process (`pystack.process`): three that every process has, the listener, connections,
+    files under way. At the limit accept() fails with EMFILE and nobody is accepted for half a second (nginx), and a
+    file is answered with 500. None: what the machine allows.
     """
 
     @property
@@ -218,7 +219,7 @@ def _one_of(*words: str) -> Callable[[Any, str], str]:
 
 
 OWN_FILES = 4
-"""Descriptors that a worker has for itself: three of every process, and the listener."""
+"""Descriptors that a worker has before the first connection."""
 
 _PARSERS: dict[str, Callable[[Any, str], Any]] = {
     "keepalive": _time_or_off,

@@ -222,6 +222,7 @@ class Runner(Driver):
         """Run until `condition()` is true (True), or `deadline` has come (False)."""
         if self._looping:
             raise RuntimeError("a call that waits cannot be made by a callback of the loop")
+        self._stopping = False
         return self._run(condition, deadline)
 
     # the loop
@@ -243,13 +244,13 @@ class Runner(Driver):
         if signals is None:
             signals = threading.current_thread() is threading.main_thread()
         end = NEVER if timeout is None else time.monotonic_ns() + round(timeout * SECOND)
+        self._stopping = False  # before a signal can say otherwise
         if not signals:
             return self._run(until, end)
         with self._signals():
             return self._run(until, end)
 
     def _run(self, until: Callable[[], object] | None, end: int) -> bool:
-        self._stopping = False
         self._looping = True
         try:
             return self._loop(until, end)

@@ -188,6 +188,21 @@ def test_signals_end_it_and_are_given_back(number: signal.Signals) -> None:
     assert signal.set_wakeup_fd(-1) == -1
 
 
+def test_a_signal_before_the_first_round_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C that comes when the handlers stand and the loop does not turn yet: it was lost."""
+    with Bench() as bench:
+        real = bench.runner._run
+
+        def late(*arguments: Any) -> bool:
+            os.kill(os.getpid(), signal.SIGINT)
+            return real(*arguments)
+
+        monkeypatch.setattr(bench.runner, "_run", late)
+        bench.runner.call_later(5, lambda: pytest.fail("it was lost"))
+        assert not bench.run()
+        assert bench.runner.rounds <= 1
+
+
 def test_a_signal_wakes_it_from_sleep() -> None:
     with Bench() as bench:
         main = threading.main_thread().ident

@@ -194,6 +194,7 @@ class Host:
             "net.inet.tcp.pcbcount": lambda: core.demux.used + core.timewait.used,
             "net.inet.tcp.syncache.count": lambda: core.listeners.cache.used,
             "kern.ipc.numopensockets": lambda: core.demux.used,
+            "net.inet.tcp.reass.cursegments": lambda: core.reass_segments,
             "kern.ipc.nsfbufsused": lambda: self._sfbufs("used"),
             "kern.ipc.nsfbufspeak": lambda: self._sfbufs("high"),
             "kern.openfiles": lambda: files.used,

@@ -39,11 +39,14 @@ FIELDS: Mapping[Note, tuple[str, ...]] = MappingProxyType(
         Note.ZONE_LIMIT: ("zone", "knob"),
         Note.SOCKETS: ("number",),
         Note.FILES: ("number", "command"),
-        Note.IN_VAIN: ("segment",),
-        Note.DEBUG: ("segment", "number", "why"),
+        Note.IN_VAIN: ("source", "sport", "target", "dport", "flags", "names"),
+        Note.DATAGRAM_IN_VAIN: ("source", "sport", "target", "dport"),
     }
 )
 """What the words of a note may speak of, in braces."""
+
+FLAGS = ("FIN", "SYN", "RST", "PUSH", "ACK", "URG", "ECE", "CWR")
+"""As FreeBSD writes a segment's flags (PRINT_TH_FLAGS)."""
 
 UNRATED = frozenset({Note.FILES})
 """Notes that do not come from the network, whose rate Linux limits."""
@@ -116,6 +119,11 @@ class KernelLog:
             fields["knob"] = mbuf_zones.KNOBS[number]
         elif note == Note.FILES:
             fields["command"] = self.core.files.programs[other].name
+        elif note in (Note.IN_VAIN, Note.DATAGRAM_IN_VAIN):
+            source, sport, target, dport, flags = self.core.vain
+            names = [name for bit, name in enumerate(FLAGS) if flags >> bit & 1]
+            fields |= {"source": dotted(source), "sport": sport, "flags": f"0x{flags:x}"}
+            fields |= {"target": dotted(target), "dport": dport, "names": ",".join(names)}
         elif note == Note.SYNCACHE_PAUSE:
             fields["peer"] = self._last_syn()
         return fields

@@ -15,6 +15,7 @@ from pystack._fast import mbuf_zones
 from pystack._fast.consts import (
     BACKLOG_AND_ONE,
     BANDLIM_NAMES,
+    CHALLENGE_CONNECTION,
     HALF_OPEN_REQUEST,
     LISTEN,
     SECOND,
@@ -142,6 +143,32 @@ def _zone(zone: int) -> Callable[[Any], Reading]:
     return read
 
 
+def _challenges(core: Any) -> Reading:
+    """Of the connection that sent most of them, or of the machine."""
+    cfg = core.cfg
+    limit = cfg.tcp_challenge_ack_limit
+    maximum = _bounded(limit) or None
+    failed = core.stat.challenge_suppressed
+    used = 0
+    if cfg.policy_challenge_ack == CHALLENGE_CONNECTION:
+        window = cfg.tcp_challenge_ack_window
+        used = max(
+            (
+                t.challenge_count
+                for t in core.tcbs
+                if t is not None and core.now - t.challenge_start < window
+            ),
+            default=0,
+        )
+    return used, maximum, max(core.challenge_high, used), failed, core.challenge_failed_at
+
+
+def _islands(core: Any) -> Reading:
+    maximum = core.cfg.tcp_reass_maxsegments or None
+    failures, when = core.reass_failures, core.reass_failed_at
+    return core.reass_segments, maximum, core.reass_high, failures, when
+
+
 def _answers(which: int) -> Callable[[Any], Reading]:
     def read(core: Any) -> Reading:
         fresh = core.now - core.rate_start[which] < SECOND
@@ -165,6 +192,12 @@ LIMITS: tuple[Declared, ...] = (
     Declared("TIME_WAIT", ("net.inet.tcp.maxtcptw", "net.ipv4.tcp_max_tw_buckets"), _time_wait),
     Declared("orphans", ("net.ipv4.tcp_max_orphans",), _orphans),
     Declared("TCP memory (pages)", ("net.ipv4.tcp_mem",), _tcp_memory),
+    Declared(
+        "challenge ACKs",
+        ("net.ipv4.tcp_challenge_ack_limit", "net.inet.tcp.ack_war_cnt"),
+        _challenges,
+    ),
+    Declared("segments out of order", ("net.inet.tcp.reass.maxsegments",), _islands),
     Declared("local ports", ("net.inet.ip.portrange.last", "net.ipv4.ip_local_port_range"), _ports),
     *(
         Declared(name, (knob,), _zone(zone))

@@ -237,7 +237,7 @@ class Note(IntEnum):
     SOCKETS = 10
     FILES = 11
     IN_VAIN = 12
-    DEBUG = 13
+    DATAGRAM_IN_VAIN = 13
 
 
 # --- the answers that FreeBSD counts by kind, so many a second (netinet/icmp_var.h) --------------------------------

@@ -40,6 +40,7 @@ from pystack._fast.consts import (
     TIMER_FRAG,
     Drop,
     Err,
+    Note,
 )
 from pystack._fast.frag import Reassembler
 from pystack._fast.loss_timers import resegment
@@ -74,6 +75,7 @@ TX_QUEUE = int(Drop.TX_QUEUE)
 TCP_BROADCAST = int(Drop.TCP_BROADCAST)
 UDP_BUFFER = int(Drop.UDP_BUFFER)
 UDP_NO_PORT = int(Drop.UDP_NO_PORT)
+DATAGRAM_IN_VAIN = int(Note.DATAGRAM_IN_VAIN)
 ECONNREFUSED = int(Err.ECONNREFUSED)
 EHOSTUNREACH = int(Err.EHOSTUNREACH)
 ENETUNREACH = int(Err.ENETUNREACH)
@@ -341,7 +343,7 @@ class Internet(Stack):
             return 0
         out = self.packet()
         out.csum_ok = True
-        if not udp_icmp.build_error(p, out, self.pool, kind, code, rest, 8):
+        if not udp_icmp.build_error(p, out, self.pool, kind, code, rest, self.cfg.icmp_quotelen):
             out.release()
             return 0
         out.src = self.source_for(p.src)
@@ -357,7 +359,9 @@ class Internet(Stack):
     def icmp_input(self, p):
         """An ICMP message. -1: the packet is not the caller's any more."""
         if p.icmp_type == ICMP_ECHO:
-            if self.cfg.icmp_echo_ignore_all or self.is_broadcast(p.dst):
+            if self.cfg.icmp_echo_ignore_all:
+                return ICMP_TYPE
+            if self.is_broadcast(p.dst) and not self.cfg.icmp_bmcastecho:
                 return ICMP_TYPE
             if not self.bandlim(BANDLIM_ECHO):
                 return ICMP_LIMIT
@@ -366,7 +370,7 @@ class Internet(Stack):
             out.csum_ok = True
             out.icmp_type = ICMP_ECHO_REPLY
             out.icmp_rest = p.icmp_rest
-            out.src = p.dst
+            out.src = self.source_for(p.src) if self.is_broadcast(p.dst) else p.dst
             out.dst = p.src
             out.tos = p.tos
             out.ttl = self.cfg.ip_ttl
@@ -516,7 +520,11 @@ class Internet(Stack):
                 best_score = score
             d = d.next
         if best is None:
-            self.icmp_error(p, ICMP_UNREACH, ICMP_UNREACH_PORT, 0)
+            if self.cfg.udp_log_in_vain:
+                self.vain = (p.src, p.sport, p.dst, p.dport, 0)
+                self.say(DATAGRAM_IN_VAIN, None, 0, 0)
+            if not self.cfg.udp_blackhole:
+                self.icmp_error(p, ICMP_UNREACH, ICMP_UNREACH_PORT, 0)
             return UDP_NO_PORT
         return self.queue_datagram(best, p)
 

@@ -217,5 +217,6 @@ cdef class Stack(Port):
     cpdef int count_orphan(self, int by) except -1
     cpdef long long orphans_known(self) noexcept
     cpdef int say(self, int note, Tcb t, long long number, long long other) except -1
+    cdef long long drawn(self, int which, long long when, long long below) noexcept
     cpdef int port_failed(self) except -1
     cpdef bint bandlim(self, int which) except -1

@@ -410,12 +410,20 @@ class Stack(Port):
         t.at_rexmt = t.at_persist = t.at_keep = t.at_2msl = t.at_delack = NEVER
 
     def new_isn(self, laddr, lport, faddr, fport):
-        """Initial sequence number: a 4 us clock plus a keyed hash of the addresses (RFC 6528, MUST-8)."""
+        """Initial sequence number: a 4 us clock plus a keyed hash of the addresses (RFC 6528, MUST-8).
+
+        With `tcp_isn_reseed_interval` the key is another one in each interval: then a connection's successor may begin
+        below it, and meets TIME_WAIT (tcp(4)).
+        """
+        interval: cython.longlong = self.cfg.tcp_isn_reseed_interval
         a: cython.ulonglong = laddr
         b: cython.ulonglong = faddr
         local: cython.ulonglong = lport
         foreign: cython.ulonglong = fport
         ports: cython.ulonglong = (local << 16) | foreign
+        if interval > 0:
+            seeds: cython.ulonglong = self.now // interval
+            ports |= seeds << 32
         f: cython.ulonglong = sip2(self.isn_k0, self.isn_k1, (a << 32) | b, ports)
         clock: cython.ulonglong = self.now // 4000
         return (f + clock) & _U32
@@ -472,6 +480,7 @@ class Stack(Port):
         t.keepcnt = cfg.tcp_keepcnt
         t.keepinit = cfg.tcp_keepinit // MS
         t.notsent_lowat = cfg.tcp_notsent_lowat
+        t.user_timeout = cfg.tcp_maxunacktime
         t.ttl = cfg.ip_ttl
         t.rcvtime = t.starttime = self.now
         self.states[t.state] += 1
@@ -497,6 +506,7 @@ class Stack(Port):
         t.timer_at = NEVER
         t.sndq.flush()
         if t.reass is not None:
+            self.reass_segments -= t.reass.n
             t.reass.flush()
             t.reass = None
         t.board = None
@@ -528,6 +538,13 @@ class Stack(Port):
             self.log(note, t, number, other)
         return 0
 
+    def drawn(self, which, when, below):
+        """A number in [0, below) that nobody outside can know, the same whenever it is asked for."""
+        kind: cython.ulonglong = which
+        time: cython.ulonglong = when
+        most: cython.ulonglong = below
+        return sip2(self.isn_k1, self.isn_k0, time, 2 + kind) % most
+
     def port_failed(self):
         """There was no local port left for a connection or a bind."""
         self.ports_failed += 1
@@ -539,8 +556,12 @@ class Stack(Port):
         is told by the first one of a later second.
         """
         limit: cython.longlong = self.cfg.icmp_icmplim
+        jitter: cython.longlong = self.cfg.icmp_icmplim_jitter
         if limit <= 0:
             return True
+        if 0 < jitter < limit:
+            # each second has a limit of its own, so that nobody can count on it
+            limit += self.drawn(which, self.rate_start[which], 2 * jitter + 1) - jitter
         count: cython.int = self.rate_count[which]
         if count == 0 or self.now - self.rate_start[which] >= 1000 * MS:
             self.rate_start[which] = self.now

@@ -36,6 +36,7 @@ from pystack._fast.consts import (
     TIMEWAIT_LINUX,
     Drop,
     Err,
+    Note,
 )
 from pystack._fast.seq import add, after, before, before_eq, dist
 from pystack._fast.tcb import (
@@ -89,6 +90,7 @@ TCP_SYNFIN = int(Drop.TCP_SYNFIN)
 TCP_PAWS = int(Drop.TCP_PAWS)
 TCP_WINDOW = int(Drop.TCP_WINDOW)
 ECONNREFUSED = int(Err.ECONNREFUSED)
+IN_VAIN = int(Note.IN_VAIN)
 SYN_AGAIN = 8 * MS
 """Linux: two ticks of its clock (TCP_TIMEOUT_MIN)."""
 
@@ -118,6 +120,10 @@ def tcp_input(s, listeners, p):
 def closed_input(s, p):
     """Nobody's segment (RFC 9293 section 3.10.7.1)."""
     blackhole: cython.longlong = s.cfg.tcp_blackhole
+    vain: cython.longlong = s.cfg.tcp_log_in_vain
+    if vain == 2 or (vain == 1 and p.flags & SYN):
+        s.vain = (p.src, p.sport, p.dst, p.dport, p.flags)
+        s.say(IN_VAIN, None, 0, 0)
     if blackhole >= 2 or (blackhole == 1 and p.flags & SYN):
         return TCP_BLACKHOLE
     if p.flags & RST == 0 and s.bandlim(BANDLIM_RST_CLOSED):

@@ -105,8 +105,7 @@ def challenge(s, t):
     half: cython.uint
     if gap > 0:
         if s.now - t.invalid_at < gap:
-            s.stat.challenge_suppressed += 1
-            return 0
+            return suppressed(s)
         t.invalid_at = s.now
     if window > 0 and limit < NO_CHALLENGE_LIMIT:
         if cfg.policy_challenge_ack == CHALLENGE_HOST:
@@ -115,19 +114,26 @@ def challenge(s, t):
                 half = (limit + 1) // 2
                 s.challenge_left = half + (s.rng.below(limit) if limit > 0 else 0)
             if s.challenge_left <= 0:
-                s.stat.challenge_suppressed += 1
-                return 0
+                return suppressed(s)
             s.challenge_left -= 1
         else:
             if s.now - t.challenge_start >= window or t.challenge_count == 0:
                 t.challenge_start = s.now
                 t.challenge_count = 0
             if t.challenge_count >= limit:
-                s.stat.challenge_suppressed += 1
-                return 0
+                return suppressed(s)
             t.challenge_count += 1
+            if t.challenge_count > s.challenge_high:
+                s.challenge_high = t.challenge_count
     s.stat.challenge_acks += 1
     send_ack_only(s, t, t.snd_max)
+    return 0
+
+
+def suppressed(s):
+    """One more challenge would be too many."""
+    s.stat.challenge_suppressed += 1
+    s.challenge_failed_at = s.now
     return 0
 
 

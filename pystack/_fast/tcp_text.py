@@ -208,13 +208,19 @@ def out_of_order(s, t, p, length):
         s.stat.rcvduppack += 1
         s.stat.rcvdupbyte += length
         return 0
+    if s.cfg.tcp_reass_maxsegments > 0 and not may_wait(s, t, p):
+        return end_reassembly(t)
     m = take_payload(s, p)
     if m == 0:
         s.stat.rcvmemdrop += 1
         return end_reassembly(t)
+    s.reass_segments -= t.reass.n
     s.stat.rcvoopack += 1
     s.stat.rcvoobyte += length
     new = t.reass.insert(p.seq, m, length)
+    s.reass_segments += t.reass.n
+    if s.reass_segments > s.reass_high:
+        s.reass_high = s.reass_segments
     if new < 0:
         s.stat.rcvmemdrop += 1
         return end_reassembly(t)
@@ -240,9 +246,22 @@ def out_of_order(s, t, p, length):
     return 0
 
 
+def may_wait(s, t, p):
+    """FreeBSD: is there room for one more segment out of order in the whole machine (net.inet.tcp.reass.maxsegments)?
+    What fills the hole is always taken.
+    """
+    if p.seq == t.rcv_nxt or s.reass_segments < s.cfg.tcp_reass_maxsegments:
+        return True
+    s.reass_failures += 1
+    s.reass_failed_at = s.now
+    s.stat.rcvmemdrop += 1
+    return False
+
+
 def fill_hole(s, t, p, length, memory):
     """The hole before the first island is gone: RCV.NXT moves to its end."""
     new: cython.int = t.reass.take(t.rcv_nxt, t.rcvq)
+    s.reass_segments -= 1
     t.rcv_nxt = add(t.rcv_nxt, new)
     if t.so_state & SS_CANTRCVMORE and s.cfg.policy_shut_rd != SHUT_RD_LINUX:
         t.rcvq.flush()
@@ -384,6 +403,7 @@ def got_fin(s, t):
         t.t_flags |= TF_ACKNOW
     if t.reass is not None:  # octets beyond a FIN: a peer that lies, and nobody will read them
         t.rcvq.rmem -= t.reass.rmem
+        s.reass_segments -= t.reass.n
         t.reass.flush()
         t.reass = None
     if t.sacks is not None:

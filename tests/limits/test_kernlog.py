@@ -252,6 +252,7 @@ def test_every_word_of_a_profile_can_be_said(name):
     t = m.socket()
     m.core.listeners.last_syn = (THEM, 1, THEM, 2)
     m.core.files.programs[2] = SimpleNamespace(name="httpd")
+    m.core.vain = (THEM, 1, THEM, 2, 2)
     for note in log.messages:
         log.note(note, t, 1, 2)
     assert len(log.lines()) == len(log.messages)

@@ -36,7 +36,7 @@ def starved(sock: StreamSocket, data: Buffer, done: int, how: int) -> bool:
         return False
     if core.cfg.policy_mbuf_shortage != MBUF_SHORTAGE_SLEEP:
         return False
-    if core.dispatching and core.cfg.mbuf_wait:
+    if called_back(sock) and core.cfg.mbuf_wait:
         return False
     if done < 0:
         return True
@@ -47,6 +47,12 @@ def no_page(core: Any, how: int) -> bool:
     """Is this a write of pages, and is no buffer left that would map one?"""
     zone = core.pool.zones()[SFBUF] if how & WRITE_PAGES else {"limit": 0}
     return bool(zone["limit"]) and zone["used"] >= zone["limit"]
+
+
+def called_back(sock: StreamSocket) -> bool:
+    """Is the call one of a callback's, or of a timer's that a program driven by events has set?"""
+    core: Any = sock.core
+    return bool(core.dispatching or sock.row.handler is not None)
 
 
 def wanted(t: Any, octets: int, how: int) -> int:
@@ -60,7 +66,7 @@ def sleep(sock: StreamSocket, data: Buffer, done: int, how: int) -> int:
     """Go on with a write that was starved after `done` octets: how many are taken in the end, or a negative error."""
     core: Any = sock.core
     t = sock.row
-    if core.dispatching:
+    if called_back(sock):
         return _doze(sock, data, done, how)
     end = NEVER if not core.cfg.mbuf_wait else int(sock.host.clock.now) + int(core.cfg.mbuf_wait)
     while done < len(data):

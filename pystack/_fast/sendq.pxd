@@ -13,12 +13,11 @@ cdef class SendQueue:
     cdef public int hiwat
     cdef public int lowat
     cdef public int mbcnt
-    cdef Ring older
     cdef public int n_marks
     cdef unsigned int newest
-    cdef public unsigned int piece
+    cdef public unsigned int piece, pushed
+    cdef Ring older
     cdef public Ring records
-    cdef public unsigned int pushed
     cpdef int append(
         self, const unsigned char[::1] data, Py_ssize_t off, Py_ssize_t n, bint pages=*
     ) except -1

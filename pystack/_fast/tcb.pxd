@@ -179,11 +179,10 @@ cdef class Stack(Port):
     cdef public int[::1] states
     cdef public PacketQueue spare
     cdef public object log
-    cdef public object fastopen, files, sfbufs, vain
+    cdef public object fastopen, files, vain
     cdef public long long mem_pages, mem_high, mem_since, mem_failures, mem_failed_at
     cdef public bint mem_pressure
-    cdef public long long isn_at, reass_segments, reass_high, reass_failures, reass_failed_at
-    cdef public long long holes, holes_high, holes_failures, holes_failed_at
+    cdef public long long reass_segments, reass_high, reass_failures, reass_failed_at
     cdef public long long challenge_high, challenge_failed_at
     cdef unsigned long long isn_k0, isn_k1
     cdef public int tw_timer, port_step

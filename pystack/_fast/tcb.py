@@ -325,13 +325,10 @@ class Stack(Port):
         self.log = None
         self.fastopen = None
         self.files = None
-        self.sfbufs = None
         self.vain = None
         self.mem_pages = self.mem_high = self.mem_since = self.mem_failures = self.mem_failed_at = 0
         self.mem_pressure = False
-        self.isn_at = now
         self.reass_segments = self.reass_high = self.reass_failures = self.reass_failed_at = 0
-        self.holes = self.holes_high = self.holes_failures = self.holes_failed_at = 0
         self.challenge_high = self.challenge_failed_at = 0
         self.isn_k0 = rng.next64()
         self.isn_k1 = rng.next64()

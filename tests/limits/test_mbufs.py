@@ -221,6 +221,23 @@ def test_what_a_sleeping_program_calls_is_put_off():
     assert web.tcp_states()["FIN_WAIT_2"] == 1
 
 
+def test_a_timer_of_a_program_driven_by_events_puts_it_to_sleep_too():
+    web = server(pages=8)
+    (hog, sock), (reader, client) = accepted(web, 2)
+    hog.setblocking(False)
+    hog.send(bytes(SPACE))
+    sock.setblocking(False)
+    sock.on_ready = lambda events: None
+    web.call_later("5s", sock.send, bytes(PAGE))
+    web.net.run(for_="1h")
+    assert web.program.asleep
+    reader.read_all()
+    client.read_all()
+    web.net.run(for_="30s")
+    assert not web.program.asleep
+    assert client.read_all() == PAGE
+
+
 def test_a_blocking_call_of_a_sleeping_program_waits_for_it():
     web = server(pages=8)
     (hog, sock, quiet), (reader, client, third) = accepted(web, 3)

@@ -93,6 +93,7 @@ TCP_FASTOPEN_KEY = 33
 TCP_FASTOPEN_NO_COOKIE = 34
 TCP_INQ = 36
 TCP_NOPUSH = _number("TCP_NOPUSH", 0x10004)
+TCP_NOOPT = _number("TCP_NOOPT", 0x10008)
 TCP_KEEPINIT = _number("TCP_KEEPINIT", 0x10080)
 
 _LINGER = struct.Struct("ii")
@@ -305,6 +306,7 @@ STREAM: Options = COMMON | {
     (IPPROTO_TCP, TCP_NODELAY): tcpopts.tcp_flag(tcb.TF_NODELAY),
     (IPPROTO_TCP, TCP_CORK): tcpopts.tcp_flag(tcb.TF_NOPUSH, push=True),
     (IPPROTO_TCP, TCP_NOPUSH): tcpopts.tcp_flag(tcb.TF_NOPUSH, push=True),
+    (IPPROTO_TCP, TCP_NOOPT): bsd_only(tcpopts.NO_OPTIONS),
     (IPPROTO_TCP, TCP_MAXSEG): (tcpopts.get_maxseg, tcpopts.set_maxseg),
     (IPPROTO_TCP, TCP_KEEPIDLE): _keep("keepidle", 1, 32767, 1000),
     (IPPROTO_TCP, TCP_KEEPINTVL): _keep("keepintvl", 1, 32767, 1000),

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from pystack.sockets import StreamSocket
 
 MAX_SEG = 32767
+_BSD_FLAGS = {tcb.TF_NODELAY: 0x4, tcb.TF_NOPUSH: 0x1000}
+"""What getsockopt(2) of FreeBSD answers for a flag: its bit of `t_flags` there (tcp_var.h)."""
+_BSD_NOOPT = 0x8
+_NO_OPTIONS = tcb.TF_NO_SCALE | tcb.TF_NO_TS | tcb.TF_NO_SACK
 _NO_SUCH_CONTROL = {SOCKOPT_LINUX: Err.ENOENT, SOCKOPT_BSD: Err.EINVAL, SOCKOPT_BSD_14: Err.ESRCH}
 _CONTROLS = {"newreno": CC_NEWRENO, "reno": CC_NEWRENO, "cubic": CC_CUBIC}
 
@@ -33,7 +37,8 @@ def tcp_flag(bit: int, push: bool = False) -> tuple[Getter, Setter]:
     """A bit of `t_flags`. `push`: turning it off sends what it held back; on Linux as far as Nagle lets it."""
 
     def read(sock: StreamSocket) -> int:
-        return int(sock.row.t_flags & bit != 0)
+        on = int(sock.row.t_flags & bit != 0)
+        return on if sock.host.core.cfg.policy_sockopt == SOCKOPT_LINUX else on * _BSD_FLAGS[bit]
 
     def write(sock: StreamSocket, value: Any) -> None:
         t = sock.row
@@ -48,6 +53,25 @@ def tcp_flag(bit: int, push: bool = False) -> tuple[Getter, Setter]:
                 tcp_output(sock.host.core, t) if linux else flush(sock.host.core, t)
 
     return read, write
+
+
+def _read_no_options(sock: StreamSocket) -> int:
+    return _BSD_NOOPT if sock.row.so_options & tcb.SO_NO_TCP_OPTIONS else 0
+
+
+def _write_no_options(sock: StreamSocket, value: Any) -> None:
+    """Offer nothing in a SYN or its answer, and take nothing up but the peer's MSS; a listener's connections too."""
+    t = sock.row
+    if integer(value):
+        t.so_options |= tcb.SO_NO_TCP_OPTIONS
+        t.t_flags |= _NO_OPTIONS
+    else:
+        t.so_options &= ~tcb.SO_NO_TCP_OPTIONS
+        t.t_flags &= ~_NO_OPTIONS  # the knobs have their say in connect and listen
+
+
+NO_OPTIONS: tuple[Getter, Setter] = (_read_no_options, _write_no_options)
+"""TCP_NOOPT (tcp(4))."""
 
 
 def flush(core: Any, t: Any) -> None:

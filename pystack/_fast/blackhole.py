@@ -6,13 +6,11 @@ try_smaller_linux   Linux net.ipv4.tcp_mtu_probing: tcp_base_mss, then half, and
 
 import cython
 
+from pystack._fast import mtu_probe
 from pystack._fast.consts import ESTABLISHED, FIN_WAIT_1
 from pystack._fast.seq import dist
 from pystack._fast.tcb import Stack, Tcb  # noqa: F401
 from pystack._fast.tcp_handshake import set_mss
-
-LEAST_PROBE = 48
-"""Linux: the smallest MSS that is tried (tcp_mtu_probe_floor)."""
 
 
 def try_smaller_bsd(s, t):
@@ -42,13 +40,18 @@ def try_smaller_bsd(s, t):
 
 
 def try_smaller_linux(s, t):
-    """A segment has been sent again for as long as tcp_retries1 retransmissions take."""
-    mss: cython.int = s.cfg.tcp_blackhole_mss
-    if t.bh_mss > 0:
-        mss = t.bh_mss // 2 if t.bh_mss // 2 < mss else mss
-        if mss < LEAST_PROBE:
-            mss = LEAST_PROBE
-        if mss < s.cfg.tcp_minmss:
-            mss = s.cfg.tcp_minmss
-    t.bh_mss = mss
+    """A segment has been sent again for as long as tcp_retries1 retransmissions take. Larger ones are tried later."""
+    mss: cython.int
+    header: cython.int = mtu_probe.header_of(t)
+    if t.search is None:
+        mtu_probe.begin(s, t, header)
+        return set_mss(s, t)
+    mss = (t.search.low - header) >> 1
+    if mss > s.cfg.tcp_blackhole_mss:
+        mss = s.cfg.tcp_blackhole_mss
+    if mss < s.cfg.tcp_mtu_probe_floor:
+        mss = s.cfg.tcp_mtu_probe_floor
+    if mss < s.cfg.tcp_minmss:
+        mss = s.cfg.tcp_minmss
+    t.search.low = mss + header
     return set_mss(s, t)

@@ -7,11 +7,15 @@ segment may end.
 
 import cython
 
-from pystack._fast.consts import GSO_MAX, MS, PUSH_LINUX
+from pystack._fast import prr
+from pystack._fast.consts import CA_RECOVERY, FIN, GSO_MAX, MS, PUSH_LINUX
 from pystack._fast.draft import Draft  # noqa: F401
 from pystack._fast.nagle import short_waits
 from pystack._fast.seq import add, after, dist
 from pystack._fast.tcb import TF_FORCE, TF_RCVD_TS, TF_SACK_PERMIT
+
+MOST_DEFERRED = 3
+"""Segments of windows that are used at once where there is no divisor."""
 
 
 def current_mss(s, t):
@@ -69,13 +73,47 @@ def one_burst(s, t, room, mss):
     t.burst_long = room > mss
 
 
-def burst(s, t, mss):
+def defers(s, t, d):
+    """Linux: would a burst that begins now be so small that the next acknowledgment is worth waiting for? It is where
+    the windows leave less than a burst and less than a third of them (tcp_tso_win_divisor), something has just been
+    sent, and the acknowledgment is due within a millisecond.
+    """
+    f = t.flight
+    waiting: cython.int = d.queued - d.off
+    piece: cython.int = t.sndq.next_mark(t.snd_nxt)
+    peer: cython.int = cython.cast(cython.int, t.snd_wnd) - d.off
+    ours: cython.int = (prr.window_of(t) - f.in_flight()) * t.maxseg
+    limit: cython.int = peer if peer < ours else ours
+    share: cython.int = t.snd_wnd if t.snd_wnd < t.cwnd else t.cwnd
+    if dist(t.snd_nxt, t.burst_end) >= d.mss and not after(t.burst_end, add(t.snd_nxt, d.length)):
+        return False  # one is under way
+    if piece <= 0 or piece > waiting:
+        piece = waiting
+    if piece <= d.mss or f.first == 0 or f.ca_state >= CA_RECOVERY:
+        return False
+    if s.now - t.last_sent > MS or (d.writing and piece < waiting):
+        return False
+    if limit >= pace(s, t, d.mss) or (piece < waiting and limit >= piece):
+        return False
+    if s.cfg.tcp_tso_win_divisor > 0:
+        if limit >= share // s.cfg.tcp_tso_win_divisor:
+            return False
+    elif limit > MOST_DEFERRED * t.maxseg:
+        return False
+    if s.now - s.segments.sent_at[f.first] < t.srtt - min(t.srtt // 2, MS):
+        return False  # the acknowledgment is still far
+    if limit <= piece:
+        d.limited = ours < peer
+        return True
+    return not (piece == waiting and d.flags & FIN) and not (d.record and d.length == piece)
+
+
+def pace(s, t, mss):
     """Linux: octets that leave in one go: a millisecond's worth at the pace of the window, more when the round trip is
-    short, two segments at least. The last segment of more than one carries PSH.
+    short, two segments at least.
     """
     cfg = s.cfg
     size: cython.longlong = 65215
-    quota: cython.longlong
     shift: cython.longlong
     if t.srtt > 0:
         size = max(cython.cast(cython.int, t.cwnd), dist(t.snd_una, t.snd_max))
@@ -90,6 +128,13 @@ def burst(s, t, mss):
     size -= size % mss
     if size < cfg.tcp_min_tso_segs * mss:
         size = cfg.tcp_min_tso_segs * mss
+    return size
+
+
+def burst(s, t, mss):
+    """Linux: octets of the next burst. The last segment of more than one carries PSH."""
+    size: cython.longlong = pace(s, t, mss)
+    quota: cython.longlong
     # what is written is kept in pieces of half the largest window at most
     goal: cython.longlong = t.max_sndwnd >> 1 if t.max_sndwnd > 536 else t.max_sndwnd
     goal = goal // mss * mss if goal > mss else mss

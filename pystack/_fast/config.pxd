@@ -122,6 +122,12 @@ cdef class Config:
     cdef public long long ip_pmtu_expires
     cdef public long long tcp_blackhole_detection
     cdef public long long tcp_blackhole_mss
+    cdef public long long tcp_tso_win_divisor
+    cdef public long long tcp_retrans_collapse
+    cdef public long long tcp_mtu_search
+    cdef public long long tcp_mtu_probe_floor
+    cdef public long long tcp_probe_interval
+    cdef public long long tcp_probe_threshold
     # What an attacker may get
     cdef public long long tcp_blackhole
     cdef public long long tcp_drop_synfin

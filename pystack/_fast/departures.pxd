@@ -1,4 +1,5 @@
 from pystack._fast cimport congestion, prr, rack
+from pystack._fast.draft cimport Draft
 from pystack._fast.flight cimport Flight, SegmentTable
 from pystack._fast.seq cimport add, before_eq
 from pystack._fast.tcb cimport Stack, Tcb
@@ -10,5 +11,5 @@ cpdef void sent_segments(Stack s, Tcb t, Flight f, int n, bint unsent) noexcept
 cpdef int room(Tcb t, Flight f) noexcept
 cpdef Flight first_flight(Stack s, Tcb t)
 cpdef int note_segment(
-    Stack s, Tcb t, unsigned int at, int length, int flags, bint rexmit,
+    Stack s, Tcb t, unsigned int at, int length, int mss, int flags, bint rexmit,
 ) except -1

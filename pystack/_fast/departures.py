@@ -11,6 +11,7 @@ from pystack._fast.consts import (
     MS,
     WAIT_TLP,
 )
+from pystack._fast.draft import Draft  # noqa: F401
 from pystack._fast.flight import Flight, SegmentTable  # noqa: F401
 from pystack._fast.seq import add, before_eq
 from pystack._fast.tcb import Stack, Tcb  # noqa: F401
@@ -18,7 +19,7 @@ from pystack._fast.tcb import Stack, Tcb  # noqa: F401
 
 def sent_segments(s, t, f, n, unsent):
     """`tcp_output` is done and has sent `n` new segments; `unsent`: there was something to send."""
-    full: cython.bint = f.in_flight() >= prr.window_of(t)
+    full: cython.bint = s.draft.limited or f.in_flight() >= prr.window_of(t)
     if n > 0:
         if prr.reducing(f):
             f.prr_out += n
@@ -46,8 +47,10 @@ def first_flight(s, t):
     return f
 
 
-def note_segment(s, t, at, length, flags, rexmit):
-    """A segment has gone out: what is new gets a row among those in flight (RFC 8985 section 6.1)."""
+def note_segment(s, t, at, length, mss, flags, rexmit):
+    """A segment has gone out, in pieces of `mss` octets: new text gets a row among what is in flight (RFC 8985 section
+    6.1).
+    """
     table = s.segments
     f = t.flight
     end: cython.uint = add(at, length)
@@ -70,7 +73,10 @@ def note_segment(s, t, at, length, flags, rexmit):
         f.cubic_epoch += (s.now - f.data_sent_at) // MS
         if f.cubic_epoch > s.now // MS:
             f.cubic_epoch = s.now // MS
-    table.append(f, end, (length + t.maxseg - 1) // t.maxseg if length > 0 else 1, s.now)
+    if length <= mss or s.draft.probing:
+        table.append(f, end, 1, length if s.draft.probing else mss, s.now)
+    else:
+        table.append(f, end, (length + mss - 1) // mss, mss, s.now)
     f.data_sent_at = s.now
     if out == 0 or f.pending == WAIT_TLP:
         rack.rearm(s, t, f)

@@ -16,9 +16,12 @@ class Draft:
     - `writing`: the application is writing now. Linux sends each piece of a write once it is full; what had to wait is
       joined to bursts.
     - `record`: it ends where a record does (MSG_EOR), and there is more behind that.
+    - `probing`: it is one segment however long it is (`mtu_probe`). `held`: new data waits until such a one can go.
+    - `limited`: the window of congestion keeps a burst back (`bursts.defers`).
     """
 
     def __init__(self):
         self.flags = self.length = 0
         self.queued = self.off = self.win = self.mss = 0
         self.more = self.writing = self.record = False
+        self.probing = self.held = self.limited = False

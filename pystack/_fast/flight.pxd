@@ -60,6 +60,7 @@ cdef class SegmentTable:
     cdef public FreeList free
     cdef public int[::1] next
     cdef public int[::1] count
+    cdef public int[::1] size
     cdef public unsigned int[::1] end
     cdef public long long[::1] sent_at
     cdef public unsigned char[::1] mark
@@ -71,14 +72,15 @@ cdef class SegmentTable:
     cdef int take(self) except 0
     cdef long long stamp(self, long long now) noexcept
     cdef void begin(self, unsigned int nxt) noexcept
-    cdef int append(self, Flight f, unsigned int end, int count, long long now) except 0
+    cdef int append(self, Flight f, unsigned int end, int count, int size, long long now) except 0
     cdef int split(self, Flight f, int row, unsigned int start, unsigned int at, int mss) except -1
     cdef void recount(self, Flight f, int mark, int more) noexcept
+    cdef void resize(self, Flight f, int row, int length, int mss) noexcept
     cdef void drop_next(self, Flight f, int row) noexcept
     cdef void tag_row(self, Flight f, int row, unsigned int start, long long now) noexcept
-    cdef int tag(self, Flight f, unsigned int left, unsigned int right, int mss, long long now) except -1
+    cdef int tag(self, Flight f, unsigned int left, unsigned int right, long long now) except -1
     cdef void tag_twice(self, Flight f, unsigned int left, unsigned int right) noexcept
-    cdef void acknowledge(self, Flight f, unsigned int ack, int mss, bint sack, long long now) noexcept
+    cdef void acknowledge(self, Flight f, unsigned int ack, bint sack, long long now) noexcept
     cdef void mark_lost(self, Flight f, int row) noexcept
     cdef void forget_lost(self, Flight f) noexcept
     cdef void forget_sacked(self, Flight f) noexcept

@@ -1,10 +1,10 @@
 """The segments of a connection that are on their way: when each was sent, and what is known of it.
 
 Loss recovery by segments (Linux; RFC 8985 needs the time of each transmission) keeps a row for each segment or
-super-segment between SND.UNA and SND.NXT, in their order: where it ends, when it was sent last, how many segments of
-the MSS it counts for, and its marks (consts.SEG_*). Rows of all connections of a machine stand in one table, so that a
-connection with nothing in flight has none, and none is allocated for a packet. Neighbours that the peer has are joined,
-so what is walked are holes and the tail.
+super-segment between SND.UNA and SND.NXT, in their order: where it ends, when it was sent last, how many segments it
+counts for and of which size, and its marks (consts.SEG_*). Rows of all connections of a machine stand in one table, so
+that a connection with nothing in flight has none, and none is allocated for a packet. Neighbours that the peer has are
+joined, so what is walked are holes and the tail.
 
 `Flight` is a connection's own part: its first and last row, the sums, and the variables of recovery. Counts are
 segments, as Linux has them.
@@ -142,6 +142,7 @@ class SegmentTable:
         self.free = FreeList(ROWS)
         self.next = column("i", ROWS + 1)
         self.count = column("i", ROWS + 1)
+        self.size = column("i", ROWS + 1)
         self.end = column("I", ROWS + 1)
         self.sent_at = column("q", ROWS + 1)
         self.mark = column("B", ROWS + 1)
@@ -164,6 +165,7 @@ class SegmentTable:
             self.free.grow(rows)
             self.next = grown(memoryview(self.next), rows + 1)
             self.count = grown(memoryview(self.count), rows + 1)
+            self.size = grown(memoryview(self.size), rows + 1)
             self.end = grown(memoryview(self.end), rows + 1)
             self.sent_at = grown(memoryview(self.sent_at), rows + 1)
             self.mark = grown(memoryview(self.mark), rows + 1)
@@ -178,11 +180,12 @@ class SegmentTable:
             self.latest += 1
         return self.latest
 
-    def append(self, f, end, count, now):
-        """A segment up to `end`, `count` of the MSS, was sent for the first time."""
+    def append(self, f, end, count, size, now):
+        """What ends at `end` was sent for the first time: `count` segments of `size` octets, the last maybe less."""
         row: cython.int = self.take()
         self.end[row] = end
         self.count[row] = count
+        self.size[row] = size
         self.sent_at[row] = self.stamp(now)
         self.mark[row] = 0
         self.next[row] = 0
@@ -196,7 +199,7 @@ class SegmentTable:
         return row
 
     def split(self, f, row, start, at, mss):
-        """Cut the row [start, end) at `at`; the new one follows it."""
+        """Cut the row [start, end), now of segments of `mss` octets, at `at`; the new one follows it."""
         new: cython.int = self.take()
         had: cython.int = self.count[row]
         left: cython.int = (dist(start, at) + mss - 1) // mss
@@ -208,6 +211,7 @@ class SegmentTable:
         self.end[row] = at
         self.count[row] = left
         self.count[new] = right
+        self.size[row] = self.size[new] = mss
         self.sent_at[new] = self.sent_at[row]
         self.mark[new] = mark
         self.next[new] = self.next[row]
@@ -227,6 +231,13 @@ class SegmentTable:
             f.lost_out += more
         if mark & SEG_RETRANS:
             f.retrans_out += more
+
+    def resize(self, f, row, length, mss):
+        """The row's `length` octets go in segments of `mss` octets from now on."""
+        n: cython.int = (length + mss - 1) // mss if length > mss else 1
+        self.recount(f, self.mark[row], n - self.count[row])
+        self.count[row] = n
+        self.size[row] = mss
 
     def drop_next(self, f, row):
         """The row takes the place of the one behind it too; the counts are the caller's."""
@@ -269,7 +280,7 @@ class SegmentTable:
         if after(self.end[row], f.high_sack):
             f.high_sack = self.end[row]
 
-    def tag(self, f, left, right, mss, now):
+    def tag(self, f, left, right, now):
         """The peer has [left, right) (RFC 2018 section 4): whole segments of it are marked."""
         row: cython.int = f.first
         before_it: cython.int = 0
@@ -277,6 +288,7 @@ class SegmentTable:
         end: cython.uint
         at: cython.uint
         n: cython.int
+        mss: cython.int
         if f.sacked_out == 0:
             f.high_sack = f.start
         while row != 0 and before(start, right):
@@ -286,6 +298,7 @@ class SegmentTable:
                 start = end
                 row = self.next[row]
                 continue
+            mss = self.size[row]
             if before(start, left):
                 n = (dist(start, left) + mss - 1) // mss
                 at = add(start, n * mss)
@@ -334,7 +347,7 @@ class SegmentTable:
             start = self.end[row]
             row = self.next[row]
 
-    def acknowledge(self, f, ack, mss, sack, now):
+    def acknowledge(self, f, ack, sack, now):
         """Everything below `ack` is acknowledged."""
         row: cython.int
         mark: cython.int
@@ -353,7 +366,7 @@ class SegmentTable:
                 if before_eq(ack, f.start):
                     break
                 if count > 1:
-                    rest = (dist(ack, end) + mss - 1) // mss
+                    rest = (dist(ack, end) + self.size[row] - 1) // self.size[row]
                     if rest > count:
                         rest = count
                     count -= rest

@@ -43,8 +43,9 @@ from pystack._fast.consts import (
     Note,
 )
 from pystack._fast.frag import Reassembler
-from pystack._fast.loss_timers import resegment
+from pystack._fast.mtu_probe import resegment
 from pystack._fast.packet import Packet, PacketQueue
+from pystack._fast.recovery import send_lost
 from pystack._fast.reports import refused
 from pystack._fast.routes import Interface, RouteTable
 from pystack._fast.seq import after, before
@@ -476,6 +477,8 @@ class Internet(Stack):
         if t.pmtu != 0 and mtu >= t.pmtu:
             return 0
         t.pmtu = mtu
+        if t.search is not None and mtu < t.search.high:
+            t.search.high = mtu
         if mtu < self.mtu_to(t.faddr):
             self.path_mtu[t.faddr] = (mtu, self.now + self.cfg.ip_pmtu_expires)
         set_mss(self, t)
@@ -484,7 +487,8 @@ class Internet(Stack):
         self.stat.mturesent += 1
         if t.state >= ESTABLISHED:
             if t.flight is not None:
-                resegment(self, t)
+                resegment(self, t, t.flight, True)
+                send_lost(self, t, t.flight)
             else:
                 t.snd_nxt = t.snd_una
             tcp_output(self, t)

@@ -10,4 +10,3 @@ cdef int TF_SACK_PERMIT, WAIT_RTO
 cpdef void enter_loss(Stack s, Tcb t, Flight f) noexcept
 cpdef int reordering_over(Stack s, Tcb t, Flight f) except -1
 cpdef int send_probe(Stack s, Tcb t, Flight f) except -1
-cpdef int resegment(Stack s, Tcb t) except -1

@@ -3,7 +3,6 @@
 enter_loss       a timeout (RFC 5681 section 3.1, RFC 5682)
 reordering_over  what has not come by now is lost (RFC 8985 section 6.3)
 send_probe       the tail of a flight gets an acknowledgment (RFC 8985 section 7.3)
-resegment        the way carries less than assumed (RFC 1191)
 """
 
 import cython
@@ -13,7 +12,6 @@ from pystack._fast.consts import (
     CA_DISORDER,
     CA_LOSS,
     CA_RECOVERY,
-    SEG_RETRANS,
     SEG_SACKED,
     WAIT_RTO,
 )
@@ -129,34 +127,3 @@ def send_probe(s, t, f):
     rack.rearm(s, t, f)
     s.arm(t)
     return 0
-
-
-def resegment(s, t):
-    """The way carries less than assumed: what is too long goes again, in smaller pieces (RFC 1191)."""
-    table = s.segments
-    f = t.flight
-    row: cython.int = f.first
-    start: cython.uint = f.start
-    n: cython.int
-    while row != 0:
-        n = (dist(start, table.end[row]) + t.maxseg - 1) // t.maxseg
-        if n > table.count[row] or table.count[row] > 1:
-            # a super-segment's pieces had the old size
-            table.recount(f, table.mark[row], n - table.count[row])
-            table.count[row] = n
-            if table.mark[row] & SEG_SACKED == 0:
-                if table.mark[row] & SEG_RETRANS:
-                    table.mark[row] = table.mark[row] & ~SEG_RETRANS
-                    f.retrans_out -= n
-                table.mark_lost(f, row)
-        start = table.end[row]
-        row = table.next[row]
-    if f.lost_out == 0:
-        return 0
-    if f.ca_state != CA_LOSS:
-        f.high_seq = t.snd_max
-        t.ssthresh = prr.current_ssthresh(t, f)
-        f.prior_ssthresh = 0
-        f.undo = False
-        undo.set_ca_state(t, f, CA_LOSS)
-    return send_lost(s, t, f)

@@ -5,6 +5,7 @@ Each answers 0, or the negative of an error (consts.Err); none raises for anythi
 
 import cython
 
+from pystack._fast import mtu_probe
 from pystack._fast.consts import (
     CALLS_LINUX,
     CLOSED,
@@ -32,6 +33,7 @@ from pystack._fast.tcb import (
     FO_NO_COOKIE,
     FO_SOCKET,
     FO_WAIT,
+    SO_NO_TCP_OPTIONS,
     SO_REUSEADDR,
     SO_REUSEPORT,
     SS_ASKED,
@@ -93,6 +95,8 @@ def prepare(s, t):
         t.t_flags |= TF_NO_TS
     if not cfg.tcp_sack:
         t.t_flags |= TF_NO_SACK
+    if t.so_options & SO_NO_TCP_OPTIONS:
+        t.t_flags |= TF_NO_SCALE | TF_NO_TS | TF_NO_SACK
     return 0
 
 
@@ -254,6 +258,8 @@ def tcp_connect(s, t, addr, port):
         s.demux.choose(t.row)
     t.snd_una = t.snd_nxt = t.snd_max = t.snd_up = t.recover = t.iss
     prepare(s, t)
+    if s.cfg.tcp_mtu_search:
+        mtu_probe.begin(s, t, 40 if t.t_flags & TF_NO_TS else 52)
     set_mss(s, t)
     t.cwnd = t.maxseg
     t.ssthresh = 0x40000000
@@ -302,6 +308,7 @@ def revive(s, t):
     t.flight = None
     t.board = None
     t.sacks = None
+    t.search = None
     t.advmss = t.rcv_mss = t.last_seg = t.window_clamp = t.rcv_ssthresh = t.rcv_space = 0
     t.rcv_space_at = t.rcv_rtt = t.rcv_rtt_at = t.ato = 0
     t.quick_acks = t.pingpong = t.ack_pending = t.comp_acks = t.dup_answers = 0

@@ -1,4 +1,4 @@
-from pystack._fast cimport congestion, dupacks, frto, prr, rack, rtt, undo
+from pystack._fast cimport congestion, dupacks, frto, mtu_probe, prr, rack, rtt, undo
 from pystack._fast.flight cimport Flight, SegmentTable
 from pystack._fast.packet cimport Packet
 from pystack._fast.reports cimport joined

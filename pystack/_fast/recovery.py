@@ -13,7 +13,7 @@ loss_timers.py has what time does.
 
 import cython
 
-from pystack._fast import congestion, dupacks, frto, prr, rack, rtt, undo
+from pystack._fast import congestion, dupacks, frto, mtu_probe, prr, rack, rtt, undo
 from pystack._fast.consts import (
     A_ACKED,
     A_ADVANCED,
@@ -83,6 +83,8 @@ def send_again(s, t, f, row, start, segments, probe):
     flags: cython.int = ACK
     mark: cython.int
     behind: cython.int
+    if t.search is not None:
+        t.search.size = 0  # what becomes of a probe now proves nothing
     if room <= 0:
         if start != t.snd_una:
             return -1
@@ -92,7 +94,9 @@ def send_again(s, t, f, row, start, segments, probe):
     if length - (1 if end == t.snd_max and t.t_flags & TF_SENTFIN else 0) > most:
         table.split(f, row, start, add(start, most), mss)
         end = table.end[row]
-    elif length < mss:
+    elif table.size[row] != mss and length >= mss:
+        table.resize(f, row, length, mss)
+    elif length < mss and s.cfg.tcp_retrans_collapse:
         # small neighbours go along (Linux tcp_retrans_collapse)
         behind = table.next[row]
         while behind != 0 and dist(start, table.end[behind]) <= (mss if mss < room else room):
@@ -220,7 +224,7 @@ def tag_blocks(s, t, f, p, prior_una):
         right = p.sack[2 * i + 1]
         i += 1
         if before(left, right) and after(left, t.snd_una) and before_eq(right, t.snd_max):
-            table.tag(f, left, right, t.maxseg, s.now)
+            table.tag(f, left, right, s.now)
     if f.ca_state != CA_LOSS or f.undo:
         undo.note_reordering(s, t, f, table.reord)
     return 0
@@ -266,7 +270,7 @@ def clean(s, t, f, p, prior_una, prior_fack):
     sampled: cython.bint
     reord: cython.uint = table.reord
     table.reord = t.snd_max
-    table.acknowledge(f, p.ack, t.maxseg, sack, s.now)
+    table.acknowledge(f, p.ack, sack, s.now)
     if (
         table.acked == 1
         and sacked == 0
@@ -384,6 +388,8 @@ def alert(s, t, f, prior_una, dups):
         if f.lost_out == 0:
             try_to_open(s, t, f)
             return SEND_NOTHING
+        if t.search is not None and mtu_probe.lost(s, t, f):
+            return SEND_LOST
         enter(s, t, f)
     return SEND_LOST
 

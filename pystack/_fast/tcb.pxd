@@ -4,6 +4,7 @@ from pystack._fast.draft cimport Draft
 from pystack._fast.flight cimport Flight, SegmentTable
 from pystack._fast.hashing cimport sip2
 from pystack._fast.mbuf cimport Pool
+from pystack._fast.mtu_search cimport Search
 from pystack._fast.packet cimport Packet, PacketQueue
 from pystack._fast.port cimport Port
 from pystack._fast.recvq cimport Reassembly, RecvQueue
@@ -41,7 +42,7 @@ cdef class TcpStat:
     cdef public long long challenge_acks, challenge_suppressed
     cdef public long long tw_started, tw_recycled, tw_reused, tw_connects, tw_overflow
     cdef public long long fo_active, fo_active_fail, fo_passive, fo_passive_fail, fo_cookie_reqd
-    cdef public long long pmtud_activated, pmtud_minmss, pmtud_failed
+    cdef public long long pmtud_activated, pmtud_minmss, pmtud_failed, mtup_success, mtup_fail
     cdef public long long abort_on_close, abort_on_data, abort_on_memory, abort_on_linger
     cdef public long long listen_refused, reqq_drop, reqq_cookies, cookie_failed, embryonic_rsts
     cdef public long long out_rsts, estab_resets, tw_short, paws_passive
@@ -134,8 +135,9 @@ cdef class Tcb:
     cdef public unsigned int fin_seq
     cdef public long long challenge_start, invalid_at
     cdef public int challenge_count
-    # black hole
+    # black hole, and the search for the path MTU
     cdef public int bh_mss
+    cdef public Search search
     # listener and its children
     cdef public Tcb listener
     cdef public Tcb accept_first, accept_last, accept_next

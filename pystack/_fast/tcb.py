@@ -22,6 +22,7 @@ from pystack._fast.demux import Demux  # noqa: F401
 from pystack._fast.draft import Draft
 from pystack._fast.flight import Flight, SegmentTable  # noqa: F401
 from pystack._fast.hashing import sip2
+from pystack._fast.mtu_search import Search  # noqa: F401
 from pystack._fast.packet import PacketQueue
 from pystack._fast.port import Port
 from pystack._fast.recvq import RecvQueue
@@ -120,22 +121,23 @@ SO_REUSEPORT = 0x200
 SO_PMTU_OFF = 0x1000000
 SO_ERRORS_NOW = 0x2000000
 SO_THIN = 0x4000000
+SO_NO_TCP_OPTIONS = 0x8000000
 SO_NOSIGPIPE = 0x800
 
 STAT_NAMES = tuple(
     """sndtotal sndpack sndbyte sndrexmitpack sndrexmitbyte mturesent sndacks delack sndurg sndprobe sndwinup sndctrl
     rcvtotal rcvackpack rcvackbyte rcvdupack rcvacktoomuch rcvpack rcvbyte rcvduppack rcvdupbyte pawsdrop
     rcvpartduppack rcvpartdupbyte rcvoopack rcvoobyte rcvpackafterwin rcvbyteafterwin rcvwinprobe rcvwinupd
-    rcvafterclose rcvbadsum rcvbadoff rcvshort rcvmemdrop connattempt accepts badsyn listendrop badrst connects closed
-    drops conndrops rttupdated segstimed rexmttimeo timeoutdrop persisttimeo persistdrop finwait2_drops keeptimeo
-    keepprobe keepdrops sc_added sc_retransmitted sc_dupsyn sc_dropped sc_completed sc_bucketoverflow
+    rcvafterclose rcvbadsum rcvbadoff rcvshort rcvmemdrop connattempt accepts badsyn listendrop badrst connects
+    closed drops conndrops rttupdated segstimed rexmttimeo timeoutdrop persisttimeo persistdrop finwait2_drops
+    keeptimeo keepprobe keepdrops sc_added sc_retransmitted sc_dupsyn sc_dropped sc_completed sc_bucketoverflow
     sc_reset sc_stale sc_unreach sc_aborted sc_badack sc_zonefail sc_sendcookie sc_recvcookie sack_recovery_episode
-    sack_rexmits sack_rexmit_bytes sack_rcv_blocks sack_send_blocks ecn_ce ecn_ect0 ecn_shs
-    ecn_rcwnd dsack_rcv dsack_sent badrexmt challenge_acks challenge_suppressed tw_started tw_recycled
-    tw_reused tw_connects tw_overflow fo_active fo_active_fail fo_passive fo_passive_fail fo_cookie_reqd
-    pmtud_activated pmtud_minmss pmtud_failed abort_on_close abort_on_data abort_on_memory abort_on_linger
-    listen_refused reqq_drop reqq_cookies cookie_failed embryonic_rsts out_rsts estab_resets tw_short
-    paws_passive mem_pressures mem_pressure_ms prune_called rcv_pruned rcvq_drop""".split()
+    sack_rexmits sack_rexmit_bytes sack_rcv_blocks sack_send_blocks ecn_ce ecn_ect0 ecn_shs ecn_rcwnd dsack_rcv
+    dsack_sent badrexmt challenge_acks challenge_suppressed tw_started tw_recycled tw_reused tw_connects
+    tw_overflow fo_active fo_active_fail fo_passive fo_passive_fail fo_cookie_reqd pmtud_activated pmtud_minmss
+    pmtud_failed mtup_success mtup_fail abort_on_close abort_on_data abort_on_memory abort_on_linger listen_refused
+    reqq_drop reqq_cookies cookie_failed embryonic_rsts out_rsts estab_resets tw_short paws_passive
+    mem_pressures mem_pressure_ms prune_called rcv_pruned rcvq_drop""".split()
 )
 """The counters of `TcpStat`, FreeBSD's tcpstat names (netinet/tcp_var.h) and a few of our own."""
 
@@ -227,6 +229,7 @@ class Tcb:
         self.reass = None
         self.board = None
         self.flight = None
+        self.search = None
         self.sacks = None
         self.rcv_auto_bytes = 0
         self.rcv_auto_start = 0

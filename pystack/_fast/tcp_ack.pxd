@@ -1,5 +1,6 @@
 from pystack._fast cimport congestion, rtt
 from pystack._fast.flight cimport Flight, SegmentTable
+from pystack._fast.mtu_probe cimport arrived
 from pystack._fast.packet cimport Packet
 from pystack._fast.fast_recovery cimport advancing_ack, duplicate_ack, note_sack
 from pystack._fast.recovery cimport segments_acked

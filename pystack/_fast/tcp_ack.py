@@ -31,6 +31,7 @@ from pystack._fast.consts import (
     WAIT_RTO,
 )
 from pystack._fast.fast_recovery import advancing_ack, duplicate_ack, note_sack
+from pystack._fast.mtu_probe import arrived
 from pystack._fast.recovery import segments_acked
 from pystack._fast.reports import acknowledged
 from pystack._fast.seq import add, after, after_eq, before, before_eq, dist, sub
@@ -172,7 +173,10 @@ def acknowledge_segments(s, t, p):
         if data > 0 and t.sndq.cc == 0:
             note_limits(s, t)
     if t.flight is not None:
+        larger: cython.bint = t.search is not None and arrived(s, t, t.flight)
         segments_acked(s, t, p, una, False)
+        if larger:
+            set_mss(s, t)  # only now: what is acknowledged was counted in segments of the old one
         if t.flight.packets_out == 0 and t.flight.pending == WAIT_RTO:
             t.at_rexmt = NEVER
     tell(s, t, data, fin_acked, p.length > 0 or p.flags & FIN != 0)

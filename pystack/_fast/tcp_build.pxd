@@ -3,6 +3,7 @@ from pystack._fast.tcb cimport Stack, Tcb
 from pystack._fast.tcp_wire cimport build
 
 cdef int COOKIE_ROOM, FO_ASK, FO_EXP, OPTIONS_LINUX, PROTO_TCP, SACK_REPORT_BSD, SYN_RECEIVED, SYN_SENT
+cdef int SO_NO_TCP_OPTIONS
 cdef int TF_DSACK, TF_NO_SACK, TF_NO_SCALE, TF_NO_TS, TF_RCVD_SCALE, TF_RCVD_TS, TF_SACK_PERMIT
 
 cpdef Packet blank(

@@ -11,6 +11,7 @@ from pystack._fast.packet import COOKIE_ROOM, Packet  # noqa: F401
 from pystack._fast.tcb import (
     FO_ASK,
     FO_EXP,
+    SO_NO_TCP_OPTIONS,
     TF_DSACK,
     TF_NO_SACK,
     TF_NO_SCALE,
@@ -65,7 +66,8 @@ def fill_syn_options(s, t, p):
     # Linux answers in a simultaneous open with the very SYN that it had sent, and offers everything again
     i: cython.int
     answer: cython.bint = t.state == SYN_RECEIVED and s.cfg.policy_options != OPTIONS_LINUX
-    p.opt_mss = our_mss(s, t.faddr, t.user_mss)
+    if not t.so_options & SO_NO_TCP_OPTIONS:
+        p.opt_mss = our_mss(s, t.faddr, t.user_mss)
     if not t.t_flags & TF_NO_SCALE and (not answer or t.t_flags & TF_RCVD_SCALE):
         p.opt_wscale = t.request_r_scale
     if not t.t_flags & TF_NO_SACK and (not answer or t.t_flags & TF_SACK_PERMIT):

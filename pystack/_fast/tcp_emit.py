@@ -82,7 +82,7 @@ def emit(s, t, at, off, length, flags, rexmit):
 def fit(s, t, p, length, room, rexmit):
     """How many of `length` octets go, in segments that have `room` for so many each."""
     most: cython.int = room
-    if length <= room:
+    if length <= room or s.draft.probing:
         return length
     p.gso_size = room
     if rexmit:

@@ -1,3 +1,4 @@
+from pystack._fast cimport mtu_probe
 from pystack._fast.packet cimport Packet
 from pystack._fast.tcb cimport Stack, Tcb
 from pystack._fast.tcp_window cimport grow_send_buffer, settle_buffers

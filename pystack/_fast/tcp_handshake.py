@@ -5,6 +5,7 @@ RFC 9293 sections 3.7.1 (MSS) and 3.10.7.3, RFC 7323 section 1.3, RFC 2018 secti
 
 import cython
 
+from pystack._fast import mtu_probe
 from pystack._fast.consts import (
     ESTABLISHED,
     EV_ACCEPT,
@@ -59,6 +60,8 @@ def set_mss(s, t):
         mss = t.pmtu - 40
     if t.bh_mss > 0 and t.bh_mss < mss:
         mss = t.bh_mss
+    if t.search is not None and t.search.low - 40 < mss:
+        mss = t.search.low - 40
     if t.mss_peer > 0 and t.mss_peer < mss:
         mss = t.mss_peer
     t.advmss = mtu - 40 if mtu > 0 else s.cfg.tcp_mssdflt
@@ -113,6 +116,8 @@ def begin_transfer(s, t):
     """All is known of the peer: segments, buffers and windows are what they will be. Called once."""
     t.sndq.pushed = t.snd_una
     set_mss(s, t)
+    if s.cfg.tcp_mtu_search:
+        mtu_probe.begin(s, t, mtu_probe.header_of(t))
     settle_buffers(s, t)
     if s.cfg.policy_sockbuf == SOCKBUF_LINUX:
         if s.cfg.tcp_sendbuf_auto and not t.t_flags & TF_SND_AUTO_OFF:

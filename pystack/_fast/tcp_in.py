@@ -330,7 +330,7 @@ def syn_sent_input(s, t, p):
     t.irs = p.seq
     t.rcv_nxt = add(p.seq, 1)
     t.rcv_up = t.rcv_nxt
-    t.rcv_adv = add(t.rcv_nxt, first_window(s, t, t.maxseg))
+    t.rcv_adv = add(t.rcv_nxt, first_window(s, t, t.advmss))
     t.last_ack_sent = t.rcv_nxt
     peer_options(s, t, p)
     t.snd_wl1 = p.seq

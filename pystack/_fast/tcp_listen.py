@@ -43,6 +43,7 @@ from pystack._fast.syncookies import TS_ECN, TS_NO_SCALE, TS_SACK, Cookies
 from pystack._fast.tcb import (
     FO_LISTEN,
     FO_NO_COOKIE,
+    SO_NO_TCP_OPTIONS,
     TF_NO_SACK,
     TF_NO_SCALE,
     TF_NO_TS,
@@ -347,6 +348,8 @@ class Listener:
         p.flags = SYN | ACK | (ECE if flags & SC_ECN else 0)
         p.opt_mss = our_mss(s, faddr, t.user_mss)
         p.win = syn_window(s, t, p.opt_mss - (12 if flags & SC_TS else 0))
+        if t.so_options & SO_NO_TCP_OPTIONS:
+            p.opt_mss = -1
         if flags & SC_SCALE:
             p.opt_wscale = t.request_r_scale
         p.opt_sack_ok = flags & SC_SACK != 0

@@ -8,6 +8,7 @@ rules that stand elsewhere:
     persist    its window is shut
     bursts     how much at once
     nagle      is that worth sending now
+    mtu_probe  would a larger one go through
     tcp_emit   the segment is built, noted and sent
 """
 
@@ -26,6 +27,7 @@ from pystack._fast.consts import (
     NAGLE_LINUX,
     NEVER,
     PERSIST_LINUX,
+    PUSH_LINUX,
     RECOVERY_LINUX,
     RST,
     SYN,
@@ -34,6 +36,7 @@ from pystack._fast.consts import (
 )
 from pystack._fast.departures import room, sent_segments
 from pystack._fast.draft import Draft  # noqa: F401
+from pystack._fast.mtu_probe import probe
 from pystack._fast.seq import before, dist
 from pystack._fast.tcb import (
     FO_DATA,
@@ -68,6 +71,8 @@ def tcp_output(s, t):
         t.t_flags |= TF_LASTIDLE
     if t.sndq.cc > 0 and s.cfg.tcp_sendbuf_auto and not t.t_flags & TF_SND_AUTO_OFF:
         grow_send_buffer(s, t)
+    s.draft.limited = False
+    s.draft.held = t.search is not None and probe(s, t)
     more: cython.int = 1
     while more > 0:
         more = send_one(s, t, idle)
@@ -115,11 +120,16 @@ def send_one(s, t, idle):
         persist.shut(s, t, d)
     if t.sndq.records is not None and d.length > 0:
         cut_at_record(t, d)
-    if d.length > d.mss:
+    if d.length >= d.mss and may_defer(s, t) and bursts.defers(s, t, d):
+        d.length = 0
+        d.flags &= ~FIN
+    elif d.length > d.mss:
         bursts.cut(s, t, d)
     if d.flags & FIN:
         place_fin(s, t, d)
-    if 0 < d.length < d.mss and s.cfg.policy_nagle == NAGLE_LINUX and nagle.holds_back(t, d):
+    if d.held or (
+        0 < d.length < d.mss and s.cfg.policy_nagle == NAGLE_LINUX and nagle.holds_back(t, d)
+    ):
         d.length = 0  # an ACK that is owed goes alone
         d.flags &= ~FIN
     if not nagle.worth_sending(s, t, d, idle):
@@ -155,6 +165,13 @@ def begin(s, t, d):
     d.win = minimum_i(t.snd_wnd, t.cwnd)
     d.mss = bursts.current_mss(s, t)
     d.more = d.record = False
+
+
+def may_defer(s, t):
+    """New data of a system whose bursts wait for company (Linux)."""
+    if s.cfg.policy_push != PUSH_LINUX or t.flight is None or t.flight.probe:
+        return False
+    return t.snd_nxt == t.snd_max and not t.t_flags & TF_FORCE
 
 
 def cut_at_record(t, d):

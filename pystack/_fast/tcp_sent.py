@@ -37,10 +37,12 @@ def sent(s, t, p, mss, rexmit, synchronized):
     count_sent(s, t, p.flags, length, rexmit)
     note_sent(s, t, p.seq, length, p.flags)
     if synchronized and s.cfg.policy_recovery == RECOVERY_LINUX:
-        note_segment(s, t, p.seq, length, p.flags, rexmit)
+        note_segment(s, t, p.seq, length, mss, p.flags, rexmit)
     if length > 0:
         t.data_sent = s.now
-        if length % mss and not rexmit:  # a burst with a short segment at its end, too
+        if (
+            length % mss and not rexmit and not s.draft.probing
+        ):  # a burst with a short segment at its end, too
             t.snd_small = add(p.seq, length)
     if p.flags & ACK:
         ack_sent(s, t, length)
@@ -83,7 +85,9 @@ def note_sent(s, t, at, length, flags):
 def count_sent(s, t, flags, length, rexmit):
     """The sender's part of netstat -s."""
     st = s.stat
-    segments: cython.int = (length + t.maxseg - 1) // t.maxseg if length > t.maxseg else 1
+    segments: cython.int = 1
+    if length > t.maxseg and not s.draft.probing:
+        segments = (length + t.maxseg - 1) // t.maxseg
     t.segs_out += segments
     if length > 0:
         t.data_segs_out += segments

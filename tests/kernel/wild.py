@@ -56,11 +56,15 @@ class Wild:
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
-        self.sack = self.random.random() < 0.8
         self.rtt = self.random.choice([0.02, 0.05, 0.1, 0.1])
+        self.now = self.rtt + 0.01
+        self.prepare()
+
+    def prepare(self) -> None:
+        """Everything that happens."""
+        self.sack = self.random.random() < 0.8
         options = "sackOK,nop,nop,nop,wscale 7" if self.sack else "nop,wscale 7"
         self.opening = OPENING.format(options=options, rtt=self.rtt)
-        self.now = self.rtt + 0.01
         steps = self.random.randint(5, 14)
         for i in range(steps):
             self.now += self.random.choice([0.003, 0.011, 0.027, 0.053, 0.101, 0.1, 0.21])
@@ -203,9 +207,9 @@ def record(wild: Wild) -> list[tuple[float, str]] | str:
     return answer
 
 
-def main(first: int, last: int, keep: Path | None) -> int:
+def compare(kind: type[Wild], first: int, last: int, keep: Path | None) -> int:
     """Exit status 1 if pystack differs anywhere."""
-    wilds = [Wild(seed) for seed in range(first, last)]
+    wilds = [kind(seed) for seed in range(first, last)]
     differ = 0
     with ThreadPoolExecutor(6) as pool:
         for wild, sent in zip(wilds, pool.map(record, wilds), strict=True):
@@ -224,4 +228,4 @@ def main(first: int, last: int, keep: Path | None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]) if sys.argv[3:] else None))
+    sys.exit(compare(Wild, int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]) if sys.argv[3:] else None))

@@ -120,7 +120,8 @@ def pace(s, t, mss):
         size *= cfg.tcp_pacing_ss_ratio if t.cwnd < t.ssthresh // 2 else cfg.tcp_pacing_ca_ratio
         size = size * 10 * MS // t.srtt >> 10
         if cfg.tcp_tso_rtt_log:
-            shift = t.rtt_min_window // 1000 >> cfg.tcp_tso_rtt_log
+            shift = t.rtt_min_window if t.flight is None else t.flight.min_rtt
+            shift = shift // 1000 >> cfg.tcp_tso_rtt_log
             if shift < 32:
                 size += 65215 >> shift
         if size > 65215:

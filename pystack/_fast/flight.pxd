@@ -3,7 +3,7 @@ from pystack._fast.seq cimport add, after, after_eq, before, before_eq, dist
 
 cdef int A_ACKED, A_ORIGINAL, A_RENEGING, A_RETRANS_ACKED, A_SACKED, SEG_EVER, SEG_LOST
 cdef int SEG_RETRANS, SEG_SACKED
-cdef long long CLOCK, MS, SECOND
+cdef long long CLOCK, LEAST_RTT, NEVER, NO_TIME, SECOND
 
 
 cdef class Flight:
@@ -67,7 +67,7 @@ cdef class SegmentTable:
     # what the acknowledgement at hand did
     cdef public int found, acked
     cdef public unsigned int reord, ts_ecr, sent_end
-    cdef public long long latest
+    cdef public long long latest, echoed
     cdef public long long first_acked, last_acked, first_sacked, last_sacked
     cdef int take(self) except 0
     cdef long long stamp(self, long long now) noexcept

@@ -20,7 +20,7 @@ from pystack._fast.consts import (
     A_RENEGING,
     A_RETRANS_ACKED,
     A_SACKED,
-    MS,
+    NEVER,
     SECOND,
     SEG_EVER,
     SEG_LOST,
@@ -35,6 +35,12 @@ ROWS = 1024
 MIN_RTT_WINDOW = 300
 """Seconds for which the smallest round trip counts (Linux tcp_min_rtt_wlen)."""
 
+
+NO_TIME = 10_000
+LEAST_RTT = 100_000
+"""A round trip of less than `NO_TIME` ns, as virtual time has them, counts as one of `LEAST_RTT`: about what a kernel
+measures of a peer beside it.
+"""
 
 CLOCK = 50_000
 """Two round trips that differ by less, ns, are the same: they are not measured at the same place."""
@@ -115,9 +121,9 @@ class Flight:
             self.rack_end = end
 
     def note_rtt(self, rtt, now):
-        """A round trip for the minimum of the last five minutes; none at all counts as a millisecond."""
-        if rtt < 1000:
-            rtt = MS
+        """A round trip for the minimum of the last five minutes."""
+        if rtt < NO_TIME:
+            rtt = LEAST_RTT
         if (
             self.min_rtt == 0
             or rtt <= self.min_rtt
@@ -134,7 +140,8 @@ class SegmentTable:
 
     `found`: consts.A_*. `acked`: segments acknowledged. `reord`: the lowest octet that was delivered after higher ones
     without having been sent again. `first_acked`, …: when the first and the last of what was newly acknowledged, or
-    SACKed, had been sent; 0 none. `ts_ecr`: the timestamp that it echoes, 0 none. `sent_end`: where
+    SACKed, had been sent; 0 none. `ts_ecr`: the timestamp that it echoes, 0 none; `echoed`: what was
+    sent then or later has another timestamp, ns. `sent_end`: where
     the segment sent last ended.
     """
 
@@ -155,6 +162,7 @@ class SegmentTable:
         self.found = self.acked = 0
         self.reord = nxt
         self.ts_ecr = 0
+        self.echoed = NEVER
         self.first_acked = self.last_acked = self.first_sacked = self.last_sacked = 0
 
     def take(self):
@@ -389,7 +397,8 @@ class SegmentTable:
                 f.sacked_out -= count
             elif sack:
                 f.delivered += count
-                f.delivered_at(mark, end, self.sent_at[row], now)
+                if mark & SEG_EVER == 0 or self.sent_at[row] < self.echoed:
+                    f.delivered_at(mark, end, self.sent_at[row], now)  # else the first transmission came
             if mark & SEG_LOST:
                 f.lost_out -= count
             f.packets_out -= count

@@ -418,7 +418,9 @@ def segments_acked(s, t, p, prior_una, old):
     answer: cython.int = SEND_NOTHING
     if f.sacked_out == 0 or before(prior_fack, prior_una):
         prior_fack = prior_una
-    table.ts_ecr = p.ts_ecr if p.opt_ts and t.t_flags & TF_RCVD_TS else 0
+    if p.opt_ts and t.t_flags & TF_RCVD_TS and p.ts_ecr:
+        table.ts_ecr = p.ts_ecr
+        table.echoed = (s.now // MS - dist(p.ts_ecr, s.ts_clock(t)) + 1) * MS
     if t.snd_una != prior_una:
         table.found |= A_ADVANCED
         f.retransmits = 0

@@ -64,7 +64,7 @@ class Bulk(Wild):
         self.segment_size = self.mss - (12 if self.kind == "stamps" else 0)
         self.write(choice([20000, 50000, 120000]))
         for _ in range(self.random.randint(6, 22)):
-            self.now += choice([0, 0, 0, 0.003, 0.003, 0.011, 0.027, 0.053, 0.1, 0.21])
+            self.now += choice([0, 0.013, 0.013, 0.027, 0.053, 0.1, 0.1, 0.21])
             self.transfer(self.random.random())
 
     def write(self, n: int) -> None:

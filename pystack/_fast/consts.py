@@ -381,8 +381,9 @@ SEG_SACKED = 1
 SEG_RETRANS = 2
 SEG_LOST = 4
 SEG_EVER = 8
+SEG_ASIDE = 16
 """Marks of a segment in flight: the peer has it, it was sent again and that is still out, it is lost, it was ever sent
-again."""
+again; time has found it lost, and looks at it again only once it was sent again."""
 
 WAIT_RTO = 0
 WAIT_TLP = 1

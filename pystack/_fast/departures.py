@@ -65,7 +65,7 @@ def note_segment(s, t, at, length, mss, flags, rexmit):
     if f is None:
         f = first_flight(s, t)
     if f.first == 0:
-        f.start = t.snd_una
+        f.start = f.head = t.snd_una
     elif before_eq(end, table.end[f.last]):
         return 0
     out = f.packets_out

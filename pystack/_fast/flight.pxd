@@ -1,7 +1,7 @@
 from pystack._fast.chain cimport FreeList
 from pystack._fast.seq cimport add, after, after_eq, before, before_eq, dist
 
-cdef int A_ACKED, A_ORIGINAL, A_RENEGING, A_RETRANS_ACKED, A_SACKED, SEG_EVER, SEG_LOST
+cdef int A_ACKED, A_ORIGINAL, A_RENEGING, A_RETRANS_ACKED, A_SACKED, SEG_ASIDE, SEG_EVER, SEG_LOST
 cdef int SEG_RETRANS, SEG_SACKED
 cdef long long CLOCK, LEAST_RTT, NEVER, NO_TIME, SECOND
 
@@ -9,7 +9,7 @@ cdef long long CLOCK, LEAST_RTT, NEVER, NO_TIME, SECOND
 cdef class Flight:
     # the segments, and how many are marked
     cdef public int first, last, rows
-    cdef public unsigned int start, high_sack
+    cdef public unsigned int start, head, high_sack
     cdef public int packets_out, sacked_out, lost_out, retrans_out
     # the state of congestion
     cdef public int ca_state

@@ -22,6 +22,7 @@ from pystack._fast.consts import (
     A_SACKED,
     NEVER,
     SECOND,
+    SEG_ASIDE,
     SEG_EVER,
     SEG_LOST,
     SEG_RETRANS,
@@ -51,7 +52,8 @@ CLOCK = 50_000
 class Flight:
     """What recovery knows of one connection. Times are ns; 0 for "none" where a time may be missing.
 
-    `start`: the left edge of the first row. `high_sack`: the right edge of what was SACKed. `high_seq`: SND.NXT when
+    `start`: the left edge of the first row; `head`: where it was sent from,
+    which is before that when a lone segment is acknowledged to its middle. `high_sack`: the right edge of what was SACKed. `high_seq`: SND.NXT when
     the state was entered. `undo`: a reduction may still be undone, of what was sent from `undo_marker` on;
     `undo_retrans`: retransmissions that no DSACK has reported yet. `delivered`, `lost`, `total_retrans`: sums;
     `delivered_ce`: of what was delivered, that with an echo of congestion.
@@ -60,7 +62,7 @@ class Flight:
 
     def __init__(self, una, reordering):
         self.first = self.last = self.rows = 0
-        self.start = self.high_sack = self.high_seq = una
+        self.start = self.head = self.high_sack = self.high_seq = una
         self.packets_out = self.sacked_out = self.lost_out = self.retrans_out = 0
         self.ca_state = 0
         self.frto = self.reneging = self.undo = False
@@ -380,6 +382,8 @@ class SegmentTable:
                     count -= rest
                 if rest == 0 or count == 0:
                     f.start = ack
+                    if rest:
+                        f.head = ack
                     break
             if mark & SEG_EVER:
                 if mark & SEG_RETRANS:
@@ -389,8 +393,8 @@ class SegmentTable:
                 self.last_acked = self.sent_at[row]
                 if self.first_acked == 0:
                     self.first_acked = self.last_acked
-                if before(f.start, self.reord):
-                    self.reord = f.start
+                if before(f.head, self.reord):
+                    self.reord = f.head
                 if before_eq(end, f.high_seq):
                     self.found |= A_ORIGINAL
             if mark & SEG_SACKED:
@@ -406,16 +410,16 @@ class SegmentTable:
             self.found |= A_ACKED
             if not whole:
                 self.count[row] = rest
-                f.start = ack
+                f.start = f.head = ack
                 break
-            f.start = end
+            f.start = f.head = end
             f.first = self.next[row]
             f.rows -= 1
             if f.first == 0:
                 f.last = 0
             self.free.give(row)
         if f.first == 0:
-            f.start = ack
+            f.start = f.head = ack
         elif self.mark[f.first] & SEG_SACKED:
             self.found |= A_RENEGING
         if before(f.high_sack, f.start) or f.sacked_out == 0:
@@ -458,7 +462,7 @@ class SegmentTable:
         self.sent_at[row] = self.stamp(now)
         if self.mark[row] & SEG_RETRANS == 0:
             f.retrans_out += self.count[row]
-        self.mark[row] = self.mark[row] | SEG_RETRANS | SEG_EVER
+        self.mark[row] = self.mark[row] & ~SEG_ASIDE | SEG_RETRANS | SEG_EVER
 
     def clear(self, f):
         """The connection is gone."""

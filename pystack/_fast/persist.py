@@ -20,7 +20,7 @@ def set_persist(s, t):
     wait: cython.longlong = 0
     left: cython.longlong
     if s.cfg.policy_persist == PERSIST_LINUX:
-        wait = rtt.backoff(s, t, t.rxtshift)
+        wait = rtt.probe_wait(s, t, t.rxtshift)
         if t.rxtshift == 0:
             t.rexmt_start = s.now
         elif t.user_timeout > 0:
@@ -44,9 +44,16 @@ def set_persist(s, t):
 
 def begin(s, t):
     """Nothing can be sent now: see that something asks for the window, if no timer does."""
-    if t.at_rexmt == NEVER and t.at_persist == NEVER:
-        t.rxtshift = 0
-        set_persist(s, t)
+    if t.at_rexmt != NEVER or t.at_persist != NEVER:
+        return
+    if s.cfg.policy_persist == PERSIST_LINUX:
+        # the timeout as it is; how often it was doubled counts again from the first probe on
+        t.rexmt_start = s.now
+        t.at_persist = s.now + rtt.probe_wait(s, t, 0)
+        t.rxtshift += 1
+        return
+    t.rxtshift = 0
+    set_persist(s, t)
 
 
 def shut(s, t, d):

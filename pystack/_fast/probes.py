@@ -88,7 +88,7 @@ def orphan_unheard(s, t):
     the largest, or so many times without any answer?
     """
     limit: cython.longlong = s.cfg.tcp_orphan_retries
-    if rtt.backoff(s, t, t.rxtshift) >= s.cfg.tcp_rexmit_max:
+    if rtt.probe_wait(s, t, t.rxtshift) >= s.cfg.tcp_rexmit_max:
         return t.rxtshift >= limit
     return t.rcvtime <= t.rexmt_start and t.rxtshift >= (limit if limit > 0 else 8)
 

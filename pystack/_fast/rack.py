@@ -22,6 +22,7 @@ from pystack._fast.consts import (
     CA_RECOVERY,
     MS,
     NEVER,
+    SEG_ASIDE,
     SEG_EVER,
     SEG_LOST,
     SEG_RETRANS,
@@ -68,13 +69,17 @@ def detect(s, t, f):
         sent = table.sent_at[row]
         if sent > f.rack_sent_at and marks & SEG_EVER == 0:
             break  # what lies beyond was sent later still
-        if marks & SEG_SACKED == 0 and not (marks & SEG_LOST and marks & SEG_RETRANS == 0):
+        if marks & (SEG_SACKED | SEG_ASIDE) == 0 and (
+            marks & SEG_LOST == 0 or marks & SEG_RETRANS != 0
+        ):
             if sent < f.rack_sent_at or (
                 sent == f.rack_sent_at and after(f.rack_end, table.end[row])
             ):
                 left = sent + f.rack_rtt + window - s.now
                 if left < US:
+                    # Linux looks at it again only once it was sent again, be the loss taken back or not
                     table.mark_lost(f, row)
+                    table.mark[row] = table.mark[row] | SEG_ASIDE
                 elif left > wait:
                     wait = left
         row = table.next[row]

@@ -39,6 +39,7 @@ from pystack._fast.consts import (
     GSO_MAX,
     MS,
     PSH,
+    SEG_ASIDE,
     SEG_EVER,
     SEG_LOST,
     SEG_RETRANS,
@@ -115,6 +116,8 @@ def send_again(s, t, f, row, start, segments, probe):
         end = table.end[row]
         if t.reports is not None:
             joined(t, start, end)
+    if row == f.first:
+        f.head = f.start
     if table.count[row] > 1:
         flags |= PSH  # on the last of many that leave in one go
     length = dist(start, end)
@@ -133,7 +136,7 @@ def send_again(s, t, f, row, start, segments, probe):
     f.total_retrans += table.count[row]
     if probe:
         table.sent_at[row] = table.stamp(s.now)
-        table.mark[row] = table.mark[row] | SEG_EVER
+        table.mark[row] = table.mark[row] & ~SEG_ASIDE | SEG_EVER
         return 0
     table.resent(f, row, s.now)
     if f.retrans_at == 0:

@@ -8,3 +8,4 @@ cpdef void smooth(Tcb t, long long rtt) noexcept
 cdef long long floored(Tcb t) noexcept
 cpdef long long rto(Stack s, Tcb t) noexcept
 cpdef long long backoff(Stack s, Tcb t, int shift) noexcept
+cpdef long long probe_wait(Stack s, Tcb t, int shift) noexcept

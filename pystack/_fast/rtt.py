@@ -91,6 +91,17 @@ def rto(s, t):
     return value
 
 
+def probe_wait(s, t, shift):
+    """Linux: how long after the probe of a shut window number `shift` the next one goes: the timeout of now, which may
+    have been doubled already, doubled for each.
+    """
+    value: cython.longlong = t.rxtcur
+    if value < s.cfg.tcp_persmin and t.user_timeout == 0:
+        value = s.cfg.tcp_persmin
+    value <<= shift if shift < 10 else 10
+    return value if value < s.cfg.tcp_persmax else s.cfg.tcp_persmax
+
+
 def backoff(s, t, shift):
     """The timeout after `shift` retransmissions of the same octet: doubled each time (5.5), on FreeBSD up to 512 times
     the first, on Linux up to the largest.

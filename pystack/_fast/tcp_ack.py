@@ -323,5 +323,5 @@ def window_admits(s, t):
         waits = t.maxseg
     if dist(t.snd_una, t.snd_nxt) + waits <= cython.cast(cython.int, t.snd_wnd):
         return True
-    t.at_persist = s.now + rtt.backoff(s, t, t.rxtshift - 1 if t.rxtshift > 0 else 0)
+    t.at_persist = s.now + rtt.probe_wait(s, t, t.rxtshift - 1 if t.rxtshift > 0 else 0)
     return False

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pystack.packetdrill.parse import parse
 from pystack.packetdrill.play import play
+from pystack.packetdrill.verdict import Verdict
 from tests.kernel.wild import PROFILE, Wild, compare
 
 OPENING = """\
@@ -36,6 +37,8 @@ KINDS = {
         " <nop,nop,TS val 6 ecr 100>",
     ),
 }
+NEAR = 0.05
+"""Seconds by which the kernel's timers may be late."""
 SETTINGS = "TCP_NODELAY, [1]|TCP_CORK, [1]|TCP_CORK, [0]".split("|")
 
 
@@ -65,7 +68,26 @@ class Bulk(Wild):
         self.write(choice([20000, 50000, 120000]))
         for _ in range(self.random.randint(6, 22)):
             self.now += choice([0, 0.013, 0.013, 0.027, 0.053, 0.1, 0.1, 0.21])
+            self.avoid_timers()
             self.transfer(self.random.random())
+
+    def played(self, last: str) -> Verdict:
+        body = "\n".join(text for _, text in self.lines)
+        text = f"{self.opening}{body}\n{self.now:.3f} {last}\n"
+        return play(parse(text, "so-far.pkt", profile=PROFILE), profile=PROFILE)
+
+    def avoid_timers(self) -> None:
+        """A timer that runs out shortly before an event would do so behind it in the kernel, which is late."""
+        while True:
+            sent = [m.ns / 1e9 for m in self.played("`true`").trace if m.kind == ">"]
+            late = [
+                time
+                for time in sent
+                if 0 < self.now - time < NEAR and all(abs(time - at) > 1e-4 for at, _ in self.lines)
+            ]
+            if not late:
+                return
+            self.now = round(late[-1] + NEAR + 0.002, 3)
 
     def write(self, n: int) -> None:
         self.say(f"write(4, ..., {n}) = {n}")
@@ -86,10 +108,7 @@ class Bulk(Wild):
 
     def sent(self) -> int:
         """Octets that have been sent by now."""
-        code = f"{self.now:.3f} %{{ assert False, tcpi_bytes_sent - tcpi_bytes_retrans }}%\n"
-        body = "\n".join(text for _, text in self.lines)
-        text = f"{self.opening}{body}\n{code}"
-        told = str(play(parse(text, "sent.pkt", profile=PROFILE), profile=PROFILE))
+        told = str(self.played("%{ assert False, tcpi_bytes_sent - tcpi_bytes_retrans }%"))
         return int(told.rsplit(" ", 1)[1])
 
     def advance(self) -> None:

@@ -46,9 +46,12 @@ def tcp_flag(bit: int, push: bool = False) -> tuple[Getter, Setter]:
         if integer(value):
             t.t_flags |= bit
             if linux and bit == tcb.TF_NODELAY:
+                t.t_flags |= tcb.TF_CORK_FLUSH
                 tcp_output(sock.host.core, t)
         else:
             t.t_flags &= ~bit
+            if linux and bit == tcb.TF_NOPUSH and t.t_flags & tcb.TF_NODELAY:
+                t.t_flags |= tcb.TF_CORK_FLUSH
             if push and t.state >= 4:
                 tcp_output(sock.host.core, t) if linux else flush(sock.host.core, t)
 

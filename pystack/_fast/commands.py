@@ -41,6 +41,7 @@ from pystack._fast.tcb import (
     SS_DONE,
     SS_WRITE_BLOCKED,
     TF_ACKNOW,
+    TF_CORK_FLUSH,
     TF_MORETOCOME,
 )
 from pystack._fast.tcp_close import application_close, application_shutdown_send
@@ -128,6 +129,8 @@ def tcp_send(s, t, data, off, n, how):
     if n > room:
         n = room
         t.so_state |= SS_WRITE_BLOCKED
+    if t.t_flags & TF_CORK_FLUSH and unsent(t) == 0:
+        t.t_flags &= ~TF_CORK_FLUSH  # what was to be flushed has gone
     s.pool.wait = s.cfg.policy_mbuf_shortage == MBUF_SHORTAGE_SLEEP
     done = t.sndq.append(data, off, n, how & WRITE_PAGES != 0)
     s.pool.wait = False

@@ -10,6 +10,7 @@ cdef long long MS
 cpdef void sent_segments(Stack s, Tcb t, Flight f, int n, bint unsent) noexcept
 cpdef int room(Tcb t, Flight f) noexcept
 cpdef Flight first_flight(Stack s, Tcb t)
+cdef void skip_idle(Stack s, Flight f) noexcept
 cpdef int note_segment(
     Stack s, Tcb t, unsigned int at, int length, int mss, int flags, bint rexmit,
 ) except -1

@@ -47,6 +47,13 @@ def first_flight(s, t):
     return f
 
 
+def skip_idle(s, f):
+    """CUBIC's clock stood still while nothing was out."""
+    f.cubic_epoch += (s.now - f.data_sent_at) // MS
+    if f.cubic_epoch > s.now // MS:
+        f.cubic_epoch = s.now // MS
+
+
 def note_segment(s, t, at, length, mss, flags, rexmit):
     """A segment has gone out, in pieces of `mss` octets: new text gets a row among what is in flight (RFC 8985 section
     6.1).
@@ -60,24 +67,23 @@ def note_segment(s, t, at, length, mss, flags, rexmit):
     if end == at:
         return 0
     table.sent_end = end
-    if rexmit:
-        return 0
     if f is None:
         f = first_flight(s, t)
+    if length > 0:
+        if f.in_flight() == 0 and f.cubic_epoch and s.now > f.data_sent_at:
+            skip_idle(s, f)
+        f.data_sent_at = s.now
+    if rexmit:
+        return 0
     if f.first == 0:
         f.start = f.head = t.snd_una
     elif before_eq(end, table.end[f.last]):
         return 0
     out = f.packets_out
-    if f.in_flight() == 0 and f.cubic_epoch and s.now > f.data_sent_at:
-        f.cubic_epoch += (s.now - f.data_sent_at) // MS
-        if f.cubic_epoch > s.now // MS:
-            f.cubic_epoch = s.now // MS
     if length <= mss or s.draft.probing:
         table.append(f, end, 1, length if s.draft.probing else mss, s.now)
     else:
         table.append(f, end, (length + mss - 1) // mss, mss, s.now)
-    f.data_sent_at = s.now
     if out == 0 or f.pending == WAIT_TLP:
         rack.rearm(s, t, f)
     if f.probe:

@@ -1,4 +1,5 @@
 from pystack._fast.draft cimport Draft
+from pystack._fast.flight cimport Flight
 from pystack._fast.seq cimport add, after, before
 from pystack._fast.tcb cimport Stack, Tcb
 from pystack._fast.tcp_window cimport worth_an_update

@@ -8,6 +8,7 @@ import cython
 
 from pystack._fast.consts import ESTABLISHED, FIN, NAGLE_LINUX, SYN, WINDOW_LINUX
 from pystack._fast.draft import Draft  # noqa: F401
+from pystack._fast.flight import Flight  # noqa: F401
 from pystack._fast.seq import add, after, before
 from pystack._fast.tcb import (
     TF_ACKNOW,
@@ -55,6 +56,8 @@ def holds_back(t, d):
     """
     if t.t_flags & TF_FORCE or t.snd_nxt != t.snd_max or d.record:
         return False
+    if t.flight is not None and t.flight.probe:
+        return False  # a loss probe takes what there is, corked or not
     if d.off + d.length >= d.queued and (
         d.flags & FIN or after(t.snd_up, t.snd_una) or not short_waits(t)
     ):

@@ -67,13 +67,14 @@ class Bulk(Wild):
         self.segment_size = self.mss - (12 if self.kind == "stamps" else 0)
         self.write(choice([20000, 50000, 120000]))
         for _ in range(self.random.randint(6, 22)):
-            self.now += choice([0, 0.013, 0.013, 0.027, 0.053, 0.1, 0.1, 0.21])
+            gap = choice([0.007, 0.013, 0.018, 0.027, 0.053, 0.1, 0.1, 0.21])
+            self.now = round(self.now + gap * self.random.uniform(0.9, 1.2), 3)
             self.avoid_timers()
             self.transfer(self.random.random())
 
     def played(self, last: str) -> Verdict:
         body = "\n".join(text for _, text in self.lines)
-        text = f"{self.opening}{body}\n{self.now:.3f} {last}\n"
+        text = f"{self.opening}{body}\n{self.now:.4f} {last}\n"
         return play(parse(text, "so-far.pkt", profile=PROFILE), profile=PROFILE)
 
     def avoid_timers(self) -> None:

@@ -52,8 +52,8 @@ CLOCK = 50_000
 class Flight:
     """What recovery knows of one connection. Times are ns; 0 for "none" where a time may be missing.
 
-    `start`: the left edge of the first row; `head`: where it was sent from,
-    which is before that when a lone segment is acknowledged to its middle. `high_sack`: the right edge of what was SACKed. `high_seq`: SND.NXT when
+    `start`: the left edge of the first row; `head`: where it was sent from, which is before that when a lone segment is
+    acknowledged to its middle. `high_sack`: the right edge of what was SACKed. `high_seq`: SND.NXT when
     the state was entered. `undo`: a reduction may still be undone, of what was sent from `undo_marker` on;
     `undo_retrans`: retransmissions that no DSACK has reported yet. `delivered`, `lost`, `total_retrans`: sums;
     `delivered_ce`: of what was delivered, that with an echo of congestion.
@@ -402,7 +402,9 @@ class SegmentTable:
             elif sack:
                 f.delivered += count
                 if mark & SEG_EVER == 0 or self.sent_at[row] < self.echoed:
-                    f.delivered_at(mark, end, self.sent_at[row], now)  # else the first transmission came
+                    f.delivered_at(
+                        mark, end, self.sent_at[row], now
+                    )  # else the first transmission came
             if mark & SEG_LOST:
                 f.lost_out -= count
             f.packets_out -= count

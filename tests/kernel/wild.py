@@ -228,4 +228,8 @@ def compare(kind: type[Wild], first: int, last: int, keep: Path | None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(compare(Wild, int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]) if sys.argv[3:] else None))
+    sys.exit(
+        compare(
+            Wild, int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]) if sys.argv[3:] else None
+        )
+    )

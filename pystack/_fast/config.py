@@ -135,12 +135,13 @@ DEFAULTS = {
     "ip_pmtu_expires": 600 * consts.SECOND,  # what routers say of a way's MTU holds so long, ns
     "tcp_blackhole_detection": 0,  # a smaller MSS is tried when ICMP stays away
     "tcp_blackhole_mss": 1200,  # that MSS
-    "tcp_tso_win_divisor": 0,  # a burst smaller than this part of the window may wait; 0: than three segments
-    "tcp_retrans_collapse": 1,  # small segments that are lost side by side go again as one
-    "tcp_mtu_search": 0,  # the largest packet of a way is searched for from the beginning
-    "tcp_mtu_probe_floor": 48,  # the smallest MSS that a black hole leads to
-    "tcp_probe_interval": 600 * consts.SECOND,  # after which a finished search begins again, ns
-    "tcp_probe_threshold": 8,  # octets of uncertainty at which a search is finished
+    "tcp_tso_win_divisor": 0,  # Linux: a burst smaller than this part of the window waits
+    "tcp_retrans_collapse": 1,  # Linux: small segments that are lost side by side go again as one
+    "tcp_mtu_search": 0,  # Linux: the largest packet of a way is searched for from the beginning
+    "tcp_mtu_probe_floor": 48,  # Linux: the smallest MSS that a black hole leads to
+    "tcp_probe_interval": 600
+    * consts.SECOND,  # Linux: after which a finished search begins again, ns
+    "tcp_probe_threshold": 8,  # Linux: octets of uncertainty at which a search is finished
     # What an attacker may get
     "tcp_blackhole": 0,  # closed ports: 0 RST, 1 silence for SYN, 2 silence for all
     "tcp_drop_synfin": 0,  # SYN with FIN is dropped

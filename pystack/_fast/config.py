@@ -139,8 +139,7 @@ DEFAULTS = {
     "tcp_retrans_collapse": 1,  # Linux: small segments that are lost side by side go again as one
     "tcp_mtu_search": 0,  # Linux: the largest packet of a way is searched for from the beginning
     "tcp_mtu_probe_floor": 48,  # Linux: the smallest MSS that a black hole leads to
-    "tcp_probe_interval": 600
-    * consts.SECOND,  # Linux: after which a finished search begins again, ns
+    "tcp_probe_interval": 600 * consts.SECOND,  # Linux: then a finished search begins again, ns
     "tcp_probe_threshold": 8,  # Linux: octets of uncertainty at which a search is finished
     # What an attacker may get
     "tcp_blackhole": 0,  # closed ports: 0 RST, 1 silence for SYN, 2 silence for all

@@ -109,9 +109,10 @@ class Flight:
 
     def delivered_at(self, mark, end, sent_at, now):
         """A segment sent at `sent_at` was delivered: the newest of them is RACK's yardstick (RFC 8985 section 6.2,
-        steps 1 and 2). A retransmission that seems to have taken less than any round trip proves nothing.
+        steps 1 and 2). A retransmission that seems to have taken less than any round trip proves nothing. Below 0: the
+        times of what was sent in one moment differ by 1 ns.
         """
-        rtt: cython.longlong = now - sent_at if now > sent_at else 0
+        rtt: cython.longlong = now - sent_at
         if mark & (SEG_RETRANS | SEG_EVER) and rtt + CLOCK < self.min_rtt:
             return
         self.rack_advanced = True

@@ -376,7 +376,7 @@ def test_children_inherit_from_their_listener():
     both.listener.setsockopt(SOL, so.SO_LINGER, (1, 7))
     both.listener.setsockopt(IP, so.IP_TTL, 11)
     _, conn = both.connect()
-    assert conn.getsockopt(TCP, so.TCP_NODELAY) == 1
+    assert conn.getsockopt(TCP, so.TCP_NODELAY) == 4  # TF_NODELAY
     assert conn.getsockopt(SOL, so.SO_RCVBUF) == 14 * 1460  # whole segments from there on
     assert conn.getsockopt(SOL, so.SO_LINGER) == (128, 7)
     assert conn.getsockopt(IP, so.IP_TTL) == 11

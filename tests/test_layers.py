@@ -17,7 +17,7 @@ FAST = PACKAGE / "_fast"
 
 FAST_ORDER = """
     consts columns seq wirebytes rng hashing
-    mtu_search mbuf_zones mbuf_octets mbuf chain wheel alarms events
+    mtu_search mbuf_zones mbuf_octets mbuf mbuf_books chain wheel alarms events
     config
     packet port fdio tcp_wire udp_icmp ip4 vnet landing frag trace record transit wire routes
     ipfw_match ipfw_dyn tcp_track conntrack nat

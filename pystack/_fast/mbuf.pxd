@@ -30,10 +30,6 @@ cdef class Pool(Octets):
     cpdef int get_cluster(self, int size) noexcept
     cpdef int get_for(self, int n) noexcept
     cdef int get_of(self, int n, int zone) noexcept
-    cpdef int cost(self, int m) noexcept
-    cpdef int chain_cost(self, int m) noexcept
-    cpdef int shed(self, int m, int n) noexcept
-    cpdef bint swallow(self, int tail, int m) noexcept
     cpdef int room_after(self, int m) noexcept
     cpdef int extend(self, int m, int n) noexcept
     cpdef int free(self, int m) noexcept
@@ -42,9 +38,6 @@ cdef class Pool(Octets):
     cpdef int trim_front(self, int m, int n) noexcept
     cpdef int truncate(self, int m, int length) noexcept
     cpdef int append_bytes(
-        self, int m_tail, const unsigned char[::1] data, Py_ssize_t off, Py_ssize_t n
-    ) noexcept
-    cpdef int map_pages(
         self, int m_tail, const unsigned char[::1] data, Py_ssize_t off, Py_ssize_t n
     ) noexcept
     cpdef int new_chain(self, const unsigned char[::1] data, Py_ssize_t off, Py_ssize_t n) noexcept

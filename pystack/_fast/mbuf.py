@@ -36,12 +36,10 @@ _MBUF = cython.declare(cython.int, 0)
 _PACKET = cython.declare(cython.int, 1)
 _CLUSTER = cython.declare(cython.int, 2)
 _JUMBO_PAGE = cython.declare(cython.int, 3)
-_SFBUF = cython.declare(cython.int, 6)
 _MSIZE = cython.declare(cython.int, MSIZE)
 _MLEN = cython.declare(cython.int, MLEN)
 _MHLEN = cython.declare(cython.int, MHLEN)
 _KEEP = cython.declare(cython.int, KEEP)
-_SHORT = cython.declare(cython.int, 512)  # a quarter of a cluster
 
 
 @cython.final
@@ -437,61 +435,6 @@ class Pool(Octets):
                 self.recharge(c, low, low + length)
         return head
 
-    @cython.exceptval(check=False)
-    def cost(self, m: cython.int) -> cython.int:
-        """Octets of memory that an mbuf takes in a socket's buffer: its own and its cluster's (FreeBSD's mbcnt)."""
-        c: cython.int = self.m_ext[m]
-        units: cython.int
-        size: cython.int
-        if c <= 0:
-            return _MSIZE
-        units = self.c_charge[c] if self.c_charge[c] > 0 else 1
-        size = self.s_size[self.c_class[c]]
-        if self.c_shift[c] != _WHOLE:
-            size = 1 << self.c_shift[c]
-        return units * (_MSIZE + size)
-
-    @cython.exceptval(check=False)
-    def chain_cost(self, m: cython.int) -> cython.int:
-        """`cost` of a whole chain."""
-        octets: cython.int = 0
-        while m:
-            octets += self.cost(m)
-            m = self.m_next[m]
-        return octets
-
-    @cython.exceptval(check=False)
-    def shed(self, m: cython.int, n: cython.int) -> cython.int:
-        """As `trim_front`; `shed_cost` is by how much the chain's cost fell."""
-        before: cython.int
-        self.shed_cost = 0
-        while m and n >= self.m_len[m] and n > 0:
-            self.shed_cost += self.cost(m)
-            n -= self.m_len[m]
-            m = self.free(m)
-        if m and n > 0:
-            before = self.cost(m)
-            m = self.trim_front(m, n)
-            self.shed_cost += before - self.cost(m)
-        return m
-
-    @cython.exceptval(check=False)
-    def swallow(self, tail: cython.int, m: cython.int) -> cython.bint:
-        """Copy a short mbuf behind the data of `tail` and free it, where it fits there (FreeBSD's sbcompress)."""
-        n: cython.int = self.m_len[m]
-        c: cython.int = self.m_ext[tail]
-        got: cython.int
-        at: cython.longlong = self.m_off[tail] + self.m_len[tail]
-        if n > _SHORT or self.m_next[m] or (c and self.c_refs[c] > 1) or self.room_after(tail) < n:
-            return False
-        got = self.extend(tail, n)
-        if got < n:
-            self.m_len[tail] -= got
-            return False
-        copy_octets(self.arena, at, self.arena, self.m_off[m], n)
-        self.free(m)
-        return True
-
     # --- octets in and out --------------------------------------------------------------------------------------
 
     @cython.exceptval(check=False)
@@ -539,46 +482,6 @@ class Pool(Octets):
             self.free_chain(m)
             return 0
         return m
-
-    @cython.exceptval(check=False)
-    def map_pages(
-        self,
-        m_tail: cython.int,
-        data: cython.const[cython.uchar][::1],
-        off: cython.Py_ssize_t,
-        n: cython.Py_ssize_t,
-    ) -> cython.int:
-        """As sendfile(2): pages of a file behind `m_tail`, each an mbuf and a buffer that maps it, no cluster. 0 as
-        `m_tail`: a chain of their own. Answers its first mbuf, or 0; fewer octets than `n` were denied the rest.
-        """
-        done: cython.Py_ssize_t = 0
-        first: cython.int = 0
-        m: cython.int = m_tail
-        new: cython.int
-        want: cython.int
-        got: cython.int
-        cls: cython.int
-        while done < n:
-            want = 65536 if n - done > 65536 else cython.cast(cython.int, n - done)
-            cls = 1
-            while cls < _S_BIG and want > self.s_room[cls]:
-                cls += 1
-            new = self.attach(cls, _SFBUF, 1, _BY_4K)
-            if new == 0:
-                return first
-            if m:
-                self.m_next[m] = new
-            if first == 0:
-                first = new
-            m = new
-            if want > self.room_after(new):
-                want = self.room_after(new)
-            got = self.extend(new, want)
-            copy_octets(self.arena, self.m_off[new], data, off + done, got)
-            done += got
-            if got < want:
-                return first
-        return first
 
     @cython.exceptval(check=False)
     def import_chain(

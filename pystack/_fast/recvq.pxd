@@ -1,3 +1,4 @@
+from pystack._fast cimport mbuf_books
 from pystack._fast.mbuf cimport Pool
 from pystack._fast.ring cimport Ring
 from pystack._fast.seq cimport add, before, before_eq, dist

@@ -9,6 +9,7 @@ Overlap: octets that are queued already win; a new segment contributes only what
 
 import cython
 
+from pystack._fast import mbuf_books
 from pystack._fast.columns import column, grown
 from pystack._fast.mbuf import Pool  # noqa: F401  (the type in the .pxd)
 from pystack._fast.ring import Ring
@@ -118,15 +119,15 @@ class RecvQueue:
         else:
             self.head = m
         if not self.account:
-            self.mbcnt += self.pool.chain_cost(m)
+            self.mbcnt += mbuf_books.chain_cost(self.pool, m)
         self.tail = self.pool.tail(m)
 
     def swallowed(self, m):
         """Did the chain `m` fit behind what is there?"""
-        cost: cython.int = self.pool.cost(self.tail)
-        if not self.pool.swallow(self.tail, m):
+        cost: cython.int = mbuf_books.cost(self.pool, self.tail)
+        if not mbuf_books.swallow(self.pool, self.tail, m):
             return False
-        self.mbcnt += self.pool.cost(self.tail) - cost
+        self.mbcnt += mbuf_books.cost(self.pool, self.tail) - cost
         return True
 
     def read_into(self, data, at, n, peek):
@@ -161,7 +162,7 @@ class RecvQueue:
             self.head = self.pool.trim_front(self.head, n)
             self.uncharge(n)
         else:
-            self.head = self.pool.shed(self.head, n)
+            self.head = mbuf_books.shed(self.pool, self.head, n)
             self.mbcnt -= self.pool.shed_cost
 
     def pull(self, off):
@@ -184,7 +185,7 @@ class RecvQueue:
         if self.account:
             self.uncharge(1)
         else:
-            self.mbcnt = self.pool.chain_cost(self.head)
+            self.mbcnt = mbuf_books.chain_cost(self.pool, self.head)
         return _octet[0]
 
     def flush(self):

@@ -7,6 +7,7 @@ sbsndptr does.
 
 import cython
 
+from pystack._fast import mbuf_books
 from pystack._fast.mbuf import Pool  # noqa: F401  (the type in the .pxd)
 from pystack._fast.ring import Ring
 from pystack._fast.seq import add, after, before_eq, dist
@@ -47,25 +48,25 @@ class SendQueue:
             return 0
         if self.head == 0:
             if pages:
-                self.head = self.pool.map_pages(0, data, off, n)
+                self.head = mbuf_books.map_pages(self.pool, 0, data, off, n)
             else:
                 self.head = self.pool.new_chain(data, off, n)
             if self.head == 0:
                 return 0
             done = self.pool.chain_length(self.head)
-            self.mbcnt = self.pool.chain_cost(self.head)
+            self.mbcnt = mbuf_books.chain_cost(self.pool, self.head)
             self.tail = self.pool.tail(self.head)
         elif pages:
-            first = self.pool.map_pages(self.tail, data, off, n)
+            first = mbuf_books.map_pages(self.pool, self.tail, data, off, n)
             done = 0
             if first:
                 done = self.pool.chain_length(first)
-                self.mbcnt += self.pool.chain_cost(first)
+                self.mbcnt += mbuf_books.chain_cost(self.pool, first)
                 self.tail = self.pool.tail(first)
         else:
-            self.mbcnt -= self.pool.cost(self.tail)
+            self.mbcnt -= mbuf_books.cost(self.pool, self.tail)
             done = self.pool.append_bytes(self.tail, data, off, n)
-            self.mbcnt += self.pool.chain_cost(self.tail)
+            self.mbcnt += mbuf_books.chain_cost(self.pool, self.tail)
             self.tail = self.pool.tail(self.tail)
         self.cc += done
         return done
@@ -79,7 +80,7 @@ class SendQueue:
             self.near_off -= n
             if self.near_off < 0:
                 self.near = 0
-        self.head = self.pool.shed(self.head, n)
+        self.head = mbuf_books.shed(self.pool, self.head, n)
         self.mbcnt -= self.pool.shed_cost
         self.cc -= n
 

@@ -10,6 +10,7 @@ import pytest
 from http_kit import Site, answers, get, read_all, site
 from net_kit import pair
 
+from pystack._fast import mbuf_books
 from pystack._fast.mbuf import Pool
 from pystack._fast.mbuf_zones import CLUSTER, JUMBO_PAGE, MBUF, SFBUF
 from pystack.sockets import MSG_SPLICE_PAGES
@@ -25,7 +26,7 @@ def used(pool: Any, zone: int) -> int:
 def test_pages_take_an_mbuf_and_a_buffer_each(n: int) -> None:
     pool = Pool(0, 0, 0, 0, 0)
     data = bytes(i * 7 & 0xFF for i in range(n))
-    head = pool.map_pages(0, memoryview(data), 0, n)
+    head = mbuf_books.map_pages(pool, 0, memoryview(data), 0, n)
     pages = -(-n // PAGE)
     assert pool.to_bytes(head, 0, n) == data
     assert [used(pool, zone) for zone in (MBUF, SFBUF, CLUSTER, JUMBO_PAGE)] == [pages, pages, 0, 0]
@@ -44,14 +45,14 @@ def test_the_limit_of_buffers_gives_what_fits(limit: int, taken: int) -> None:
     pool = Pool(0, 0, 0, 0, 0)
     pool.set_limit(SFBUF, limit)
     data = bytes(3 * PAGE + 5)
-    head = pool.map_pages(0, memoryview(data), 0, len(data))
+    head = mbuf_books.map_pages(pool, 0, memoryview(data), 0, len(data))
     assert pool.chain_length(head) == taken
     assert (pool.zones()[SFBUF]["fail"] > 0) == (limit < 4)
     assert used(pool, SFBUF) == min(limit, 4)
     if limit < 4:
-        assert pool.map_pages(0, memoryview(data), 0, 1) == 0
+        assert mbuf_books.map_pages(pool, 0, memoryview(data), 0, 1) == 0
     pool.free_chain(head)
-    again = pool.map_pages(0, memoryview(data), 0, PAGE)
+    again = mbuf_books.map_pages(pool, 0, memoryview(data), 0, PAGE)
     assert pool.chain_length(again) == PAGE
     pool.free_chain(again)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pystack.host import Host
 
 
-class _Still:
+class Still:
     """A machine, and a device, at which nothing happens."""
 
     def __init__(self) -> None:
@@ -69,7 +69,7 @@ def attend(
     if not hosts:
         raise ValueError("there is no machine to ask")
     with ExitStack() as stack:
-        still = _Still()
+        still = Still()
         stack.callback(still.close)
         loop = stack.enter_context(Runner(still, still, spin=0))
         desks = [stack.enter_context(Desk(host, loop)) for host in hosts]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import random
+from abc import ABC, abstractmethod
 from collections import Counter, deque
 from collections.abc import Sequence
 from itertools import cycle
@@ -35,7 +36,7 @@ class _Fetch(Browser):
     patience: Timer | None = None
 
 
-class Load:
+class Load(ABC):
     """What both loops have. Connections come from `hosts` in turn and fetch `path` from `server`.
 
     `ending` as for `Browser`: "asks" leaves TIME_WAIT to the server, "closes" to the hosts. Who has no answer within
@@ -102,9 +103,9 @@ class Load:
             self.errors[errno.errorcode.get(fetch.errno, fetch.error)] += 1
         self.next()
 
+    @abstractmethod
     def next(self) -> None:
         """One has ended."""
-        raise NotImplementedError
 
 
 class ClosedLoad(Load):

@@ -17,40 +17,14 @@ from hypothesis import strategies as st
 
 import pystack
 from pystack import control
-from pystack._fast.consts import NEVER
 from pystack.control import desk as desk_module
 from pystack.control import message, place
 from pystack.control.desk import Desk
 from pystack.control.message import Answer, Request
+from pystack.control.still import Still
 from pystack.runner import Runner
 from pystack.views import tools
 from pystack.views.tools import Outcome
-
-
-class Nothing:
-    """A machine and a device at which nothing happens."""
-
-    def __init__(self) -> None:
-        self.core = self
-        self.ends = socket.socketpair()
-
-    def fileno(self) -> int:
-        return self.ends[0].fileno()
-
-    def dispatch(self) -> int:
-        return 0
-
-    def tick(self, now: int) -> int:
-        return 0
-
-    def next_deadline(self) -> int:
-        return NEVER
-
-    def receive(self, *_: object) -> int:
-        return 0
-
-    def transmit(self, *_: object) -> int:
-        return 0
 
 
 class Office:
@@ -58,7 +32,7 @@ class Office:
 
     def __init__(self, run_dir: Path, profile: str = "freebsd-10") -> None:
         self.run_dir = run_dir
-        self.still = Nothing()
+        self.still = Still()
         self.loop = Runner(self.still, self.still, spin=0)
         self.host = pystack.Host("web", "192.0.2.1/24", profile=profile)
         self.desk = Desk(self.host, self.loop)
@@ -67,8 +41,7 @@ class Office:
     def close(self) -> None:
         self.desk.close()
         self.loop.close()
-        for end in self.still.ends:
-            end.close()
+        self.still.close()
 
     def call(self, octets: bytes = b"") -> socket.socket:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

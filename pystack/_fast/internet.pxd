@@ -6,14 +6,10 @@ from pystack._fast.routes cimport Interface, RouteTable
 from pystack._fast.seq cimport after, before
 from pystack._fast.tcb cimport Stack, Tcb
 from pystack._fast.tcp_close cimport drop
-from pystack._fast.tcp_handshake cimport set_mss
-from pystack._fast.mtu_probe cimport resegment
-from pystack._fast.recovery cimport send_lost
-from pystack._fast.tcp_icmp cimport error_of, told_of
+from pystack._fast.tcp_icmp cimport error_of, told_of, too_big
 from pystack._fast.tcp_halfopen cimport fast_established
 from pystack._fast.tcp_in cimport tcp_input
 from pystack._fast.tcp_listen cimport Listener
-from pystack._fast.tcp_out cimport tcp_output
 from pystack._fast.tfo cimport FastOpen
 from pystack._fast.udp cimport DatagramSocket
 from pystack._fast.udp_icmp cimport Quote

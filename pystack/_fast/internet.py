@@ -43,20 +43,16 @@ from pystack._fast.consts import (
     Note,
 )
 from pystack._fast.frag import Reassembler
-from pystack._fast.mtu_probe import resegment
 from pystack._fast.packet import Packet, PacketQueue
-from pystack._fast.recovery import send_lost
 from pystack._fast.reports import refused
 from pystack._fast.routes import Interface, RouteTable
 from pystack._fast.seq import after, before
 from pystack._fast.tcb import FO_QUEUED, SO_PMTU_OFF, Stack, Tcb
 from pystack._fast.tcp_close import drop
 from pystack._fast.tcp_halfopen import fast_established
-from pystack._fast.tcp_handshake import set_mss
-from pystack._fast.tcp_icmp import error_of, told_of
+from pystack._fast.tcp_icmp import error_of, told_of, too_big
 from pystack._fast.tcp_in import tcp_input
 from pystack._fast.tcp_listen import Listener
-from pystack._fast.tcp_out import tcp_output
 from pystack._fast.tfo import FastOpen
 from pystack._fast.udp import DatagramSocket
 from pystack._fast.udp_icmp import Quote
@@ -465,7 +461,6 @@ class Internet(Stack):
         """A router says how large packets on this way may be (RFC 1191): smaller segments, and at once."""
         mtu: cython.int = self.quote.q_mtu
         least: cython.int = self.cfg.tcp_minmss + 40
-        old: cython.int = t.maxseg
         if not self.cfg.tcp_path_mtu_discovery or t.so_options & SO_PMTU_OFF:
             return 0
         if mtu == 0:
@@ -476,23 +471,9 @@ class Internet(Stack):
             mtu = least
         if t.pmtu != 0 and mtu >= t.pmtu:
             return 0
-        t.pmtu = mtu
-        if t.search is not None and mtu < t.search.high:
-            t.search.high = mtu
         if mtu < self.mtu_to(t.faddr):
             self.path_mtu[t.faddr] = (mtu, self.now + self.cfg.ip_pmtu_expires)
-        set_mss(self, t)
-        if t.maxseg >= old:
-            return 0
-        self.stat.mturesent += 1
-        if t.state >= ESTABLISHED:
-            if t.flight is not None:
-                resegment(self, t, t.flight, True)
-                send_lost(self, t, t.flight)
-            else:
-                t.snd_nxt = t.snd_una
-            tcp_output(self, t)
-        return 0
+        return too_big(self, t, mtu)
 
     def known_mtu(self, dst, mtu):
         """The MTU of the way to `dst` as routers have told, at most `mtu`."""

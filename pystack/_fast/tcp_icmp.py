@@ -1,13 +1,16 @@
-"""What an ICMP error says to a connection, where every error that can be believed says something of its own (Linux).
+"""What an ICMP error says to a connection.
 
-`error_of` is the errno of a message (net/ipv4/icmp.c, icmp_err_convert; net/ipv4/tcp_ipv4.c, tcp_v4_err);
-`revert_backoff` takes a doubling of the timeout back, when the way was down and not the peer slow (RFC 6069).
+`too_big`: the way carries no packets larger than this (RFC 1191). On Linux every error that can be believed says
+something of its own: `error_of` is the errno of a message (net/ipv4/icmp.c, icmp_err_convert; net/ipv4/tcp_ipv4.c,
+tcp_v4_err); `revert_backoff` takes a doubling of the timeout back, when the way was down and not the peer slow (RFC
+6069).
 """
 
 import cython
 
 from pystack._fast import rtt
 from pystack._fast.consts import (
+    ESTABLISHED,
     EV_ERROR,
     ICMP_PARAM_PROBLEM,
     ICMP_TIME_EXCEEDED,
@@ -20,8 +23,12 @@ from pystack._fast.consts import (
     Err,
 )
 from pystack._fast.flight import Flight, SegmentTable  # noqa: F401
+from pystack._fast.mtu_probe import resegment
+from pystack._fast.recovery import send_lost
 from pystack._fast.tcb import FO_QUEUED, SO_ERRORS_NOW, Stack, Tcb  # noqa: F401
 from pystack._fast.tcp_close import drop
+from pystack._fast.tcp_handshake import set_mss
+from pystack._fast.tcp_out import tcp_output
 
 EPROTO = int(Err.EPROTO)
 EHOSTUNREACH = int(Err.EHOSTUNREACH)
@@ -48,6 +55,26 @@ _OF_CODES = cython.declare(
     ],
 )
 """By the code of "destination unreachable", in the order of RFC 1122 section 3.2.2.1 and RFC 1812 section 5.2.7.1."""
+
+
+def too_big(s, t, mtu):
+    """Packets of more than `mtu` octets do not get there: smaller segments from now on, and at once."""
+    old: cython.int = t.maxseg
+    t.pmtu = mtu
+    if t.search is not None and mtu < t.search.high:
+        t.search.high = mtu
+    set_mss(s, t)
+    if t.maxseg >= old:
+        return 0
+    s.stat.mturesent += 1
+    if t.state >= ESTABLISHED:
+        if t.flight is not None:
+            resegment(s, t, t.flight, True)
+            send_lost(s, t, t.flight)
+        else:
+            t.snd_nxt = t.snd_una
+        tcp_output(s, t)
+    return 0
 
 
 def error_of(kind, code):

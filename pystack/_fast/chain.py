@@ -39,12 +39,21 @@ class Chain:
     A row is in at most one bucket. Putting it in twice or removing it when it is in none breaks the chains; the
     interpreted run asserts against the cases that it can see.
 
-    Raises ValueError unless `buckets` is a power of two.
+    With `any_size` there may be any number of buckets; whoever uses such a chain has its own rule for the bucket of a
+    hash (netfilter multiplies), and `mask` is 0.
+
+    Raises ValueError for a number of buckets that cannot be.
     """
 
-    def __init__(self, buckets: int, rows: int):
-        self.buckets = _power_of_two(buckets)
-        self.mask = self.buckets - 1
+    def __init__(self, buckets: int, rows: int, any_size: bool = False):
+        if any_size:
+            if not 0 < buckets <= 1 << 30:
+                raise ValueError(f"{buckets} buckets are not in [1, 2**30]")
+            self.buckets = buckets
+            self.mask = 0
+        else:
+            self.buckets = _power_of_two(buckets)
+            self.mask = self.buckets - 1
         self.rows = _row_count(rows)
         self.count = 0
         self.head = column("i", buckets)

@@ -243,3 +243,38 @@ cdef class Config:
     cdef public long long policy_icmp_errors
     cdef public long long policy_shut_rd
     cdef public long long policy_rst_flush
+    cdef public long long ct_max
+    cdef public long long ct_buckets
+    cdef public long long ct_tcp_syn_sent
+    cdef public long long ct_tcp_syn_recv
+    cdef public long long ct_tcp_established
+    cdef public long long ct_tcp_fin_wait
+    cdef public long long ct_tcp_close_wait
+    cdef public long long ct_tcp_last_ack
+    cdef public long long ct_tcp_time_wait
+    cdef public long long ct_tcp_close
+    cdef public long long ct_tcp_syn_sent2
+    cdef public long long ct_tcp_retrans
+    cdef public long long ct_tcp_unacknowledged
+    cdef public long long ct_tcp_loose
+    cdef public long long ct_tcp_be_liberal
+    cdef public long long ct_tcp_max_retrans
+    cdef public long long ct_tcp_ignore_invalid_rst
+    cdef public long long ct_udp
+    cdef public long long ct_udp_stream
+    cdef public long long ct_udp_stream_age
+    cdef public long long ct_icmp
+    cdef public long long ct_generic
+    cdef public long long ct_gre
+    cdef public long long ct_gre_stream
+    cdef public long long ct_acct
+    cdef public long long ct_timestamp
+    cdef public long long ct_checksum
+    cdef public long long ct_log_invalid
+    cdef public long long ct_events
+    cdef public long long ct_chain_min
+    cdef public long long ct_chain_random
+    cdef public long long policy_ct_hash
+    cdef public long long policy_ct_expiry
+    cdef public long long policy_ct_evict
+    cdef public long long policy_ct_tracker

@@ -419,3 +419,99 @@ TIMER_TCB = 0
 TIMER_TIMEWAIT = 1
 TIMER_SYNCACHE = 2
 TIMER_FRAG = 3
+TIMER_CONNTRACK = 4
+
+# --- netfilter: what a packet is to the flow that it belongs to (facts: conntrack 7.1) ------------------------------
+CTS_NONE = 0
+CTS_INVALID = 1
+CTS_ESTABLISHED = 2
+CTS_RELATED = 4
+CTS_NEW = 8
+CTS_UNTRACKED = 64
+"""`Packet.ct_state`: the bits that `-m conntrack --ctstate` compares; 0 before conntrack has seen the packet."""
+
+IPS_EXPECTED = 1
+IPS_SEEN_REPLY = 2
+IPS_ASSURED = 4
+IPS_CONFIRMED = 8
+IPS_SRC_NAT = 16
+IPS_DST_NAT = 32
+IPS_SEQ_ADJUST = 64
+IPS_SRC_NAT_DONE = 128
+IPS_DST_NAT_DONE = 256
+IPS_DYING = 512
+IPS_FIXED_TIMEOUT = 1024
+IPS_TEMPLATE = 2048
+IPS_NAT_CLASH = 4096
+"""Status bits of a flow, the kernel's numbers (include/uapi/linux/netfilter/nf_conntrack_common.h)."""
+
+TCPCT_NONE = 0
+TCPCT_SYN_SENT = 1
+TCPCT_SYN_RECV = 2
+TCPCT_ESTABLISHED = 3
+TCPCT_FIN_WAIT = 4
+TCPCT_CLOSE_WAIT = 5
+TCPCT_LAST_ACK = 6
+TCPCT_TIME_WAIT = 7
+TCPCT_CLOSE = 8
+TCPCT_SYN_SENT2 = 9
+TCPCT_RETRANS = 10
+TCPCT_UNACK = 11
+"""States of the TCP tracker, and the two timeouts that belong to none."""
+
+CT_ACCEPT = 1
+CT_DROP = 0
+CT_INVALID = -1
+CT_REPEAT = -4
+"""What a tracker says of a packet: the kernel's verdicts, so that the records read alike."""
+
+CT_HASH_SIP = 0
+CT_HASH_JHASH2 = 1
+CT_HASH_JHASH3 = 2
+CT_HASH_SUM = 3
+
+CT_EXPIRY_GC = 0
+CT_EXPIRY_GC_120 = 1
+CT_EXPIRY_GC_16 = 2
+CT_EXPIRY_TIMERS = 3
+
+CT_EVICT_BUCKETS = 0
+CT_EVICT_NODES = 1
+CT_EVICT_CHAIN = 2
+CT_EVICT_LRU = 3
+CT_EVICT_NONE = 4
+
+CT_TRACKER_6 = 0
+CT_TRACKER_4 = 1
+CT_TRACKER_3 = 2
+
+# --- the record of a flow: places in `ConnTable.word`, `.half` and `.octet` -----------------------------------------
+W_END = 0
+W_MAXEND = 1
+W_MAXWIN = 2
+W_MAXACK = 3
+W_REPLY = 4
+W_LAST_SEQ = 8
+W_LAST_ACK = 9
+W_LAST_END = 10
+W_EXPIRES = 11
+W_MARK = 12
+H_STATUS = 26
+H_LAST_WIN = 27
+O_STATE = 56
+O_RETRANS = 57
+O_LAST = 58
+O_LAST_FLAGS = 59
+O_SCALE = 60
+O_FLAGS = 61
+O_REPLY = 2
+"""Places in a record. The window of the original direction is at W_END … W_MAXACK, that of the reply W_REPLY later;
+O_SCALE and O_FLAGS likewise, O_REPLY later. W_EXPIRES is in jiffies; a UDP flow has the end of its first two seconds in
+W_LAST_SEQ."""
+
+TOO_LONG = 2
+CLASH = 1
+"""Why `insert` refused."""
+
+JIFFY = 4_000_000
+"""ns of a tick: HZ is 250 in the kernels that were recorded."""

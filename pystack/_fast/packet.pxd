@@ -58,7 +58,11 @@ cdef class Packet:
     cdef public int tfo_len
     cdef public bint tfo_exp
     cdef public int drop
-    cdef public int user
+    cdef public unsigned int mark
+    cdef public int ct
+    cdef public int ct_way
+    cdef public int ct_state
+    cdef public int ct_zone
 
     cpdef void clear(self) noexcept
     cpdef void release(self) noexcept

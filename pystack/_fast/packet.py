@@ -43,7 +43,10 @@ class Packet:
     - `win`, `urg` raw. `opt_mss`, `opt_wscale`, `tfo_off` are -1 where there is no such option.
       `sack` holds `sack_n` pairs left, right. `tfo_off`, `tfo_len`: the cookie's place in `head`
       (length 0: a request for a cookie).
-    - `drop`: `consts.Drop`. `user`: the firewalls' mark. `iface_in`, `iface_out`: interface
+    - `ct`: the flow that netfilter's hooks hold for the packet (a row, 0 = none), `ct_way` its
+      direction there (0 original, 1 reply), `ct_state` what the packet is to it (`consts.CTS_*`),
+      `ct_zone` the zone that a rule gave. `mark`: netfilter's mark.
+    - `drop`: `consts.Drop`. `iface_in`, `iface_out`: interface
       numbers, -1 = none.
     - `home`: the queue that `release` puts it in. `next`, `queued` belong to the queue it is in.
     """
@@ -103,7 +106,11 @@ class Packet:
         self.tfo_len = 0
         self.tfo_exp = False
         self.drop = 0
-        self.user = 0
+        self.mark = 0
+        self.ct = 0
+        self.ct_way = 0
+        self.ct_state = 0
+        self.ct_zone = 0
 
     @cython.exceptval(check=False)
     def drop_payload(self) -> cython.void:
@@ -222,7 +229,7 @@ class Packet:
         self.tfo_len = other.tfo_len
         self.tfo_exp = other.tfo_exp
         self.drop = other.drop
-        self.user = other.user
+        self.mark = other.mark
 
     def to_bytes(self) -> bytes:
         """The packet as it would stand on the wire. The packet itself does not change.

@@ -31,6 +31,7 @@ cdef class Quote:
     cdef public int q_sport
     cdef public int q_dport
     cdef public unsigned int q_seq
+    cdef public int q_ping
     cdef public int q_ip_id
     cdef public int q_total
     cdef public int q_mtu

@@ -194,7 +194,8 @@ class Quote:
     """What an ICMP error says about the datagram that it quotes, as the sender of that one saw it.
 
     `q_proto`, `q_src`, `q_dst`, `q_ip_id`, `q_total` are from the quoted IP header; `q_sport`,
-    `q_dport` from the 8 octets behind it; `q_seq` if it was TCP, else 0. `q_mtu` is the next-hop
+    `q_dport` from the 8 octets behind it; `q_seq` if it was TCP, else 0; `q_ping`, the
+    identifier, if it was ICMP. `q_mtu` is the next-hop
     MTU of "fragmentation needed", 0 where the router gave none (RFC 1191 section 5).
     """
 
@@ -206,6 +207,7 @@ class Quote:
         self.q_sport = 0
         self.q_dport = 0
         self.q_seq = 0
+        self.q_ping = 0
         self.q_ip_id = 0
         self.q_total = 0
         self.q_mtu = 0
@@ -235,6 +237,7 @@ class Quote:
         self.q_sport = be16(o, at)
         self.q_dport = be16(o, at + 2)
         self.q_seq = be32(o, at + 4) if self.q_proto == _TCP else 0
+        self.q_ping = be16(o, at + 4) if self.q_proto == _ICMP else 0
         self.q_mtu = p.icmp_rest & 0xFFFF if p.icmp_type == 3 and p.icmp_code == 4 else 0
         return 0
 

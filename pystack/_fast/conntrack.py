@@ -1,0 +1,662 @@
+# cython: overflowcheck=False
+# Jiffies wrap; the checked build must not stop them.
+
+"""conntrack: to which flow a packet belongs, what that makes of the flow, and when flows end.
+
+    conntrack_in(p, now)   first: the flow of a packet is found or begun, its tracker looks at it
+    confirm(p, now)        last: a flow that was begun goes into the table
+    forget(p)              instead: the packet goes no further, and nor does a flow that it began
+    gc(now)                the worker that removes what has expired
+
+Between the first and the last a packet holds its flow (`Packet.ct`, a row) and says what it is to it
+(`Packet.ct_state`, CTS_*; `Packet.ct_way`). What rules and NAT do in between does not concern this module.
+
+Source: nf_conntrack_core.c and the trackers beside it; facts: conntrack 2 to 4.
+"""
+
+import cython
+
+from pystack._fast.columns import column
+from pystack._fast.config import Config
+from pystack._fast.consts import (
+    CLASH,
+    CT_ACCEPT,
+    CT_DROP,
+    CT_EVICT_BUCKETS,
+    CT_EVICT_CHAIN,
+    CT_EVICT_NODES,
+    CT_EXPIRY_GC,
+    CT_EXPIRY_GC_16,
+    CT_EXPIRY_GC_120,
+    CT_EXPIRY_TIMERS,
+    CT_INVALID,
+    CT_REPEAT,
+    CT_TRACKER_3,
+    CT_TRACKER_6,
+    CTS_ESTABLISHED,
+    CTS_INVALID,
+    CTS_NEW,
+    CTS_RELATED,
+    CTS_UNTRACKED,
+    H_STATUS,
+    IPS_ASSURED,
+    IPS_CONFIRMED,
+    IPS_DYING,
+    IPS_EXPECTED,
+    IPS_FIXED_TIMEOUT,
+    IPS_SEEN_REPLY,
+    JIFFY,
+    NEVER,
+    O_STATE,
+    PROTO_ICMP,
+    PROTO_TCP,
+    PROTO_UDP,
+    TCPCT_CLOSE,
+    TCPCT_FIN_WAIT,
+    TCPCT_NONE,
+    TCPCT_RETRANS,
+    TCPCT_SYN_SENT,
+    TCPCT_SYN_SENT2,
+    TCPCT_UNACK,
+    TOO_LONG,
+    W_EXPIRES,
+    W_LAST_SEQ,
+)
+from pystack._fast.ct_table import ConnTable
+from pystack._fast.packet import Packet
+from pystack._fast.rng import Rng
+from pystack._fast.tcp_track import TcpTracker
+from pystack._fast.udp_icmp import Quote
+
+EVENT_NEW = 1
+EVENT_UPDATE = 2
+EVENT_DESTROY = 4
+
+PROTO_GRE = 47
+PROTO_UDPLITE = 136
+
+TIMEOUTS = {
+    "ct_tcp_syn_sent": TCPCT_SYN_SENT,
+    "ct_tcp_syn_recv": 2,
+    "ct_tcp_established": 3,
+    "ct_tcp_fin_wait": 4,
+    "ct_tcp_close_wait": 5,
+    "ct_tcp_last_ack": 6,
+    "ct_tcp_time_wait": 7,
+    "ct_tcp_close": 8,
+    "ct_tcp_syn_sent2": TCPCT_SYN_SENT2,
+    "ct_tcp_retrans": TCPCT_RETRANS,
+    "ct_tcp_unacknowledged": TCPCT_UNACK,
+}
+"""Setting of `Config` -> its place among the timeouts of the TCP tracker."""
+
+_EARLY_DROP_RANGE = 8
+HZ = 1_000_000_000 // JIFFY
+_GC_MIN = 1 * HZ
+_GC_MAX = 60 * HZ
+_GC_CLAMP = 300 * HZ
+_GC_COUNT = 100
+_GC_EXPIRED = 64000 // HZ
+_U32 = cython.declare(cython.uint, 0xFFFFFFFF)
+_ICMP_REPLY = cython.declare(
+    cython.const[cython.uchar][::1],
+    memoryview(
+        bytes(
+            {8: 1, 0: 9, 13: 15, 14: 14, 15: 17, 16: 16, 17: 19, 18: 18}.get(i, 0)
+            for i in range(19)
+        )
+    ),
+)
+"""Type -> type of the other direction, 1 higher; 0: neither a question nor an answer."""
+
+
+@cython.final
+@cython.cclass
+class Conntrack(ConnTable):
+    """The flows of one machine, its counters (`conntrack -S`), its knobs and its worker.
+
+    `listener(event, row)`, if there is one, is called for each event. `refused` says that the table was full for the last
+    packet: whoever has a log says so. Counters: `found` is NAT's, `inserted` the administrator's.
+    """
+
+    def __init__(self, cfg, rng, now):
+        ConnTable.__init__(
+            self, max(1, cfg.ct_buckets), cfg.policy_ct_hash, rng.next64(), rng.next64()
+        )
+        self.cfg = cfg
+        self.rng = rng
+        self.tcp = TcpTracker(self)
+        self.quote = Quote()
+        self.listener = None
+        self.refused = False
+        self.timed_out = False
+        self.found = 0
+        self.invalid = 0
+        self.inserted = 0
+        self.insert_failed = 0
+        self.drop = 0
+        self.early_drop = 0
+        self.error = 0
+        self.clash_resolve = 0
+        self.chaintoolong = 0
+        self.high_water = 0
+        self.last_failure = 0
+        self.now = now
+        self.jiffies = (now // JIFFY) & _U32
+        self.gc_bucket = 0
+        self.gc_mean = _GC_MAX
+        self.gc_count = _GC_COUNT
+        self.gc_start = 0
+        self.gc_wanted = False
+        self.gc_next = now + 1_000_000_000
+        self.packets = None
+        self.configure()
+
+    def configure(self):
+        """What knobs say, taken over: call after a write. Flows keep the time that they have."""
+        cfg = self.cfg
+        for name, place in TIMEOUTS.items():
+            self.tcp.timeouts[place] = min(getattr(cfg, name) // JIFFY, 0x7FFFFFFF)
+        self.tcp.loose = cfg.ct_tcp_loose != 0
+        self.tcp.liberal = cfg.ct_tcp_be_liberal != 0
+        self.tcp.max_retrans = cfg.ct_tcp_max_retrans
+        self.tcp.ignore_invalid_rst = cfg.ct_tcp_ignore_invalid_rst != 0
+        self.tcp.old = cfg.policy_ct_tracker != CT_TRACKER_6
+        self.tcp.old_table = cfg.policy_ct_tracker == CT_TRACKER_3
+        self.udp = cfg.ct_udp // JIFFY
+        self.udp_stream = cfg.ct_udp_stream // JIFFY
+        self.udp_age = cfg.ct_udp_stream_age // JIFFY
+        self.icmp = cfg.ct_icmp // JIFFY
+        self.generic = cfg.ct_generic // JIFFY
+        self.gre = cfg.ct_gre // JIFFY
+        self.gre_stream = cfg.ct_gre_stream // JIFFY
+        if cfg.ct_acct and self.packets is None:
+            self._count_octets()
+        if cfg.ct_buckets != self.chain.buckets:
+            self.resize(cfg.ct_buckets)
+
+    def _count_octets(self):
+        """Columns of packets and octets by direction, from now on (nf_conntrack_acct)."""
+        self.packets = column("Q", 2 * (self.capacity + 1))
+        self.octets = column("Q", 2 * (self.capacity + 1))
+
+    @property
+    def count(self):
+        """Flows that there are: those that are begun and those that have expired unseen included."""
+        return self.free.used
+
+    # --- life ------------------------------------------------------------------------------------------------
+
+    def tell(self, event, row):
+        """An event of a flow, to whoever listens. Answers 0."""
+        if self.listener is not None:
+            self.listener(event, row)
+        return 0
+
+    def removed(self, row):
+        """As `ConnTable` has it."""
+        if self.listener is not None:
+            self.listener(EVENT_DESTROY, row)
+        return 0
+
+    def kill(self, row):
+        """A flow in the table ends. Answers 0."""
+        if self.half[(row << 5) + H_STATUS] & IPS_CONFIRMED:
+            self.unlink(row)
+        return 0
+
+    @cython.exceptval(check=False)
+    def refresh(self, row: cython.int, timeout: cython.int) -> cython.void:
+        """The flow lives so many jiffies from now; one that is not in the table yet, from then."""
+        status: cython.int = self.half[(row << 5) + H_STATUS]
+        if status & IPS_FIXED_TIMEOUT:
+            return
+        if status & IPS_CONFIRMED:
+            self.word[(row << 4) + W_EXPIRES] = (self.jiffies + timeout) & _U32
+        else:
+            self.word[(row << 4) + W_EXPIRES] = timeout
+
+    # --- the first of the hooks ------------------------------------------------------------------------------
+
+    def conntrack_in(self, p, now):
+        """CT_ACCEPT: the packet goes on, `ct_state` says what it is. CT_DROP: there is no room for its flow."""
+        verdict: cython.int
+        if p.ct_state != 0:
+            return CT_ACCEPT  # untracked by a rule, or it was here already
+        self.now = now
+        self.jiffies = cython.cast(cython.uint, (now // JIFFY) & _U32)
+        self.refused = False
+        if p.proto == PROTO_ICMP and p.head_len > p.ip_len:
+            if p.icmp_type <= 12 and _IS_ERROR[p.icmp_type]:
+                return self.icmp_error(p)
+            if p.icmp_type > 18:
+                return self._reject(p)
+        verdict = self._look_up(p)
+        if verdict != CT_ACCEPT:
+            return verdict
+        if p.ct == 0:
+            return CT_ACCEPT  # invalid
+        verdict = self._track(p)
+        while verdict == CT_REPEAT:
+            self.kill(p.ct)
+            p.ct = 0
+            verdict = self._look_up(p)
+            if verdict != CT_ACCEPT or p.ct == 0:
+                return verdict
+            verdict = self._track(p)
+        if verdict == CT_INVALID:
+            if self.half[(p.ct << 5) + H_STATUS] & IPS_CONFIRMED == 0:
+                self.free.give(p.ct)
+            return self._reject(p)
+        if p.ct_way == 1:
+            status: cython.int = self.half[(p.ct << 5) + H_STATUS]
+            if status & IPS_SEEN_REPLY == 0:
+                self.half[(p.ct << 5) + H_STATUS] = status | IPS_SEEN_REPLY
+                self.tcp.changed = True
+        if self.tcp.changed and self.listener is not None:
+            if self.half[(p.ct << 5) + H_STATUS] & IPS_CONFIRMED:
+                self.tell(EVENT_UPDATE, p.ct)
+        return CT_ACCEPT
+
+    def _reject(self, p):
+        """The packet is INVALID, and goes on."""
+        p.ct = 0
+        p.ct_state = CTS_INVALID
+        self.invalid += 1
+        return CT_ACCEPT
+
+    @cython.exceptval(check=False)
+    def ports_of(self, p: Packet) -> cython.ulonglong:
+        """The second word of the key of a packet."""
+        ports: cython.ulonglong = 0
+        if p.proto == PROTO_TCP or p.proto == PROTO_UDP or p.proto == PROTO_UDPLITE:
+            ports = p.sport
+            ports = ports << 16 | p.dport
+        elif p.proto == PROTO_ICMP:
+            ports = p.icmp_rest >> 16
+            ports = ports << 16 | p.icmp_type << 8 | p.icmp_code
+        return ports << 32 | p.proto << 16 | p.ct_zone
+
+    @cython.exceptval(check=False)
+    def turned(self, ports: cython.ulonglong) -> cython.ulonglong:
+        """The second word of the key of the other direction; 0: there is none."""
+        first: cython.ulonglong = ports >> 48
+        second: cython.ulonglong = (ports >> 32) & 0xFFFF
+        proto: cython.int = (ports >> 16) & 0xFF
+        kind: cython.int
+        if proto == PROTO_ICMP:
+            kind = cython.cast(cython.int, second >> 8)
+            if kind > 18 or _ICMP_REPLY[kind] == 0:
+                return 0
+            second = (_ICMP_REPLY[kind] - 1) << 8 | (second & 0xFF)
+            return first << 48 | second << 32 | (ports & _U32)
+        return second << 48 | first << 32 | (ports & _U32)
+
+    def _look_up(self, p):
+        """The flow of the packet into `p.ct`, begun if there is none: CT_ACCEPT, or CT_DROP without room."""
+        addrs: cython.ulonglong = p.src
+        addrs = addrs << 32 | p.dst
+        ports: cython.ulonglong = self.ports_of(p)
+        h: cython.uint = self.hash_of(addrs, ports)
+        node: cython.int = self.find(addrs, ports, h)
+        status: cython.int
+        if node == 0:
+            return self._begin(p, addrs, ports, h)
+        p.ct = node >> 1
+        p.ct_way = node & 1
+        status = self.half[(p.ct << 5) + H_STATUS]
+        if p.ct_way == 1 or status & IPS_SEEN_REPLY:
+            p.ct_state = CTS_ESTABLISHED
+        elif status & IPS_EXPECTED:
+            p.ct_state = CTS_RELATED
+        else:
+            p.ct_state = CTS_NEW
+        return CT_ACCEPT
+
+    def _begin(self, p, addrs, ports, h):
+        """A flow of its own for a packet that has none."""
+        other: cython.ulonglong = self.turned(ports)
+        back: cython.ulonglong = (addrs & _U32) << 32 | addrs >> 32
+        row: cython.int
+        node: cython.int
+        if other == 0:
+            return self._reject(p)
+        if self.cfg.ct_max != 0 and self.free.used >= self.cfg.ct_max:
+            if not self._make_room(h):
+                self.drop += 1
+                self.refused = True
+                self.last_failure = self.now
+                self.gc_wanted = True
+                return CT_DROP
+        row = self.take()
+        if self.free.used > self.high_water:
+            self.high_water = self.free.used
+        if self.packets is not None:
+            self._clear_counts(row)
+        node = row << 1
+        self.set_key(node, addrs, ports, h)
+        self.set_key(node + 1, back, other, self.hash_of(back, other))
+        if p.proto == PROTO_TCP and not self.tcp.new(row, p):
+            self.free.give(row)
+            return self._reject(p)
+        p.ct = row
+        p.ct_way = 0
+        p.ct_state = CTS_NEW
+        return CT_ACCEPT
+
+    def _clear_counts(self, row):
+        """A new flow has carried nothing yet."""
+        if self.packets.shape[0] < 2 * (self.capacity + 1):
+            self._grow_counts()
+        for way in range(2):
+            self.packets[2 * row + way] = 0
+            self.octets[2 * row + way] = 0
+
+    def _grow_counts(self):
+        from pystack._fast.columns import grown
+
+        self.packets = grown(memoryview(self.packets), 2 * (self.capacity + 1))
+        self.octets = grown(memoryview(self.octets), 2 * (self.capacity + 1))
+
+    # --- the trackers ----------------------------------------------------------------------------------------
+
+    def _track(self, p):
+        """The tracker of its protocol looks at a packet of the flow `p.ct`."""
+        verdict: cython.int = CT_ACCEPT
+        row: cython.int = p.ct
+        timeout: cython.int
+        self.tcp.changed = False
+        if p.proto == PROTO_TCP:
+            verdict = self.tcp.packet(row, p.ct_way, p)
+            timeout = self.tcp.timeout
+            if verdict == CT_INVALID and timeout > 0:
+                self.refresh(row, timeout)
+                return verdict
+            if verdict != CT_ACCEPT:
+                return verdict
+            if self.tcp.dead:
+                self._end(row)
+        elif p.proto == PROTO_UDP or p.proto == PROTO_UDPLITE:
+            timeout = self._datagram(row, self.udp, self.udp_stream)
+        elif p.proto == PROTO_ICMP:
+            timeout = self.icmp
+        elif p.proto == PROTO_GRE:
+            timeout = self.gre
+            if self.half[(row << 5) + H_STATUS] & IPS_SEEN_REPLY:
+                timeout = self.gre_stream
+                self._assure(row)
+        else:
+            timeout = self.generic
+        if timeout > 0:
+            self.refresh(row, timeout)
+        if self.packets is not None:
+            self._account(row, p)
+        return CT_ACCEPT
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def _assure(self, row: cython.int) -> cython.void:
+        if self.half[(row << 5) + H_STATUS] & IPS_ASSURED == 0:
+            self.half[(row << 5) + H_STATUS] |= IPS_ASSURED
+            self.tcp.changed = True
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def _datagram(self, row: cython.int, short: cython.int, stream: cython.int) -> cython.int:
+        """The timeout of a UDP flow: it is a stream once it was answered and is older than two seconds (facts: 4)."""
+        w: cython.int = row << 4
+        left: cython.uint
+        if self.half[(row << 5) + H_STATUS] & IPS_CONFIRMED == 0:
+            self.word[w + W_LAST_SEQ] = (self.jiffies + self.udp_age) & _U32
+        if self.half[(row << 5) + H_STATUS] & IPS_SEEN_REPLY == 0:
+            return short
+        left = (self.word[w + W_LAST_SEQ] - self.jiffies) & _U32
+        if self.udp_age > 0 and left != 0 and left <= 0x7FFFFFFF:
+            return short
+        self._assure(row)
+        return stream
+
+    def _account(self, row, p):
+        """Packets and octets of a direction; a super-segment counts as what it is cut into."""
+        pieces: cython.ulonglong = 1
+        octets: cython.ulonglong = p.head_len + p.length
+        if p.gso_size > 0 and p.length > p.gso_size:
+            pieces = (p.length + p.gso_size - 1) // p.gso_size
+            octets += (pieces - 1) * p.head_len
+        self.packets[2 * row + p.ct_way] += pieces
+        self.octets[2 * row + p.ct_way] += octets
+        return 0
+
+    def _end(self, row):
+        """A flow of the table ends with the packet that holds it: out of its chains now, away at the last hook."""
+        node: cython.int = row << 1
+        if self.half[(row << 5) + H_STATUS] & IPS_CONFIRMED:
+            self.half[(row << 5) + H_STATUS] |= IPS_DYING
+            self.chain.remove(self.bucket_of(self.hashes[node]), node)
+            self.chain.remove(self.bucket_of(self.hashes[node + 1]), node + 1)
+            self.removed(row)
+        return 0
+
+    def icmp_error(self, p):
+        """An error about a packet: RELATED to the flow of that packet, or INVALID."""
+        q = self.quote
+        addrs: cython.ulonglong
+        ports: cython.ulonglong
+        node: cython.int
+        if q.parse(p) != 0:
+            self.error += 1
+            return self._reject(p)
+        # the flow as the other side names it: the error comes back along its way
+        addrs = q.q_dst
+        addrs = addrs << 32 | q.q_src
+        if q.q_proto == PROTO_ICMP:
+            ports = self._quoted_ping(p)
+        elif q.q_proto == PROTO_TCP or q.q_proto == PROTO_UDP or q.q_proto == PROTO_UDPLITE:
+            ports = q.q_dport
+            ports = ports << 16 | q.q_sport
+            ports = ports << 32 | q.q_proto << 16 | p.ct_zone
+        else:
+            ports = q.q_proto << 16 | p.ct_zone
+        node = self.find(addrs, ports, self.hash_of(addrs, ports)) if ports != 0 else 0
+        if node == 0:
+            self.error += 1
+            return self._reject(p)
+        p.ct = node >> 1
+        p.ct_way = node & 1
+        p.ct_state = CTS_RELATED
+        return CT_ACCEPT
+
+    def _quoted_ping(self, p):
+        """The key's second word of the answer to a quoted echo request, or the like; 0 for none."""
+        q = self.quote
+        ports: cython.ulonglong = q.q_ping
+        ports = ports << 16 | q.q_sport
+        return self.turned(ports << 32 | PROTO_ICMP << 16 | p.ct_zone)
+
+    # --- the last of the hooks -------------------------------------------------------------------------------
+
+    def confirm(self, p, now):
+        """The packet leaves, or has arrived: CT_ACCEPT; CT_DROP if its flow cannot be in the table."""
+        row: cython.int = p.ct
+        status: cython.int
+        limit: cython.int = 0
+        refused: cython.int
+        p.ct = 0
+        if row == 0:
+            return CT_ACCEPT
+        status = self.half[(row << 5) + H_STATUS]
+        if status & IPS_DYING:
+            self.free.give(row)
+            return CT_ACCEPT
+        if status & IPS_CONFIRMED:
+            return CT_ACCEPT
+        if self.cfg.ct_chain_min > 0:
+            limit = self.cfg.ct_chain_min + self.rng.below(self.cfg.ct_chain_random)
+        refused = self.insert(row, limit)
+        if refused != 0:
+            self.insert_failed += 1
+            if refused == CLASH:
+                return self._clash(row, p)
+            self.chaintoolong += 1
+            self.free.give(row)
+            return CT_DROP
+        self.word[(row << 4) + W_EXPIRES] = (
+            self.word[(row << 4) + W_EXPIRES] + self.jiffies
+        ) & _U32
+        self.half[(row << 5) + H_STATUS] = status | IPS_CONFIRMED
+        if self.listener is not None:
+            self.tell(EVENT_NEW, row)
+        return CT_ACCEPT
+
+    def _clash(self, row, p):
+        """Another flow has a key of this one: the packet is lost, its sender will try again (facts: conntrack 2.3)."""
+        self.drop += 1
+        self.last_failure = self.now
+        self.free.give(row)
+        return CT_DROP
+
+    def forget(self, p):
+        """The packet goes no further: what it began is away, what it ended, too. Answers 0."""
+        row: cython.int = p.ct
+        p.ct = 0
+        if row != 0:
+            if self.half[(row << 5) + H_STATUS] & (IPS_CONFIRMED | IPS_DYING) != IPS_CONFIRMED:
+                self.free.give(row)
+        return 0
+
+    # --- room ------------------------------------------------------------------------------------------------
+
+    def _make_room(self, h):
+        """The table is full: is there a flow in reach that nobody answered (facts: conntrack 2.5)?"""
+        bucket: cython.uint = self.bucket_of(h)
+        policy: cython.int = self.cfg.policy_ct_evict
+        i: cython.int
+        killed: cython.int
+        if policy == CT_EVICT_BUCKETS:
+            for i in range(_EARLY_DROP_RANGE):
+                killed = self._empty_bucket(bucket)
+                if killed:
+                    self.early_drop += killed
+                    return True
+                bucket = bucket + 1 if bucket + 1 < self.chain.buckets else 0
+            return False
+        if policy == CT_EVICT_NODES:
+            seen: cython.int = 0
+            for i in range(self.chain.buckets):
+                killed = self._oldest(bucket)
+                seen += self._length
+                if killed:
+                    self.early_drop += 1
+                    self.kill(killed)
+                    return True
+                if seen >= _EARLY_DROP_RANGE:
+                    return False
+                bucket = bucket + 1 if bucket + 1 < self.chain.buckets else 0
+            return False
+        if policy == CT_EVICT_CHAIN:
+            killed = self._oldest(bucket)
+            if killed:
+                self.early_drop += 1
+                self.kill(killed)
+                return True
+        return False
+
+    def _empty_bucket(self, bucket):
+        """Remove every flow of a chain that is not ASSURED; how many. Expired ones go uncounted."""
+        killed: cython.int = 0
+        node: cython.int = self.chain.head[bucket]
+        after: cython.int
+        row: cython.int
+        while node != 0:
+            after = self.chain.next[node]
+            row = node >> 1
+            if after >> 1 == row:
+                after = self.chain.next[after]
+            if self.expired(row):
+                self.unlink(row)
+            elif self.half[(row << 5) + H_STATUS] & IPS_ASSURED == 0:
+                self.unlink(row)
+                killed += 1
+            node = after
+        return killed
+
+    def _oldest(self, bucket):
+        """The flow of a chain that came first and is not ASSURED, or 0; `_length` is how many nodes there are."""
+        node: cython.int = self.chain.head[bucket]
+        victim: cython.int = 0
+        self._length = 0
+        while node != 0:
+            self._length += 1
+            if self.half[(node >> 1 << 5) + H_STATUS] & IPS_ASSURED == 0:
+                victim = node >> 1
+            node = self.chain.next[node]
+        return victim
+
+    # --- the worker ------------------------------------------------------------------------------------------
+
+    def gc(self, now):
+        """The worker runs: expired flows go, and after a refusal closing ones. `gc_next` is when it runs again."""
+        self.now = now
+        self.jiffies = cython.cast(cython.uint, (now // JIFFY) & _U32)
+        if self.gc_bucket == 0:
+            self.gc_mean = _GC_MAX
+            self.gc_count = _GC_COUNT
+            self.gc_start = self.jiffies
+        gone: cython.int = 0
+        early: cython.bint = self.gc_wanted
+        while self.gc_bucket < self.chain.buckets:
+            if gone > _GC_EXPIRED:
+                self.gc_next = now + JIFFY
+                return 0
+            gone += self._sweep(self.gc_bucket, early)
+            self.gc_bucket += 1
+        self.gc_bucket = 0
+        self.gc_wanted = False
+        spent: cython.int = cython.cast(cython.int, (self.jiffies - self.gc_start) & 0x7FFFFFFF)
+        wait: cython.int = max(_GC_MIN, min(_GC_MAX, self.gc_mean))
+        wait = wait - spent if wait > spent else 1
+        self.gc_next = now + cython.cast(cython.longlong, wait) * JIFFY
+        return 0
+
+    def _sweep(self, bucket, early):
+        """One chain of the worker's pass; how many expired."""
+        gone: cython.int = 0
+        node: cython.int = self.chain.head[bucket]
+        after: cython.int
+        row: cython.int
+        left: cython.int
+        while node != 0:
+            after = self.chain.next[node]
+            row = node >> 1
+            if self.expired(row):
+                if after >> 1 == row:
+                    after = self.chain.next[after]
+                self.unlink(row)
+                gone += 1
+            else:
+                left = max(_GC_MIN, min(_GC_CLAMP, self.left(row)))
+                self.gc_count += 1
+                if left >= self.gc_mean:
+                    self.gc_mean += (left - self.gc_mean) // self.gc_count
+                else:
+                    self.gc_mean -= (self.gc_mean - left) // self.gc_count
+                if early and self._closing(row):
+                    if self.free.used >= self.cfg.ct_max // 100 * 95:
+                        if after >> 1 == row:
+                            after = self.chain.next[after]
+                        self.unlink(row)
+            node = after
+        return gone
+
+    def _closing(self, row):
+        """May the worker end this flow after the table was full: nobody answered, or it closes anyway?"""
+        state: cython.int = self.octet[(row << 6) + O_STATE]
+        proto: cython.int = (self.keys[4 * row + 1] >> 16) & 0xFF
+        if self.half[(row << 5) + H_STATUS] & IPS_ASSURED == 0:
+            return True
+        return proto == PROTO_TCP and TCPCT_FIN_WAIT <= state <= TCPCT_CLOSE
+
+
+_IS_ERROR = cython.declare(
+    cython.const[cython.uchar][::1], memoryview(bytes(i in (3, 4, 5, 11, 12) for i in range(13)))
+)

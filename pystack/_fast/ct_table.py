@@ -1,0 +1,297 @@
+# cython: overflowcheck=False
+# Hashes and jiffies wrap; the checked build must not stop them.
+
+"""The storage of conntrack: flows as rows, each direction of a flow a node in the chain of its own hash.
+
+A flow is a row from 1; its original direction is node `2 * row`, its reply direction node `2 * row + 1`. A node's key
+is two words of 64 bits:
+
+    addrs   source << 32 | destination
+    ports   source port << 48 | destination port << 32 | protocol << 16 | zone      (ICMP: id, type << 8 | code)
+
+What a packet reads and writes of a flow is one record of 64 octets, a line of the cache, seen through three views of
+the same memory: `word[row << 4 | …]`, `half[row << 5 | …]`, `octet[row << 6 | …]`; the places have names (consts: W_*, H_*, O_*).
+`column("state")` is such a place of all rows as a NumPy view.
+
+Chains have any number of buckets, because netfilter multiplies: bucket = hash * buckets >> 32. New nodes go to the
+head, so the tail of a chain is its oldest. Source: nf_conntrack_core.c; facts: conntrack 1.
+"""
+
+import cython
+
+from pystack._fast.chain import Chain, FreeList
+from pystack._fast.columns import column, grown
+from pystack._fast.consts import (
+    CLASH,
+    CT_HASH_JHASH2,
+    CT_HASH_JHASH3,
+    CT_HASH_SIP,
+    H_STATUS,
+    IPS_DYING,
+    O_RETRANS,
+    O_STATE,
+    TOO_LONG,
+    W_END,
+    W_EXPIRES,
+    W_MARK,
+    W_MAXACK,
+    W_MAXEND,
+    W_MAXWIN,
+    W_REPLY,
+)
+from pystack._fast.hashing import jenkins_hash32, jhash_3words, sip2
+
+FIELDS = {
+    "end": ("word", W_END),
+    "maxend": ("word", W_MAXEND),
+    "maxwin": ("word", W_MAXWIN),
+    "maxack": ("word", W_MAXACK),
+    "reply_end": ("word", W_REPLY + W_END),
+    "reply_maxend": ("word", W_REPLY + W_MAXEND),
+    "reply_maxwin": ("word", W_REPLY + W_MAXWIN),
+    "reply_maxack": ("word", W_REPLY + W_MAXACK),
+    "expires": ("word", W_EXPIRES),
+    "mark": ("word", W_MARK),
+    "status": ("half", H_STATUS),
+    "state": ("octet", O_STATE),
+    "retrans": ("octet", O_RETRANS),
+}
+"""Names that `column` knows for places of a record."""
+
+_U32 = cython.declare(cython.uint, 0xFFFFFFFF)
+_FIRST_ROWS = 1024
+_words = cython.declare(cython.uint[::1], column("I", 12))
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _swab32(x: cython.uint) -> cython.uint:
+    """A word in network order as the little-endian machines read it that the old hashes ran on."""
+    return ((x & 0xFF) << 24 | (x & 0xFF00) << 8 | (x >> 8) & 0xFF00 | x >> 24) & _U32
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _swab16(x: cython.uint) -> cython.uint:
+    return (x & 0xFF) << 8 | x >> 8
+
+
+@cython.cclass
+class ConnTable:
+    """Flows and their chains. `buckets` is the size of the hash, `kind` one of CT_HASH_*, the keys are its secret.
+
+    `jiffies` is the present, set by whoever calls; `removed` is called for each flow that goes.
+    """
+
+    def __init__(self, buckets, kind, key0, key1):
+        self.kind = kind
+        self.key0 = key0
+        self.key1 = key1
+        self.jiffies = 0
+        self.capacity = _FIRST_ROWS
+        rows = self.capacity + 1
+        self.free = FreeList(self.capacity)
+        self.chain = Chain(buckets, 2 * rows - 1, any_size=True)
+        self.keys = column("Q", 4 * rows)
+        self.hashes = column("I", 2 * rows)
+        self.serial = column("I", rows)
+        self.next_serial = 1
+        self._record(column("Q", 8 * rows))
+
+    def _record(self, records):
+        """The three views of the records."""
+        octets = memoryview(records).cast("B")
+        self.octet = octets
+        self.half = octets.cast("H")
+        self.word = octets.cast("I")
+
+    def reserve(self, capacity):
+        """Room for so many flows at least. Not for each packet: storage doubles."""
+        if capacity <= self.capacity:
+            return
+        rows = capacity + 1
+        self.free.grow(capacity)
+        self.chain.grow(2 * rows - 1)
+        self.keys = grown(memoryview(self.keys), 4 * rows)
+        self.hashes = grown(memoryview(self.hashes), 2 * rows)
+        self.serial = grown(memoryview(self.serial), rows)
+        self._record(grown(memoryview(self.octet).cast("Q"), 8 * rows))
+        self.capacity = capacity
+
+    def column(self, name):
+        """A place of all rows, row 0 first, as a NumPy view of the live table: no copy. KeyError for another name."""
+        import numpy
+
+        view, place = FIELDS[name]
+        memory = {"word": self.word, "half": self.half, "octet": self.octet}[view]
+        flat = numpy.asarray(memoryview(memory))
+        return flat[place :: 64 // flat.itemsize]
+
+    # --- keys ------------------------------------------------------------------------------------------------
+
+    @cython.exceptval(check=False)
+    def hash_of(self, addrs: cython.ulonglong, ports: cython.ulonglong) -> cython.uint:
+        """The 32-bit hash of a key, by the function of the era."""
+        if self.kind == CT_HASH_SIP:
+            return cython.cast(cython.uint, sip2(self.key0, self.key1, addrs, ports) & _U32)
+        seed: cython.uint = cython.cast(cython.uint, self.key0 & _U32)
+        src: cython.uint = cython.cast(cython.uint, addrs >> 32)
+        dst: cython.uint = cython.cast(cython.uint, addrs & _U32)
+        sport: cython.uint = cython.cast(cython.uint, ports >> 48)
+        dport: cython.uint = cython.cast(cython.uint, (ports >> 32) & 0xFFFF)
+        proto: cython.uint = cython.cast(cython.uint, (ports >> 16) & 0xFF)
+        zone: cython.uint = cython.cast(cython.uint, ports & 0xFFFF)
+        if self.kind == CT_HASH_JHASH2:
+            # the source with its port and family, and the destination: nine words, most of them empty for IPv4
+            _words[0] = _swab32(src)
+            _words[4] = 2 << 16 | _swab16(sport)
+            _words[5] = _swab32(dst)
+            return jenkins_hash32(_words, 9, zone ^ seed ^ (_swab16(dport) << 16 | proto))
+        if self.kind == CT_HASH_JHASH3:
+            return jhash_3words(
+                _swab32(src), _swab32(dst) ^ proto, _swab16(sport) | _swab16(dport) << 16, seed
+            )
+        total: cython.uint = (
+            _swab32(src) + _swab32(dst) + _swab16(sport) + _swab16(dport) + proto
+        ) & _U32
+        return (_swab32(total) + sport) & _U32
+
+    @cython.exceptval(check=False)
+    def bucket_of(self, h: cython.uint) -> cython.uint:
+        """The bucket of a hash: by multiplication, in the old kernels by division."""
+        wide: cython.ulonglong = h
+        if self.kind == CT_HASH_SIP or self.kind == CT_HASH_JHASH2:
+            return cython.cast(cython.uint, (wide * self.chain.buckets) >> 32)
+        return h % self.chain.buckets
+
+    @cython.exceptval(check=False)
+    def set_key(
+        self, node: cython.int, addrs: cython.ulonglong, ports: cython.ulonglong, h: cython.uint
+    ) -> cython.void:
+        """Write the key of a node that is in no chain."""
+        self.keys[2 * node] = addrs
+        self.keys[2 * node + 1] = ports
+        self.hashes[node] = h
+
+    # --- rows ------------------------------------------------------------------------------------------------
+
+    def take(self):
+        """A cleared row, growing the storage where needed; 0 never."""
+        i: cython.int
+        row: cython.int
+        if self.free.used >= self.capacity:
+            self.reserve(2 * self.capacity)
+        row = self.free.take()
+        for i in range(16):
+            self.word[(row << 4) + i] = 0
+        self.serial[row] = self.next_serial
+        self.next_serial = (self.next_serial + 1) & _U32
+        return row
+
+    @cython.exceptval(check=False)
+    def expired(self, row: cython.int) -> cython.bint:
+        """Is its time over (signed distance of 32-bit jiffies)?"""
+        left: cython.uint = (self.word[(row << 4) + W_EXPIRES] - self.jiffies) & _U32
+        return left == 0 or left > 0x7FFFFFFF
+
+    @cython.exceptval(check=False)
+    def left(self, row: cython.int) -> cython.int:
+        """Jiffies that a confirmed flow still has, 0 for an expired one."""
+        if self.expired(row):
+            return 0
+        return cython.cast(
+            cython.int, (self.word[(row << 4) + W_EXPIRES] - self.jiffies) & 0x7FFFFFFF
+        )
+
+    def removed(self, row):
+        """The flow is out of its chains and will be gone: for whoever keeps more about flows. Answers 0."""
+        return 0
+
+    def unlink(self, row):
+        """Out of both chains, and away."""
+        node: cython.int = row << 1
+        self.half[(row << 5) + H_STATUS] |= IPS_DYING
+        self.chain.remove(self.bucket_of(self.hashes[node]), node)
+        self.chain.remove(self.bucket_of(self.hashes[node + 1]), node + 1)
+        self.removed(row)
+        self.free.give(row)
+        return 0
+
+    # --- chains ----------------------------------------------------------------------------------------------
+
+    def find(self, addrs, ports, h):
+        """The node with this key, or 0. Expired flows that are met on the way are removed, as the kernel does."""
+        node: cython.int = self.chain.head[self.bucket_of(h)]
+        after: cython.int
+        while node != 0:
+            after = self.chain.next[node]
+            if self.expired(node >> 1):
+                if after >> 1 == node >> 1:
+                    after = self.chain.next[after]  # the other node of the same flow goes, too
+                self.unlink(node >> 1)
+            elif self.keys[2 * node] == addrs and self.keys[2 * node + 1] == ports:
+                return node
+            node = after
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def _room(self, node: cython.int, limit: cython.int) -> cython.int:
+        """May this node go into its chain? 0, CLASH or TOO_LONG (more than `limit` nodes; 0: no limit)."""
+        length: cython.int = 0
+        other: cython.int = self.chain.head[self.bucket_of(self.hashes[node])]
+        while other != 0:
+            if (
+                self.keys[2 * other] == self.keys[2 * node]
+                and self.keys[2 * other + 1] == self.keys[2 * node + 1]
+            ):
+                return CLASH
+            length += 1
+            if limit > 0 and length > limit:
+                return TOO_LONG
+            other = self.chain.next[other]
+        return 0
+
+    def insert(self, row, limit):
+        """Both nodes at the heads of their chains: 0; or why not (CLASH, TOO_LONG), and nothing was done."""
+        node: cython.int = row << 1
+        refused: cython.int = self._room(node, limit)
+        if refused == 0:
+            refused = self._room(node + 1, limit)
+        if refused == 0:
+            self.chain.insert_head(self.bucket_of(self.hashes[node]), node)
+            self.chain.insert_head(self.bucket_of(self.hashes[node + 1]), node + 1)
+        return refused
+
+    def resize(self, buckets):
+        """Another number of buckets on the live table, in the kernel's way: each chain from its head, each node to
+        the head of its new one, so the order within turns round.
+        """
+        old = self.chain
+        self.chain = Chain(buckets, old.rows, any_size=True)
+        bucket: cython.uint
+        node: cython.int
+        for bucket in range(old.buckets):
+            node = old.head[bucket]
+            while node != 0:
+                self.chain.insert_head(self.bucket_of(self.hashes[node]), node)
+                node = old.next[node]
+
+    def flows(self):
+        """The rows of the table as the kernel lists them: bucket by bucket, at the original node; expired ones go."""
+        out = []
+        for bucket in range(self.chain.buckets):
+            node = self.chain.head[bucket]
+            while node != 0:
+                after = self.chain.next[node]
+                row = node >> 1
+                if self.expired(row):
+                    if after >> 1 == row:
+                        after = self.chain.next[after]
+                    self.unlink(row)
+                elif node & 1 == 0:
+                    out.append(row)
+                node = after
+        return out

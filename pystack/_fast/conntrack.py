@@ -17,7 +17,6 @@ Source: nf_conntrack_core.c and the trackers beside it; facts: conntrack 2 to 4.
 import cython
 
 from pystack._fast.columns import column
-from pystack._fast.config import Config
 from pystack._fast.consts import (
     CLASH,
     CT_ACCEPT,
@@ -25,10 +24,6 @@ from pystack._fast.consts import (
     CT_EVICT_BUCKETS,
     CT_EVICT_CHAIN,
     CT_EVICT_NODES,
-    CT_EXPIRY_GC,
-    CT_EXPIRY_GC_16,
-    CT_EXPIRY_GC_120,
-    CT_EXPIRY_TIMERS,
     CT_INVALID,
     CT_REPEAT,
     CT_TRACKER_3,
@@ -37,7 +32,6 @@ from pystack._fast.consts import (
     CTS_INVALID,
     CTS_NEW,
     CTS_RELATED,
-    CTS_UNTRACKED,
     H_STATUS,
     IPS_ASSURED,
     IPS_CONFIRMED,
@@ -46,25 +40,21 @@ from pystack._fast.consts import (
     IPS_FIXED_TIMEOUT,
     IPS_SEEN_REPLY,
     JIFFY,
-    NEVER,
     O_STATE,
     PROTO_ICMP,
     PROTO_TCP,
     PROTO_UDP,
     TCPCT_CLOSE,
     TCPCT_FIN_WAIT,
-    TCPCT_NONE,
     TCPCT_RETRANS,
     TCPCT_SYN_SENT,
     TCPCT_SYN_SENT2,
     TCPCT_UNACK,
-    TOO_LONG,
     W_EXPIRES,
     W_LAST_SEQ,
 )
 from pystack._fast.ct_table import ConnTable
 from pystack._fast.packet import Packet
-from pystack._fast.rng import Rng
 from pystack._fast.tcp_track import TcpTracker
 from pystack._fast.udp_icmp import Quote
 
@@ -115,8 +105,8 @@ _ICMP_REPLY = cython.declare(
 class Conntrack(ConnTable):
     """The flows of one machine, its counters (`conntrack -S`), its knobs and its worker.
 
-    `listener(event, row)`, if there is one, is called for each event. `refused` says that the table was full for the last
-    packet: whoever has a log says so. Counters: `found` is NAT's, `inserted` the administrator's.
+    `listener(event, row)`, if there is one, is called for each event. `refused` says that the table was full for the
+    last packet: whoever has a log says so. Counters: `found` is NAT's, `inserted` the administrator's.
     """
 
     def __init__(self, cfg, rng, now):
@@ -533,7 +523,7 @@ class Conntrack(ConnTable):
         i: cython.int
         killed: cython.int
         if policy == CT_EVICT_BUCKETS:
-            for i in range(_EARLY_DROP_RANGE):
+            for _i in range(_EARLY_DROP_RANGE):
                 killed = self._empty_bucket(bucket)
                 if killed:
                     self.early_drop += killed
@@ -542,7 +532,7 @@ class Conntrack(ConnTable):
             return False
         if policy == CT_EVICT_NODES:
             seen: cython.int = 0
-            for i in range(self.chain.buckets):
+            for _i in range(self.chain.buckets):
                 killed = self._oldest(bucket)
                 seen += self._length
                 if killed:

@@ -10,7 +10,8 @@ is two words of 64 bits:
     ports   source port << 48 | destination port << 32 | protocol << 16 | zone      (ICMP: id, type << 8 | code)
 
 What a packet reads and writes of a flow is one record of 64 octets, a line of the cache, seen through three views of
-the same memory: `word[row << 4 | …]`, `half[row << 5 | …]`, `octet[row << 6 | …]`; the places have names (consts: W_*, H_*, O_*).
+the same memory: `word[row << 4 | …]`, `half[row << 5 | …]`, `octet[row << 6 | …]`; the places have names (consts: W_*,
+H_*, O_*).
 `column("state")` is such a place of all rows as a NumPy view.
 
 Chains have any number of buckets, because netfilter multiplies: bucket = hash * buckets >> 32. New nodes go to the

@@ -31,7 +31,6 @@ from pystack._fast.consts import (
     TCPCT_ESTABLISHED,
     TCPCT_FIN_WAIT,
     TCPCT_LAST_ACK,
-    TCPCT_NONE,
     TCPCT_RETRANS,
     TCPCT_SYN_RECV,
     TCPCT_SYN_SENT,
@@ -47,9 +46,8 @@ from pystack._fast.consts import (
     W_MAXWIN,
     W_REPLY,
 )
-from pystack._fast.ct_table import ConnTable
 from pystack._fast.packet import Packet
-from pystack._fast.seq import add, after, after_eq, before, before_eq, dist, sub
+from pystack._fast.seq import add, after, after_eq, before, before_eq, sub
 
 # Kinds of segments, as the kernel numbers them
 SYN = 0
@@ -149,8 +147,8 @@ def kind_of(flags: cython.int) -> cython.int:
 class TcpTracker:
     """The tracker of one table. Its knobs are copies of the machine's; `timeouts` is by TCPCT_*, in jiffies.
 
-    After `packet`, `timeout` is what the flow is to get (0: its timer stays as it is), `dead` says that the flow is to be
-    removed, `assured` that it has become ASSURED.
+    After `packet`, `timeout` is what the flow is to get (0: its timer stays as it is), `dead` says that the flow is to
+    be removed, `changed` that there is something to tell.
     """
 
     def __init__(self, table):
@@ -217,7 +215,6 @@ class TcpTracker:
         old: cython.int = self.t.octet[o + O_STATE]
         last: cython.int
         last_way: cython.int
-        end: cython.uint
         verdict: cython.int
         self.timeout = 0
         self.dead = False
@@ -392,7 +389,7 @@ class TcpTracker:
         """A FIN or RST that does not fit, and one the other way: such a flow is probably dead (facts: 3.8)."""
         o: cython.int = row << 6
         last: cython.int = self.t.octet[o + O_LAST] & 7
-        if self.old or kind != FIN and kind != RST:
+        if self.old or (kind != FIN and kind != RST):
             return
         if self.t.half[(row << 5) + H_STATUS] & IPS_ASSURED == 0:
             return
@@ -526,10 +523,8 @@ class TcpTracker:
         their_window: cython.uint = self.t.word[r + W_MAXWIN]
         my_window: cython.uint = self.t.word[s + W_MAXWIN]
         # the checks
-        ii: cython.bint = (
-            their_window == 0
-            and not self.old
-            or after_eq(end, sub(self.t.word[s + W_END], their_window))
+        ii: cython.bint = (their_window == 0 and not self.old) or after_eq(
+            end, sub(self.t.word[s + W_END], their_window)
         )
         iii: cython.bint = before_eq(sack, self.t.word[r + W_END])
         iv: cython.bint = after_eq(

@@ -1,0 +1,106 @@
+"""Where netfilter meets the way of a packet: the five hooks, and what a rule may ask of the machine there.
+
+A `HookState` is filled once for each hook that a packet passes and handed to every rule of it, so that rules, matches
+and targets need no machine: they ask the state. Whoever runs the hooks (`netfilter.Netfilter`) answers.
+
+Source: include/linux/netfilter.h; order of the hooks and their priorities: facts: conntrack 2.1.
+"""
+
+import cython
+
+from pystack._fast.conntrack import Conntrack
+from pystack._fast.packet import Packet
+from pystack._fast.rng import Rng
+
+PREROUTING = 0
+LOCAL_IN = 1
+FORWARD = 2
+LOCAL_OUT = 3
+POSTROUTING = 4
+HOOK_NAMES = ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
+
+NF_DROP = 0
+NF_ACCEPT = 1
+NF_STOLEN = 2
+"""What a hook does with a packet: it is lost, it goes on, the hook keeps it."""
+
+ADDR_UNSPEC = 0
+ADDR_UNICAST = 1
+ADDR_LOCAL = 2
+ADDR_BROADCAST = 3
+ADDR_ANYCAST = 4
+ADDR_MULTICAST = 5
+ADDR_BLACKHOLE = 6
+ADDR_UNREACHABLE = 7
+ADDR_PROHIBIT = 8
+"""Types of `-m addrtype`, the kernel's numbers (RTN_*)."""
+
+
+@cython.cclass
+class NatRange:
+    """What a NAT target allows: addresses `low` to `high` (0: the packet's own), ports `port_low` to `port_high` (0:
+    any), and how one is chosen. For NETMAP the range is a network and the host part is kept.
+    """
+
+    def __init__(
+        self,
+        low=0,
+        high=0,
+        port_low=0,
+        port_high=0,
+        random=False,
+        random_fully=False,
+        persistent=False,
+        netmap=False,
+    ):
+        self.low = low
+        self.high = high or low
+        self.port_low = port_low
+        self.port_high = port_high or port_low
+        self.random = random
+        self.random_fully = random_fully
+        self.persistent = persistent
+        self.netmap = netmap
+
+
+@cython.cclass
+class HookState:
+    """One packet at one hook. `hook` is one of the five, `now` the present in ns; `conntrack` may be None.
+
+    `hot_drop` is set by a match that cannot answer: the packet is lost (the kernel's word for it).
+    """
+
+    def __init__(self):
+        self.hook = 0
+        self.now = 0
+        self.conntrack = None
+        self.rng = None
+        self.hot_drop = False
+
+    def address_type(self, addr, iface):
+        """ADDR_* of an address, on one interface or (-1) on any."""
+        raise NotImplementedError
+
+    def iface_name(self, number):
+        """The name of an interface, "" for -1."""
+        raise NotImplementedError
+
+    def reject(self, p, kind):
+        """Tell the sender of `p` in the way of REJECT: the code of an ICMP unreachable, or -1 for a RST. Answers 0."""
+        raise NotImplementedError
+
+    def log(self, p, prefix, level):
+        """A line about `p` for the kernel's log. Answers 0."""
+        raise NotImplementedError
+
+    def set_nat(self, p, wanted, source):
+        """SNAT (`source`) or DNAT for the flow of `p` in a `NatRange`: NF_ACCEPT or NF_DROP."""
+        raise NotImplementedError
+
+    def masquerade(self, p, wanted):
+        """SNAT to the address of the interface that `p` leaves by: NF_ACCEPT or NF_DROP."""
+        raise NotImplementedError
+
+    def clamp_mss(self, p):
+        """The MTU of the way of `p`, in both directions the smaller."""
+        raise NotImplementedError

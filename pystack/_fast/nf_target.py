@@ -191,9 +191,7 @@ class Netmap(Target):
 
     def apply(self, p, state):
         """As `Target` has it."""
-        return state.set_nat(
-            p, self.wanted, state.hook == POSTROUTING or state.hook == LOCAL_IN
-        )
+        return state.set_nat(p, self.wanted, state.hook == POSTROUTING or state.hook == LOCAL_IN)
 
 
 @cython.final

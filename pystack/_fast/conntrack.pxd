@@ -42,12 +42,12 @@ cdef class Conntrack(ConnTable):
     cdef void _assure(self, int row) noexcept
     cdef int _datagram(self, int row, int short, int stream) noexcept
     cdef int _account(self, int row, Packet p) except -1
-    cdef int _end(self, int row) except -1
     cdef int icmp_error(self, Packet p) except? -1
     cdef unsigned long long _quoted_ping(self, Packet p) noexcept
     cpdef int confirm(self, Packet p, long long now) except? -1
     cdef int _clash(self, int row, Packet p) except? -1
     cpdef int forget(self, Packet p) except -1
+    cpdef int close(self, Packet p) except -1
     cdef bint _make_room(self, unsigned int h) except -1
     cdef int _empty_bucket(self, unsigned int bucket) except -1
     cdef int _oldest(self, unsigned int bucket) noexcept

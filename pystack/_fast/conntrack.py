@@ -119,7 +119,6 @@ class Conntrack(ConnTable):
         self.quote = Quote()
         self.listener = None
         self.refused = False
-        self.timed_out = False
         self.found = 0
         self.invalid = 0
         self.inserted = 0
@@ -236,7 +235,7 @@ class Conntrack(ConnTable):
             verdict = self._track(p)
         if verdict == CT_INVALID:
             if self.half[(p.ct << 5) + H_STATUS] & IPS_CONFIRMED == 0:
-                self.free.give(p.ct)
+                self.release(p.ct)
             return self._reject(p)
         if p.ct_way == 1:
             status: cython.int = self.half[(p.ct << 5) + H_STATUS]
@@ -327,7 +326,7 @@ class Conntrack(ConnTable):
         self.set_key(node, addrs, ports, h)
         self.set_key(node + 1, back, other, self.hash_of(back, other))
         if p.proto == PROTO_TCP and not self.tcp.new(row, p):
-            self.free.give(row)
+            self.release(row)
             return self._reject(p)
         p.ct = row
         p.ct_way = 0
@@ -364,8 +363,8 @@ class Conntrack(ConnTable):
                 return verdict
             if verdict != CT_ACCEPT:
                 return verdict
-            if self.tcp.dead:
-                self._end(row)
+            if self.tcp.dead and self.half[(row << 5) + H_STATUS] & IPS_CONFIRMED:
+                self.detach(row)  # and away at the last hook
         elif p.proto == PROTO_UDP or p.proto == PROTO_UDPLITE:
             timeout = self._datagram(row, self.udp, self.udp_stream)
         elif p.proto == PROTO_ICMP:
@@ -417,16 +416,6 @@ class Conntrack(ConnTable):
         self.octets[2 * row + p.ct_way] += octets
         return 0
 
-    def _end(self, row):
-        """A flow of the table ends with the packet that holds it: out of its chains now, away at the last hook."""
-        node: cython.int = row << 1
-        if self.half[(row << 5) + H_STATUS] & IPS_CONFIRMED:
-            self.half[(row << 5) + H_STATUS] |= IPS_DYING
-            self.chain.remove(self.bucket_of(self.hashes[node]), node)
-            self.chain.remove(self.bucket_of(self.hashes[node + 1]), node + 1)
-            self.removed(row)
-        return 0
-
     def icmp_error(self, p):
         """An error about a packet: RELATED to the flow of that packet, or INVALID."""
         q = self.quote
@@ -472,11 +461,11 @@ class Conntrack(ConnTable):
         limit: cython.int = 0
         refused: cython.int
         p.ct = 0
-        if row == 0:
+        if row == 0 or p.ct_state == CTS_RELATED:
             return CT_ACCEPT
         status = self.half[(row << 5) + H_STATUS]
         if status & IPS_DYING:
-            self.free.give(row)
+            self.release(row)
             return CT_ACCEPT
         if status & IPS_CONFIRMED:
             return CT_ACCEPT
@@ -488,7 +477,7 @@ class Conntrack(ConnTable):
             if refused == CLASH:
                 return self._clash(row, p)
             self.chaintoolong += 1
-            self.free.give(row)
+            self.release(row)
             return CT_DROP
         self.word[(row << 4) + W_EXPIRES] = (
             self.word[(row << 4) + W_EXPIRES] + self.jiffies
@@ -502,16 +491,24 @@ class Conntrack(ConnTable):
         """Another flow has a key of this one: the packet is lost, its sender will try again (facts: conntrack 2.3)."""
         self.drop += 1
         self.last_failure = self.now
-        self.free.give(row)
+        self.release(row)
         return CT_DROP
 
     def forget(self, p):
         """The packet goes no further: what it began is away, what it ended, too. Answers 0."""
         row: cython.int = p.ct
         p.ct = 0
-        if row != 0:
+        if row != 0 and p.ct_state != CTS_RELATED:
             if self.half[(row << 5) + H_STATUS] & (IPS_CONFIRMED | IPS_DYING) != IPS_CONFIRMED:
-                self.free.give(row)
+                self.release(row)
+        return 0
+
+    def close(self, p):
+        """The packet is answered by a RST of the firewall: its flow is over. Answers 0."""
+        row: cython.int = p.ct
+        if row != 0 and self.half[(row << 5) + H_STATUS] & IPS_CONFIRMED:
+            self.octet[(row << 6) + O_STATE] = TCPCT_CLOSE
+            self.refresh(row, self.tcp.timeouts[TCPCT_CLOSE])
         return 0
 
     # --- room ------------------------------------------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""The firewalls of a machine: netfilter of Linux as text and listings."""

@@ -36,7 +36,7 @@ LEVELS = (
     set(),  # the host level: everything that is not named elsewhere
     {"packetdrill"},  # plays on a machine, so that a network can offer it
     {"network", "runner", "pystack"},  # `pystack` is the package itself: `import pystack`
-    {"services", "traffic", "control", "server"},
+    {"services", "traffic", "control", "server", "replay"},
     {"scenarios"},
     {"report", "cli", "bench", "sweep", "pytest_plugin", "__main__"},
 )

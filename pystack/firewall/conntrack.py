@@ -107,6 +107,16 @@ class Conntrack:
             owners[dotted(value) if by in ("src", "dst") else str(value)] += 1
         return owners.most_common(n)
 
+    def nat_ports(self, n: int = 8) -> dict[tuple[int, int, int, int], int]:
+        """Flows with a translated source by (address they got, peer, its port, protocol), the `n` fullest: each takes a
+        port of that address towards that peer.
+        """
+        taken: Counter[tuple[int, int, int, int]] = Counter()
+        for one in self.flows():
+            if one.src_nat:
+                taken[one.reply.dst, one.reply.src, one.reply.sport, one.proto] += 1
+        return dict(taken.most_common(n))
+
     def counters(self) -> dict[str, int]:
         """What `conntrack -S` counts, by its names."""
         table = self.table

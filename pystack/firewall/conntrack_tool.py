@@ -250,6 +250,15 @@ def run(conntrack: Conntrack, words: list[str]) -> Outcome:
         return Outcome(err=f"{error}\n", status=error.status)
 
 
+def changes(words: list[str]) -> bool:
+    """Would this command line change the table, or begin to listen?"""
+    return any(
+        word
+        in ("-D", "-I", "-U", "-F", "-E", "--delete", "--create", "--update", "--flush", "--event")
+        for word in words
+    )
+
+
 def _shown(number: int, done: str) -> str:
     return f"{HEAD}{number} flow entries have been {done}.\n"
 

@@ -6,6 +6,7 @@ what time it is, carries packets away, and lets time pass while a call waits.
 
 from __future__ import annotations
 
+import functools
 import os
 import socket as std
 from collections import Counter
@@ -19,6 +20,7 @@ from pystack._fast.consts import ICMP_ECHO, NEVER, PROTO_ICMP, STATE_NAMES, Drop
 from pystack._fast.core import Core, Driver
 from pystack.addresses import dotted, parse_host, parse_interface, parse_network
 from pystack.datagram import DatagramSocket
+from pystack.firewall.conntrack import Conntrack
 from pystack.kernlog import KernelLog
 from pystack.limits import Limit, limits
 from pystack.process import Process
@@ -417,6 +419,14 @@ class Host:
     def sockstat(self, arguments: str = "-4") -> str:
         """What FreeBSD's sockstat prints: "-4", "-4l", "-4c", "-4s"."""
         return show(self, "sockstat", arguments)
+
+    @functools.cached_property
+    def conntrack(self) -> Conntrack:
+        """Netfilter's connection tracking on Linux: host.conntrack("-L"), and its table as Python.
+
+        Raises `firewall.conntrack.NoNetfilter` (ValueError) on other systems.
+        """
+        return Conntrack(self)
 
     def proc(self, path: str) -> str:
         """A file of Linux's /proc: net/sockstat, snmp (the lines Tcp:), netstat (TcpExt:), route, dev; knobs under sys.

@@ -39,6 +39,7 @@ FIELDS: Mapping[Note, tuple[str, ...]] = MappingProxyType(
         Note.ZONE_LIMIT: ("zone", "knob"),
         Note.SOCKETS: ("number",),
         Note.FILES: ("number", "command"),
+        Note.CONNTRACK_FULL: (),
         Note.IN_VAIN: ("source", "sport", "target", "dport", "flags", "names"),
         Note.DATAGRAM_IN_VAIN: ("source", "sport", "target", "dport"),
     }

@@ -26,6 +26,9 @@ from pystack.addresses import dotted
 if TYPE_CHECKING:
     from pystack.host import Host
 
+FLOWS = "net.netfilter.nf_conntrack_max"
+NAT_PORTS = 64512
+"""Ports that a client's port from 1024 on may become: 1024 to 65535."""
 UNLIMITED = 2**31 - 1
 """What a knob of 32 bits says for "no limit"."""
 
@@ -221,12 +224,28 @@ def limits(host: Host) -> list[Limit]:
         knob = next((name for name in declared.knobs if name in host.sysctl), "")
         if knob:
             found.append(_limit(declared.name, knob, declared.read(core)))
-    return [*found, *_processes(host), *_listeners(host)]
+    return [*found, *_netfilter(host), *_processes(host), *_listeners(host)]
 
 
 def _limit(name: str, knob: str, reading: Reading) -> Limit:
     used, maximum, high, failures, last = reading
     return Limit(name, used, maximum, high, failures, last if failures else None, knob)
+
+
+def _netfilter(host: Host) -> Iterator[Limit]:
+    """Flows, and the ports of the addresses that flows are translated to: there where there is a conntrack."""
+    conntrack = host.__dict__.get("conntrack")
+    if conntrack is None:
+        return
+    conntrack.present()
+    table = conntrack.table
+    most = host.core.cfg.ct_max or None
+    reading = (table.count, most, table.high_water, table.drop, table.last_failure)
+    yield _limit("conntrack flows", host.profile.find(FLOWS) or FLOWS, reading)
+    failed = (table.insert_failed - table.chaintoolong, table.last_failure)
+    for (address, *end), used in conntrack.nat_ports().items():
+        where = f"{dotted(address)} to {dotted(end[0])}:{end[1]}/{end[2]}"
+        yield _limit(f"NAT ports of {where}", "--to-source", (used, NAT_PORTS, used, *failed))
 
 
 def _processes(host: Host) -> Iterator[Limit]:

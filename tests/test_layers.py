@@ -20,14 +20,14 @@ FAST_ORDER = """
     mtu_search mbuf_zones mbuf_octets mbuf mbuf_books chain wheel alarms events
     config
     packet port fdio tcp_wire udp_icmp ip4 vnet landing frag trace record transit wire routes
-    ipfw_match ipfw_dyn ct_table tcp_track conntrack nf_hook nf_match nf_rate nf_target nf_rules nat netfilter
+    ipfw_match ipfw_dyn ct_table tcp_track conntrack nf_hook nf_match nf_rate nf_target nf_rules nat
     ring sendq recvq sackreport sack scoreboard flight demux timewait
     tcp_state draft tcb files tcp_mem space reports ports rtt newreno cubic cubic_count congestion prr
     undo rack dupacks frto syncache departures syncookies tfo tcp_window tcp_delack persist nagle bursts
     tcp_build tcp_sent tcp_emit holes mtu_probe tcp_out fast_recovery recovery loss_timers
     tcp_reply tcp_close tcp_handshake tcp_ack tcp_text tcp_check tcp_listen tcp_halfopen tcp_in
     blackhole probes tcp_timers tcp_icmp udp
-    internet tfo_calls opening commands datagrams core endpoint fabric flood crowd device
+    internet netfilter tfo_calls opening commands datagrams core endpoint fabric flood crowd device
 """.split()
 """A module of `_fast` knows only those before it."""
 
@@ -36,7 +36,7 @@ LEVELS = (
     set(),  # the host level: everything that is not named elsewhere
     {"packetdrill"},  # plays on a machine, so that a network can offer it
     {"network", "runner", "pystack"},  # `pystack` is the package itself: `import pystack`
-    {"services", "traffic", "control", "server"},
+    {"services", "traffic", "control", "server", "replay"},
     {"scenarios"},
     {"report", "cli", "bench", "sweep", "pytest_plugin", "__main__"},
 )

@@ -16,7 +16,7 @@ Source: nf_conntrack_core.c and the trackers beside it; facts: conntrack 2 to 4.
 
 import cython
 
-from pystack._fast.columns import column
+from pystack._fast.columns import column, grown
 from pystack._fast.consts import (
     CLASH,
     CT_ACCEPT,
@@ -35,10 +35,12 @@ from pystack._fast.consts import (
     H_STATUS,
     IPS_ASSURED,
     IPS_CONFIRMED,
+    IPS_DST_NAT,
     IPS_DYING,
     IPS_EXPECTED,
     IPS_FIXED_TIMEOUT,
     IPS_SEEN_REPLY,
+    IPS_SRC_NAT,
     JIFFY,
     O_STATE,
     PROTO_ICMP,
@@ -52,6 +54,7 @@ from pystack._fast.consts import (
     TCPCT_UNACK,
     W_EXPIRES,
     W_LAST_SEQ,
+    W_MARK,
 )
 from pystack._fast.ct_table import ConnTable
 from pystack._fast.packet import Packet
@@ -64,6 +67,9 @@ EVENT_DESTROY = 4
 
 PROTO_GRE = 47
 PROTO_UDPLITE = 136
+
+UNCOUNTED = (1 << 64) - 1
+"""Packets of a flow that began while nf_conntrack_acct was 0."""
 
 TIMEOUTS = {
     "ct_tcp_syn_sent": TCPCT_SYN_SENT,
@@ -119,7 +125,6 @@ class Conntrack(ConnTable):
         self.quote = Quote()
         self.listener = None
         self.refused = False
-        self.timed_out = False
         self.found = 0
         self.invalid = 0
         self.inserted = 0
@@ -140,6 +145,8 @@ class Conntrack(ConnTable):
         self.gc_wanted = False
         self.gc_next = now + 1_000_000_000
         self.packets = None
+        self.octets = None
+        self.since = None
         self.configure()
 
     def configure(self):
@@ -161,19 +168,68 @@ class Conntrack(ConnTable):
         self.gre = cfg.ct_gre // JIFFY
         self.gre_stream = cfg.ct_gre_stream // JIFFY
         if cfg.ct_acct and self.packets is None:
-            self._count_octets()
+            self.packets = column("Q", 2 * (self.capacity + 1))
+            self.octets = column("Q", 2 * (self.capacity + 1))
+        if cfg.ct_timestamp and self.since is None:
+            self.since = column("q", self.capacity + 1)
         if cfg.ct_buckets != self.chain.buckets:
             self.resize(cfg.ct_buckets)
 
-    def _count_octets(self):
-        """Columns of packets and octets by direction, from now on (nf_conntrack_acct)."""
-        self.packets = column("Q", 2 * (self.capacity + 1))
-        self.octets = column("Q", 2 * (self.capacity + 1))
+    def reserve(self, capacity):
+        """As `ConnTable` has it."""
+        ConnTable.reserve(self, capacity)
+        if self.packets is not None:
+            self.packets = grown(memoryview(self.packets), 2 * (self.capacity + 1))
+            self.octets = grown(memoryview(self.octets), 2 * (self.capacity + 1))
+        if self.since is not None:
+            self.since = grown(memoryview(self.since), self.capacity + 1)
+
+    def began(self, row):
+        """When the flow was confirmed, ns; None where nf_conntrack_timestamp was not set then."""
+        if self.since is None or self.since[row] == 0:
+            return None
+        return self.since[row]
 
     @property
     def count(self):
         """Flows that there are: those that are begun and those that have expired unseen included."""
         return self.free.used
+
+    def settle(self, now):
+        """The present is `now`: before questions. Answers 0."""
+        if now > self.now:
+            self.now = now
+        self.jiffies = cython.cast(cython.uint, (self.now // JIFFY) & _U32)
+        return 0
+
+    def set_mark(self, row, value, mask):
+        """The mark of a flow: the bits of `mask` become those of `value`. Answers 0."""
+        mark: cython.uint = self.word[(row << 4) + W_MARK]
+        self.word[(row << 4) + W_MARK] = (mark & ~mask & _U32) | value
+        return 0
+
+    def create(self, addrs, ports, back, back_ports, status, state, timeout, mark):
+        """A flow by hand (`conntrack -I`): its row, 0 if there is one of either key. `back_ports` None: turned."""
+        row = self.take()
+        node = row << 1
+        if back_ports is None:
+            back_ports = self.turned(ports)
+        self.set_key(node, addrs, ports, self.hash_of(addrs, ports))
+        self.set_key(node + 1, back, back_ports, self.hash_of(back, back_ports))
+        if self.find(addrs, ports, self.hashes[node]) or self.insert(row, 0) != 0:
+            self.release(row)
+            return 0
+        self.half[(row << 5) + H_STATUS] = status | IPS_CONFIRMED
+        if back >> 32 != addrs & _U32 or (back_ports >> 48) != (ports >> 32) & 0xFFFF:
+            self.half[(row << 5) + H_STATUS] |= IPS_DST_NAT
+        if back & _U32 != addrs >> 32:
+            self.half[(row << 5) + H_STATUS] |= IPS_SRC_NAT
+        self.octet[(row << 6) + O_STATE] = state
+        self.word[(row << 4) + W_MARK] = mark
+        self.refresh(row, timeout)
+        self.inserted += 1
+        self.tell(EVENT_NEW, row)
+        return row
 
     # --- life ------------------------------------------------------------------------------------------------
 
@@ -236,7 +292,7 @@ class Conntrack(ConnTable):
             verdict = self._track(p)
         if verdict == CT_INVALID:
             if self.half[(p.ct << 5) + H_STATUS] & IPS_CONFIRMED == 0:
-                self.free.give(p.ct)
+                self.release(p.ct)
             return self._reject(p)
         if p.ct_way == 1:
             status: cython.int = self.half[(p.ct << 5) + H_STATUS]
@@ -322,31 +378,22 @@ class Conntrack(ConnTable):
         if self.free.used > self.high_water:
             self.high_water = self.free.used
         if self.packets is not None:
-            self._clear_counts(row)
+            self.packets[2 * row] = 0 if self.cfg.ct_acct else UNCOUNTED
+            self.packets[2 * row + 1] = 0
+            self.octets[2 * row] = 0
+            self.octets[2 * row + 1] = 0
+        if self.since is not None:
+            self.since[row] = 0
         node = row << 1
         self.set_key(node, addrs, ports, h)
         self.set_key(node + 1, back, other, self.hash_of(back, other))
         if p.proto == PROTO_TCP and not self.tcp.new(row, p):
-            self.free.give(row)
+            self.release(row)
             return self._reject(p)
         p.ct = row
         p.ct_way = 0
         p.ct_state = CTS_NEW
         return CT_ACCEPT
-
-    def _clear_counts(self, row):
-        """A new flow has carried nothing yet."""
-        if self.packets.shape[0] < 2 * (self.capacity + 1):
-            self._grow_counts()
-        for way in range(2):
-            self.packets[2 * row + way] = 0
-            self.octets[2 * row + way] = 0
-
-    def _grow_counts(self):
-        from pystack._fast.columns import grown
-
-        self.packets = grown(memoryview(self.packets), 2 * (self.capacity + 1))
-        self.octets = grown(memoryview(self.octets), 2 * (self.capacity + 1))
 
     # --- the trackers ----------------------------------------------------------------------------------------
 
@@ -364,8 +411,8 @@ class Conntrack(ConnTable):
                 return verdict
             if verdict != CT_ACCEPT:
                 return verdict
-            if self.tcp.dead:
-                self._end(row)
+            if self.tcp.dead and self.half[(row << 5) + H_STATUS] & IPS_CONFIRMED:
+                self.detach(row)  # and away at the last hook
         elif p.proto == PROTO_UDP or p.proto == PROTO_UDPLITE:
             timeout = self._datagram(row, self.udp, self.udp_stream)
         elif p.proto == PROTO_ICMP:
@@ -379,7 +426,7 @@ class Conntrack(ConnTable):
             timeout = self.generic
         if timeout > 0:
             self.refresh(row, timeout)
-        if self.packets is not None:
+        if self.packets is not None and self.packets[2 * row] != UNCOUNTED:
             self._account(row, p)
         return CT_ACCEPT
 
@@ -415,16 +462,6 @@ class Conntrack(ConnTable):
             octets += (pieces - 1) * p.head_len
         self.packets[2 * row + p.ct_way] += pieces
         self.octets[2 * row + p.ct_way] += octets
-        return 0
-
-    def _end(self, row):
-        """A flow of the table ends with the packet that holds it: out of its chains now, away at the last hook."""
-        node: cython.int = row << 1
-        if self.half[(row << 5) + H_STATUS] & IPS_CONFIRMED:
-            self.half[(row << 5) + H_STATUS] |= IPS_DYING
-            self.chain.remove(self.bucket_of(self.hashes[node]), node)
-            self.chain.remove(self.bucket_of(self.hashes[node + 1]), node + 1)
-            self.removed(row)
         return 0
 
     def icmp_error(self, p):
@@ -472,11 +509,11 @@ class Conntrack(ConnTable):
         limit: cython.int = 0
         refused: cython.int
         p.ct = 0
-        if row == 0:
+        if row == 0 or p.ct_state == CTS_RELATED:
             return CT_ACCEPT
         status = self.half[(row << 5) + H_STATUS]
         if status & IPS_DYING:
-            self.free.give(row)
+            self.release(row)
             return CT_ACCEPT
         if status & IPS_CONFIRMED:
             return CT_ACCEPT
@@ -488,12 +525,14 @@ class Conntrack(ConnTable):
             if refused == CLASH:
                 return self._clash(row, p)
             self.chaintoolong += 1
-            self.free.give(row)
+            self.release(row)
             return CT_DROP
         self.word[(row << 4) + W_EXPIRES] = (
             self.word[(row << 4) + W_EXPIRES] + self.jiffies
         ) & _U32
         self.half[(row << 5) + H_STATUS] = status | IPS_CONFIRMED
+        if self.since is not None and self.cfg.ct_timestamp:
+            self.since[row] = now
         if self.listener is not None:
             self.tell(EVENT_NEW, row)
         return CT_ACCEPT
@@ -502,16 +541,24 @@ class Conntrack(ConnTable):
         """Another flow has a key of this one: the packet is lost, its sender will try again (facts: conntrack 2.3)."""
         self.drop += 1
         self.last_failure = self.now
-        self.free.give(row)
+        self.release(row)
         return CT_DROP
 
     def forget(self, p):
         """The packet goes no further: what it began is away, what it ended, too. Answers 0."""
         row: cython.int = p.ct
         p.ct = 0
-        if row != 0:
+        if row != 0 and p.ct_state != CTS_RELATED:
             if self.half[(row << 5) + H_STATUS] & (IPS_CONFIRMED | IPS_DYING) != IPS_CONFIRMED:
-                self.free.give(row)
+                self.release(row)
+        return 0
+
+    def close(self, p):
+        """The packet is answered by a RST of the firewall: its flow is over. Answers 0."""
+        row: cython.int = p.ct
+        if row != 0 and self.half[(row << 5) + H_STATUS] & IPS_CONFIRMED:
+            self.octet[(row << 6) + O_STATE] = TCPCT_CLOSE
+            self.refresh(row, self.tcp.timeouts[TCPCT_CLOSE])
         return 0
 
     # --- room ------------------------------------------------------------------------------------------------
@@ -520,7 +567,6 @@ class Conntrack(ConnTable):
         """The table is full: is there a flow in reach that nobody answered (facts: conntrack 2.5)?"""
         bucket: cython.uint = self.bucket_of(h)
         policy: cython.int = self.cfg.policy_ct_evict
-        i: cython.int
         killed: cython.int
         if policy == CT_EVICT_BUCKETS:
             for _i in range(_EARLY_DROP_RANGE):

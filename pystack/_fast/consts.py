@@ -154,6 +154,7 @@ class Drop(IntEnum):
     TX_QUEUE = 61
     NO_DEVICE = 62
     # links
+    NETFILTER = 60
     LINK_LOSS = 70
     LINK_QUEUE = 71
     LINK_CORRUPT = 72
@@ -238,6 +239,7 @@ class Note(IntEnum):
     FILES = 11
     IN_VAIN = 12
     DATAGRAM_IN_VAIN = 13
+    CONNTRACK_FULL = 14
 
 
 # --- the answers that FreeBSD counts by kind, so many a second (netinet/icmp_var.h) --------------------------------

@@ -17,6 +17,7 @@ from pystack._fast.chain import FreeList  # noqa: F401
 from pystack._fast.config import Config  # noqa: F401
 from pystack._fast.consts import (
     NEVER,
+    TIMER_CONNTRACK,
     TIMER_FRAG,
     TIMER_SYNCACHE,
     TIMER_TCB,
@@ -132,6 +133,8 @@ class Core(Internet):
     def ingress(self, p, now):
         """A packet of another machine of this process arrived; takes ownership. `p.iface_in` is set."""
         self.settle(now)
+        p.mark = 0
+        p.ct_state = 0
         if not p.csum_ok:
             # its octets were touched on the way: read them as a device would have landed them
             iface: cython.int = p.iface_in
@@ -206,6 +209,8 @@ class Core(Internet):
                 expire_timewait(self)
             elif kind == TIMER_FRAG:
                 self.expire_fragments()
+            elif kind == TIMER_CONNTRACK:
+                self.hooks.tick()
             row = self.wheel.expire(now)
         if self.loop.count:
             self.drain_loop()

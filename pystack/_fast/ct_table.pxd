@@ -1,7 +1,7 @@
 from pystack._fast.chain cimport Chain, FreeList
 from pystack._fast.hashing cimport jenkins_hash32, jhash_3words, sip2
 
-cdef int CLASH, CT_HASH_JHASH2, CT_HASH_JHASH3, CT_HASH_SIP, H_STATUS, IPS_DYING, TOO_LONG, W_EXPIRES
+cdef int CLASH, CT_HASH_JHASH2, CT_HASH_JHASH3, CT_HASH_SIP, H_STATUS, IPS_DYING, IPS_SRC_NAT_DONE, TOO_LONG, W_EXPIRES
 cdef unsigned int[::1] _words
 
 
@@ -10,7 +10,7 @@ cdef class ConnTable:
     cdef public unsigned int jiffies
     cdef unsigned long long key0, key1
     cdef readonly FreeList free
-    cdef readonly Chain chain
+    cdef readonly Chain chain, sources
     cdef readonly unsigned long long[::1] keys
     cdef readonly unsigned int[::1] hashes, serial, word
     cdef readonly unsigned short[::1] half
@@ -23,7 +23,13 @@ cdef class ConnTable:
     cpdef bint expired(self, int row) noexcept
     cpdef int left(self, int row) noexcept
     cpdef int removed(self, int row) except -1
+    cpdef int detach(self, int row) except -1
+    cpdef int release(self, int row) except -1
     cpdef int unlink(self, int row) except -1
+    cdef unsigned int source_hash(self, int node) noexcept
+    cdef unsigned int _source_bucket(self, int row) noexcept
+    cpdef int link_source(self, int row) except -1
+    cpdef int first_of_source(self, int row) except -1
     cpdef int find(self, unsigned long long addrs, unsigned long long ports, unsigned int h) except -1
     cdef int _room(self, int node, int limit) noexcept
     cpdef int insert(self, int row, int limit) except -1

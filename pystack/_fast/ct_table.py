@@ -29,6 +29,7 @@ from pystack._fast.consts import (
     CT_HASH_SIP,
     H_STATUS,
     IPS_DYING,
+    IPS_SRC_NAT_DONE,
     O_RETRANS,
     O_STATE,
     TOO_LONG,
@@ -99,6 +100,7 @@ class ConnTable:
         self.hashes = column("I", 2 * rows)
         self.serial = column("I", rows)
         self.next_serial = 1
+        self.sources = None
         self._record(column("Q", 8 * rows))
 
     def _record(self, records):
@@ -118,6 +120,8 @@ class ConnTable:
         self.keys = grown(memoryview(self.keys), 4 * rows)
         self.hashes = grown(memoryview(self.hashes), 2 * rows)
         self.serial = grown(memoryview(self.serial), rows)
+        if self.sources is not None:
+            self.sources.grow(rows)
         self._record(grown(memoryview(self.octet).cast("Q"), 8 * rows))
         self.capacity = capacity
 
@@ -210,15 +214,59 @@ class ConnTable:
         """The flow is out of its chains and will be gone: for whoever keeps more about flows. Answers 0."""
         return 0
 
-    def unlink(self, row):
-        """Out of both chains, and away."""
+    def detach(self, row):
+        """Out of both chains: no packet finds it any more. The row stays until it is released. Answers 0."""
         node: cython.int = row << 1
         self.half[(row << 5) + H_STATUS] |= IPS_DYING
         self.chain.remove(self.bucket_of(self.hashes[node]), node)
         self.chain.remove(self.bucket_of(self.hashes[node + 1]), node + 1)
         self.removed(row)
+        return 0
+
+    def release(self, row):
+        """The row of a flow that is in no chain may be used again. Answers 0."""
+        if self.half[(row << 5) + H_STATUS] & IPS_SRC_NAT_DONE:
+            self.sources.remove(self._source_bucket(row), row)
         self.free.give(row)
         return 0
+
+    def unlink(self, row):
+        """Out of both chains, and away. Answers 0."""
+        self.detach(row)
+        return self.release(row)
+
+    # --- by source, for NAT ----------------------------------------------------------------------------------
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def source_hash(self, node: cython.int) -> cython.uint:
+        """The hash of the source of a node: its address, port and protocol."""
+        addrs: cython.ulonglong = self.keys[2 * node] >> 32
+        ports: cython.ulonglong = self.keys[2 * node + 1]
+        return cython.cast(
+            cython.uint,
+            sip2(self.key1, self.key0, addrs, ports >> 48 << 32 | (ports & _U32)) & _U32,
+        )
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def _source_bucket(self, row: cython.int) -> cython.uint:
+        wide: cython.ulonglong = self.source_hash(row << 1)
+        return cython.cast(cython.uint, (wide * self.sources.buckets) >> 32)
+
+    def link_source(self, row):
+        """The source of the flow is mapped: others of the same address and port ask where to. Answers 0."""
+        if self.sources is None:
+            self.sources = Chain(self.chain.buckets, self.capacity + 1, any_size=True)
+        self.half[(row << 5) + H_STATUS] |= IPS_SRC_NAT_DONE
+        self.sources.insert_head(self._source_bucket(row), row)
+        return 0
+
+    def first_of_source(self, row):
+        """The newest flow with a mapping in the chain that this flow's source is in, or 0."""
+        if self.sources is None:
+            return 0
+        return self.sources.head[self._source_bucket(row)]
 
     # --- chains ----------------------------------------------------------------------------------------------
 

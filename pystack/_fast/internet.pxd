@@ -1,5 +1,6 @@
 from pystack._fast cimport ip4, udp_icmp
 from pystack._fast.frag cimport Reassembler
+from pystack._fast.nf_hook cimport Hooks
 from pystack._fast.packet cimport Packet, PacketQueue
 from pystack._fast.reports cimport refused
 from pystack._fast.routes cimport Interface, RouteTable
@@ -22,7 +23,7 @@ cdef int ICMP_TYPE, ICMP_UNREACH, ICMP_UNREACH_NEEDFRAG, ICMP_UNREACH_NET, ICMP_
 cdef int ICMP_UNREACH_PROTOCOL, IP_DESTINATION_INVALID, IP_NEED_FRAGMENT, IP_NOT_OURS, IP_NO_ROUTE
 cdef int IP_PROTOCOL, IP_TTL, MBUF, PROTO_ICMP, PROTO_TCP, PROTO_UDP, SYN_SENT, TCP_BROADCAST
 cdef int TX_LIMIT, TX_QUEUE, UDP_BUFFER, UDP_NO_PORT
-cdef int BANDLIM_ECHO, BANDLIM_UNREACH, ICMP_LIMIT
+cdef int CTS_RELATED, NETFILTER, NF_ACCEPT, BANDLIM_ECHO, BANDLIM_UNREACH, ICMP_LIMIT
 
 
 cdef class Internet(Stack):
@@ -36,10 +37,13 @@ cdef class Internet(Stack):
     cdef public dict echo
     cdef public dict path_mtu
     cdef public object tap
+    cdef public Hooks hooks
     cdef Quote quote
     cdef int ip_id
     cdef int frag_timer
     cpdef int ip_input(self, Packet p) except -1
+    cdef int output_hooked(self, Packet p) except -1
+    cdef bint reassembled(self, Packet p) except -1
     cdef int local_input(self, Packet p) except -1
     cdef int forward(self, Packet p) except -1
     cdef int send_out(self, Packet p, Interface iface) except -1

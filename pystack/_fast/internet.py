@@ -16,6 +16,7 @@ from pystack._fast import ip4, udp_icmp
 from pystack._fast.consts import (
     BANDLIM_ECHO,
     BANDLIM_UNREACH,
+    CTS_RELATED,
     ESTABLISHED,
     EV_ERROR,
     EV_READ,
@@ -43,6 +44,7 @@ from pystack._fast.consts import (
     Note,
 )
 from pystack._fast.frag import Reassembler
+from pystack._fast.nf_hook import NF_ACCEPT
 from pystack._fast.packet import Packet, PacketQueue
 from pystack._fast.reports import refused
 from pystack._fast.routes import Interface, RouteTable
@@ -68,6 +70,7 @@ IP_NO_ROUTE = int(Drop.IP_NO_ROUTE)
 IP_PROTOCOL = int(Drop.IP_PROTOCOL)
 IP_TTL = int(Drop.IP_TTL)
 MBUF = int(Drop.MBUF)
+NETFILTER = int(Drop.NETFILTER)
 TX_QUEUE = int(Drop.TX_QUEUE)
 TCP_BROADCAST = int(Drop.TCP_BROADCAST)
 UDP_BUFFER = int(Drop.UDP_BUFFER)
@@ -107,6 +110,7 @@ class Internet(Stack):
         self.echo = {}
         self.path_mtu = {}
         self.tap = None
+        self.hooks = None
         self.quote = Quote()
         self.ip_id = self.rng.next32() & 0xFFFF
         self.frag_timer = self.wheel.alloc(TIMER_FRAG, 0)
@@ -182,6 +186,8 @@ class Internet(Stack):
         p.ip_id = self.ip_id
         if p.gso_size > 0:
             self.ip_id = (self.ip_id + p.length // p.gso_size) & 0xFFFF
+        if self.hooks is not None:
+            return self.output_hooked(p)
         if self.is_local(p.dst):
             ip4.build(p)
             p.iface_in = -1
@@ -196,12 +202,39 @@ class Internet(Stack):
         ip4.build(p)
         return self.finish_output(p, route)
 
+    def output_hooked(self, p):
+        """The same through the hooks, which may send it elsewhere."""
+        dst: cython.uint = p.dst
+        local: cython.bint = self.is_local(dst)
+        route: cython.int = -1 if local else self.routes.find(dst)
+        if route < 0 and not local:
+            return self.reject(p, IP_NO_ROUTE)
+        ip4.build(p)
+        p.iface_out = -1 if local else self.routes.iface[route]
+        if self.hooks.local_out(p) != NF_ACCEPT:
+            return self.reject(p, NETFILTER)
+        if p.dst != dst:
+            local = self.is_local(p.dst)
+            route = -1 if local else self.routes.find(p.dst)
+            if route < 0 and not local:
+                return self.reject(p, IP_NO_ROUTE)
+        if not local:
+            return self.finish_output(p, route)
+        p.iface_out = -1
+        if self.hooks.postrouting(p) != NF_ACCEPT:
+            return self.reject(p, NETFILTER)
+        p.iface_in = -1
+        self.loop.push(p)
+        return 0
+
     def finish_output(self, p, route):
         """The packet is complete: on to its interface, in fragments if it must and may be."""
         iface: Interface = self.interfaces[self.routes.iface[route]]
         gateway: cython.uint = self.routes.gateway[route]
         p.nexthop = gateway if gateway != 0 else p.dst
         p.iface_out = iface.number
+        if self.hooks is not None and self.hooks.postrouting(p) != NF_ACCEPT:
+            return self.reject(p, NETFILTER)
         if p.gso_size == 0 and p.head_len + p.length > iface.mtu:
             if p.df:
                 return self.reject(p, IP_NEED_FRAGMENT)
@@ -230,6 +263,8 @@ class Internet(Stack):
         """The packet goes no further; it is counted and released."""
         self.drops[reason] += 1
         p.drop = reason
+        if p.ct != 0:
+            self.hooks.forget(p)
         if self.tap is not None:
             self.tap(self.now, p, reason)
         p.release()
@@ -239,7 +274,10 @@ class Internet(Stack):
         """What the machine sent to itself arrives."""
         while self.loop.count > 0:
             p: Packet = self.loop.pop()
-            self.local_input(p)
+            if self.hooks is not None and self.hooks.prerouting(p) != NF_ACCEPT:
+                self.reject(p, NETFILTER)
+            else:
+                self.local_input(p)
         return 0
 
     # --- in ----------------------------------------------------------------------------------------------------
@@ -250,6 +288,12 @@ class Internet(Stack):
             iface: Interface = self.interfaces[p.iface_in]
             iface.ipackets += 1
             iface.ibytes += p.head_len + p.length
+        if self.hooks is not None:
+            if self.hooks.defrag and (p.mf or p.frag_off != 0):
+                if not self.reassembled(p):
+                    return 0
+            if self.hooks.prerouting(p) != NF_ACCEPT:
+                return self.reject(p, NETFILTER)
         if self.is_local(p.dst):
             if p.dst >> 24 == 127 or p.src >> 24 == 127:
                 return self.reject(p, IP_DESTINATION_INVALID)  # loopback does not come from outside
@@ -281,21 +325,32 @@ class Internet(Stack):
         p.m = m
         return True
 
+    def reassembled(self, p):
+        """Is the fragment `p` now the whole datagram? If not, it is not the caller's any more."""
+        reason: cython.int
+        if not self.own_payload(p):
+            self.reject(p, MBUF)
+            return False
+        reason = self.frags.add(p, self.now)
+        if self.frag_timer:
+            self.wheel.arm(self.frag_timer, self.frags.next_deadline())
+        if reason == FRAG_HELD:
+            self.drops[reason] += 1
+            p.release()
+            return False
+        if reason != 0:
+            self.reject(p, reason)
+            return False
+        return True
+
     def local_input(self, p):
         """A packet for this machine: whole, then to its protocol. Takes ownership."""
         reason: cython.int
         if p.mf or p.frag_off != 0:
-            if not self.own_payload(p):
-                return self.reject(p, MBUF)
-            reason = self.frags.add(p, self.now)
-            if self.frag_timer:
-                self.wheel.arm(self.frag_timer, self.frags.next_deadline())
-            if reason == FRAG_HELD:
-                self.drops[reason] += 1
-                p.release()
+            if not self.reassembled(p):
                 return 0
-            if reason != 0:
-                return self.reject(p, reason)
+        if self.hooks is not None and self.hooks.local_in(p) != NF_ACCEPT:
+            return self.reject(p, NETFILTER)
         if p.proto == PROTO_TCP:
             if p.src >> 28 >= 14 or self.is_broadcast(p.src):
                 return self.reject(p, TCP_BROADCAST)
@@ -328,6 +383,10 @@ class Internet(Stack):
         if p.df and size > iface.mtu:
             self.icmp_error(p, ICMP_UNREACH, ICMP_UNREACH_NEEDFRAG, iface.mtu)
             return self.reject(p, IP_NEED_FRAGMENT)
+        if self.hooks is not None:
+            p.iface_out = iface.number
+            if self.hooks.forwarding(p) != NF_ACCEPT:
+                return self.reject(p, NETFILTER)
         return self.finish_output(p, route)
 
     # --- ICMP --------------------------------------------------------------------------------------------------
@@ -350,6 +409,10 @@ class Internet(Stack):
             out.release()
             return 0
         out.ttl = self.cfg.ip_ttl
+        if p.ct != 0:
+            out.ct = p.ct
+            out.ct_way = 1 - p.ct_way
+            out.ct_state = CTS_RELATED
         self.output(out)
         return 0
 

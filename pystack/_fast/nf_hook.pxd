@@ -9,6 +9,20 @@ cdef class NatRange:
     cdef public bint random, random_fully, persistent, netmap
 
 
+cdef int NF_ACCEPT
+
+
+cdef class Hooks:
+    cdef public bint defrag
+    cpdef int prerouting(self, Packet p) except -1
+    cpdef int local_in(self, Packet p) except -1
+    cpdef int forwarding(self, Packet p) except -1
+    cpdef int local_out(self, Packet p) except -1
+    cpdef int postrouting(self, Packet p) except -1
+    cpdef int forget(self, Packet p) except -1
+    cpdef int tick(self) except -1
+
+
 cdef class HookState:
     cdef public int hook
     cdef public long long now

@@ -8,10 +8,6 @@ Source: include/linux/netfilter.h; order of the hooks and their priorities: fact
 
 import cython
 
-from pystack._fast.conntrack import Conntrack
-from pystack._fast.packet import Packet
-from pystack._fast.rng import Rng
-
 PREROUTING = 0
 LOCAL_IN = 1
 FORWARD = 2
@@ -64,6 +60,46 @@ class NatRange:
         self.persistent = persistent
         self.netmap = netmap
         self.port_base = port_base
+
+
+@cython.cclass
+class Hooks:
+    """What stands on the way of the packets of a machine. Each hook answers NF_ACCEPT, NF_DROP (the caller drops the
+    packet), or NF_STOLEN (it is the hook's now). This one lets everything pass.
+
+    `defrag`: packets are to be whole before the first hook sees them.
+    """
+
+    def __init__(self):
+        self.defrag = False
+
+    def prerouting(self, p):
+        """A packet has come in, nothing is decided."""
+        return NF_ACCEPT
+
+    def local_in(self, p):
+        """A packet is for this machine."""
+        return NF_ACCEPT
+
+    def forwarding(self, p):
+        """A packet is for somebody else; `iface_out` is known."""
+        return NF_ACCEPT
+
+    def local_out(self, p):
+        """This machine sends a packet; `iface_out` is known."""
+        return NF_ACCEPT
+
+    def postrouting(self, p):
+        """A packet is about to leave."""
+        return NF_ACCEPT
+
+    def forget(self, p):
+        """The packet goes no further. Answers 0."""
+        return 0
+
+    def tick(self):
+        """A timer of kind TIMER_CONNTRACK is due. Answers 0."""
+        return 0
 
 
 @cython.cclass

@@ -12,6 +12,7 @@ cpdef int respond(
     unsigned int ack, int flags, int win, int ttl, int tos,
 ) except -1
 cpdef int reset_for(Stack s, Packet p) except -1
+cpdef Packet reset_of(Stack s, Packet p)
 cdef long long NO_CHALLENGE_LIMIT
 
 cpdef Packet bare(Stack s, Tcb t, unsigned int at, int flags)

@@ -32,16 +32,25 @@ def reset_for(s, p):
     if p.flags & RST:
         return 0
     s.stat.out_rsts += 1
+    s.stat.sndctrl += 1
+    return transmit(s, reset_of(s, p))
+
+
+def reset_of(s, p):
+    """That RST, as a packet that is not sent yet."""
     length: cython.int = p.length
+    out = blank(s, p.dst, p.dport, p.src, p.sport, s.cfg.ip_ttl, 0)
     if p.flags & ACK:
-        return respond(s, p.dst, p.dport, p.src, p.sport, p.ack, 0, RST, 0, s.cfg.ip_ttl, 0)
+        out.seq = p.ack
+        out.flags = RST
+        return out
     if p.flags & SYN:
         length += 1
     if p.flags & FIN:
         length += 1
-    return respond(
-        s, p.dst, p.dport, p.src, p.sport, 0, add(p.seq, length), RST | ACK, 0, s.cfg.ip_ttl, 0
-    )
+    out.ack = add(p.seq, length)
+    out.flags = RST | ACK
+    return out
 
 
 def bare(s, t, at, flags):

@@ -163,7 +163,6 @@ class TcpTracker:
         self.timeout = 0
         self.dead = False
         self.changed = False
-        self.note = 0
 
     # --- the first segment ---------------------------------------------------------------------------------------
 

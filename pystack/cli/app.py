@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pystack.cli import bench, demo, knobs, limits, machine, packetdrill, profiles, serve
+from pystack.cli import bench, demo, knobs, limits, machine, packetdrill, profiles, replay, serve
 
 app = typer.Typer(
     name="pystack",
@@ -62,6 +62,7 @@ def _main(
 app.command("bench")(bench.bench)
 app.command("demo")(demo.demo)
 app.command("packetdrill")(packetdrill.packetdrill)
+app.command("conntrack-replay")(replay.conntrack_replay)
 app.command("serve")(serve.serve)
 app.command("profiles")(profiles.profiles)
 app.command("knobs")(knobs.knobs)

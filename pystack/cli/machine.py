@@ -33,6 +33,10 @@ ABOUT = {
         "Show and set the machine's knobs while it runs: NAME, NAME=VALUE, a tree, -a.",
         "With the messages and the exit status of its system's own tool. FreeBSD: -aeinNq. Linux: -aenNqw.",
     ),
+    "conntrack": (
+        "The flows that a Linux machine tracks: list, delete, change, count, counters, events.",
+        "-L, -G, -D, -U, -I, -F, -C, -S, -E, with the filters of conntrack(8) and -o extended,id,xml,save.",
+    ),
     "dmesg": ("The machine's kernel log.", ""),
     "cat": (
         "Files of a Linux machine: /proc/net/sockstat, snmp, netstat, route, dev; /proc/sys/net/...",

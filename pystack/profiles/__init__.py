@@ -103,6 +103,10 @@ POLICIES: Mapping[str, str] = MappingProxyType(
         "icmp_errors": "ICMP_ERRORS_",
         "shut_rd": "SHUT_RD_",
         "rst_flush": "RST_",
+        "ct_hash": "CT_HASH_",
+        "ct_expiry": "CT_EXPIRY_",
+        "ct_evict": "CT_EVICT_",
+        "ct_tracker": "CT_TRACKER_",
     }
 )
 """Policy of a profile -> how its constants in _fast/consts.py begin."""

@@ -8,6 +8,7 @@ every derived knob.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from pystack.sysctl.knob import Value
 
@@ -141,6 +142,46 @@ def pages_of_buffers(ram: int, share: int) -> tuple[int, int, int]:
     return limit // 4 * 3, limit, limit // 4 * 3 * 2
 
 
+@dataclass(frozen=True, slots=True)
+class Flows:
+    """The default size of conntrack in an era of 64-bit kernels; facts: conntrack 1.3."""
+
+    pointer: int
+    """Octets of a chain's head; one chain for each 16384 of them that there is memory for."""
+    ceilings: tuple[tuple[int, int], ...]
+    """(memory above which, chains), the largest first."""
+    floor: int
+    times: int
+    """Flows for each chain; 8 where somebody chose the number of chains."""
+
+    def sizes(self, ram: int, given: Mapping[str, int]) -> Sizes:
+        """Chains and flows."""
+        chains = given.get(CHAINS)
+        if not chains:
+            chains = max(ram // 16384 // self.pointer, self.floor)
+            chains = next((n for above, n in self.ceilings if ram > above), chains)
+        flows = given.get(FLOWS) or chains * (8 if given.get(CHAINS) else self.times)
+        return {CHAINS: chains, FLOWS: flows}
+
+
+GIB = 1 << 30
+CHAINS = "net.netfilter.nf_conntrack_buckets"
+FLOWS = "net.netfilter.nf_conntrack_max"
+FLOWS_6 = Flows(8, ((4 * GIB, 262144), (GIB, 65536)), 1024, 1)
+FLOWS_4 = Flows(8, ((4 * GIB, 65536), (GIB, 16384)), 32, 4)
+FLOWS_26 = Flows(16, ((GIB, 8192),), 16, 8)
+
+
+def linux_4(ram: int, given: Mapping[str, int]) -> Sizes:
+    """Linux 4.3 to 5.14."""
+    return {**linux(ram, given), **FLOWS_4.sizes(ram, given)}
+
+
+def linux_26(ram: int, given: Mapping[str, int]) -> Sizes:
+    """Linux 2.6 with ip_conntrack."""
+    return {**linux(ram, given), **FLOWS_26.sizes(ram, given)}
+
+
 def linux(ram: int, given: Mapping[str, int]) -> Sizes:
     """Linux 4 and later (64 bits, all memory free at boot). [6.18]"""
     buckets = ehash(ram)
@@ -155,10 +196,17 @@ def linux(ram: int, given: Mapping[str, int]) -> Sizes:
         "net.ipv4.tcp_rmem": (4096, 131072, max(131072, min(32 << 20, most))),
         "net.ipv4.tcp_wmem": (4096, 16384, max(65536, min(4 << 20, most))),
     }
-    return {name: given.get(name) or formula for name, formula in formulas.items()}
+    sizes = {name: given.get(name) or formula for name, formula in formulas.items()}
+    return {**sizes, **FLOWS_6.sizes(ram, given)}
 
 
-SIZINGS: Mapping[str, Sizing] = {"freebsd": freebsd, "freebsd-7": freebsd_7, "linux": linux}
+SIZINGS: Mapping[str, Sizing] = {
+    "freebsd": freebsd,
+    "freebsd-7": freebsd_7,
+    "linux": linux,
+    "linux-4": linux_4,
+    "linux-2.6": linux_26,
+}
 """By the name that a profile gives in `sizing`."""
 
 FOLLOWERS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
@@ -168,5 +216,7 @@ FOLLOWERS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     },
     "freebsd-7": {"kern.ipc.maxsockets": ("net.inet.tcp.maxtcptw",)},
     "linux": {},
+    "linux-4": {},
+    "linux-2.6": {},
 }
 """Knob -> what a running system derives anew when it is written (FreeBSD's event handlers)."""

@@ -120,7 +120,7 @@ _ELSEWHERE = {
     ),
     "linux": (
         "abi. crypto. debug. dev. fs. kernel. sunrpc. user. vm. "
-        "net.bridge. net.ipv6. net.mptcp. net.netfilter. net.nf_conntrack_max net.sctp. net.unix. "
+        "net.bridge. net.ipv6. net.mptcp. net.sctp. net.unix. "
         "net.ipv4.cipso net.ipv4.conf. net.ipv4.fib_ net.ipv4.igmp_ net.ipv4.inet_peer_ "
         "net.ipv4.neigh. net.ipv4.nexthop net.ipv4.ping_group_range net.ipv4.raw_ "
         "net.ipv4.route. net.ipv4.xfrm4_ net.core.bpf_ net.core.busy_ net.core.dev_weight "

@@ -124,6 +124,14 @@ def power_of_two_or_512(turn: Turn) -> Value:
     return 512
 
 
+CHAINS_OF_A_PAGE = 512
+
+
+def page_of_chains(turn: Turn) -> Value:
+    """The chains of conntrack fill whole pages: rounded up to a multiple of 512."""
+    return -(-turn.number // CHAINS_OF_A_PAGE) * CHAINS_OF_A_PAGE
+
+
 def next_power_of_two(turn: Turn) -> Value:
     """The connection table's buckets: rounded up to a power of two, at least 16, with a warning."""
     size = turn.number
@@ -231,6 +239,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "next-power-of-two": next_power_of_two,
         "only-grow": only_grow,
         "ordered": ordered,
+        "page-of-chains": page_of_chains,
         "port-list": port_list,
         "power-of-two-or-512": power_of_two_or_512,
         "ticks": ticks,

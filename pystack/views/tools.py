@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pystack.addresses import dotted
+from pystack.firewall import conntrack_tool, flows
 from pystack.views import (
     freebsd,
     freebsd_net,
@@ -81,6 +82,8 @@ def run(host: Host, tool: str, words: list[str]) -> Outcome:
 
 def changes(host: Host, tool: str, words: list[str]) -> bool:
     """Would this command line change the machine?"""
+    if tool == "conntrack":
+        return conntrack_tool.changes(words)
     return tool == "sysctl" and sysctl.changes(host, words)
 
 
@@ -238,8 +241,24 @@ def file(host: Host, path: str) -> Shown:
     raise FileNotFoundError(2, "No such file or directory", path)
 
 
+def _flows(host: Host, old: bool) -> Shown:
+    """/proc/net/nf_conntrack; the file of the old name is there where the kernel is old."""
+    if old != (host.profile.policy["ct_tracker"] == "3"):
+        raise FileNotFoundError(2, "No such file or directory")
+    rows = [flows.as_dict(one) for one in host.conntrack.flows()]
+    return _lines(host.conntrack.proc_lines(old=old)), rows
+
+
+def _flow_counters(host: Host) -> Shown:
+    """/proc/net/stat/nf_conntrack."""
+    return _lines(host.conntrack.proc_stat()), host.conntrack.counters()
+
+
 FILES: dict[str, Callable[[Any], Shown]] = {
     "/proc/net/dev": linux_net.dev_file,
+    "/proc/net/ip_conntrack": lambda host: _flows(host, True),
+    "/proc/net/nf_conntrack": lambda host: _flows(host, False),
+    "/proc/net/stat/nf_conntrack": lambda host: _flow_counters(host),
     "/proc/net/netstat": linux.netstat_file,
     "/proc/net/route": linux_net.route_file,
     "/proc/net/snmp": linux.snmp_file,
@@ -269,8 +288,17 @@ def _lines(lines: list[str]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
+def _conntrack(host: Host, words: list[str], wants_json: bool) -> Outcome:
+    """Netfilter's command, on a machine that has it."""
+    if host.system != "linux":
+        raise UsageError(_no_tool(host, "conntrack"))
+    done = conntrack_tool.run(host.conntrack, [*words, "-o", "json"] if wants_json else words)
+    return Outcome(done.status, done.out, done.err)
+
+
 COMMANDS: dict[str, Callable[[Any, list[str], bool], Outcome]] = {
     "cat": _cat,
+    "conntrack": _conntrack,
     "dmesg": _dmesg,
     "limits": _limits,
     "machine": _machine,

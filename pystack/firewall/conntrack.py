@@ -1,0 +1,186 @@
+"""The conntrack of a host: its table as rows, columns and counts, and the switch that puts it on the way of packets.
+
+host.conntrack("-L -p tcp --state ESTABLISHED")     text, as the conntrack tool prints it (conntrack_tool)
+host.conntrack.flows()                              rows of Python
+host.conntrack.chain_lengths()                      how well the hash spreads
+host.conntrack.column("state")                      a NumPy view of the live table
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
+
+from pystack._fast.conntrack import EVENT_DESTROY, EVENT_NEW, EVENT_UPDATE
+from pystack._fast.netfilter import Netfilter
+from pystack.addresses import dotted
+from pystack.firewall import conntrack_tool, flows
+from pystack.firewall.flows import Flow
+
+if TYPE_CHECKING:
+    from pystack.host import Host
+
+EVENT_NAMES = {EVENT_NEW: "[NEW]", EVENT_UPDATE: "[UPDATE]", EVENT_DESTROY: "[DESTROY]"}
+KEPT_EVENTS = 65536
+KNOBS = "net.netfilter.nf_conntrack_"
+Owner = Literal["src", "dst", "sport", "dport"]
+
+
+class NoNetfilter(ValueError):
+    """This machine's system has no netfilter."""
+
+
+class Conntrack:
+    """The flows of one host. Made with the host's first question or rule; packets are tracked once `track` was called,
+    by a rule that needs it or by hand.
+    """
+
+    def __init__(self, host: Host) -> None:
+        """Raises `NoNetfilter` for a system that has none."""
+        if host.system != "linux":
+            raise NoNetfilter(f"{host.profile.title} has no netfilter: its firewall is ipfw")
+        self.host = host
+        self.netfilter: Any = Netfilter(host.core, host.profile.policy["ct_tracker"] != "6")
+        self.table: Any = self.netfilter.conntrack
+        self.events: deque[tuple[int, str, Flow, bool]] = deque(maxlen=KEPT_EVENTS)
+        """(ns, kind, flow, whether its state was told), oldest first, since `listen`."""
+        self._states: dict[int, str] = {}
+        sysctl = host.sysctl
+        for name in sysctl.names(f"{KNOBS}*"):
+            sysctl.on_change(name, lambda _: self.table.configure())
+        sysctl.provide(f"{KNOBS}count", lambda: self.table.count)
+
+    def __call__(self, arguments: str = "-L") -> str:
+        """What `conntrack arguments` prints on its standard output. Raises `conntrack_tool.ToolError`."""
+        outcome = conntrack_tool.run(self, arguments.split())
+        if outcome.status:
+            raise conntrack_tool.ToolError(outcome.err, outcome.status)
+        return outcome.out
+
+    def track(self, on: bool = True) -> None:
+        """Packets are tracked from now on, or not any more."""
+        self.netfilter.track(on)
+        self.host.core.hooks = self.netfilter
+
+    @property
+    def tracking(self) -> bool:
+        """Are packets tracked?"""
+        return bool(self.netfilter.tracks)
+
+    def __len__(self) -> int:
+        """nf_conntrack_count: flows that are begun or have expired unseen included."""
+        return int(self.table.count)
+
+    def flows(self) -> list[Flow]:
+        """The flows in the order in which the kernel lists them; those whose time is over go."""
+        self.present()
+        return [flows.flow(self.table, row) for row in self.table.flows()]
+
+    def present(self) -> None:
+        """The table is told the time."""
+        self.table.settle(self.host.now)
+
+    # --- how it stands -----------------------------------------------------------------------------------
+
+    def chain_lengths(self) -> list[int]:
+        """Item n: how many chains have n nodes; each flow is two."""
+        return list(self.table.chain.lengths())
+
+    def column(self, name: str) -> Any:
+        """A NumPy view of one place of all rows, row 0 first: state, status, expires, mark, maxwin … No copy."""
+        return self.table.column(name)
+
+    def by_state(self) -> Counter[str]:
+        """Flows by protocol and state: "tcp ESTABLISHED assured", "udp unreplied"."""
+        out: Counter[str] = Counter()
+        for one in self.flows():
+            mark = "assured" if one.assured else "unreplied" if one.unreplied else "replied"
+            out[" ".join(filter(None, (one.name, one.state, mark)))] += 1
+        return out
+
+    def top(self, by: Owner = "src", n: int = 10) -> list[tuple[str, int]]:
+        """Who owns most flows, by a part of the original direction."""
+        owners: Counter[str] = Counter()
+        for one in self.flows():
+            value = getattr(one.original, by)
+            owners[dotted(value) if by in ("src", "dst") else str(value)] += 1
+        return owners.most_common(n)
+
+    def nat_ports(self, n: int = 8) -> dict[tuple[int, int, int, int], int]:
+        """Flows with a translated source by (address they got, peer, its port, protocol), the `n` fullest: each takes a
+        port of that address towards that peer.
+        """
+        taken: Counter[tuple[int, int, int, int]] = Counter()
+        for one in self.flows():
+            if one.src_nat:
+                taken[one.reply.dst, one.reply.src, one.reply.sport, one.proto] += 1
+        return dict(taken.most_common(n))
+
+    def counters(self) -> dict[str, int]:
+        """What `conntrack -S` counts, by its names."""
+        table = self.table
+        return {
+            "found": table.found,
+            "invalid": table.invalid,
+            "insert": table.inserted,
+            "insert_failed": table.insert_failed,
+            "drop": table.drop,
+            "early_drop": table.early_drop,
+            "error": table.error,
+            "search_restart": 0,
+            "clash_resolve": table.clash_resolve,
+            "chaintoolong": table.chaintoolong,
+        }
+
+    # --- events ------------------------------------------------------------------------------------------
+
+    def listen(self, call: Callable[[str, Flow], object] | None = None) -> None:
+        """Events are kept from now on (`events`), and told to `call(kind, flow)`."""
+
+        def heard(event: int, row: int) -> None:
+            one = flows.flow(self.table, row)
+            told = event != EVENT_UPDATE or self._states.get(row) != one.state
+            if event == EVENT_DESTROY:
+                self._states.pop(row, None)
+            else:
+                self._states[row] = one.state
+            self.events.append((int(self.table.now), EVENT_NAMES[event], one, told))
+            if call is not None:
+                call(EVENT_NAMES[event], one)
+
+        if self.host.sysctl[f"{KNOBS}events"] != 0:
+            self.table.listener = heard
+
+    # --- files of /proc ----------------------------------------------------------------------------------
+
+    def proc_lines(self, *, old: bool = False) -> list[str]:
+        """/proc/net/nf_conntrack, or ip_conntrack."""
+        return [flows.proc_line(one, self.host.now, old=old) for one in self.flows()]
+
+    def proc_stat(self) -> list[str]:
+        """/proc/net/stat/nf_conntrack: a head, and a line for the one processor."""
+        count = self.counters()
+        first = (
+            "entries  clashres found new invalid ignore delete chainlength insert insert_failed drop"
+            " early_drop icmp_error  expect_new expect_create expect_delete search_restart"
+        )
+        groups = [
+            [len(self)],
+            [
+                count["clash_resolve"],
+                count["found"],
+                0,
+                count["invalid"],
+                0,
+                0,
+                count["chaintoolong"],
+                count["insert"],
+                count["insert_failed"],
+                count["drop"],
+                count["early_drop"],
+                count["error"],
+            ],
+            [0, 0, 0, 0],
+        ]
+        return [first, "  ".join(" ".join(f"{n:08x}" for n in group) for group in groups)]

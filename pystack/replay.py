@@ -1,0 +1,211 @@
+"""Recorded flows against our conntrack: what a real kernel saw of each packet, and what this one sees.
+
+The format is that of the recordings of a 6.18 kernel, a flow a line of JSON (docs/conntrack.md): packets in their order,
+what a rule at the forward hook saw of each (`ctstate`), and the entry afterwards. Each packet goes through a forwarding
+machine between two taps, as octets.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from pystack._fast.consts import (
+    CTS_ESTABLISHED,
+    CTS_INVALID,
+    CTS_NEW,
+    CTS_RELATED,
+    CTS_UNTRACKED,
+    PROTO_TCP,
+)
+from pystack._fast.nf_hook import FORWARD, NF_ACCEPT
+from pystack.addresses import parse_host
+from pystack.network import Network
+
+CLIENT, SERVER = "10.9.1.2", "10.9.2.2"
+SERVICE = 80
+BETWEEN = 300_000
+"""ns between two packets: no timeout passes within a flow."""
+STATES = {
+    CTS_NEW: "NEW",
+    CTS_ESTABLISHED: "ESTABLISHED",
+    CTS_RELATED: "RELATED",
+    CTS_INVALID: "INVALID",
+    CTS_UNTRACKED: "UNTRACKED",
+}
+
+
+class Seen:
+    """A table that lets everything pass and remembers what conntrack said of the last packet."""
+
+    def __init__(self) -> None:
+        self.state = ""
+
+    def run(self, hook: int, p: Any, state: Any) -> int:
+        """As the tables of rules have it."""
+        if hook == FORWARD:
+            self.state = STATES.get(p.ct_state, "")
+        return NF_ACCEPT
+
+
+@dataclass(slots=True)
+class Difference:
+    """The first packet of a flow that came out differently."""
+
+    flow: str
+    packet: int
+    """Counted from 1."""
+    sent: dict[str, Any]
+    expected: dict[str, Any]
+    got: dict[str, Any]
+
+    def __str__(self) -> str:
+        return (
+            f"flow {self.flow}, packet {self.packet}: {json.dumps(self.sent)}\n"
+            f"  recorded  {json.dumps(self.expected)}\n"
+            f"  pystack   {json.dumps(self.got)}"
+        )
+
+
+@dataclass(slots=True)
+class Result:
+    """How many flows came out alike."""
+
+    equal: int = 0
+    packets: int = 0
+    differences: list[Difference] = field(default_factory=list)
+
+    @property
+    def differ(self) -> int:
+        """Flows with a difference."""
+        return len(self.differences)
+
+
+class Lab:
+    """A machine that forwards between two taps, and its conntrack."""
+
+    def __init__(self, profile: str = "linux-6") -> None:
+        self.net = Network(seed=1)
+        self.gw = self.net.host(
+            "gw", ["10.9.1.1/24", "10.9.2.1/24"], profile=profile, forwarding=True
+        )
+        self.taps = [self.net.tap(f"{CLIENT}/24"), self.net.tap(f"{SERVER}/24")]
+        for tap in self.taps:
+            self.net.link(tap, self.gw)
+        self.seen = Seen()
+        self.gw.sysctl["net.netfilter.nf_conntrack_buckets"] = 512
+        self.gw.conntrack.track()
+        self.gw.conntrack.netfilter.filter = self.seen
+
+    def play(self, flow: dict[str, Any]) -> Difference | None:
+        """One recorded flow; its first difference."""
+        sysctl, conntrack = self.gw.sysctl, self.gw.conntrack
+        sysctl["net.netfilter.nf_conntrack_tcp_loose"] = flow["loose"]
+        sysctl["net.netfilter.nf_conntrack_tcp_be_liberal"] = flow["liberal"]
+        conntrack("-F")
+        for number, sent in enumerate(flow["packets"], 1):
+            self.seen.state = ""
+            self.taps[sent["dir"]].send(octets(sent, flow["sport"]))
+            self.net.run(for_=BETWEEN)
+            got = {"ctstate": self.seen.state, "entry": self.entry()}
+            expected = {"ctstate": sent["ctstate"], "entry": sent["entry"]}
+            if not alike(got, expected):
+                rest = {k: v for k, v in sent.items() if k not in expected}
+                return Difference(flow["id"], number, rest, expected, got)
+        return None
+
+    def entry(self) -> dict[str, Any] | None:
+        """The one flow of the table in the words of the recording."""
+        found = self.gw.conntrack.flows()
+        if not found:
+            return None
+        one = found[0]
+        return {
+            "state": one.state,
+            "timeout": one.timeout,
+            "original": int(one.original.src != parse_host(CLIENT)),
+            "assured": one.assured,
+            "unreplied": one.unreplied,
+        }
+
+
+def alike(got: dict[str, Any], expected: dict[str, Any]) -> bool:
+    """Equal, timeouts within a second: the recording rounds down what a jiffy has eaten."""
+    if got["ctstate"] != expected["ctstate"]:
+        return False
+    mine, theirs = got["entry"], expected["entry"]
+    if mine is None or theirs is None:
+        return mine is theirs
+    return abs(mine["timeout"] - theirs["timeout"]) <= 1 and all(
+        mine[k] == theirs[k] for k in theirs if k != "timeout"
+    )
+
+
+def octets(sent: dict[str, Any], sport: int) -> bytes:
+    """The packet of a recording as it was on the wire."""
+    ends = [(parse_host(CLIENT), sport), (parse_host(SERVER), SERVICE)]
+    (src, sport), (dst, dport) = ends if sent["dir"] == 0 else ends[::-1]
+    given = sent.get("opts") or {}
+    options = b""
+    if "mss" in given:
+        options += struct.pack(">BBH", 2, 4, given["mss"])
+    if given.get("sackok"):
+        options += b"\x04\x02"
+    if "wscale" in given:
+        options += bytes((3, 3, given["wscale"]))
+    if "sack" in given:
+        options += struct.pack(">BBII", 5, 10, *given["sack"])
+    options += b"\x01" * (-len(options) % 4)
+    ack = sent["ack"] if sent["flags"] & 0x10 else 0
+    offset = (20 + len(options)) // 4 << 12
+    head = struct.pack(
+        ">HHIIHHHH", sport, dport, sent["seq"], ack, offset | sent["flags"], sent["win"], 0, 0
+    )
+    segment = head + options + bytes(sent["len"])
+    pseudo = struct.pack(">IIBBH", src, dst, 0, PROTO_TCP, len(segment))
+    segment = segment[:16] + checksum(pseudo + segment) + segment[18:]
+    ip = struct.pack(
+        ">BBHHHBBHII", 0x45, 0, 20 + len(segment), 0, 0x4000, 64, PROTO_TCP, 0, src, dst
+    )
+    return ip[:10] + checksum(ip) + ip[12:] + segment
+
+
+def checksum(data: bytes) -> bytes:
+    """The Internet checksum (RFC 1071)."""
+    total = sum(struct.unpack(f">{len(data) // 2}H", data[: len(data) & ~1]))
+    if len(data) & 1:
+        total += data[-1] << 8
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return struct.pack(">H", total ^ 0xFFFF)
+
+
+def recorded(lines: Iterable[str], name: str) -> Iterator[dict[str, Any]]:
+    """The flows of a recording. Raises ValueError with the place of a line that is none."""
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            flow = json.loads(line)
+            if not {"id", "loose", "liberal", "sport", "packets"} <= set(flow):
+                raise ValueError("not a recorded flow: it needs id, loose, liberal, sport, packets")
+        except ValueError as e:
+            raise ValueError(f"{name}:{number}: {e}") from None
+        yield flow
+
+
+def replay(flows: Iterable[dict[str, Any]], profile: str = "linux-6") -> Result:
+    """Play recorded flows one after the other."""
+    lab = Lab(profile)
+    result = Result()
+    for flow in flows:
+        result.packets += len(flow["packets"])
+        difference = lab.play(flow)
+        if difference is None:
+            result.equal += 1
+        else:
+            result.differences.append(difference)
+    return result

@@ -25,9 +25,8 @@ from pystack._fast.consts import (
     TCPCT_TIME_WAIT,
 )
 from pystack._fast.hashing import sip2
-from pystack._fast.nf_hook import LOCAL_IN, PREROUTING, HookState
+from pystack._fast.nf_hook import LOCAL_IN, PREROUTING
 from pystack._fast.nf_match import Match, has_ports
-from pystack._fast.packet import Packet
 
 BY_SRC = 1
 BY_DST = 2
@@ -78,7 +77,7 @@ class Limit(Match):
 @cython.final
 @cython.cclass
 class Statistic(Match):
-    """`-m statistic`: with a chance of `threshold` / 2**31 where `every` is 0, else each `every`-th from `packet` on."""
+    """`-m statistic`: a chance of `threshold` / 2**31 where `every` is 0, else each `every`-th from `packet` on."""
 
     def __init__(self, threshold=0, every=0, packet=0, inverted=False):
         Match.__init__(self)

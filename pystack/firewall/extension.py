@@ -98,6 +98,10 @@ class Extension:
         """Why the kernel refuses it in such a rule, or None."""
         return None
 
+    def hooks_wanted(self) -> frozenset[str]:
+        """The built-in chains that may lead to it; empty: all."""
+        return frozenset()
+
     def bang(self, name: str, sign: str = "! ") -> str:
         """The sign of an inverted option, or nothing."""
         return sign if name in self.inverted else ""

@@ -225,6 +225,11 @@ def nat_place(e: Extension, o: Option, args: Sequence[str]) -> dict[str, Any]:
     return out
 
 
+def port_span(ports: tuple[int, int]) -> str:
+    """`a` or `a-b`."""
+    return words.span_text(ports[0], ports[1], "-")
+
+
 class NatText(TargetText):
     """What SNAT and DNAT have in common."""
 
@@ -240,7 +245,7 @@ class NatText(TargetText):
             low, high = where["addresses"]
             out = words.dotted(low) + (f"-{words.dotted(high)}" if high != low else "")
         if where["ports"]:
-            out += ":" + words.span_text(*where["ports"], "-")
+            out += ":" + port_span(where["ports"])
             if where["base"]:
                 out += f"/{where['base']}"
         return out
@@ -318,13 +323,13 @@ class PortNatText(TargetText):
     def save(self) -> str:
         out = ""
         if "to-ports" in self.given:
-            out = f" --to-ports {words.span_text(*self.given['to-ports'], '-')}"
+            out = f" --to-ports {port_span(self.given['to-ports'])}"
         return out + "".join(f" --{n}" for n in self.manners())
 
     def show(self, numeric: bool) -> str:
         out = []
         if "to-ports" in self.given:
-            out = [f"{self.shown} {words.span_text(*self.given['to-ports'], '-')}"]
+            out = [f"{self.shown} {port_span(self.given['to-ports'])}"]
         return " ".join(out + self.manners())
 
     def wanted(self) -> NatRange:
@@ -427,7 +432,7 @@ CT_EVENTS = {
 
 def zone(_e: Extension, _o: Option, args: Sequence[str]) -> int:
     """A zone, or -1 for that of the mark."""
-    value = -1 if args[0] == "mark" else words.number(args[0], 0, 65535)
+    value: int | None = -1 if args[0] == "mark" else words.number(args[0], 0, 65535)
     if value is None:
         raise RefusedError(f"Cannot parse {args[0]} as a zone ID")
     return value
@@ -493,8 +498,8 @@ def mark_bits(e: Extension, o: Option, args: Sequence[str]) -> tuple[int, int]:
     if o.name in ("set-mark", "set-xmark"):
         value, bits = mark(e, o, args)
         return (value, bits | value) if o.name == "set-mark" else (value, bits)
-    value = words.number(args[0]) if words.number(args[0]) is not None else -1
-    if value < 0:
+    value = words.number(args[0])
+    if value is None:
         raise RefusedError(
             f'{e.name}: bad value for option "--{o.name}", or out of range (0-4294967295).\n'
         )

@@ -99,7 +99,7 @@ class Extension:
         return None
 
     def hooks_wanted(self) -> frozenset[str]:
-        """The built-in chains that may lead to it; empty: all."""
+        """The built-in chains that it may stand in; empty: all. Chains that these lead to are not asked."""
         return frozenset()
 
     def bang(self, name: str, sign: str = "! ") -> str:
@@ -136,10 +136,6 @@ class TargetText(Extension):
 
     def kernel_check(self, spec: Spec, table: str) -> str | None:
         return "Invalid argument" if self.only and table != self.only else None
-
-    def hooks_wanted(self) -> frozenset[str]:
-        """The built-in chains that may lead to this one; empty: all."""
-        return self.hooks
 
     def build(self, shared: Shared) -> Target:
         """The same for the core."""

@@ -204,23 +204,19 @@ class Draft:
                 raise self.refuse("Too many links", changed, self.line)
             for chain in self._reachable(base):
                 for entry in self.chains[chain].entries:
-                    self._check_hook(entry.spec, base, chain)
+                    if not entry.spec.may_stand(base, straight=chain == base):
+                        raise self.refuse("Invalid argument", changed, self.line)
 
     def _check_rule(self, spec: Spec, chain: str) -> None:
         """What the kernel checks of a rule by itself."""
         if spec.chain and self.standing(spec.chain):
             raise self.refuse("Operation not supported", chain, spec.line)
+        if (spec.src_not and not spec.src_mask) or (spec.dst_not and not spec.dst_mask):
+            raise self.refuse("Invalid argument", chain, spec.line)  # no packet would fit
         for part in (*spec.matches, spec.target):
             why = part.kernel_check(spec, self.name) if part is not None else None
             if why:
                 raise self.refuse(why, chain, spec.line)
-
-    def _check_hook(self, spec: Spec, base: str, chain: str) -> None:
-        """What it checks of a rule that a packet at a hook can meet."""
-        for part in (*spec.matches, spec.target):
-            wanted = part.hooks_wanted() if part is not None else None
-            if wanted and base not in wanted:
-                raise self.refuse("Invalid argument", chain, spec.line)
 
     def _depth(self, chain: str, depths: dict[str, int], open_chains: set[str]) -> int:
         """Chains under this one, the longest way; more than any limit where a way leads back."""

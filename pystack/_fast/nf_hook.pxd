@@ -5,7 +5,7 @@ from pystack._fast.rng cimport Rng
 
 cdef class NatRange:
     cdef public unsigned int low, high
-    cdef public int port_low, port_high
+    cdef public int port_low, port_high, port_base
     cdef public bint random, random_fully, persistent, netmap
 
 
@@ -29,8 +29,10 @@ cdef class HookState:
     cdef public Conntrack conntrack
     cdef public Rng rng
     cdef public bint hot_drop
+    cdef public int log_flags
     cpdef int address_type(self, unsigned int addr, int iface) except -1
     cpdef str iface_name(self, int number)
+    cpdef unsigned int iface_addr(self, int number) except? 0
     cpdef int reject(self, Packet p, int kind) except -1
     cpdef int log(self, Packet p, object prefix, int level) except -1
     cpdef int set_nat(self, Packet p, NatRange wanted, bint source) except -1

@@ -35,7 +35,8 @@ ADDR_PROHIBIT = 8
 @cython.cclass
 class NatRange:
     """What a NAT target allows: addresses `low` to `high` (0: the packet's own), ports `port_low` to `port_high` (0:
-    any), and how one is chosen. For NETMAP the range is a network and the host part is kept.
+    any), and how one is chosen. For NETMAP the range is a network and the host part is kept. With `port_base` the port is
+    as far from `port_low` as the packet's own is from the base.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class NatRange:
         random_fully=False,
         persistent=False,
         netmap=False,
+        port_base=0,
     ):
         self.low = low
         self.high = high or low
@@ -57,6 +59,7 @@ class NatRange:
         self.random_fully = random_fully
         self.persistent = persistent
         self.netmap = netmap
+        self.port_base = port_base
 
 
 @cython.cclass
@@ -103,7 +106,8 @@ class Hooks:
 class HookState:
     """One packet at one hook. `hook` is one of the five, `now` the present in ns; `conntrack` may be None.
 
-    `hot_drop` is set by a match that cannot answer: the packet is lost (the kernel's word for it).
+    `hot_drop` is set by a match that cannot answer: the packet is lost (the kernel's word for it). `log_flags` is for
+    `log`: 1 TCP sequence numbers, 2 TCP options, 4 IP options, 8 the owner, 32 the MAC header decoded.
     """
 
     def __init__(self):
@@ -112,6 +116,7 @@ class HookState:
         self.conntrack = None
         self.rng = None
         self.hot_drop = False
+        self.log_flags = 0
 
     def address_type(self, addr, iface):
         """ADDR_* of an address, on one interface or (-1) on any."""
@@ -119,6 +124,10 @@ class HookState:
 
     def iface_name(self, number):
         """The name of an interface, "" for -1."""
+        raise NotImplementedError
+
+    def iface_addr(self, number):
+        """The first address of an interface, 0 for none."""
         raise NotImplementedError
 
     def reject(self, p, kind):

@@ -1,0 +1,768 @@
+"""The matches of iptables that look at one packet, as text: `-m NAME` and its options."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from pystack._fast import consts, nf_hook, nf_match
+from pystack.firewall import words
+from pystack.firewall.errors import RefusedError
+from pystack.firewall.extension import (
+    Extension,
+    MatchText,
+    Option,
+    bits_of,
+    flag,
+    mark,
+    names_of,
+    span,
+    text,
+    whole,
+)
+
+if TYPE_CHECKING:
+    from pystack.firewall.spec import Spec
+    from pystack.firewall.tables import Shared
+
+TCP, UDP, ICMP = consts.PROTO_TCP, consts.PROTO_UDP, consts.PROTO_ICMP
+ANY_PORT = (0, 65535)
+TCP_FLAGS = {"FIN": 1, "SYN": 2, "RST": 4, "PSH": 8, "ACK": 16, "URG": 32}
+
+
+def ports(e: Extension, o: Option, args: Sequence[str]) -> tuple[int, int]:
+    """A port or a range, once."""
+    if o.name in e.given:
+        raise RefusedError(f"Only one `--{o.name}' allowed")
+    return words.port_range(args[0])
+
+
+class PortText(MatchText):
+    """What tcp and udp have in common."""
+
+    def port_words(self, name: str) -> str:
+        """` --sport a:b` or nothing; any port at all is not said."""
+        low, high = self.given.get(name, ANY_PORT)
+        if (low, high) == ANY_PORT and name not in self.inverted:
+            return ""
+        short = "sport" if name == "source-port" else "dport"
+        return f" {self.bang(name)}--{short} {words.span_text(low, high)}"
+
+    def port_show(self, name: str, numeric: bool) -> str:
+        """The same for a listing."""
+        low, high = self.given.get(name, ANY_PORT)
+        if (low, high) == ANY_PORT and name not in self.inverted:
+            return ""
+        short, bang = ("spt" if name == "source-port" else "dpt"), self.bang(name, "!")
+        if low == high:
+            return f" {short}:{bang}{words.port_text(low, numeric)}"
+        ends = words.port_text(low, numeric), words.port_text(high, numeric)
+        return f" {short}s:{bang}{ends[0]}:{ends[1]}"
+
+    def built(self) -> dict[str, Any]:
+        """Arguments for the core."""
+        return {
+            "sport": self.given.get("source-port", ANY_PORT),
+            "sport_not": "source-port" in self.inverted,
+            "dport": self.given.get("destination-port", ANY_PORT),
+            "dport_not": "destination-port" in self.inverted,
+        }
+
+
+PORT_OPTIONS = (
+    Option("source-port sport", ports, inverts=True, repeats=True),
+    Option("destination-port dport", ports, inverts=True, repeats=True),
+)
+
+
+def tcp_flags(e: Extension, o: Option, args: Sequence[str]) -> tuple[int, int]:
+    """`MASK COMP`."""
+    if "tcp-flags" in e.given:
+        raise RefusedError("Only one of `--syn' or `--tcp-flags'  allowed")
+    values = []
+    for arg in args:
+        value = 0
+        for word in arg.split(","):
+            if word.upper() == "ALL":
+                value |= 0x3F
+            elif word.upper() in TCP_FLAGS:
+                value |= TCP_FLAGS[word.upper()]
+            elif word.upper() != "NONE":
+                raise RefusedError(f"Unknown TCP flag `{word}'")
+        values.append(value)
+    return values[0], values[1]
+
+
+def syn(e: Extension, o: Option, _args: Sequence[str]) -> bool:
+    """`--syn` is a set of flags."""
+    if "tcp-flags" in e.given:
+        raise RefusedError("Only one of `--syn' or `--tcp-flags'  allowed")
+    e.given["tcp-flags"] = (0x17, 0x02)
+    return True
+
+
+def tcp_option(e: Extension, o: Option, args: Sequence[str]) -> int:
+    """The number of an option."""
+    if o.name in e.given:
+        raise RefusedError("Only one `--tcp-option' allowed")
+    value = words.number(args[0], 1, 255)
+    if value is None:
+        raise RefusedError(f"Bad TCP option `{args[0]}'")
+    return value
+
+
+class TcpText(PortText):
+    name = "tcp"
+    options = (
+        *PORT_OPTIONS,
+        Option("tcp-flags", tcp_flags, words=2, inverts=True, repeats=True),
+        Option("syn", syn, words=0, inverts=True, repeats=True),
+        Option("tcp-option", tcp_option, inverts=True, repeats=True),
+    )
+
+    def take(self, option: Option, args: Sequence[str], inverted: bool, spec: Spec) -> None:
+        super().take(option, args, inverted, spec)
+        if option.name == "syn" and inverted:
+            self.inverted.add("tcp-flags")
+
+    def check(self, spec: Spec) -> None:
+        if spec.proto != TCP or spec.proto_not:
+            raise RefusedError("TCP match requires '-p tcp'")
+
+    def flag_names(self, value: int) -> str:
+        return names_of(TCP_FLAGS, value) or "NONE"
+
+    def save(self) -> str:
+        out = self.port_words("source-port") + self.port_words("destination-port")
+        if "tcp-option" in self.given:
+            out += f" {self.bang('tcp-option')}--tcp-option {self.given['tcp-option']}"
+        if "tcp-flags" in self.given:
+            mask, flags = self.given["tcp-flags"]
+            out += f" {self.bang('tcp-flags')}--tcp-flags"
+            out += f" {self.flag_names(mask)} {self.flag_names(flags)}"
+        return out
+
+    def show(self, numeric: bool) -> str:
+        out = "tcp" + self.port_show("source-port", numeric)
+        out += self.port_show("destination-port", numeric)
+        if "tcp-option" in self.given:
+            out += f" option={self.bang('tcp-option', '!')}{self.given['tcp-option']}"
+        if "tcp-flags" in self.given:
+            mask, flags = self.given["tcp-flags"]
+            out += f" flags:{self.bang('tcp-flags', '!')}"
+            if numeric:
+                out += f"0x{mask:02X}/0x{flags:02X}"
+            else:
+                out += f"{self.flag_names(mask)}/{self.flag_names(flags)}"
+        return out
+
+    def build(self, shared: Shared) -> nf_match.Match:
+        mask, flags = self.given.get("tcp-flags", (0, 0))
+        return nf_match.TcpMatch(
+            **self.built(),
+            mask=mask,
+            flags=flags,
+            flags_not="tcp-flags" in self.inverted,
+            option=self.given.get("tcp-option", 0),
+            option_not="tcp-option" in self.inverted,
+        )
+
+
+class UdpText(PortText):
+    name = "udp"
+    options = PORT_OPTIONS
+
+    def check(self, spec: Spec) -> None:
+        if spec.proto != UDP or spec.proto_not:
+            raise RefusedError("UDP match requires '-p udp'")
+
+    def save(self) -> str:
+        return self.port_words("source-port") + self.port_words("destination-port")
+
+    def show(self, numeric: bool) -> str:
+        ports = self.port_show("source-port", numeric) + self.port_show("destination-port", numeric)
+        return "udp" + ports
+
+    def build(self, shared: Shared) -> nf_match.Match:
+        return nf_match.PortRange(UDP, **self.built())
+
+
+ICMP_TYPES: tuple[tuple[str, int, int, int], ...] = (
+    ("any", 0xFF, 0, 0xFF),
+    ("echo-reply", 0, 0, 0xFF),
+    ("pong", 0, 0, 0xFF),
+    ("destination-unreachable", 3, 0, 0xFF),
+    ("network-unreachable", 3, 0, 0),
+    ("host-unreachable", 3, 1, 1),
+    ("protocol-unreachable", 3, 2, 2),
+    ("port-unreachable", 3, 3, 3),
+    ("fragmentation-needed", 3, 4, 4),
+    ("source-route-failed", 3, 5, 5),
+    ("network-unknown", 3, 6, 6),
+    ("host-unknown", 3, 7, 7),
+    ("network-prohibited", 3, 9, 9),
+    ("host-prohibited", 3, 10, 10),
+    ("TOS-network-unreachable", 3, 11, 11),
+    ("TOS-host-unreachable", 3, 12, 12),
+    ("communication-prohibited", 3, 13, 13),
+    ("host-precedence-violation", 3, 14, 14),
+    ("precedence-cutoff", 3, 15, 15),
+    ("source-quench", 4, 0, 0xFF),
+    ("redirect", 5, 0, 0xFF),
+    ("network-redirect", 5, 0, 0),
+    ("host-redirect", 5, 1, 1),
+    ("TOS-network-redirect", 5, 2, 2),
+    ("TOS-host-redirect", 5, 3, 3),
+    ("echo-request", 8, 0, 0xFF),
+    ("ping", 8, 0, 0xFF),
+    ("router-advertisement", 9, 0, 0xFF),
+    ("router-solicitation", 10, 0, 0xFF),
+    ("time-exceeded", 11, 0, 0xFF),
+    ("ttl-exceeded", 11, 0, 0xFF),
+    ("ttl-zero-during-transit", 11, 0, 0),
+    ("ttl-zero-during-reassembly", 11, 1, 1),
+    ("parameter-problem", 12, 0, 0xFF),
+    ("ip-header-bad", 12, 0, 0),
+    ("required-option-missing", 12, 1, 1),
+    ("timestamp-request", 13, 0, 0xFF),
+    ("timestamp-reply", 14, 0, 0xFF),
+    ("address-mask-request", 17, 0, 0xFF),
+    ("address-mask-reply", 18, 0, 0xFF),
+)
+"""Name, type, lowest and highest code."""
+
+
+def icmp_type(_e: Extension, _o: Option, args: Sequence[str]) -> tuple[int, int, int]:
+    """A name or its beginning, `type` or `type/code`."""
+    word = args[0]
+    hits = [t for t in ICMP_TYPES if t[0].lower().startswith(word.lower())]
+    exact = [t for t in hits if t[0].lower() == word.lower()]
+    if exact:
+        return exact[0][1:]
+    if len(hits) > 1:
+        raise RefusedError(f"Ambiguous ICMP type `{word}': `{hits[0][0]}' or `{hits[1][0]}'?")
+    if hits:
+        return hits[0][1:]
+    kind, slash, code = word.partition("/")
+    number = words.number(kind, 0, 255)
+    if number is None:
+        raise RefusedError(f"Unknown ICMP type `{kind}'")
+    if not slash:
+        return number, 0, 0xFF
+    low = words.number(code, 0, 255)
+    if low is None:
+        raise RefusedError(f"Unknown ICMP code `{word}'")
+    return number, low, low
+
+
+class IcmpText(MatchText):
+    name = "icmp"
+    options = (Option("icmp-type", icmp_type, inverts=True, required=True),)
+
+    def kernel_check(self, spec: Spec, table: str) -> str | None:
+        return None if spec.proto == ICMP and not spec.proto_not else "Invalid argument"
+
+    def save(self) -> str:
+        kind, low, high = self.given["icmp-type"]
+        word = "any" if kind == 0xFF else f"{kind}" + (f"/{low}" if low == high else "")
+        return f" {self.bang('icmp-type')}--icmp-type {word}"
+
+    def show(self, numeric: bool) -> str:
+        kind, low, high = self.given["icmp-type"]
+        names = [t[0] for t in ICMP_TYPES if t[1:] == (kind, low, high)]
+        bang = self.bang("icmp-type", "!")
+        if names and not numeric:
+            return f"icmp {bang}{names[0]}"
+        out = f"icmp {bang}type {kind}" if bang else f"icmptype {kind}"
+        if low == high:
+            out += f" code {low}"
+        elif low != 0 or high != 0xFF:
+            out += f" codes {low}-{high}"
+        return out
+
+    def build(self, shared: Shared) -> nf_match.Match:
+        return nf_match.IcmpMatch(*self.given["icmp-type"], "icmp-type" in self.inverted)
+
+
+def port_list(_e: Extension, _o: Option, args: Sequence[str]) -> list[tuple[int, int]]:
+    """Ports and ranges, commas between; 15 places, a range takes two."""
+    out = []
+    room = 15
+    for word in args[0].split(","):
+        low, colon, high = word.partition(":")
+        pair = words.port(low), words.port(high) if colon else words.port(low)
+        if colon and pair[0] >= pair[1]:
+            raise RefusedError("invalid portrange specified")
+        room -= 2 if colon else 1
+        if room < 0:
+            raise RefusedError("too many ports specified")
+        out.append(pair)
+    return out
+
+
+class MultiportText(MatchText):
+    name = "multiport"
+    options = (
+        Option("source-ports sports", port_list, inverts=True, without="destination-ports ports"),
+        Option("destination-ports dports", port_list, inverts=True, without="source-ports ports"),
+        Option("ports", port_list, inverts=True, without="source-ports destination-ports"),
+    )
+    which = {
+        "source-ports": ("sports", nf_match.PORT_SOURCE),
+        "destination-ports": ("dports", nf_match.PORT_DESTINATION),
+        "ports": ("ports", nf_match.PORT_EITHER),
+    }
+
+    def take(self, option: Option, args: Sequence[str], inverted: bool, spec: Spec) -> None:
+        if spec.proto == 0 or spec.proto_not:
+            raise RefusedError(
+                "multiport needs `-p tcp', `-p udp', `-p udplite', `-p sctp' or `-p dccp'"
+            )
+        if spec.proto not in (TCP, UDP, 136, 132, 33):
+            raise RefusedError("multiport only works with TCP, UDP, UDPLITE, SCTP and DCCP")
+        super().take(option, args, inverted, spec)
+
+    def check(self, spec: Spec) -> None:
+        if not self.given:
+            raise RefusedError("multiport expection an option")
+
+    def save(self) -> str:
+        name = next(iter(self.given))
+        listed = ",".join(words.span_text(*pair) for pair in self.given[name])
+        return f" {self.bang(name)}--{self.which[name][0]} {listed}"
+
+    def show(self, numeric: bool) -> str:
+        name = next(iter(self.given))
+        listed = ",".join(
+            words.port_text(low, numeric)
+            if low == high
+            else f"{words.port_text(low, numeric)}:{words.port_text(high, numeric)}"
+            for low, high in self.given[name]
+        )
+        return f"multiport {self.which[name][0]} {self.bang(name, ' !')}{listed}"
+
+    def build(self, shared: Shared) -> nf_match.Match:
+        name = next(iter(self.given))
+        return nf_match.Multiport(
+            self.which[name][1], self.given[name], inverted=name in self.inverted
+        )
+
+
+STATES = {
+    "INVALID": consts.CTS_INVALID,
+    "NEW": consts.CTS_NEW,
+    "RELATED": consts.CTS_RELATED,
+    "ESTABLISHED": consts.CTS_ESTABLISHED,
+    "UNTRACKED": consts.CTS_UNTRACKED,
+}
+CT_STATES = STATES | {"SNAT": nf_match.STATE_SNAT, "DNAT": nf_match.STATE_DNAT}
+CT_STATUS = {
+    "NONE": 0,
+    "EXPECTED": consts.IPS_EXPECTED,
+    "SEEN_REPLY": consts.IPS_SEEN_REPLY,
+    "ASSURED": consts.IPS_ASSURED,
+    "CONFIRMED": consts.IPS_CONFIRMED,
+}
+CT_ADDRESSES = ("ctorigsrc", "ctorigdst", "ctreplsrc", "ctrepldst")
+CT_PORTS = ("ctorigsrcport", "ctorigdstport", "ctreplsrcport", "ctrepldstport")
+
+
+def ct_proto(e: Extension, o: Option, args: Sequence[str]) -> int:
+    """A protocol."""
+    return words.protocol(args[0])
+
+
+def ct_network(e: Extension, o: Option, args: Sequence[str]) -> tuple[int, int]:
+    """A network."""
+    return words.network(args[0])
+
+
+def ct_ports(e: Extension, o: Option, args: Sequence[str]) -> tuple[int, int]:
+    """A port or a range."""
+    return words.port_range(args[0])
+
+
+def ct_dir(e: Extension, o: Option, args: Sequence[str]) -> int:
+    """ORIGINAL or REPLY."""
+    if args[0].upper() not in ("ORIGINAL", "REPLY"):
+        raise RefusedError(f'{e.name}: Bad value for "--{o.name}" option: "{args[0]}"')
+    return int(args[0].upper() == "REPLY")
+
+
+class StateText(MatchText):
+    name = "state"
+    tracks = True
+    options = (Option("state", bits_of(STATES, 'Bad state "{word}"'), inverts=True, required=True),)
+
+    def save(self) -> str:
+        return f" {self.bang('state')}--state {names_of(STATES, self.given['state'])}"
+
+    def show(self, numeric: bool) -> str:
+        return f"{self.bang('state')}state {names_of(STATES, self.given['state'])}"
+
+    def build(self, shared: Shared) -> nf_match.Match:
+        return nf_match.StateMatch(self.given["state"], "state" in self.inverted)
+
+
+class ConntrackText(MatchText):
+    name = "conntrack"
+    tracks = True
+    options = (
+        Option("ctstate", bits_of(CT_STATES, 'Bad ctstate "{word}"'), inverts=True),
+        Option("ctproto", ct_proto, inverts=True),
+        *(Option(name, ct_network, inverts=True) for name in CT_ADDRESSES),
+        *(Option(name, ct_ports, inverts=True) for name in CT_PORTS),
+        Option("ctstatus", bits_of(CT_STATUS, 'Bad ctstatus "{word}"'), inverts=True),
+        Option("ctexpire", span(words.ALL_ONES), inverts=True),
+        Option("ctdir", ct_dir),
+    )
+
+    def check(self, spec: Spec) -> None:
+        if not self.given:
+            raise RefusedError("conntrack: At least one option is required")
+
+    def parts(self) -> list[tuple[str, str]]:
+        """Option and words, in the order in which they are printed."""
+        out = []
+        if "ctstate" in self.given:
+            out.append(("ctstate", names_of(CT_STATES, self.given["ctstate"])))
+        if "ctproto" in self.given:
+            out.append(("ctproto", str(self.given["ctproto"])))
+        for name in CT_ADDRESSES:
+            if name in self.given:
+                out.append((name, words.masked(*self.given[name], slash_32=False)))
+        for name in CT_PORTS:
+            if name in self.given:
+                out.append((name, words.span_text(*self.given[name])))
+        if "ctstatus" in self.given:
+            out.append(("ctstatus", names_of(CT_STATUS, self.given["ctstatus"]) or "NONE"))
+        if "ctexpire" in self.given:
+            out.append(("ctexpire", words.span_text(*self.given["ctexpire"])))
+        if "ctdir" in self.given:
+            out.append(("ctdir", "REPLY" if self.given["ctdir"] else "ORIGINAL"))
+        return out
+
+    def save(self) -> str:
+        return "".join(f" {self.bang(name)}--{name} {said}" for name, said in self.parts())
+
+    def show(self, numeric: bool) -> str:
+        return " ".join(f"{self.bang(name)}{name} {said}" for name, said in self.parts())
+
+    def build(self, shared: Shared) -> nf_match.Match:
+        match = nf_match.ConntrackMatch(self.given.get("ctstate", 0), "ctstate" in self.inverted)
+        match.proto = self.given.get("ctproto", -1)
+        match.proto_not = "ctproto" in self.inverted
+        match.direction = self.given.get("ctdir", -1)
+        match.status = self.given.get("ctstatus", -1)
+        match.status_not = "ctstatus" in self.inverted
+        match.left_low, match.left_high = self.given.get("ctexpire", (-1, -1))
+        match.left_not = "ctexpire" in self.inverted
+        for which, name in enumerate(CT_ADDRESSES):
+            if name in self.given:
+                match.address(which, *self.given[name], name in self.inverted)
+        for which, name in enumerate(CT_PORTS):
+            if name in self.given:
+                match.port(which, *self.given[name], name in self.inverted)
+        return match
+
+
+def marked(value: tuple[int, int]) -> str:
+    """A mark, with its mask if it has one."""
+    return f"{value[0]:#x}" if value[1] == words.ALL_ONES else f"{value[0]:#x}/{value[1]:#x}"
+
+
+class MarkText(MatchText):
+    name = "mark"
+    options = (Option("mark", mark, inverts=True, required=True),)
+
+    def save(self) -> str:
+        return f" {self.bang('mark')}--mark {marked(self.given['mark'])}"
+
+    def show(self, numeric: bool) -> str:
+        return f"mark match {self.bang('mark')}{marked(self.given['mark'])}"
+
+    def build(self, shared: Shared) -> nf_match.Match:
+        return nf_match.MarkMatch(*self.given["mark"], "mark" in self.inverted, False)
+
+
+class ConnmarkText(MarkText):
+    name = "connmark"
+    tracks = True
+
+    def show(self, numeric: bool) -> str:
+        return f"connmark match {self.bang('mark') or ' '}{marked(self.given['mark'])}"
+
+    def build(self, shared: Shared) -> nf_match.Match:
+        return nf_match.MarkMatch(*self.given["mark"], "mark" in self.inverted, True)
+
+
+class CommentText(MatchText):
+    name = "comment"
+    options = (Option("comment", text(255), required=True),)
+
+    def save(self) -> str:
+        return f" --comment {words.quoted(self.given['comment'])}"
+
+    def show(self, numeric: bool) -> str:
+        return f"/* {self.given['comment']} */"
+
+    def build(self, shared: Shared) -> nf_match.Match:
+        return nf_match.Match()
+
+
+ADDRESS_TYPES = {
+    name: 1 << getattr(nf_hook, f"ADDR_{name}")
+    for name in (
+        "UNSPEC UNICAST LOCAL BROADCAST ANYCAST MULTICAST BLACKHOLE UNREACHABLE PROHIBIT".split()
+    )
+} | {"THROW": 1 << 9, "NAT": 1 << 10, "XRESOLVE": 1 << 11}
+
+
+class AddrtypeText(MatchText):
+    name = "addrtype"
+    options = (
+        Option("src-type", bits_of(ADDRESS_TYPES, 'addrtype: bad type "{word}"'), inverts=True),
+        Option("dst-type", bits_of(ADDRESS_TYPES, 'addrtype: bad type "{word}"'), inverts=True),
+        Option("limit-iface-in", flag, words=0, without="limit-iface-out"),
+        Option("limit-iface-out", flag, words=0, without="limit-iface-in"),
+    )
+
+    def check(self, spec: Spec) -> None:
+        if "src-type" not in self.given and "dst-type" not in self.given:
+            raise RefusedError("addrtype: you must specify --src-type or --dst-type")
+
+    def hooks_wanted(self) -> frozenset[str]:
+        """The built-in chains where the interface that it names is known; empty: all."""
+        if "limit-iface-in" in self.given:
+            return frozenset(("PREROUTING", "INPUT", "FORWARD"))
+        if "limit-iface-out" in self.given:
+            return frozenset(("FORWARD", "OUTPUT", "POSTROUTING"))
+        return frozenset()
+
+    def save(self) -> str:
+        out = "".join(
+            f" {self.bang(name)}--{name} {names_of(ADDRESS_TYPES, self.given[name])}"
+            for name in ("src-type", "dst-type")
+            if name in self.given
+        )
+        return out + "".join(
+            f" --{n}" for n in ("limit-iface-in", "limit-iface-out") if n in self.given
+        )
+
+    def show(self, numeric: bool) -> str:
+        out = "ADDRTYPE match" + "".join(
+            f" {name} {self.bang(name, '!')}{names_of(ADDRESS_TYPES, self.given[name])}"
+            for name in ("src-type", "dst-type")
+            if name in self.given
+        )
+        return out + "".join(
+            f" limit-{end}" for end in ("in", "out") if f"limit-iface-{end}" in self.given
+        )
+
+    def build(self, shared: Shared) -> nf_match.Match:
+        return nf_match.AddressType(
+            self.given.get("src-type", 0),
+            "src-type" in self.inverted,
+            self.given.get("dst-type", 0),
+            "dst-type" in self.inverted,
+            "limit-iface-in" in self.given,
+            "limit-iface-out" in self.given,
+        )
+
+
+def address_range(e: Extension, o: Option, args: Sequence[str]) -> tuple[int, int]:
+    """`a` or `a-b`."""
+    low_text, dash, high_text = args[0].partition("-")
+    low = words.address(low_text)
+    high = words.address(high_text) if dash else low
+    if low is None or high is None:
+        raise RefusedError(f'{e.name}: Bad value for "--{o.name}" option: "{args[0]}"')
+    return low, high
+
+
+class IprangeText(MatchText):
+    name = "iprange"
+    options = (
+        Option("src-range", address_range, inverts=True),
+        Option("dst-range", address_range, inverts=True),
+    )
+
+    def check(self, spec: Spec) -> None:
+        if not self.given:
+            raise RefusedError("iprange match: You must specify `--src-range' or `--dst-range'")
+
+    def ends(self, name: str) -> str:
+        return "-".join(map(words.dotted, self.given[name]))
+
+    def save(self) -> str:
+        return "".join(
+            f" {self.bang(name)}--{name} {self.ends(name)}"
+            for name in ("src-range", "dst-range")
+            if name in self.given
+        )
+
+    def show(self, numeric: bool) -> str:
+        return " ".join(
+            f"{side} IP range {self.bang(name)}{self.ends(name)}"
+            for name, side in (("src-range", "source"), ("dst-range", "destination"))
+            if name in self.given
+        )
+
+    def build(self, shared: Shared) -> nf_match.Match:
+        return nf_match.AddressRange(
+            self.given.get("src-range"),
+            "src-range" in self.inverted,
+            self.given.get("dst-range"),
+            "dst-range" in self.inverted,
+        )
+
+
+class LengthText(MatchText):
+    name = "length"
+    options = (Option("length", span(65535), inverts=True, required=True),)
+
+    def save(self) -> str:
+        return f" {self.bang('length')}--length {words.span_text(*self.given['length'])}"
+
+    def show(self, numeric: bool) -> str:
+        return f"length {self.bang('length', '!')}{words.span_text(*self.given['length'])}"
+
+    def build(self, shared: Shared) -> nf_match.Match:
+        return nf_match.Length(*self.given["length"], "length" in self.inverted)
+
+
+class TtlText(MatchText):
+    name = "ttl"
+    options = (
+        Option("ttl-lt", whole(0, 255), without="ttl-gt ttl-eq"),
+        Option("ttl-gt", whole(0, 255), without="ttl-lt ttl-eq"),
+        Option("ttl-eq ttl", whole(0, 255), inverts=True, without="ttl-lt ttl-gt"),
+    )
+
+    def check(self, spec: Spec) -> None:
+        if not self.given:
+            raise RefusedError(
+                "TTL match: You must specify one of `--ttl-eq', `--ttl-lt', `--ttl-gt"
+            )
+
+    def save(self) -> str:
+        name = next(iter(self.given))
+        return f" {self.bang(name)}--{name} {self.given[name]}"
+
+    def show(self, numeric: bool) -> str:
+        name = next(iter(self.given))
+        sign = {"ttl-lt": "<", "ttl-gt": ">", "ttl-eq": "!=" if self.inverted else "=="}[name]
+        return f"TTL match TTL {sign} {self.given[name]}"
+
+    def build(self, shared: Shared) -> nf_match.Match:
+        name = next(iter(self.given))
+        how = {"ttl-lt": nf_match.TTL_LT, "ttl-gt": nf_match.TTL_GT, "ttl-eq": nf_match.TTL_EQ}[
+            name
+        ]
+        return nf_match.Ttl(nf_match.TTL_NE if self.inverted else how, self.given[name])
+
+
+TOS_NAMES = {
+    "Minimize-Delay": 0x10,
+    "Maximize-Throughput": 0x08,
+    "Maximize-Reliability": 0x04,
+    "Minimize-Cost": 0x02,
+    "Normal-Service": 0x00,
+}
+DSCP_CLASSES = (
+    {f"CS{n}": n << 3 for n in range(8)}
+    | {"BE": 0}
+    | {f"AF{c}{d}": c << 3 | d << 1 for c in range(1, 5) for d in range(1, 4)}
+    | {"EF": 0x2E}
+)
+
+
+def tos(named_mask: int = 0x3F) -> Any:
+    """`value[/mask]` or a name, which leaves the two bits of ECN alone."""
+
+    def read(e: Extension, o: Option, args: Sequence[str]) -> tuple[int, int]:
+        value, slash, bits = args[0].partition("/")
+        if not args[0][:1].isdigit():
+            hits = [n for n in TOS_NAMES if n.lower() == args[0].lower()]
+            if not hits:
+                raise RefusedError(f'Symbolic name "{args[0]}" is unknown')
+            return TOS_NAMES[hits[0]], named_mask
+        pair = words.number(value, 0, 255), words.number(bits, 0, 255) if slash else 0xFF
+        if pair[0] is None or pair[1] is None:
+            raise RefusedError(
+                f'{e.name}: bad value for option "--{o.name}", or out of range (0-255).\n'
+            )
+        return pair[0], pair[1]
+
+    return read
+
+
+class TosText(MatchText):
+    name = "tos"
+    options = (Option("tos", tos(), inverts=True, required=True),)
+
+    def save(self) -> str:
+        value, mask = self.given["tos"]
+        return f" {self.bang('tos')}--tos 0x{value:02x}/0x{mask:02x}"
+
+    def show(self, numeric: bool) -> str:
+        value, mask = self.given["tos"]
+        if not numeric and mask == 0x3F:
+            names = [name for name, number in TOS_NAMES.items() if number == value]
+            if names:
+                return f"tos match{self.bang('tos', '!')} {names[0]}"
+        return f"tos match{self.bang('tos', '!')}0x{value:02x}/0x{mask:02x}"
+
+    def build(self, shared: Shared) -> nf_match.Match:
+        return nf_match.Tos(*self.given["tos"], "tos" in self.inverted)
+
+
+def dscp_class(e: Extension, _o: Option, args: Sequence[str]) -> int:
+    """A class by name."""
+    if args[0].upper() not in DSCP_CLASSES:
+        raise RefusedError(f"Invalid DSCP value `{args[0]}'")
+    return DSCP_CLASSES[args[0].upper()]
+
+
+class DscpText(MatchText):
+    name = "dscp"
+    options = (
+        Option("dscp", whole(0, 63), inverts=True, without="dscp-class"),
+        Option("dscp-class", dscp_class, inverts=True, without="dscp"),
+    )
+
+    def check(self, spec: Spec) -> None:
+        if not self.given:
+            raise RefusedError("DSCP match: Parameter --dscp is required")
+
+    @property
+    def value(self) -> int:
+        return int(next(iter(self.given.values())))
+
+    def save(self) -> str:
+        return f" {'! ' if self.inverted else ''}--dscp 0x{self.value:02x}"
+
+    def show(self, numeric: bool) -> str:
+        return f"DSCP match {'!' if self.inverted else ''}0x{self.value:02x}"
+
+    def build(self, shared: Shared) -> nf_match.Match:
+        return nf_match.Tos(self.value << 2, 0xFC, bool(self.inverted))
+
+
+MATCHES: tuple[type[MatchText], ...] = (
+    TcpText,
+    UdpText,
+    IcmpText,
+    MultiportText,
+    StateText,
+    ConntrackText,
+    MarkText,
+    ConnmarkText,
+    CommentText,
+    AddrtypeText,
+    IprangeText,
+    LengthText,
+    TtlText,
+    TosText,
+    DscpText,
+)

@@ -1,8 +1,8 @@
 """Recorded flows against our conntrack: what a real kernel saw of each packet, and what this one sees.
 
-The format is that of the recordings of a 6.18 kernel, a flow a line of JSON (docs/conntrack.md): packets in their order,
-what a rule at the forward hook saw of each (`ctstate`), and the entry afterwards. Each packet goes through a forwarding
-machine between two taps, as octets.
+The format is that of the recordings of a 6.18 kernel, a flow a line of JSON (docs/conntrack.md): packets in their
+order, what a rule at the forward hook saw of each (`ctstate`), and the entry afterwards. Each packet goes through a
+forwarding machine between two taps, as octets.
 """
 
 from __future__ import annotations

@@ -41,6 +41,7 @@ cdef class Conntrack(ConnTable):
     cdef int _reject(self, Packet p) except? -1
     cdef unsigned long long ports_of(self, Packet p) noexcept
     cpdef unsigned long long turned(self, unsigned long long ports) noexcept
+    cpdef unsigned long long foresee(self, Packet p) noexcept
     cdef int _look_up(self, Packet p) except? -1
     cdef int _begin(self, Packet p, unsigned long long addrs, unsigned long long ports, unsigned int h) except? -1
     cdef int _track(self, Packet p) except? -1

@@ -338,12 +338,22 @@ class Conntrack(ConnTable):
             return first << 48 | second << 32 | (ports & _U32)
         return second << 48 | first << 32 | (ports & _U32)
 
+    def foresee(self, p):
+        """The packet is one of a batch: its hash is computed, and what it will need is fetched into the cache while
+        others are looked at. Answers nothing of use.
+        """
+        addrs: cython.ulonglong = p.src
+        node: cython.int
+        p.ct_hash = self.hash_of(addrs << 32 | p.dst, self.ports_of(p))
+        node = self.chain.head[self.bucket_of(p.ct_hash)]
+        return self.octet[(node >> 1 << 6) + O_STATE] + self.keys[2 * node]
+
     def _look_up(self, p):
         """The flow of the packet into `p.ct`, begun if there is none: CT_ACCEPT, or CT_DROP without room."""
         addrs: cython.ulonglong = p.src
         addrs = addrs << 32 | p.dst
         ports: cython.ulonglong = self.ports_of(p)
-        h: cython.uint = self.hash_of(addrs, ports)
+        h: cython.uint = p.ct_hash if p.ct_hash != 0 else self.hash_of(addrs, ports)
         node: cython.int = self.find(addrs, ports, h)
         status: cython.int
         if node == 0:

@@ -25,9 +25,8 @@ from pystack._fast.consts import (
     TCPCT_TIME_WAIT,
 )
 from pystack._fast.hashing import sip2
-from pystack._fast.nf_hook import LOCAL_IN, PREROUTING, HookState
+from pystack._fast.nf_hook import LOCAL_IN, PREROUTING
 from pystack._fast.nf_match import Match, has_ports
-from pystack._fast.packet import Packet
 
 BY_SRC = 1
 BY_DST = 2

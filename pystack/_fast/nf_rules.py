@@ -18,10 +18,9 @@ from pystack._fast.nf_hook import (
     NF_DROP,
     POSTROUTING,
     PREROUTING,
-    HookState,
 )
 from pystack._fast.nf_match import Match
-from pystack._fast.nf_target import CONTINUE, GOTO, JUMP, RETURN, Target
+from pystack._fast.nf_target import CONTINUE, GOTO, JUMP, RETURN
 from pystack._fast.packet import Packet
 
 STACK = 16

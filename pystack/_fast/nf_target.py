@@ -20,11 +20,8 @@ from pystack._fast.consts import (
 from pystack._fast.nf_hook import (
     LOCAL_IN,
     LOCAL_OUT,
-    NF_ACCEPT,
     NF_DROP,
     POSTROUTING,
-    HookState,
-    NatRange,
 )
 from pystack._fast.packet import Packet
 from pystack._fast.wirebytes import be16, put16

@@ -29,7 +29,6 @@ class Passing:
 
     def pass_all(self, now, step):
         """Every packet once, `step` ns between two; answers the time behind the last."""
-        i: cython.Py_ssize_t
         k: cython.int
         n: cython.int
         ct = self.conntrack

@@ -58,9 +58,9 @@ LONG = {
 
 WITH_RULE = set("ADCIR")
 ILLEGAL = (
-    {c: "nx0" for c in "AIRC"}
+    dict.fromkeys("AIRC", "nx0")
     | {"D": "nx0c", "L": "sdpjiocf"}
-    | {c: "nsdpjxio0cf" for c in "FZNXPES"}
+    | dict.fromkeys("FZNXPES", "nsdpjxio0cf")
 )
 """Options that a command does not know, in the order in which iptables looks."""
 

@@ -238,7 +238,7 @@ class Restore:
         """All lines."""
         number = 0
         try:
-            for number, line in enumerate(text.splitlines(), 1):  # noqa: B007
+            for number, line in enumerate(text.splitlines(), 1):
                 self._line(line, number)
             if self.draft is not None:
                 raise RefusedError(f"COMMIT expected at line {number + 1}", OTHER)

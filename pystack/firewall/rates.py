@@ -341,7 +341,7 @@ class ConnlimitText(MatchText):
 
 
 def statistic_mode(_e: Extension, _o: Option, args: Sequence[str]) -> str:
-    """random or nth."""
+    """Random or nth."""
     if args[0] not in ("random", "nth"):
         raise RefusedError(f'Bad mode "{args[0]}"')
     return args[0]

@@ -186,7 +186,7 @@ class Conntrack(ConnTable):
 
     def began(self, row):
         """When the flow was confirmed, ns; None where nf_conntrack_timestamp was not set then."""
-        if self.since is None or self.since[row] == 0:
+        if self.since is None or self.since[row] < 0:
             return None
         return self.since[row]
 
@@ -399,7 +399,7 @@ class Conntrack(ConnTable):
             self.octets[2 * row] = 0
             self.octets[2 * row + 1] = 0
         if self.since is not None:
-            self.since[row] = 0
+            self.since[row] = -1
         node = row << 1
         self.set_key(node, addrs, ports, h)
         self.set_key(node + 1, back, other, self.hash_of(back, other))
@@ -546,7 +546,7 @@ class Conntrack(ConnTable):
         ) & _U32
         self.half[(row << 5) + H_STATUS] = status | IPS_CONFIRMED
         if self.since is not None and self.cfg.ct_timestamp:
-            self.since[row] = now if now > 0 else 1
+            self.since[row] = now
         if self.listener is not None:
             self.tell(EVENT_NEW, row)
         return CT_ACCEPT

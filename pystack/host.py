@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Literal, NoReturn, Protocol, overload
 
+from pystack import firewall as fw
 from pystack import profiles
 from pystack._fast import mbuf_zones
 from pystack._fast.consts import ICMP_ECHO, NEVER, PROTO_ICMP, STATE_NAMES, Drop
@@ -21,6 +22,7 @@ from pystack._fast.core import Core, Driver
 from pystack.addresses import dotted, parse_host, parse_interface, parse_network
 from pystack.datagram import DatagramSocket
 from pystack.firewall.conntrack import Conntrack
+from pystack.firewall.machine import HostFirewall
 from pystack.kernlog import KernelLog
 from pystack.limits import Limit, limits
 from pystack.process import Process
@@ -427,6 +429,29 @@ class Host:
         Raises `firewall.conntrack.NoNetfilter` (ValueError) on other systems.
         """
         return Conntrack(self)
+
+    @functools.cached_property
+    def firewall(self) -> HostFirewall:
+        """The tables of iptables (docs/firewall.md). Raises NoNetfilter (ValueError) on other systems than Linux."""
+        return HostFirewall(self)
+
+    def iptables(self, arguments: str) -> str:
+        """One iptables command, as on a command line; what it prints.
+
+        Raises `FirewallError` (ValueError) with the tool's message and exit status; then nothing has changed.
+        """
+        return fw.iptables(self.firewall, arguments)
+
+    def iptables_save(self, arguments: str = "") -> str:
+        """What `iptables-save [-c] [-t TABLE]` prints."""
+        return fw.iptables_save(self.firewall, arguments)
+
+    def iptables_restore(self, text: str, arguments: str = "") -> str:
+        """`iptables-restore [-n] [-c] [--test]` with this text; what it prints.
+
+        Raises `FirewallError` with line and column; the table of that line is then as it was.
+        """
+        return fw.iptables_restore(self.firewall, text, arguments)
 
     def proc(self, path: str) -> str:
         """A file of Linux's /proc: net/sockstat, snmp (the lines Tcp:), netstat (TcpExt:), route, dev; knobs under sys.

@@ -88,6 +88,13 @@ class MachineState(HookState):
         iface: Interface = self.net.interfaces[number]
         return iface.name
 
+    def iface_addr(self, number):
+        """As `HookState` has it."""
+        if number < 0:
+            return 0x7F000001
+        iface: Interface = self.net.interfaces[number]
+        return iface.addr
+
     def reject(self, p, kind):
         """As `HookState` has it: nothing for a RST, a fragment, a broadcast (facts: conntrack 7.5)."""
         net = self.net

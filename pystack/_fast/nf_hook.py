@@ -35,8 +35,8 @@ ADDR_PROHIBIT = 8
 @cython.cclass
 class NatRange:
     """What a NAT target allows: addresses `low` to `high` (0: the packet's own), ports `port_low` to `port_high` (0:
-    any), and how one is chosen. For NETMAP the range is a network and the host part is kept. With `port_base` the port is
-    as far from `port_low` as the packet's own is from the base.
+    any), and how one is chosen. For NETMAP the range is a network and the host part is kept. With `port_base` the
+    port is as far from `port_low` as the packet's own is from the base.
     """
 
     def __init__(

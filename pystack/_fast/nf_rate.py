@@ -77,7 +77,7 @@ class Limit(Match):
 @cython.final
 @cython.cclass
 class Statistic(Match):
-    """`-m statistic`: with a chance of `threshold` / 2**31 where `every` is 0, else each `every`-th from `packet` on."""
+    """`-m statistic`: a chance of `threshold` / 2**31 where `every` is 0, else each `every`-th from `packet` on."""
 
     def __init__(self, threshold=0, every=0, packet=0, inverted=False):
         Match.__init__(self)

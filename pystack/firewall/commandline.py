@@ -193,6 +193,7 @@ class Parser:
 
     def _long(self, word: str) -> None:
         name, equals, value = word[2:].partition("=")
+        attached = bool(equals)
         if equals:
             self.words[self.at : self.at] = [Word(value, self.words[self.at - 1].column)]
         own = {o: e for e in self.extensions for opt in e.options for o in opt.names.split()}
@@ -204,8 +205,10 @@ class Parser:
             if hit in own:
                 self._extension_option(hit, word)
             else:
-                self._option(LONG[hit], word)
+                self._option(LONG[hit], word, attached=attached)
         elif not hits and self._load_protocol():
+            if equals:
+                del self.words[self.at]
             self._long(word)
         else:
             raise RefusedError(f'unknown option "{word}"')
@@ -223,8 +226,6 @@ class Parser:
                 continue
             if letters:
                 self.words[self.at : self.at] = [Word(letters, self.words[self.at - 1].column)]
-                if letter == "p":
-                    raise RefusedError(f'unknown protocol "{word}" specified')
             self._option(letter, word, attached=bool(letters))
             return
 
@@ -235,6 +236,8 @@ class Parser:
         word = ""
         if takes == NEEDED or attached:
             word = self._next(shown)
+        if attached and letter in "psdioj":
+            word = shown  # as the tool does: it takes the word that getopt came from
         if letter in COMMANDS:
             self._command(letter, word)
         elif letter == "m":

@@ -1,4 +1,4 @@
-"""What iptables says when it refuses something, in the words and with the exit status of the tool (1.8.9, nf_tables)."""
+"""What iptables says when it refuses something: the words and the exit status of the tool (1.8.9, nf_tables)."""
 
 from __future__ import annotations
 

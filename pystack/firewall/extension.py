@@ -98,6 +98,10 @@ class Extension:
         """Why the kernel refuses it in such a rule, or None."""
         return None
 
+    def hooks_wanted(self) -> frozenset[str]:
+        """The built-in chains that it may stand in; empty: all. Chains that these lead to are not asked."""
+        return frozenset()
+
     def bang(self, name: str, sign: str = "! ") -> str:
         """The sign of an inverted option, or nothing."""
         return sign if name in self.inverted else ""
@@ -132,10 +136,6 @@ class TargetText(Extension):
 
     def kernel_check(self, spec: Spec, table: str) -> str | None:
         return "Invalid argument" if self.only and table != self.only else None
-
-    def hooks_wanted(self) -> frozenset[str]:
-        """The built-in chains that may lead to this one; empty: all."""
-        return self.hooks
 
     def build(self, shared: Shared) -> Target:
         """The same for the core."""

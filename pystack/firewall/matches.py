@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pystack._fast import consts, nf_hook, nf_match
 from pystack.firewall import words
@@ -281,7 +281,8 @@ class IcmpText(MatchText):
         return out
 
     def build(self, shared: Shared) -> nf_match.Match:
-        return nf_match.IcmpMatch(*self.given["icmp-type"], "icmp-type" in self.inverted)
+        kind, low, high = self.given["icmp-type"]
+        return nf_match.IcmpMatch(kind, low, high, inverted="icmp-type" in self.inverted)
 
 
 def port_list(_e: Extension, _o: Option, args: Sequence[str]) -> list[tuple[int, int]]:
@@ -307,7 +308,7 @@ class MultiportText(MatchText):
         Option("destination-ports dports", port_list, inverts=True, without="source-ports ports"),
         Option("ports", port_list, inverts=True, without="source-ports destination-ports"),
     )
-    which = {
+    which: ClassVar[dict[str, tuple[str, int]]] = {
         "source-ports": ("sports", nf_match.PORT_SOURCE),
         "destination-ports": ("dports", nf_match.PORT_DESTINATION),
         "ports": ("ports", nf_match.PORT_EITHER),
@@ -428,12 +429,14 @@ class ConntrackText(MatchText):
             out.append(("ctstate", names_of(CT_STATES, self.given["ctstate"])))
         if "ctproto" in self.given:
             out.append(("ctproto", str(self.given["ctproto"])))
-        for name in CT_ADDRESSES:
-            if name in self.given:
-                out.append((name, words.masked(*self.given[name], slash_32=False)))
-        for name in CT_PORTS:
-            if name in self.given:
-                out.append((name, words.span_text(*self.given[name])))
+        out += [
+            (name, words.masked(*self.given[name], slash_32=False))
+            for name in CT_ADDRESSES
+            if name in self.given
+        ]
+        out += [
+            (name, words.span_text(*self.given[name])) for name in CT_PORTS if name in self.given
+        ]
         if "ctstatus" in self.given:
             out.append(("ctstatus", names_of(CT_STATUS, self.given["ctstatus"]) or "NONE"))
         if "ctexpire" in self.given:
@@ -459,10 +462,12 @@ class ConntrackText(MatchText):
         match.left_not = "ctexpire" in self.inverted
         for which, name in enumerate(CT_ADDRESSES):
             if name in self.given:
-                match.address(which, *self.given[name], name in self.inverted)
+                addr, mask = self.given[name]
+                match.address(which, addr, mask, inverted=name in self.inverted)
         for which, name in enumerate(CT_PORTS):
             if name in self.given:
-                match.port(which, *self.given[name], name in self.inverted)
+                low, high = self.given[name]
+                match.port(which, low, high, inverted=name in self.inverted)
         return match
 
 
@@ -482,7 +487,8 @@ class MarkText(MatchText):
         return f"mark match {self.bang('mark')}{marked(self.given['mark'])}"
 
     def build(self, shared: Shared) -> nf_match.Match:
-        return nf_match.MarkMatch(*self.given["mark"], "mark" in self.inverted, False)
+        value, bits = self.given["mark"]
+        return nf_match.MarkMatch(value, bits, inverted="mark" in self.inverted)
 
 
 class ConnmarkText(MarkText):
@@ -493,7 +499,8 @@ class ConnmarkText(MarkText):
         return f"connmark match {self.bang('mark') or ' '}{marked(self.given['mark'])}"
 
     def build(self, shared: Shared) -> nf_match.Match:
-        return nf_match.MarkMatch(*self.given["mark"], "mark" in self.inverted, True)
+        value, bits = self.given["mark"]
+        return nf_match.MarkMatch(value, bits, inverted="mark" in self.inverted, of_flow=True)
 
 
 class CommentText(MatchText):
@@ -628,7 +635,8 @@ class LengthText(MatchText):
         return f"length {self.bang('length', '!')}{words.span_text(*self.given['length'])}"
 
     def build(self, shared: Shared) -> nf_match.Match:
-        return nf_match.Length(*self.given["length"], "length" in self.inverted)
+        low, high = self.given["length"]
+        return nf_match.Length(low, high, inverted="length" in self.inverted)
 
 
 class TtlText(MatchText):
@@ -714,7 +722,8 @@ class TosText(MatchText):
         return f"tos match{self.bang('tos', '!')}0x{value:02x}/0x{mask:02x}"
 
     def build(self, shared: Shared) -> nf_match.Match:
-        return nf_match.Tos(*self.given["tos"], "tos" in self.inverted)
+        value, bits = self.given["tos"]
+        return nf_match.Tos(value, bits, inverted="tos" in self.inverted)
 
 
 def dscp_class(e: Extension, _o: Option, args: Sequence[str]) -> int:

@@ -248,10 +248,11 @@ class HashlimitText(MatchText):
             out.append(("htable-gcinterval", self.given["hashlimit-htable-gcinterval"]))
         if self.expire != self.quantum():
             out.append(("htable-expire", self.expire))
-        for side in ("srcmask", "dstmask"):
-            if self.given.get(f"hashlimit-{side}", 32) != 32:
-                out.append((side, self.given[f"hashlimit-{side}"]))
-        return out
+        return out + [
+            (side, self.given[f"hashlimit-{side}"])
+            for side in ("srcmask", "dstmask")
+            if self.given.get(f"hashlimit-{side}", 32) != 32
+        ]
 
     def mode_names(self) -> list[str]:
         return [name for name, bit in MODES.items() if self.given.get("hashlimit-mode", 0) & bit]
@@ -320,7 +321,7 @@ class ConnlimitText(MatchText):
 
     @property
     def limit(self) -> int:
-        return int(self.given.get("connlimit-upto", self.given.get("connlimit-above")))
+        return int(self.given.get("connlimit-upto", self.given.get("connlimit-above", 0)))
 
     @property
     def length(self) -> int:
@@ -341,7 +342,7 @@ class ConnlimitText(MatchText):
 
 
 def statistic_mode(_e: Extension, _o: Option, args: Sequence[str]) -> str:
-    """Random or nth."""
+    """Which of the two."""
     if args[0] not in ("random", "nth"):
         raise RefusedError(f'Bad mode "{args[0]}"')
     return args[0]

@@ -85,6 +85,15 @@ class Spec:
             self.target is not None and self.target.tracks
         )
 
+    def may_stand(self, base: str, *, straight: bool) -> bool:
+        """May a packet of this built-in chain meet the rule? `straight`: the rule stands in that chain itself."""
+        for part in (*self.matches, self.target):
+            wanted = part.hooks_wanted() if part is not None and straight else None
+            allowed = part.hooks if isinstance(part, TargetText) else None
+            if (wanted and base not in wanted) or (allowed and base not in allowed):
+                return False
+        return True
+
     def build(self, shared: Shared) -> Rule:
         """The rule for the core. Where a jump leads is set when its table is complete."""
         rule = Rule(self)

@@ -67,15 +67,13 @@ class DraftChain:
 
 
 class Firewall:
-    """The rules of one machine. `changed(firewall)` is called after each change; `clock()` is the time of day in
-    seconds, for the dates in what iptables-save prints.
+    """The rules of one machine. `clock()` is the time of day in seconds, for the dates in what iptables-save prints.
 
     `tables` are what the hooks run, by name; `used` are the names of those that were ever changed, in that order.
     """
 
     def __init__(
         self,
-        changed: Callable[[Firewall], None] | None = None,
         clock: Callable[[], float] | None = None,
     ):
         self.tables = {
@@ -84,7 +82,6 @@ class Firewall:
         }
         self.used: list[str] = []
         self.shared = Shared()
-        self._changed = changed
         self._clock = clock
 
     # --- questions ---------------------------------------------------------------------------------------------
@@ -106,11 +103,6 @@ class Firewall:
         """Does any rule translate?"""
         return any(rule.text.target and rule.text.target.only == "nat" for _, rule in self.rules())
 
-    def in_use(self, name: str) -> bool:
-        """Could this table do anything to a packet: has it a rule, or a policy other than ACCEPT?"""
-        chains = self.tables[name].chains.values()
-        return any(chain.rules or chain.policy == nf_hook.NF_DROP for chain in chains)
-
     def now(self) -> float:
         """The time of day in seconds."""
         return self._clock() if self._clock else 0.0
@@ -127,8 +119,10 @@ class Firewall:
         if name not in self.used:
             self.used.append(name)
         self._prune()
-        if self._changed:
-            self._changed(self)
+        self.changed()
+
+    def changed(self) -> None:
+        """Something has changed: for whoever runs the tables."""
 
     def _prune(self) -> None:
         """Forget what is shared by names that no rule uses any more."""
@@ -210,23 +204,19 @@ class Draft:
                 raise self.refuse("Too many links", changed, self.line)
             for chain in self._reachable(base):
                 for entry in self.chains[chain].entries:
-                    self._check_hook(entry.spec, base, chain)
+                    if not entry.spec.may_stand(base, straight=chain == base):
+                        raise self.refuse("Invalid argument", changed, self.line)
 
     def _check_rule(self, spec: Spec, chain: str) -> None:
         """What the kernel checks of a rule by itself."""
         if spec.chain and self.standing(spec.chain):
             raise self.refuse("Operation not supported", chain, spec.line)
+        if (spec.src_not and not spec.src_mask) or (spec.dst_not and not spec.dst_mask):
+            raise self.refuse("Invalid argument", chain, spec.line)  # no packet would fit
         for part in (*spec.matches, spec.target):
             why = part.kernel_check(spec, self.name) if part is not None else None
             if why:
                 raise self.refuse(why, chain, spec.line)
-
-    def _check_hook(self, spec: Spec, base: str, chain: str) -> None:
-        """What it checks of a rule that a packet at a hook can meet."""
-        for part in (*spec.matches, spec.target):
-            wanted = getattr(part, "hooks_wanted", frozenset)()
-            if wanted and base not in wanted:
-                raise self.refuse("Invalid argument", chain, spec.line)
 
     def _depth(self, chain: str, depths: dict[str, int], open_chains: set[str]) -> int:
         """Chains under this one, the longest way; more than any limit where a way leads back."""

@@ -102,20 +102,12 @@ class RejectText(TargetText):
         return nf_target.Reject(REJECTS[self.kind][1])
 
 
-LEVELS = {
-    "emerg": 0,
-    "panic": 0,
-    "alert": 1,
-    "crit": 2,
-    "error": 3,
-    "err": 3,
-    "warning": 4,
-    "warn": 4,
-    "notice": 5,
-    "info": 6,
-    "debug": 7,
-}
 LEVEL_NAMES = ("emerg", "alert", "crit", "err", "warn", "notice", "info", "debug")
+"""As they are printed; two are read by other names."""
+LEVELS = {
+    {"err": "error", "warn": "warning"}.get(name, name): level
+    for level, name in enumerate(LEVEL_NAMES)
+} | {"panic": 0}
 LOG_FLAGS = {
     "log-tcp-sequence": 1,
     "log-tcp-options": 2,
@@ -129,7 +121,7 @@ def log_level(_e: Extension, _o: Option, args: Sequence[str]) -> int:
     """A level by number or name."""
     value = words.number(args[0], 0, 7)
     if value is None:
-        value = LEVELS.get(args[0].lower())
+        value = LEVELS.get(args[0])
     if value is None:
         raise RefusedError(f'log level "{args[0]}" unknown\n')
     return value
@@ -163,7 +155,7 @@ class LogText(TargetText):
         if numeric:
             out = f"LOG flags {self.flags} level {self.level}"
         else:
-            name = next(n for n in LEVEL_NAMES if LEVELS[n] == self.level)
+            name = LEVEL_NAMES[self.level]
             flags = (n.removeprefix("log-") for n in LOG_FLAGS if n in self.given)
             out = " ".join([f"LOG level {name}", *flags])
         if "log-prefix" in self.given:
@@ -225,6 +217,11 @@ def nat_place(e: Extension, o: Option, args: Sequence[str]) -> dict[str, Any]:
     return out
 
 
+def port_span(ports: tuple[int, int]) -> str:
+    """`a` or `a-b`."""
+    return words.span_text(ports[0], ports[1], "-")
+
+
 class NatText(TargetText):
     """What SNAT and DNAT have in common."""
 
@@ -240,7 +237,7 @@ class NatText(TargetText):
             low, high = where["addresses"]
             out = words.dotted(low) + (f"-{words.dotted(high)}" if high != low else "")
         if where["ports"]:
-            out += ":" + words.span_text(*where["ports"], "-")
+            out += ":" + port_span(where["ports"])
             if where["base"]:
                 out += f"/{where['base']}"
         return out
@@ -318,13 +315,13 @@ class PortNatText(TargetText):
     def save(self) -> str:
         out = ""
         if "to-ports" in self.given:
-            out = f" --to-ports {words.span_text(*self.given['to-ports'], '-')}"
+            out = f" --to-ports {port_span(self.given['to-ports'])}"
         return out + "".join(f" --{n}" for n in self.manners())
 
     def show(self, numeric: bool) -> str:
         out = []
         if "to-ports" in self.given:
-            out = [f"{self.shown} {words.span_text(*self.given['to-ports'], '-')}"]
+            out = [f"{self.shown} {port_span(self.given['to-ports'])}"]
         return " ".join(out + self.manners())
 
     def wanted(self) -> NatRange:
@@ -427,7 +424,7 @@ CT_EVENTS = {
 
 def zone(_e: Extension, _o: Option, args: Sequence[str]) -> int:
     """A zone, or -1 for that of the mark."""
-    value = -1 if args[0] == "mark" else words.number(args[0], 0, 65535)
+    value: int | None = -1 if args[0] == "mark" else words.number(args[0], 0, 65535)
     if value is None:
         raise RefusedError(f"Cannot parse {args[0]} as a zone ID")
     return value
@@ -491,10 +488,10 @@ class CtText(TargetText):
 def mark_bits(e: Extension, o: Option, args: Sequence[str]) -> tuple[int, int]:
     """What a mark option does: (mark, mask) for `(m & ~mask) ^ mark`."""
     if o.name in ("set-mark", "set-xmark"):
-        value, bits = mark(e, o, args)
-        return (value, bits | value) if o.name == "set-mark" else (value, bits)
-    value = words.number(args[0]) if words.number(args[0]) is not None else -1
-    if value < 0:
+        pair = mark(e, o, args)
+        return (pair[0], pair[0] | pair[1]) if o.name == "set-mark" else pair
+    value = words.number(args[0])
+    if value is None:
         raise RefusedError(
             f'{e.name}: bad value for option "--{o.name}", or out of range (0-4294967295).\n'
         )
@@ -737,7 +734,7 @@ class TcpmssText(TargetText):
             raise RefusedError("TCPMSS target: At least one parameter is required")
 
     def hooks_wanted(self) -> frozenset[str]:
-        if "clamp-mss-to-pmtu" in self.given:
+        if "clamp-mss-to-pmtu" in self.given:  # there the way is known
             return frozenset(("FORWARD", "OUTPUT", "POSTROUTING"))
         return frozenset()
 

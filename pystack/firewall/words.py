@@ -60,8 +60,8 @@ SERVICES = {
     netbios-ns:137 netbios-dgm:138 netbios-ssn:139 imap2:143 imap:143 snmp:161 snmp-trap:162 bgp:179 irc:194 ldap:389
     https:443 microsoft-ds:445 submissions:465 isakmp:500 syslog:514 printer:515 submission:587 ipp:631 ldaps:636
     domain-s:853 rsync:873 imaps:993 pop3s:995 socks:1080 openvpn:1194 ms-sql-s:1433 radius:1812 radius-acct:1813
-    cisco-sccp:2000     nfs:2049 mysql:3306 ms-wbt-server:3389 svn:3690 mdns:5353 postgresql:5432 amqp:5672 x11:6000 redis:6379
-    http-alt:8080 git:9418 zabbix-agent:10050
+    cisco-sccp:2000 nfs:2049 mysql:3306 ms-wbt-server:3389 svn:3690 mdns:5353 postgresql:5432 amqp:5672 x11:6000
+    redis:6379 http-alt:8080 git:9418 zabbix-agent:10050
     """.split()
     for name, port in [pair.split(":")]
 }

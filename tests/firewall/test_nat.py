@@ -5,7 +5,6 @@ none is left. Ports drawn at random are compared by their class, addresses exact
 import struct
 
 import pytest
-
 from gateway import (
     ACK,
     CLIENT,
@@ -21,6 +20,7 @@ from gateway import (
     tcp,
     udp,
 )
+
 from pystack.addresses import dotted
 from pystack.replay import checksum
 
@@ -129,7 +129,9 @@ def test_clashes_of_a_hundred_hosts(sport):
 @pytest.mark.parametrize("persistent", ["", "_persistent"])
 def test_an_address_of_a_pool(persistent):
     """A hash of source and destination, the same in every kernel: 300 of 300."""
-    n = Nat(f"-A POSTROUTING -o eth1 -j SNAT --to-source 10.77.0.10-10.77.0.14 {persistent.replace('_', '--')}")
+    n = Nat(
+        f"-A POSTROUTING -o eth1 -j SNAT --to-source 10.77.0.10-10.77.0.14 {persistent.replace('_', '--')}"
+    )
     last = SERVER
     for source, destination, address, port in seen(f"snat_address_range_of_5{persistent}")["rows"]:
         if destination != last:
@@ -146,7 +148,9 @@ def test_the_same_mapping_for_other_destinations():
     assert n.syn_from(host(4), 40001) == (POOL, 40001)
     _, port = n.syn_from(host(5), 40001)
     assert port != 40001
-    assert [n.syn_from(host(5), 40001, to)[1] for to in ("10.9.2.3", "10.9.2.4", "10.20.0.1")] == [port] * 3
+    assert [n.syn_from(host(5), 40001, to)[1] for to in ("10.9.2.3", "10.9.2.4", "10.20.0.1")] == [
+        port
+    ] * 3
 
 
 @pytest.mark.parametrize("how", ["", "_random", "_fully-random"])
@@ -182,7 +186,9 @@ def test_random_ports():
         ports = [n.syn_from(host(2), 30000 + i)[1] for i in range(40)]
         assert sum(port == 30000 + i for i, port in enumerate(ports)) <= 1
         assert len({n.syn_from(host(3), 40000, f"10.20.0.{i}")[1] for i in range(1, 21)}) > 10
-        assert all(n.syn_from(host(4), 700, SERVER, 1000 + i)[1] in range(600, 1024) for i in range(20))
+        assert all(
+            n.syn_from(host(4), 700, SERVER, 1000 + i)[1] in range(600, 1024) for i in range(20)
+        )
 
 
 @pytest.mark.parametrize("ports", [3, 10, 40])
@@ -287,7 +293,9 @@ def test_dnat_takes_the_lowest_port():
 
 def test_both():
     record = seen("snat_and_dnat")
-    n = Nat("-A PREROUTING -d 10.9.9.9 -p tcp --dport 80 -j DNAT --to-destination 10.9.2.2:8080", SNAT)
+    n = Nat(
+        "-A PREROUTING -d 10.9.9.9 -p tcp --dport 80 -j DNAT --to-destination 10.9.2.2:8080", SNAT
+    )
     out = n.send(tcp(CLIENT, 41000, "10.9.9.9", 80, SYN))
     assert [*end(out, 12), *end(out, 16)] == record["seen_behind"]
     assert n.lines == record["lines"]

@@ -42,7 +42,7 @@ class Face:
 
     def __init__(self, name, inverted=False):
         self.name = name
-        self.prefix = name[:-1] if name.endswith("+") else None
+        self.prefix = name.removesuffix("+") if name.endswith("+") else None
         self.inverted = inverted
         self.known = column("B", _FACES)
 

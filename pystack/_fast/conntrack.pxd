@@ -39,6 +39,7 @@ cdef class Conntrack(ConnTable):
     cpdef void refresh(self, int row, int timeout) noexcept
     cpdef int conntrack_in(self, Packet p, long long now) except? -1
     cdef int _reject(self, Packet p) except? -1
+    cdef int _wrong(self, Packet p) except? -1
     cdef unsigned long long ports_of(self, Packet p) noexcept
     cpdef unsigned long long turned(self, unsigned long long ports) noexcept
     cpdef unsigned long long foresee(self, Packet p) noexcept

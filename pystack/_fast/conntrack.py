@@ -186,7 +186,7 @@ class Conntrack(ConnTable):
 
     def began(self, row):
         """When the flow was confirmed, ns; None where nf_conntrack_timestamp was not set then."""
-        if self.since is None or self.since[row] == 0:
+        if self.since is None or self.since[row] < 0:
             return None
         return self.since[row]
 
@@ -276,7 +276,7 @@ class Conntrack(ConnTable):
             if p.icmp_type <= 12 and _IS_ERROR[p.icmp_type]:
                 return self.icmp_error(p)
             if p.icmp_type > 18:
-                return self._reject(p)
+                return self._wrong(p)
         verdict = self._look_up(p)
         if verdict != CT_ACCEPT:
             return verdict
@@ -309,6 +309,12 @@ class Conntrack(ConnTable):
         p.ct = 0
         p.ct_state = CTS_INVALID
         self.invalid += 1
+        return CT_ACCEPT
+
+    def _wrong(self, p):
+        """An ICMP message that belongs nowhere: INVALID, under a counter of its own."""
+        p.ct_state = CTS_INVALID
+        self.error += 1
         return CT_ACCEPT
 
     @cython.exceptval(check=False)
@@ -375,7 +381,7 @@ class Conntrack(ConnTable):
         back: cython.ulonglong = (addrs & _U32) << 32 | addrs >> 32
         row: cython.int
         node: cython.int
-        if other == 0:
+        if other == 0 or (p.proto == PROTO_ICMP and not _IS_QUESTION[p.icmp_type]):
             return self._reject(p)
         if self.cfg.ct_max != 0 and self.free.used >= self.cfg.ct_max:
             if not self._make_room(h):
@@ -393,7 +399,7 @@ class Conntrack(ConnTable):
             self.octets[2 * row] = 0
             self.octets[2 * row + 1] = 0
         if self.since is not None:
-            self.since[row] = 0
+            self.since[row] = -1
         node = row << 1
         self.set_key(node, addrs, ports, h)
         self.set_key(node + 1, back, other, self.hash_of(back, other))
@@ -481,8 +487,7 @@ class Conntrack(ConnTable):
         ports: cython.ulonglong
         node: cython.int
         if q.parse(p) != 0:
-            self.error += 1
-            return self._reject(p)
+            return self._wrong(p)
         # the flow as the other side names it: the error comes back along its way
         addrs = q.q_dst
         addrs = addrs << 32 | q.q_src
@@ -496,8 +501,7 @@ class Conntrack(ConnTable):
             ports = q.q_proto << 16 | p.ct_zone
         node = self.find(addrs, ports, self.hash_of(addrs, ports)) if ports != 0 else 0
         if node == 0:
-            self.error += 1
-            return self._reject(p)
+            return self._wrong(p)
         p.ct = node >> 1
         p.ct_way = node & 1
         p.ct_state = CTS_RELATED
@@ -703,6 +707,9 @@ class Conntrack(ConnTable):
         return proto == PROTO_TCP and TCPCT_FIN_WAIT <= state <= TCPCT_CLOSE
 
 
+_IS_QUESTION = cython.declare(
+    cython.const[cython.uchar][::1], memoryview(bytes(i in (8, 13, 15, 17) for i in range(19)))
+)
 _IS_ERROR = cython.declare(
     cython.const[cython.uchar][::1], memoryview(bytes(i in (3, 4, 5, 11, 12) for i in range(13)))
 )

@@ -45,7 +45,8 @@ class Packet:
       (length 0: a request for a cookie).
     - `ct`: the flow that netfilter's hooks hold for the packet (a row, 0 = none), `ct_way` its
       direction there (0 original, 1 reply), `ct_state` what the packet is to it (`consts.CTS_*`),
-      `ct_zone` the zone that a rule gave, `ct_hash` the hash of its key where it is known already. `mark`: netfilter's mark.
+      `ct_zone` the zone that a rule gave, `ct_hash` the hash of its key where it is known.
+    - `mark`: netfilter's mark.
     - `drop`: `consts.Drop`. `iface_in`, `iface_out`: interface
       numbers, -1 = none.
     - `home`: the queue that `release` puts it in. `next`, `queued` belong to the queue it is in.

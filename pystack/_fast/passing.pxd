@@ -11,5 +11,6 @@ cdef class Passing:
     cdef readonly Py_ssize_t count
     cdef list batch
     cdef readonly long long dropped
-    cpdef long long pass_all(self, long long now, long long step) except -1
+    cdef public long long now
+    cpdef int pass_all(self, long long step) except -1
     cpdef Py_ssize_t only_parse(self) except -1

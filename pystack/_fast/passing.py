@@ -26,14 +26,14 @@ class Passing:
         self.count = len(octets) // STRIDE
         self.batch = [Packet() for _ in range(BATCH)]
         self.dropped = 0
+        self.now = 0
 
-    def pass_all(self, now, step):
-        """Every packet once, `step` ns between two; answers the time behind the last."""
-        i: cython.Py_ssize_t
+    def pass_all(self, step):
+        """Every packet once, `step` ns between two, from `now` on, which is the time behind the last then."""
         k: cython.int
         n: cython.int
         ct = self.conntrack
-        moment: cython.longlong = now
+        moment: cython.longlong = self.now
         at: cython.Py_ssize_t = 0
         while at < self.count:
             n = BATCH if self.count - at >= BATCH else cython.cast(cython.int, self.count - at)
@@ -49,7 +49,8 @@ class Passing:
                     self.dropped += 1
                 moment += step
             at += n
-        return moment
+        self.now = moment
+        return 0
 
     def only_parse(self):
         """The same packets, parsed and thrown away: what the trace costs by itself."""

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -72,10 +71,13 @@ def test_any_text_is_refused_or_loaded_whole(text: str):
     firewall = Firewall()
     iptables_restore(firewall, "*filter\n-A FORWARD -j DROP\nCOMMIT\n")
     before = iptables_save(firewall)
+    refused = None
     try:
         iptables_restore(firewall, f"*filter\n{text}\nCOMMIT\n")
     except FirewallError as error:
-        assert error.line > 0
+        refused = error
+    if refused is not None:
+        assert refused.line > 0
         if "\nCOMMIT\n" not in f"\n{text}\n":
             assert iptables_save(firewall) == before
 
@@ -123,14 +125,14 @@ def attempt(host: pystack.Host, address: str, port: int) -> str:
 
 
 @pytest.fixture
-def web() -> Iterator[tuple[pystack.Network, pystack.Host, pystack.Host]]:
+def web() -> tuple[pystack.Network, pystack.Host, pystack.Host]:
     """A web server with its rules, and somebody far away."""
     net = pystack.Network(seed=6)
     server = net.host("web", "198.51.100.1/24", profile="linux-6")
     other = net.host("other", "198.51.100.2/24", profile="linux-6")
     net.link(server, other)
     server.iptables_restore((FOLDER / "web-server.rules").read_text())
-    yield net, server, other
+    return net, server, other
 
 
 def test_web_server(web: tuple[pystack.Network, pystack.Host, pystack.Host]):
@@ -139,7 +141,9 @@ def test_web_server(web: tuple[pystack.Network, pystack.Host, pystack.Host]):
         serve(server, port)
     assert attempt(other, "198.51.100.1", 80) == "open"
     assert attempt(other, "198.51.100.1", 22) == "refused"  # not from the office
-    assert attempt(other, "198.51.100.1", 443) == "refused"  # nobody listens, and the kernel says so
+    assert (
+        attempt(other, "198.51.100.1", 443) == "refused"
+    )  # nobody listens, and the kernel says so
     served = serve(server, 8000)
     assert attempt(server, "198.51.100.1", 8000) == "open"  # over lo
     assert served
@@ -154,7 +158,9 @@ def test_snat_gateway():
     site = Site("snat-gateway")
     listener = serve(site.server, 80)
     assert attempt(site.client, "10.9.2.2", 80) == "open"
-    assert listener.accept()[1][0] == "10.9.2.11"  # what 6.18 chose for this pair (facts: conntrack 8.3)
+    assert (
+        listener.accept()[1][0] == "10.9.2.11"
+    )  # what 6.18 chose for this pair (facts: conntrack 8.3)
     assert "src=10.9.2.2 dst=10.9.2.11 sport=80" in site.gw.conntrack("-L")
     assert attempt(site.server, "10.9.1.2", 80) == "silence"
     assert any("gw drop: IN=eth1 OUT=eth0" in line for line in site.gw.dmesg())

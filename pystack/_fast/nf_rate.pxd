@@ -43,10 +43,10 @@ cdef class HashTable(KeyTable):
     cdef public long long cost, expire, interval
     cdef public unsigned int burst
     cdef public bint in_octets
-    cdef long long sweep_at
+    cdef long long swept
     cdef readonly long long[::1] credit, seen
     cdef readonly unsigned int[::1] refills
-    cdef void sweep(self, long long now) noexcept
+    cdef void sweep(self, long long turn) noexcept
     cpdef int below(self, unsigned long long first, unsigned long long second, int length, long long now) except -2
 
 

@@ -180,7 +180,7 @@ class HashTable(KeyTable):
         self.in_octets = in_octets
         self.expire = expire
         self.interval = interval
-        self.sweep_at = 0
+        self.swept = 0
         self.credit = column("q", self.capacity + 1)
         self.seen = column("q", self.capacity + 1)
         self.refills = column("I", self.capacity + 1)
@@ -194,13 +194,13 @@ class HashTable(KeyTable):
         return 0
 
     @cython.exceptval(check=False)
-    def sweep(self, now: cython.longlong) -> cython.void:
-        """Keys that were not seen for `expire` go."""
+    def sweep(self, turn: cython.longlong) -> cython.void:
+        """The worker that comes each `interval` removes keys that were not seen for `expire`; this is its `turn`-th."""
         row: cython.int
         for row in range(1, self.capacity + 1):
-            if self.free.in_use(row) and now >= self.when[row]:
+            if self.free.in_use(row) and self.when[row] < turn * self.interval:
                 self.remove(row)
-        self.sweep_at = now + self.interval
+        self.swept = turn
 
     def below(self, first, second, length, now):
         """Is a packet of so many octets within the limit? 1, 0, or -1: there is no room for its key."""
@@ -208,8 +208,8 @@ class HashTable(KeyTable):
         most: cython.longlong = _SECOND if self.in_octets else self.cost * self.burst
         row: cython.int
         price: cython.longlong
-        if now >= self.sweep_at:
-            self.sweep(now)
+        if now // self.interval != self.swept:
+            self.sweep(now // self.interval)
         row = self.find(first, second)
         if row == 0:
             row = self.add(first, second)
@@ -560,10 +560,11 @@ class ConnLimit(Match):
                 self._grow_lists()
             self.head[key] = self.tail[key] = self.count[key] = 0
             self.cleaned[key] = (state.conntrack.jiffies - 1) & _U32
-        if self.cleaned[key] == state.conntrack.jiffies:
-            if status & (IPS_CONFIRMED | IPS_ASSURED) != IPS_CONFIRMED | IPS_ASSURED:
-                self.put(key, addrs, ports)
+        if status & IPS_CONFIRMED and status & IPS_ASSURED:
+            if self.cleaned[key] != state.conntrack.jiffies:
+                self.clean(key, 0, 0, state)  # it counts already, or never did
+        elif self.cleaned[key] == state.conntrack.jiffies:
+            self.put(key, addrs, ports)
         elif not self.clean(key, addrs, ports, state):
-            if status & (IPS_CONFIRMED | IPS_ASSURED) != IPS_CONFIRMED | IPS_ASSURED:
-                self.put(key, addrs, ports)
+            self.put(key, addrs, ports)
         return (self.count[key] > self.limit) == self.above

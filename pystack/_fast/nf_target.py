@@ -359,7 +359,8 @@ class TcpMss(Target):
     @cython.exceptval(check=False)
     def lower(self, p: Packet, at: cython.int, mss: cython.int) -> cython.void:
         """The value at `at`, if it is larger."""
-        if be16(p.head, at) <= mss:
+        old: cython.int = be16(p.head, at)
+        if old <= mss:
             return
         p.opt_mss = mss
         if at & 1 == 0:

@@ -40,6 +40,14 @@ def ports(e: Extension, o: Option, args: Sequence[str]) -> tuple[int, int]:
 class PortText(MatchText):
     """What tcp and udp have in common."""
 
+    def take(self, option: Option, args: Sequence[str], inverted: bool, spec: Spec) -> None:
+        super().take(option, args, inverted, spec)
+        low, high = self.given[option.name] if option in PORT_OPTIONS else (0, 0)
+        if inverted and low == 0 < high:
+            # as the tool stores it: what is above; and nothing at all where nothing is above
+            self.given[option.name] = ANY_PORT if high == 65535 else (high + 1, 65535)
+            self.inverted.discard(option.name)
+
     def port_words(self, name: str) -> str:
         """` --sport a:b` or nothing; any port at all is not said."""
         low, high = self.given.get(name, ANY_PORT)
@@ -374,8 +382,8 @@ def ct_proto(e: Extension, o: Option, args: Sequence[str]) -> int:
 
 
 def ct_network(e: Extension, o: Option, args: Sequence[str]) -> tuple[int, int]:
-    """A network."""
-    return words.network(args[0])
+    """A network; the host bits are kept to be printed."""
+    return words.network(args[0], cut=False)
 
 
 def ct_ports(e: Extension, o: Option, args: Sequence[str]) -> tuple[int, int]:

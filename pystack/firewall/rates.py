@@ -283,7 +283,7 @@ class HashlimitText(MatchText):
         if table is None:
             in_octets = kind == "octets"
             table = nf_rate.HashTable(
-                -(-cost * 10**9 >> 32) if in_octets else cost * (10**9 // HASH_SCALE),
+                cost * 10**9 >> 32 if in_octets else cost * (10**9 // HASH_SCALE),
                 self.burst,
                 in_octets,
                 self.given.get("hashlimit-htable-max", 0),

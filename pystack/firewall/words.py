@@ -7,45 +7,15 @@ from pystack.firewall.errors import RefusedError
 ALL_ONES = 0xFFFFFFFF
 
 PROTOCOLS = {
-    name: number
-    for number, names in {
-        1: "icmp",
-        2: "igmp",
-        4: "ipencap",
-        6: "tcp",
-        8: "egp",
-        9: "igp",
-        17: "udp",
-        33: "dccp",
-        41: "ipv6",
-        43: "ipv6-route",
-        44: "ipv6-frag",
-        46: "rsvp",
-        47: "gre",
-        50: "esp",
-        51: "ah",
-        58: "ipv6-icmp icmpv6",
-        59: "ipv6-nonxt",
-        60: "ipv6-opts",
-        88: "eigrp",
-        89: "ospf",
-        94: "ipip",
-        97: "etherip",
-        98: "encap",
-        103: "pim",
-        108: "ipcomp",
-        112: "vrrp",
-        115: "l2tp",
-        124: "isis",
-        132: "sctp",
-        133: "fc",
-        135: "mobility-header mh",
-        136: "udplite",
-        137: "mpls-in-ip",
-        138: "manet",
-        139: "hip",
-    }.items()
-    for name in names.split()
+    name: int(number)
+    for pair in """
+    icmp:1 igmp:2 ggp:3 ipencap:4 st:5 tcp:6 egp:8 igp:9 pup:12 udp:17 hmp:20 xns-idp:22 rdp:27 iso-tp4:29 dccp:33
+    xtp:36 ddp:37 idpr-cmtp:38 ipv6:41 ipv6-route:43 ipv6-frag:44 idrp:45 rsvp:46 gre:47 esp:50 ah:51 skip:57
+    ipv6-icmp:58 icmpv6:58 ipv6-nonxt:59 ipv6-opts:60 rspf:73 vmtp:81 eigrp:88 ospf:89 ax.25:93 ipip:94 etherip:97
+    encap:98 pim:103 ipcomp:108 vrrp:112 l2tp:115 isis:124 sctp:132 fc:133 mobility-header:135 mh:135 udplite:136
+    mpls-in-ip:137 manet:138 hip:139 shim6:140 wesp:141 rohc:142 ethernet:143
+    """.split()
+    for name, number in [pair.split(":")]
 }
 """Names of protocols, as /etc/protocols has them; the first name of a number is the one that is printed."""
 PROTOCOL_NAMES: dict[int, str] = {}
@@ -111,8 +81,9 @@ def mask(text: str) -> int:
     return value if "." in text else ALL_ONES << (32 - value) & ALL_ONES
 
 
-def network(text: str) -> tuple[int, int]:
-    """(address, mask) of `a`, `a/length` or `a/mask`; host bits are cut off. The only name is localhost.
+def network(text: str, *, cut: bool = True) -> tuple[int, int]:
+    """(address, mask) of `a`, `a/length` or `a/mask`; host bits are cut off unless told otherwise. The only
+    name is localhost.
 
     With a mask, missing numbers at the end of an address are zeros (`10/8`).
     """
@@ -123,7 +94,7 @@ def network(text: str) -> tuple[int, int]:
     addr = 0x7F000001 if host == "localhost" else address(full)
     if addr is None:
         raise RefusedError(f"host/network `{host}' not found")
-    return addr & bits, bits
+    return addr & bits if cut else addr, bits
 
 
 def masked(addr: int, bits: int, *, slash_32: bool) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -24,6 +24,12 @@ _REASONS: dict[str, int] = {}
 def _skip(reason: str) -> None:
     _REASONS[reason] = _REASONS.get(reason, 0) + 1
     pytest.skip(f"system test not run: {reason}")
+
+
+@pytest.fixture
+def skip_loudly() -> Callable[[str], None]:
+    """Skip for a reason that the end of the run repeats."""
+    return _skip
 
 
 @pytest.fixture

@@ -32,6 +32,9 @@ from pystack._fast.consts import (
     CTS_INVALID,
     CTS_NEW,
     CTS_RELATED,
+    EVENT_DESTROY,
+    EVENT_NEW,
+    EVENT_UPDATE,
     H_STATUS,
     IPS_ASSURED,
     IPS_CONFIRMED,
@@ -43,15 +46,18 @@ from pystack._fast.consts import (
     IPS_SRC_NAT,
     JIFFY,
     O_STATE,
+    PROTO_GRE,
     PROTO_ICMP,
     PROTO_TCP,
     PROTO_UDP,
+    PROTO_UDPLITE,
     TCPCT_CLOSE,
     TCPCT_FIN_WAIT,
     TCPCT_RETRANS,
     TCPCT_SYN_SENT,
     TCPCT_SYN_SENT2,
     TCPCT_UNACK,
+    UNCOUNTED,
     W_EXPIRES,
     W_LAST_SEQ,
     W_MARK,
@@ -60,16 +66,6 @@ from pystack._fast.ct_table import ConnTable
 from pystack._fast.packet import Packet
 from pystack._fast.tcp_track import TcpTracker
 from pystack._fast.udp_icmp import Quote
-
-EVENT_NEW = 1
-EVENT_UPDATE = 2
-EVENT_DESTROY = 4
-
-PROTO_GRE = 47
-PROTO_UDPLITE = 136
-
-UNCOUNTED = (1 << 64) - 1
-"""Packets of a flow that began while nf_conntrack_acct was 0."""
 
 TIMEOUTS = {
     "ct_tcp_syn_sent": TCPCT_SYN_SENT,

@@ -487,6 +487,17 @@ CT_TRACKER_6 = 0
 CT_TRACKER_4 = 1
 CT_TRACKER_3 = 2
 
+EVENT_NEW = 1
+EVENT_UPDATE = 2
+EVENT_DESTROY = 4
+"""What a listener of conntrack is told of."""
+
+PROTO_GRE = 47
+PROTO_UDPLITE = 136
+
+UNCOUNTED = (1 << 64) - 1
+"""Packets of a flow that began while nf_conntrack_acct was 0."""
+
 # --- the record of a flow: places in `ConnTable.word`, `.half` and `.octet` -----------------------------------------
 W_END = 0
 W_MAXEND = 1

@@ -9,9 +9,6 @@ cdef class NatRange:
     cdef public bint random, random_fully, persistent, netmap
 
 
-cdef int NF_ACCEPT
-
-
 cdef class Hooks:
     cdef public bint defrag
     cpdef int prerouting(self, Packet p) except -1

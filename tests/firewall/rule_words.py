@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 
 NAMES = st.text("abcXYZ019_-", min_size=1, max_size=8).filter(lambda n: n[0] not in "-!")
 PORT = st.integers(0, 65535)
-ADDRESS = st.integers(0, 0xFFFFFFFF).map(lambda a: ".".join(str(a >> n & 255) for n in (24, 16, 8, 0)))
+ADDRESS = st.integers(0, 0xFFFFFFFF).map(
+    lambda a: ".".join(str(a >> n & 255) for n in (24, 16, 8, 0))
+)
 NETWORK = st.tuples(ADDRESS, st.integers(1, 32)).map(lambda p: f"{p[0]}/{p[1]}")
 BANG = st.sampled_from(["", "", "! "])
 FACE = st.sampled_from("eth0 eth+ lo ppp12 br-abc tun+".split())
@@ -16,7 +18,9 @@ MARK = st.tuples(st.integers(0, 0xFFFFFFFF), st.sampled_from(["", "/0xff", "/0xf
 STATES = st.lists(
     st.sampled_from("NEW ESTABLISHED RELATED INVALID UNTRACKED".split()), min_size=1, unique=True
 ).map(",".join)
-FLAGS = st.lists(st.sampled_from("SYN ACK FIN RST URG PSH".split()), min_size=1, unique=True).map(",".join)
+FLAGS = st.lists(st.sampled_from("SYN ACK FIN RST URG PSH".split()), min_size=1, unique=True).map(
+    ",".join
+)
 RATE = st.tuples(st.integers(1, 900), st.sampled_from("sec minute hour day".split())).map(
     lambda p: f"{p[0]}/{p[1]}"
 )
@@ -54,7 +58,9 @@ def protocol(draw: st.DrawFn) -> str:
         words.append(f"{draw(BANG)}--tcp-flags {draw(FLAGS)} {draw(FLAGS)}")
     if draw(st.integers(0, 3)) == 0:
         ports = ",".join(map(str, draw(st.lists(PORT, min_size=1, max_size=15))))
-        words.append(f"-m multiport {draw(BANG)}--{draw(st.sampled_from(['sports', 'dports', 'ports']))} {ports}")
+        words.append(
+            f"-m multiport {draw(BANG)}--{draw(st.sampled_from(['sports', 'dports', 'ports']))} {ports}"
+        )
     return " ".join(words)
 
 

@@ -58,7 +58,9 @@ def test_every_rule_loads_again_from_what_was_saved():
         assert iptables_save(first) == iptables_save(second)
 
 
-@pytest.mark.parametrize("record", records("refusals"), ids=lambda r: r["command"][:70] or "nothing")
+@pytest.mark.parametrize(
+    "record", records("refusals"), ids=lambda r: r["command"][:70] or "nothing"
+)
 def test_what_the_tool_refuses(record: Any):
     firewall = Firewall()
     iptables(firewall, "-N USER")

@@ -5,7 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from firewall.rules_kit import A, B, Rules, State, address, conntrack, fits, icmp, load, ms, s, tcp, udp
+from firewall.rules_kit import (
+    A,
+    B,
+    Rules,
+    State,
+    address,
+    conntrack,
+    fits,
+    icmp,
+    load,
+    ms,
+    s,
+    tcp,
+    udp,
+)
 from fuzz import octets
 
 from pystack._fast import consts, nf_hook
@@ -24,7 +38,9 @@ def packet(name: str) -> Packet:
         "null": lambda: tcp(flags=0),
         "ssh": lambda: tcp(dport=22),
         "mss": lambda: tcp(options=bytes.fromhex("020405b4")),
-        "late-ts": lambda: tcp(options=bytes.fromhex("01010101") + bytes.fromhex("0101080a") + bytes(8)),
+        "late-ts": lambda: tcp(
+            options=bytes.fromhex("01010101") + bytes.fromhex("0101080a") + bytes(8)
+        ),
         "dns": lambda: udp(b"x"),
         "ping": lambda: icmp(8),
         "unreach-4": lambda: icmp(3, 4),
@@ -337,7 +353,9 @@ def test_statistic_random():
     rules = Rules("-A INPUT -m statistic --mode random --probability 0.25 -j DROP")
     hits = sum(answers(rules, [0] * 2000))
     assert 400 < hits < 600
-    assert all(answers(Rules("-A INPUT -m statistic --mode random --probability 1 -j DROP"), [0] * 50))
+    assert all(
+        answers(Rules("-A INPUT -m statistic --mode random --probability 1 -j DROP"), [0] * 50)
+    )
     never = Rules("-A INPUT -m statistic --mode random --probability 0 -j DROP")
     assert not any(answers(never, [0] * 50))
 

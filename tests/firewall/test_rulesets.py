@@ -139,7 +139,9 @@ def test_web_server(web: tuple[pystack.Network, pystack.Host, pystack.Host]):
         serve(server, port)
     assert attempt(other, "198.51.100.1", 80) == "open"
     assert attempt(other, "198.51.100.1", 22) == "refused"  # not from the office
-    assert attempt(other, "198.51.100.1", 443) == "refused"  # nobody listens, and the kernel says so
+    assert (
+        attempt(other, "198.51.100.1", 443) == "refused"
+    )  # nobody listens, and the kernel says so
     served = serve(server, 8000)
     assert attempt(server, "198.51.100.1", 8000) == "open"  # over lo
     assert served
@@ -154,7 +156,9 @@ def test_snat_gateway():
     site = Site("snat-gateway")
     listener = serve(site.server, 80)
     assert attempt(site.client, "10.9.2.2", 80) == "open"
-    assert listener.accept()[1][0] == "10.9.2.11"  # what 6.18 chose for this pair (facts: conntrack 8.3)
+    assert (
+        listener.accept()[1][0] == "10.9.2.11"
+    )  # what 6.18 chose for this pair (facts: conntrack 8.3)
     assert "src=10.9.2.2 dst=10.9.2.11 sport=80" in site.gw.conntrack("-L")
     assert attempt(site.server, "10.9.1.2", 80) == "silence"
     assert any("gw drop: IN=eth1 OUT=eth0" in line for line in site.gw.dmesg())

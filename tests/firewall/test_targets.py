@@ -72,7 +72,11 @@ def test_log_says_and_goes_on():
             "PREROUTING",
             ("dnat", "10.1.1.1", "10.1.1.1", 8080, 8080),
         ),
-        ("-p tcp -j REDIRECT --to-ports 81", "PREROUTING", ("dnat", "10.0.0.2", "10.0.0.2", 81, 81)),
+        (
+            "-p tcp -j REDIRECT --to-ports 81",
+            "PREROUTING",
+            ("dnat", "10.0.0.2", "10.0.0.2", 81, 81),
+        ),
         ("REDIRECT", "OUTPUT", ("dnat", "127.0.0.1", "127.0.0.1", 0, 0)),
         (
             "NETMAP --to 10.9.0.0/16",

@@ -50,7 +50,9 @@ def tool(lab: netlab.Lab, skip_loudly) -> Tool:  # type: ignore[no-untyped-def]
     made = Tool(lab.namespace())
     said = made.run("iptables-save", "--version")
     if "v1.8.9 (nf_tables)" not in said:
-        skip_loudly(f"the tool here is {said.strip()}, and it is v1.8.9 (nf_tables) that we print like")
+        skip_loudly(
+            f"the tool here is {said.strip()}, and it is v1.8.9 (nf_tables) that we print like"
+        )
     return made
 
 
@@ -75,18 +77,25 @@ def test_both_make_the_same_of_any_rules(tool: Tool):
     drawn: list[str] = []
 
     @seed(18)
-    @settings(max_examples=500, database=None, deadline=None, phases=[Phase.generate],
-              suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=500,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
     @given(filter_rule(), st.integers())
     def draw(rule: str, _: int) -> None:
         for option in ("--hashlimit-name", "--name"):  # rules of one name would share a table
             head, found, tail = rule.partition(f"{option} ")
             if found:
-                rule = f"{head}{found}n{len(drawn)}{tail[len(tail.split()[0]):]}"
+                rule = f"{head}{found}n{len(drawn)}{tail[len(tail.split()[0]) :]}"
         drawn.append(rule)
 
     draw()
-    text = "*filter\n:USER - [0:0]\n" + "".join(f"-A FORWARD {rule}\n" for rule in drawn) + "COMMIT\n"
+    text = (
+        "*filter\n:USER - [0:0]\n" + "".join(f"-A FORWARD {rule}\n" for rule in drawn) + "COMMIT\n"
+    )
     tool.run("iptables-restore", text=text)
     firewall = Firewall()
     iptables_restore(firewall, text)

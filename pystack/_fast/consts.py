@@ -528,3 +528,41 @@ CLASH = 1
 
 JIFFY = 4_000_000
 """ns of a tick: HZ is 250 in the kernels that were recorded."""
+
+# --- rules of netfilter: what a target answers, what matches and targets are told ------------------------------------
+STATE_SNAT = 128
+STATE_DNAT = 256
+"""Bits of `-m conntrack --ctstate` beyond CTS_*: the flow is translated."""
+
+PORT_SOURCE = 1
+PORT_DESTINATION = 2
+PORT_EITHER = 3
+"""Which ports `Multiport` looks at."""
+
+TTL_EQ = 0
+TTL_NE = 1
+TTL_LT = 2
+TTL_GT = 3
+BY_SRC = 1
+BY_DST = 2
+BY_SPORT = 4
+BY_DPORT = 8
+"""What a `HashLimit` keeps apart."""
+
+RECENT_SET = 0
+RECENT_CHECK = 1
+RECENT_UPDATE = 2
+RECENT_REMOVE = 3
+CONTINUE = -1
+RETURN = -2
+JUMP = -3
+GOTO = -4
+REJECT_RESET = -1
+"""The kind of REJECT that answers with a RST; the others are codes of ICMP unreachable."""
+
+MARK_SET = 0
+MARK_SAVE = 1
+MARK_RESTORE = 2
+TTL_SET = 0
+TTL_INC = 1
+TTL_DEC = 2

@@ -16,27 +16,20 @@ from pystack._fast.consts import (
     IPS_DST_NAT,
     IPS_SRC_NAT,
     JIFFY,
+    PORT_DESTINATION,
+    PORT_SOURCE,
     PROTO_ICMP,
     PROTO_TCP,
     PROTO_UDP,
+    STATE_DNAT,
+    STATE_SNAT,
+    TTL_EQ,
+    TTL_LT,
+    TTL_NE,
     W_MARK,
 )
 from pystack._fast.nf_hook import HookState
 from pystack._fast.packet import Packet
-
-STATE_SNAT = 128
-STATE_DNAT = 256
-"""Bits of `-m conntrack --ctstate` beyond CTS_*: the flow is translated."""
-
-PORT_SOURCE = 1
-PORT_DESTINATION = 2
-PORT_EITHER = 3
-"""Which ports `Multiport` looks at."""
-
-TTL_EQ = 0
-TTL_NE = 1
-TTL_LT = 2
-TTL_GT = 3
 
 HZ = 1_000_000_000 // JIFFY
 _U32 = cython.declare(cython.uint, 0xFFFFFFFF)

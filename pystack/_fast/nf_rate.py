@@ -15,12 +15,19 @@ import cython
 from pystack._fast.chain import Chain, FreeList
 from pystack._fast.columns import column, grown
 from pystack._fast.consts import (
+    BY_DPORT,
+    BY_DST,
+    BY_SPORT,
+    BY_SRC,
     H_STATUS,
     IPS_ASSURED,
     IPS_CONFIRMED,
     JIFFY,
     O_STATE,
     PROTO_TCP,
+    RECENT_REMOVE,
+    RECENT_SET,
+    RECENT_UPDATE,
     TCPCT_CLOSE,
     TCPCT_TIME_WAIT,
 )
@@ -28,16 +35,6 @@ from pystack._fast.hashing import sip2
 from pystack._fast.nf_hook import LOCAL_IN, PREROUTING
 from pystack._fast.nf_match import Match, has_ports
 
-BY_SRC = 1
-BY_DST = 2
-BY_SPORT = 4
-BY_DPORT = 8
-"""What a `HashLimit` keeps apart."""
-
-RECENT_SET = 0
-RECENT_CHECK = 1
-RECENT_UPDATE = 2
-RECENT_REMOVE = 3
 RECENT_ENTRIES = 100
 """Addresses that a list holds (the module's ip_list_tot)."""
 RECENT_STAMPS = 32

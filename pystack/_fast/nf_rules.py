@@ -10,6 +10,12 @@ Source: net/netfilter/nf_tables_core.c, which runs the rules of iptables since 1
 import cython
 
 from pystack._fast.columns import column
+from pystack._fast.consts import (
+    CONTINUE,
+    GOTO,
+    JUMP,
+    RETURN,
+)
 from pystack._fast.nf_hook import (
     FORWARD,
     LOCAL_IN,
@@ -20,7 +26,6 @@ from pystack._fast.nf_hook import (
     PREROUTING,
 )
 from pystack._fast.nf_match import Match
-from pystack._fast.nf_target import CONTINUE, GOTO, JUMP, RETURN
 from pystack._fast.packet import Packet
 
 STACK = 16

@@ -9,12 +9,17 @@ Source: net/netfilter/xt_*.c, net/ipv4/netfilter/ipt_*.c; facts: conntrack 7, 8.
 
 import cython
 
-from pystack._fast.conntrack import EVENT_UPDATE
 from pystack._fast.consts import (
+    CONTINUE,
     CTS_UNTRACKED,
+    EVENT_UPDATE,
     H_STATUS,
     IPS_CONFIRMED,
+    MARK_RESTORE,
+    MARK_SET,
     PROTO_TCP,
+    TTL_DEC,
+    TTL_INC,
     W_MARK,
 )
 from pystack._fast.nf_hook import (
@@ -25,22 +30,6 @@ from pystack._fast.nf_hook import (
 )
 from pystack._fast.packet import Packet
 from pystack._fast.wirebytes import be16, put16
-
-CONTINUE = -1
-RETURN = -2
-JUMP = -3
-GOTO = -4
-
-REJECT_RESET = -1
-"""The kind of REJECT that answers with a RST; the others are codes of ICMP unreachable."""
-
-MARK_SET = 0
-MARK_SAVE = 1
-MARK_RESTORE = 2
-
-TTL_SET = 0
-TTL_INC = 1
-TTL_DEC = 2
 
 _LOOPBACK = 0x7F000001
 _HEADERS = 40

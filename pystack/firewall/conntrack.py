@@ -12,7 +12,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
-from pystack._fast.conntrack import EVENT_DESTROY, EVENT_NEW, EVENT_UPDATE
+from pystack._fast.consts import EVENT_DESTROY, EVENT_NEW, EVENT_UPDATE
 from pystack._fast.netfilter import Netfilter
 from pystack.addresses import dotted
 from pystack.firewall import conntrack_tool, flows

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
-from pystack._fast.conntrack import HZ, PROTO_GRE, PROTO_UDPLITE, UNCOUNTED
+from pystack._fast.conntrack import HZ
 from pystack._fast.consts import (
     H_STATUS,
     IPS_ASSURED,
@@ -19,9 +19,12 @@ from pystack._fast.consts import (
     IPS_SEEN_REPLY,
     IPS_SRC_NAT,
     O_STATE,
+    PROTO_GRE,
     PROTO_ICMP,
     PROTO_TCP,
     PROTO_UDP,
+    PROTO_UDPLITE,
+    UNCOUNTED,
     W_MARK,
 )
 from pystack._fast.tcp_track import STATE_NAMES

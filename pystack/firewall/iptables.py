@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from pystack._fast import nf_target
+from pystack._fast import consts
 from pystack.firewall import listing
 from pystack.firewall.commandline import VERSION_LINE, WITH_RULE, Command, Parser, Word, split
 from pystack.firewall.errors import OTHER, VERSION, RefusedError
@@ -69,7 +69,7 @@ def edit(draft: Draft, command: Command, line: int = 0) -> None:
     elif letter == "N":
         if name in draft.chains:
             raise RefusedError("Chain already exists.", OTHER)
-        draft.chains[name] = DraftChain(nf_target.RETURN)
+        draft.chains[name] = DraftChain(consts.RETURN)
     elif letter == "X":
         _delete_chains(draft, name)
     elif letter == "P":
@@ -282,7 +282,7 @@ class Restore:
             raise RefusedError(f"iptables-restore: line {number} policy invalid")
         name, policy = words[:2]
         if not draft.standing(name):
-            draft.chains[name] = DraftChain(nf_target.RETURN)
+            draft.chains[name] = DraftChain(consts.RETURN)
             return
         if policy == "-":
             return

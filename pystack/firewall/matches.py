@@ -317,9 +317,9 @@ class MultiportText(MatchText):
         Option("ports", port_list, inverts=True, without="source-ports destination-ports"),
     )
     which: ClassVar[dict[str, tuple[str, int]]] = {
-        "source-ports": ("sports", nf_match.PORT_SOURCE),
-        "destination-ports": ("dports", nf_match.PORT_DESTINATION),
-        "ports": ("ports", nf_match.PORT_EITHER),
+        "source-ports": ("sports", consts.PORT_SOURCE),
+        "destination-ports": ("dports", consts.PORT_DESTINATION),
+        "ports": ("ports", consts.PORT_EITHER),
     }
 
     def take(self, option: Option, args: Sequence[str], inverted: bool, spec: Spec) -> None:
@@ -364,7 +364,7 @@ STATES = {
     "ESTABLISHED": consts.CTS_ESTABLISHED,
     "UNTRACKED": consts.CTS_UNTRACKED,
 }
-CT_STATES = STATES | {"SNAT": nf_match.STATE_SNAT, "DNAT": nf_match.STATE_DNAT}
+CT_STATES = STATES | {"SNAT": consts.STATE_SNAT, "DNAT": consts.STATE_DNAT}
 CT_STATUS = {
     "NONE": 0,
     "EXPECTED": consts.IPS_EXPECTED,
@@ -672,10 +672,8 @@ class TtlText(MatchText):
 
     def build(self, shared: Shared) -> nf_match.Match:
         name = next(iter(self.given))
-        how = {"ttl-lt": nf_match.TTL_LT, "ttl-gt": nf_match.TTL_GT, "ttl-eq": nf_match.TTL_EQ}[
-            name
-        ]
-        return nf_match.Ttl(nf_match.TTL_NE if self.inverted else how, self.given[name])
+        how = {"ttl-lt": consts.TTL_LT, "ttl-gt": consts.TTL_GT, "ttl-eq": consts.TTL_EQ}[name]
+        return nf_match.Ttl(consts.TTL_NE if self.inverted else how, self.given[name])
 
 
 TOS_NAMES = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pystack._fast import nf_match, nf_rate
+from pystack._fast import consts, nf_match, nf_rate
 from pystack.firewall import words
 from pystack.firewall.errors import RefusedError
 from pystack.firewall.extension import (
@@ -132,10 +132,10 @@ def hash_rate(e: Extension, o: Option, args: Sequence[str]) -> tuple[str, int, i
 
 
 MODES = {
-    "srcip": nf_rate.BY_SRC,
-    "srcport": nf_rate.BY_SPORT,
-    "dstip": nf_rate.BY_DST,
-    "dstport": nf_rate.BY_DPORT,
+    "srcip": consts.BY_SRC,
+    "srcport": consts.BY_SPORT,
+    "dstip": consts.BY_DST,
+    "dstport": consts.BY_DPORT,
 }
 
 
@@ -414,10 +414,10 @@ def recent_mask(e: Extension, o: Option, args: Sequence[str]) -> int:
 
 
 ACTIONS = {
-    "set": ("SET", nf_rate.RECENT_SET),
-    "rcheck": ("CHECK", nf_rate.RECENT_CHECK),
-    "update": ("UPDATE", nf_rate.RECENT_UPDATE),
-    "remove": ("REMOVE", nf_rate.RECENT_REMOVE),
+    "set": ("SET", consts.RECENT_SET),
+    "rcheck": ("CHECK", consts.RECENT_CHECK),
+    "update": ("UPDATE", consts.RECENT_UPDATE),
+    "remove": ("REMOVE", consts.RECENT_REMOVE),
 }
 
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from pystack._fast.consts import (
+    GOTO,
+    JUMP,
+)
 from pystack._fast.nf_rules import Face, Rule
-from pystack._fast.nf_target import GOTO, JUMP, Target
+from pystack._fast.nf_target import Target
 from pystack.firewall import words
 from pystack.firewall.extension import MatchText, TargetText
 from pystack.firewall.matches import MATCHES

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pystack._fast import nf_hook, nf_target
+from pystack._fast import consts, nf_hook, nf_target
 from pystack._fast.nf_hook import NatRange
 from pystack.firewall import words
 from pystack.firewall.errors import RefusedError
@@ -54,7 +54,7 @@ class DropText(VerdictText):
 
 class ReturnText(VerdictText):
     name = "RETURN"
-    verdict = nf_target.RETURN
+    verdict = consts.RETURN
 
 
 REJECTS = {
@@ -64,7 +64,7 @@ REJECTS = {
     "icmp-port-unreachable": ("port-unreach", 3),
     "icmp-net-prohibited": ("net-prohib", 9),
     "icmp-host-prohibited": ("host-prohib", 10),
-    "tcp-reset": ("tcp-rst", nf_target.REJECT_RESET),
+    "tcp-reset": ("tcp-rst", consts.REJECT_RESET),
     "icmp-admin-prohibited": ("admin-prohib", 13),
 }
 
@@ -605,10 +605,10 @@ class ConnmarkText(TargetText):
     def build(self, shared: Shared) -> nf_target.Target:
         bits = self.bits()
         if bits:
-            return nf_target.ConnMark(nf_target.MARK_SET, bits[0], bits[1], 0)
+            return nf_target.ConnMark(consts.MARK_SET, bits[0], bits[1], 0)
         packet, flow = self.masks()
         saves = "save-mark" in self.given
-        action = nf_target.MARK_SAVE if saves else nf_target.MARK_RESTORE
+        action = consts.MARK_SAVE if saves else consts.MARK_RESTORE
         return nf_target.ConnMark(action, 0, flow, packet)
 
 
@@ -700,9 +700,9 @@ class TtlText(TargetText):
         Option("ttl-inc", whole(1, 255), without="ttl-dec ttl-set"),
     )
     acts: ClassVar[dict[str, tuple[str, int]]] = {
-        "ttl-set": ("set to", nf_target.TTL_SET),
-        "ttl-dec": ("decrement by", nf_target.TTL_DEC),
-        "ttl-inc": ("increment by", nf_target.TTL_INC),
+        "ttl-set": ("set to", consts.TTL_SET),
+        "ttl-dec": ("decrement by", consts.TTL_DEC),
+        "ttl-inc": ("increment by", consts.TTL_INC),
     }
 
     def check(self, spec: Spec) -> None:

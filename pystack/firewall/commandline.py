@@ -170,7 +170,7 @@ class Parser:
         if self.at >= len(self.words):
             raise RefusedError(f'option "{shown}" requires an argument')
         self.at += 1
-        return self.words[self.at - 1]
+        return str(self.words[self.at - 1])
 
     def _has_word(self) -> bool:
         """Does a word follow that is no option?"""
@@ -237,7 +237,7 @@ class Parser:
         if takes == NEEDED or attached:
             word = self._next(shown)
         if attached and letter in "psdioj":
-            word = shown  # as the tool does: it takes the word that getopt came from
+            word = str(shown)  # as the tool does: it takes the word that getopt came from
         if letter in COMMANDS:
             self._command(letter, word)
         elif letter == "m":

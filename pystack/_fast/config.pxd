@@ -15,20 +15,17 @@ cdef class Config:
     cdef public long long tcp_synack_slop
     cdef public long long tcp_orphan_retries
     cdef public long long tcp_maxunacktime
-    # Keep-alive
     cdef public long long tcp_keepidle
     cdef public long long tcp_keepintvl
     cdef public long long tcp_keepcnt
     cdef public long long tcp_keepinit
     cdef public long long tcp_always_keepalive
-    # Acknowledging
     cdef public long long tcp_delayed_ack
     cdef public long long tcp_delacktime
     cdef public long long tcp_delack_min
     cdef public long long tcp_pingpong_thresh
     cdef public long long tcp_comp_sack_delay
     cdef public long long tcp_comp_sack_nr
-    # Closing
     cdef public long long tcp_timewait
     cdef public long long tcp_max_tw
     cdef public long long tcp_nolocaltimewait
@@ -40,11 +37,9 @@ cdef class Config:
     cdef public long long tcp_tw_recycle
     cdef public long long tcp_tw_reuse_delay
     cdef public long long tcp_max_orphans
-    # Persist
     cdef public long long tcp_persmin
     cdef public long long tcp_persmax
     cdef public long long tcp_maxpersistidle
-    # Buffers of a connection
     cdef public long long tcp_sendspace
     cdef public long long tcp_recvspace
     cdef public long long tcp_sendbuf_auto
@@ -72,7 +67,6 @@ cdef class Config:
     cdef public long long tcp_notsent_lowat
     cdef public long long tcp_min_snd_mss
     cdef public long long tcp_shrink_window
-    # Segments and congestion
     cdef public long long tcp_mssdflt
     cdef public long long tcp_minmss
     cdef public long long tcp_initcwnd_segments
@@ -100,7 +94,6 @@ cdef class Config:
     cdef public long long tcp_tso_rtt_log
     cdef public long long tcp_pacing_ss_ratio
     cdef public long long tcp_pacing_ca_ratio
-    # Options
     cdef public long long tcp_window_scaling
     cdef public long long tcp_timestamps
     cdef public long long tcp_tolerate_missing_ts
@@ -116,7 +109,6 @@ cdef class Config:
     cdef public long long tcp_fastopen_acceptany
     cdef public long long tcp_fastopen_path_disable
     cdef public long long tcp_fastopen_disable
-    # Path MTU
     cdef public long long tcp_path_mtu_discovery
     cdef public long long ip_min_pmtu
     cdef public long long ip_pmtu_expires
@@ -128,7 +120,6 @@ cdef class Config:
     cdef public long long tcp_mtu_probe_floor
     cdef public long long tcp_probe_interval
     cdef public long long tcp_probe_threshold
-    # What an attacker may get
     cdef public long long tcp_blackhole
     cdef public long long tcp_drop_synfin
     cdef public long long tcp_insecure_rst
@@ -153,7 +144,6 @@ cdef class Config:
     cdef public long long icmp_may_rst
     cdef public long long icmp_echo_ignore_all
     cdef public long long icmp_bmcastecho
-    # Listening
     cdef public long long somaxconn
     cdef public long long tcp_max_syn_backlog
     cdef public long long tcp_abort_on_overflow
@@ -166,7 +156,6 @@ cdef class Config:
     cdef public long long syncache_rst_on_sock_fail
     cdef public long long syncache_pause
     cdef public long long sooverinterval
-    # Tables and counts
     cdef public long long maxsockets
     cdef public long long maxfiles
     cdef public long long maxfilesperproc
@@ -183,7 +172,6 @@ cdef class Config:
     cdef public long long nsfbufs
     cdef public long long do_tcpdrain
     cdef public long long ifqmaxlen
-    # Ports
     cdef public long long port_first
     cdef public long long port_last
     cdef public long long port_hifirst
@@ -197,7 +185,6 @@ cdef class Config:
     cdef public long long port_randomtime
     cdef public long long tcp_require_unique_port
     cdef public long long tcp_autobind_reuse
-    # IP and UDP
     cdef public long long ip_ttl
     cdef public long long ip_forwarding
     cdef public long long ip_redirect
@@ -210,7 +197,36 @@ cdef class Config:
     cdef public long long udp_checksum
     cdef public long long udp_blackhole
     cdef public long long udp_log_in_vain
-    # Policies: how a system behaves where numbers do not say it
+    cdef public long long ct_max
+    cdef public long long ct_buckets
+    cdef public long long ct_tcp_syn_sent
+    cdef public long long ct_tcp_syn_recv
+    cdef public long long ct_tcp_established
+    cdef public long long ct_tcp_fin_wait
+    cdef public long long ct_tcp_close_wait
+    cdef public long long ct_tcp_last_ack
+    cdef public long long ct_tcp_time_wait
+    cdef public long long ct_tcp_close
+    cdef public long long ct_tcp_syn_sent2
+    cdef public long long ct_tcp_retrans
+    cdef public long long ct_tcp_unacknowledged
+    cdef public long long ct_tcp_loose
+    cdef public long long ct_tcp_be_liberal
+    cdef public long long ct_tcp_max_retrans
+    cdef public long long ct_tcp_ignore_invalid_rst
+    cdef public long long ct_udp
+    cdef public long long ct_udp_stream
+    cdef public long long ct_udp_stream_age
+    cdef public long long ct_icmp
+    cdef public long long ct_generic
+    cdef public long long ct_gre
+    cdef public long long ct_gre_stream
+    cdef public long long ct_acct
+    cdef public long long ct_timestamp
+    cdef public long long ct_checksum
+    cdef public long long ct_log_invalid
+    cdef public long long ct_chain_min
+    cdef public long long ct_chain_random
     cdef public long long policy_options
     cdef public long long policy_close_unread
     cdef public long long policy_half_open
@@ -243,38 +259,6 @@ cdef class Config:
     cdef public long long policy_icmp_errors
     cdef public long long policy_shut_rd
     cdef public long long policy_rst_flush
-    cdef public long long ct_max
-    cdef public long long ct_buckets
-    cdef public long long ct_tcp_syn_sent
-    cdef public long long ct_tcp_syn_recv
-    cdef public long long ct_tcp_established
-    cdef public long long ct_tcp_fin_wait
-    cdef public long long ct_tcp_close_wait
-    cdef public long long ct_tcp_last_ack
-    cdef public long long ct_tcp_time_wait
-    cdef public long long ct_tcp_close
-    cdef public long long ct_tcp_syn_sent2
-    cdef public long long ct_tcp_retrans
-    cdef public long long ct_tcp_unacknowledged
-    cdef public long long ct_tcp_loose
-    cdef public long long ct_tcp_be_liberal
-    cdef public long long ct_tcp_max_retrans
-    cdef public long long ct_tcp_ignore_invalid_rst
-    cdef public long long ct_udp
-    cdef public long long ct_udp_stream
-    cdef public long long ct_udp_stream_age
-    cdef public long long ct_icmp
-    cdef public long long ct_generic
-    cdef public long long ct_gre
-    cdef public long long ct_gre_stream
-    cdef public long long ct_acct
-    cdef public long long ct_timestamp
-    cdef public long long ct_checksum
-    cdef public long long ct_log_invalid
-    cdef public long long ct_events
-    cdef public long long ct_chain_min
-    cdef public long long ct_chain_random
     cdef public long long policy_ct_hash
-    cdef public long long policy_ct_expiry
     cdef public long long policy_ct_evict
     cdef public long long policy_ct_tracker

@@ -227,35 +227,34 @@ DEFAULTS = {
     # conntrack (net.netfilter)
     "ct_max": 262144,  # Linux: most flows; 0 = no limit
     "ct_buckets": 262144,  # Linux: chains of the table
-    "ct_tcp_syn_sent": 120 * consts.SECOND,  # ns, as all of them: a SYN and no answer
-    "ct_tcp_syn_recv": 60 * consts.SECOND,  # a SYN-ACK and no more
-    "ct_tcp_established": 432000 * consts.SECOND,  # five days
-    "ct_tcp_fin_wait": 120 * consts.SECOND,  # one FIN
-    "ct_tcp_close_wait": 60 * consts.SECOND,  # its acknowledgement
-    "ct_tcp_last_ack": 30 * consts.SECOND,  # the other FIN
-    "ct_tcp_time_wait": 120 * consts.SECOND,  # both are acknowledged
-    "ct_tcp_close": 10 * consts.SECOND,  # a RST
-    "ct_tcp_syn_sent2": 120 * consts.SECOND,  # both sides opened at once
-    "ct_tcp_retrans": 300 * consts.SECOND,  # after ct_tcp_max_retrans repetitions
-    "ct_tcp_unacknowledged": 300 * consts.SECOND,  # while data is not acknowledged
-    "ct_tcp_loose": 1,  # flows are picked up in their middle
-    "ct_tcp_be_liberal": 0,  # only a RST can be outside of the window
-    "ct_tcp_max_retrans": 3,  # repetitions that make a flow suspect
-    "ct_tcp_ignore_invalid_rst": 0,  # an old RST is not INVALID
-    "ct_udp": 30 * consts.SECOND,  # a datagram
-    "ct_udp_stream": 120 * consts.SECOND,  # answered, and longer than ct_udp_stream_age
-    "ct_udp_stream_age": 2 * consts.SECOND,  # 0: answered is enough
-    "ct_icmp": 30 * consts.SECOND,  # a question of ICMP
-    "ct_generic": 600 * consts.SECOND,  # any other protocol
-    "ct_gre": 30 * consts.SECOND,  # GRE
-    "ct_gre_stream": 180 * consts.SECOND,  # GRE, answered
-    "ct_acct": 0,  # packets and octets of new flows are counted
-    "ct_timestamp": 0,  # flows know when they began
-    "ct_checksum": 1,  # a wrong checksum makes a packet INVALID
-    "ct_log_invalid": 0,  # protocol whose INVALID packets are logged, 255 = all
-    "ct_events": 2,  # 0 none, 1 always, 2 while somebody listens
-    "ct_chain_min": 50,  # nodes of a chain that may be passed when a flow is put in; 0 = no limit
-    "ct_chain_random": 30,  # and up to so many more, drawn each time
+    "ct_tcp_syn_sent": 120 * consts.SECOND,  # Linux: ns, as all of them: a SYN and no answer
+    "ct_tcp_syn_recv": 60 * consts.SECOND,  # Linux: a SYN-ACK and no more
+    "ct_tcp_established": 432000 * consts.SECOND,  # Linux: five days
+    "ct_tcp_fin_wait": 120 * consts.SECOND,  # Linux: one FIN
+    "ct_tcp_close_wait": 60 * consts.SECOND,  # Linux: its acknowledgement
+    "ct_tcp_last_ack": 30 * consts.SECOND,  # Linux: the other FIN
+    "ct_tcp_time_wait": 120 * consts.SECOND,  # Linux: both are acknowledged
+    "ct_tcp_close": 10 * consts.SECOND,  # Linux: a RST
+    "ct_tcp_syn_sent2": 120 * consts.SECOND,  # Linux: both sides opened at once
+    "ct_tcp_retrans": 300 * consts.SECOND,  # Linux: after ct_tcp_max_retrans repetitions
+    "ct_tcp_unacknowledged": 300 * consts.SECOND,  # Linux: while data is not acknowledged
+    "ct_tcp_loose": 1,  # Linux: flows are picked up in their middle
+    "ct_tcp_be_liberal": 0,  # Linux: only a RST can be outside of the window
+    "ct_tcp_max_retrans": 3,  # Linux: repetitions that make a flow suspect
+    "ct_tcp_ignore_invalid_rst": 0,  # Linux: an old RST is not INVALID
+    "ct_udp": 30 * consts.SECOND,  # Linux: a datagram
+    "ct_udp_stream": 120 * consts.SECOND,  # Linux: answered, and longer than ct_udp_stream_age
+    "ct_udp_stream_age": 2 * consts.SECOND,  # Linux: 0: answered is enough
+    "ct_icmp": 30 * consts.SECOND,  # Linux: a question of ICMP
+    "ct_generic": 600 * consts.SECOND,  # Linux: any other protocol
+    "ct_gre": 30 * consts.SECOND,  # Linux: GRE
+    "ct_gre_stream": 180 * consts.SECOND,  # Linux: GRE, answered
+    "ct_acct": 0,  # Linux: packets and octets of new flows are counted
+    "ct_timestamp": 0,  # Linux: flows know when they began
+    "ct_checksum": 1,  # Linux: a wrong checksum makes a packet INVALID
+    "ct_log_invalid": 0,  # Linux: protocol whose INVALID packets are logged, 255 = all
+    "ct_chain_min": 50,  # Linux: nodes of a chain that may be passed when a flow is put in; 0 = no limit
+    "ct_chain_random": 30,  # Linux: and up to so many more, drawn each time
     "policy_options": consts.OPTIONS_BSD,  # order and padding of TCP options
     "policy_close_unread": consts.CLOSE_UNREAD_FIN,  # close() with unread data
     "policy_half_open": consts.HALF_OPEN_SYNCACHE,  # where half-open connections are kept, and what meets them
@@ -288,10 +287,9 @@ DEFAULTS = {
     "policy_icmp_errors": consts.ICMP_ERRORS_BSD,  # what an ICMP error does to a connection
     "policy_shut_rd": consts.SHUT_RD_BSD,  # data after shutdown(SHUT_RD)
     "policy_rst_flush": consts.RST_KEEPS_DATA,  # what a RST does to data that was not read
-    "policy_ct_hash": consts.CT_HASH_SIP,  # the hash of conntrack
-    "policy_ct_expiry": consts.CT_EXPIRY_GC,  # who removes flows whose time is over
-    "policy_ct_evict": consts.CT_EVICT_BUCKETS,  # which flow makes room in a full table
-    "policy_ct_tracker": consts.CT_TRACKER_6,  # tables and rules of the TCP tracker
+    "policy_ct_hash": consts.CT_HASH_SIP,  # Linux: the hash of conntrack
+    "policy_ct_evict": consts.CT_EVICT_BUCKETS,  # Linux: which flow makes room in a full table
+    "policy_ct_tracker": consts.CT_TRACKER_6,  # Linux: tables and rules of the TCP tracker
 }
 """Name and value of each attribute of a `Config` that no profile has filled."""
 

@@ -52,10 +52,15 @@ from pystack._fast.consts import (
     PROTO_UDP,
     PROTO_UDPLITE,
     TCPCT_CLOSE,
+    TCPCT_CLOSE_WAIT,
+    TCPCT_ESTABLISHED,
     TCPCT_FIN_WAIT,
+    TCPCT_LAST_ACK,
     TCPCT_RETRANS,
+    TCPCT_SYN_RECV,
     TCPCT_SYN_SENT,
     TCPCT_SYN_SENT2,
+    TCPCT_TIME_WAIT,
     TCPCT_UNACK,
     UNCOUNTED,
     W_EXPIRES,
@@ -66,21 +71,6 @@ from pystack._fast.ct_table import ConnTable
 from pystack._fast.packet import Packet
 from pystack._fast.tcp_track import TcpTracker
 from pystack._fast.udp_icmp import Quote
-
-TIMEOUTS = {
-    "ct_tcp_syn_sent": TCPCT_SYN_SENT,
-    "ct_tcp_syn_recv": 2,
-    "ct_tcp_established": 3,
-    "ct_tcp_fin_wait": 4,
-    "ct_tcp_close_wait": 5,
-    "ct_tcp_last_ack": 6,
-    "ct_tcp_time_wait": 7,
-    "ct_tcp_close": 8,
-    "ct_tcp_syn_sent2": TCPCT_SYN_SENT2,
-    "ct_tcp_retrans": TCPCT_RETRANS,
-    "ct_tcp_unacknowledged": TCPCT_UNACK,
-}
-"""Setting of `Config` -> its place among the timeouts of the TCP tracker."""
 
 _EARLY_DROP_RANGE = 8
 HZ = 1_000_000_000 // JIFFY
@@ -100,6 +90,11 @@ _ICMP_REPLY = cython.declare(
     ),
 )
 """Type -> type of the other direction, 1 higher; 0: neither a question nor an answer."""
+
+
+def ticks(ns):
+    """A time of a knob in jiffies, as many as 32 bits hold."""
+    return min(ns // JIFFY, 0x7FFFFFFF)
 
 
 @cython.final
@@ -148,21 +143,31 @@ class Conntrack(ConnTable):
     def configure(self):
         """What knobs say, taken over: call after a write. Flows keep the time that they have."""
         cfg = self.cfg
-        for name, place in TIMEOUTS.items():
-            self.tcp.timeouts[place] = min(getattr(cfg, name) // JIFFY, 0x7FFFFFFF)
+        t = self.tcp.timeouts
+        t[TCPCT_SYN_SENT] = ticks(cfg.ct_tcp_syn_sent)
+        t[TCPCT_SYN_RECV] = ticks(cfg.ct_tcp_syn_recv)
+        t[TCPCT_ESTABLISHED] = ticks(cfg.ct_tcp_established)
+        t[TCPCT_FIN_WAIT] = ticks(cfg.ct_tcp_fin_wait)
+        t[TCPCT_CLOSE_WAIT] = ticks(cfg.ct_tcp_close_wait)
+        t[TCPCT_LAST_ACK] = ticks(cfg.ct_tcp_last_ack)
+        t[TCPCT_TIME_WAIT] = ticks(cfg.ct_tcp_time_wait)
+        t[TCPCT_CLOSE] = ticks(cfg.ct_tcp_close)
+        t[TCPCT_SYN_SENT2] = ticks(cfg.ct_tcp_syn_sent2)
+        t[TCPCT_RETRANS] = ticks(cfg.ct_tcp_retrans)
+        t[TCPCT_UNACK] = ticks(cfg.ct_tcp_unacknowledged)
         self.tcp.loose = cfg.ct_tcp_loose != 0
         self.tcp.liberal = cfg.ct_tcp_be_liberal != 0
         self.tcp.max_retrans = cfg.ct_tcp_max_retrans
         self.tcp.ignore_invalid_rst = cfg.ct_tcp_ignore_invalid_rst != 0
         self.tcp.old = cfg.policy_ct_tracker != CT_TRACKER_6
         self.tcp.old_table = cfg.policy_ct_tracker == CT_TRACKER_3
-        self.udp = cfg.ct_udp // JIFFY
-        self.udp_stream = cfg.ct_udp_stream // JIFFY
-        self.udp_age = cfg.ct_udp_stream_age // JIFFY
-        self.icmp = cfg.ct_icmp // JIFFY
-        self.generic = cfg.ct_generic // JIFFY
-        self.gre = cfg.ct_gre // JIFFY
-        self.gre_stream = cfg.ct_gre_stream // JIFFY
+        self.udp = ticks(cfg.ct_udp)
+        self.udp_stream = ticks(cfg.ct_udp_stream)
+        self.udp_age = ticks(cfg.ct_udp_stream_age)
+        self.icmp = ticks(cfg.ct_icmp)
+        self.generic = ticks(cfg.ct_generic)
+        self.gre = ticks(cfg.ct_gre)
+        self.gre_stream = ticks(cfg.ct_gre_stream)
         if cfg.ct_acct and self.packets is None:
             self.packets = column("Q", 2 * (self.capacity + 1))
             self.octets = column("Q", 2 * (self.capacity + 1))

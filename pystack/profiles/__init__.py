@@ -104,12 +104,14 @@ POLICIES: Mapping[str, str] = MappingProxyType(
         "shut_rd": "SHUT_RD_",
         "rst_flush": "RST_",
         "ct_hash": "CT_HASH_",
-        "ct_expiry": "CT_EXPIRY_",
         "ct_evict": "CT_EVICT_",
         "ct_tracker": "CT_TRACKER_",
     }
 )
 """Policy of a profile -> how its constants in _fast/consts.py begin."""
+
+OF_LINUX = frozenset({"ct_hash", "ct_evict", "ct_tracker"})
+"""Policies that only Linux has: netfilter's."""
 
 _HEAD: Mapping[str, type] = MappingProxyType(
     {

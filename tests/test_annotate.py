@@ -62,6 +62,14 @@ HOT = {
     "tcp_emit": "emit add_options add_text push_linux mark_ecn offer_window point_at_urgent",
     "holes": "find_hole choose_hole send_hole skip_sacked",
     "tcp_out": "tcp_output restart_after_idle send_one begin cut_at_record flags_of place_syn place_fin",
+    "nf_match": """PortRange.ports_fit PortRange.test TcpMatch.has_option IcmpMatch.test Multiport.test
+        StateMatch.state_fits StateMatch.test ConntrackMatch.keys_fit MarkMatch.test AddressType.test
+        AddressRange.test Length.test Ttl.test Tos.test""",
+    "nf_rate": """Limit.test Statistic.test KeyTable.find KeyTable.add HashTable.below HashLimit.test
+        Recent.test ConnLimit.clean ConnLimit.put ConnLimit.test""",
+    "nf_target": """put_word put_tcp_word Reject.apply NatTarget.apply NoTrack.apply Mark.apply
+        ConnMark.apply SetTos.apply SetTtl.apply""",
+    "nf_rules": "pieces Face.fits Rule.fits",
 }
 """The functions of each module of `_fast`. One that does not exist is a failure."""
 

@@ -57,10 +57,12 @@ def test_rules_are_twins():
         MSS = bytes.fromhex("020405b4")
         for n in range(600):
             rules.state.now += draw.choice([0, 1_000_000, 40_000_000, 700_000_000])
-            around = {"src": address("10.0.0.1") + draw.randrange(4), "ttl": draw.choice([3, 64]), "tos": draw.randrange(256)}
+            around = {"src": address("10.0.0.1") + draw.randrange(4)}
+            around |= {"ttl": draw.choice([3, 64]), "tos": draw.randrange(256)}
             kind = draw.randrange(4)
             if kind == 0:
-                p = tcp(sport=draw.randrange(1, 3000), dport=draw.choice([80, 81, 82]), options=draw.choice([b"", MSS]), ip=around)
+                ports = {"sport": draw.randrange(1, 3000), "dport": draw.choice([80, 81, 82])}
+                p = tcp(**ports, options=draw.choice([b"", MSS]), ip=around)
             elif kind == 1:
                 p = tcp(bytes(draw.randrange(40)), flags=draw.choice([16, 17, 4, 0]), ip=around)
             elif kind == 2:

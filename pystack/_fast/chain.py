@@ -154,10 +154,10 @@ class Chain:
         self.buckets = new_buckets
         self.mask = mask
 
-    def grow(self, rows: int):
+    def grow(self, rows: int, huge: bool = False):
         """Allow the rows up to `rows`, no fewer than now. `next` and `prev` change: fetch them anew."""
-        self.next = grown(memoryview(self.next), _row_count(rows) + 1)
-        self.prev = grown(memoryview(self.prev), rows + 1)
+        self.next = grown(memoryview(self.next), _row_count(rows) + 1, huge)
+        self.prev = grown(memoryview(self.prev), rows + 1, huge)
         self.rows = rows
 
 

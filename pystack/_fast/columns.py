@@ -23,12 +23,13 @@ _starts = count(0, 5)
 columns would fall into the same set of the cache, and using a row would cost a miss for each column."""
 
 
-def column(code: str, n: int) -> memoryview:
+def column(code: str, n: int, huge: bool = False) -> memoryview:
     """A zeroed, writable, contiguous memoryview of `n` items of array typecode `code`.
 
     A big column is an anonymous mapping: the kernel gives a page at its first write, so rows that are
     never used cost address space and no memory, and making the column takes the same few
-    microseconds at any length.
+    microseconds at any length. `huge`: its pages may be large ones, for a table that is expected to be
+    full: then the first row takes 2 MiB, and a row far away does not cost a walk through the page tables.
 
     Raises ValueError for an unknown code or a negative length, MemoryError or OSError when the
     system has no address space left.
@@ -42,18 +43,18 @@ def column(code: str, n: int) -> memoryview:
         return memoryview(array(code, bytes(octets)))
     pages = mmap.mmap(-1, octets + PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     if hasattr(mmap, "MADV_NOHUGEPAGE"):
-        pages.madvise(mmap.MADV_NOHUGEPAGE)  # or the first row of each column would take 2 MiB
+        pages.madvise(mmap.MADV_HUGEPAGE if huge else mmap.MADV_NOHUGEPAGE)
     start = next(_starts) * LINE % PAGE
     return memoryview(pages)[start : start + octets].cast(code)
 
 
-def grown(old: memoryview, n: int) -> memoryview:
+def grown(old: memoryview, n: int, huge: bool = False) -> memoryview:
     """A new column of `n` items of the type of `old` that starts with the items of `old`.
 
     `old` keeps its own storage; views of it do not follow. Raises ValueError when `n` would lose items.
     """
     if n < len(old):
         raise ValueError(f"a column of {len(old)} items does not fit in {n}")
-    new = column(old.format, n)
+    new = column(old.format, n, huge)
     new[: len(old)] = old
     return new

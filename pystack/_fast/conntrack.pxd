@@ -27,6 +27,7 @@ cdef class Conntrack(ConnTable):
     cdef public int high_water
     cdef readonly int udp, udp_stream, udp_age, icmp, generic, gre, gre_stream
     cdef int _length
+    cdef int[::1] _ahead
     cdef public bint gc_wanted
     cdef unsigned int gc_bucket, gc_start
     cdef int gc_mean, gc_count
@@ -42,7 +43,8 @@ cdef class Conntrack(ConnTable):
     cdef int _wrong(self, Packet p) except? -1
     cdef unsigned long long ports_of(self, Packet p) noexcept
     cpdef unsigned long long turned(self, unsigned long long ports) noexcept
-    cpdef unsigned long long foresee(self, Packet p) noexcept
+    cpdef void foresee(self, Packet p) noexcept
+    cpdef unsigned long long fetch(self, const unsigned int[::1] hashes, int n) noexcept
     cdef int _look_up(self, Packet p) except? -1
     cdef int _begin(self, Packet p, unsigned long long addrs, unsigned long long ports, unsigned int h) except? -1
     cdef int _track(self, Packet p) except? -1

@@ -62,6 +62,8 @@ FIELDS = {
 
 _U32 = cython.declare(cython.uint, 0xFFFFFFFF)
 _FIRST_ROWS = 1024
+_MANY = 32768
+"""Flows from which on a table is large enough for large pages."""
 _words = cython.declare(cython.uint[::1], column("I", 12))
 
 
@@ -115,14 +117,15 @@ class ConnTable:
         if capacity <= self.capacity:
             return
         rows = capacity + 1
+        huge = capacity >= _MANY
         self.free.grow(capacity)
-        self.chain.grow(2 * rows - 1)
-        self.keys = grown(memoryview(self.keys), 4 * rows)
-        self.hashes = grown(memoryview(self.hashes), 2 * rows)
+        self.chain.grow(2 * rows - 1, huge)
+        self.keys = grown(memoryview(self.keys), 4 * rows, huge)
+        self.hashes = grown(memoryview(self.hashes), 2 * rows, huge)
         self.serial = grown(memoryview(self.serial), rows)
         if self.sources is not None:
             self.sources.grow(rows)
-        self._record(grown(memoryview(self.octet).cast("Q"), 8 * rows))
+        self._record(grown(memoryview(self.octet).cast("Q"), 8 * rows, huge))
         self.capacity = capacity
 
     def column(self, name):

@@ -55,42 +55,45 @@ def _sip(
 ) -> cython.ulonglong:
     """SipHash-2-4 of the first `words` of three 8-octet words.
 
-    One loop holds the only copy of the round: two rounds for each word and for the length, then four.
+    One loop holds the only copy of the round: two rounds for each word and for the length, then four, whose word is 0.
     """
     m64: cython.ulonglong = _ones64()
     v0: cython.ulonglong = k0 ^ _INIT0
     v1: cython.ulonglong = k1 ^ _INIT1
     v2: cython.ulonglong = k0 ^ _INIT2
     v3: cython.ulonglong = k1 ^ _INIT3
-    m: cython.ulonglong = 0
+    m: cython.ulonglong
     length: cython.ulonglong = words * 8
+    block: cython.int
+    rounds: cython.int
     i: cython.int
-    for i in range(2 * words + 6):
-        if i & 1 == 0:
-            if i >> 1 < words:
-                m = a if i == 0 else (b if i == 2 else c)
-                v3 ^= m
-            elif i >> 1 == words:
-                m = length << 56
-                v3 ^= m
-            elif i >> 1 == words + 1:
-                v2 ^= 0xFF
-        v0 = (v0 + v1) & m64
-        v1 = ((v1 << 13) | (v1 >> 51)) & m64
-        v1 ^= v0
-        v0 = ((v0 << 32) | (v0 >> 32)) & m64
-        v2 = (v2 + v3) & m64
-        v3 = ((v3 << 16) | (v3 >> 48)) & m64
-        v3 ^= v2
-        v0 = (v0 + v3) & m64
-        v3 = ((v3 << 21) | (v3 >> 43)) & m64
-        v3 ^= v0
-        v2 = (v2 + v1) & m64
-        v1 = ((v1 << 17) | (v1 >> 47)) & m64
-        v1 ^= v2
-        v2 = ((v2 << 32) | (v2 >> 32)) & m64
-        if i & 1 and i >> 1 <= words:
-            v0 ^= m
+    for block in range(words + 2):
+        rounds = 2
+        if block < words:
+            m = a if block == 0 else (b if block == 1 else c)
+        elif block == words:
+            m = length << 56
+        else:
+            m = 0
+            v2 ^= 0xFF
+            rounds = 4
+        v3 ^= m
+        for i in range(rounds):  # noqa: B007
+            v0 = (v0 + v1) & m64
+            v1 = ((v1 << 13) | (v1 >> 51)) & m64
+            v1 ^= v0
+            v0 = ((v0 << 32) | (v0 >> 32)) & m64
+            v2 = (v2 + v3) & m64
+            v3 = ((v3 << 16) | (v3 >> 48)) & m64
+            v3 ^= v2
+            v0 = (v0 + v3) & m64
+            v3 = ((v3 << 21) | (v3 >> 43)) & m64
+            v3 ^= v0
+            v2 = (v2 + v1) & m64
+            v1 = ((v1 << 17) | (v1 >> 47)) & m64
+            v1 ^= v2
+            v2 = ((v2 << 32) | (v2 >> 32)) & m64
+        v0 ^= m
     return v0 ^ v1 ^ v2 ^ v3
 
 

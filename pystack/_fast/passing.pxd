@@ -10,6 +10,7 @@ cdef class Passing:
     cdef const unsigned char[::1] octets
     cdef readonly Py_ssize_t count
     cdef list batch
+    cdef unsigned int[::1] hashes
     cdef readonly long long dropped
     cdef public long long now
     cpdef int pass_all(self, long long step) except -1

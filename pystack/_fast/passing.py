@@ -6,6 +6,7 @@ found, tracked and confirmed as on its way through a machine.
 
 import cython
 
+from pystack._fast.columns import column
 from pystack._fast.ip4 import parse
 from pystack._fast.packet import Packet
 
@@ -25,6 +26,7 @@ class Passing:
         self.octets = memoryview(octets)
         self.count = len(octets) // STRIDE
         self.batch = [Packet() for _ in range(BATCH)]
+        self.hashes = column("I", BATCH)
         self.dropped = 0
         self.now = 0
 
@@ -43,6 +45,8 @@ class Passing:
                 p.csum_ok = True
                 parse(p, self.octets, (at + k) * _STRIDE, _TOTAL)
                 ct.foresee(p)
+                self.hashes[k] = p.ct_hash
+            ct.fetch(self.hashes, n)
             for k in range(n):
                 p = self.batch[k]
                 if ct.conntrack_in(p, moment) == 0 or ct.confirm(p, moment) == 0:

@@ -188,7 +188,7 @@ class Nat:
                         cython.cast(cython.uint, addrs >> 32), initval, wanted.low, wanted.high
                     ),
                 )
-        if not random:
+        if not random and wanted.port_base == 0:
             if wanted.port_low != 0:
                 if self._port_in_range(wanted, source) and (
                     wanted.port_low == wanted.port_high or not self._taken(row)
@@ -294,7 +294,11 @@ class Nat:
             return 0  # nothing that could vary
         if self.old:
             return self._search_old(row, wanted, at, low, size)
-        if source or wanted.random or wanted.random_fully:
+        if wanted.port_base != 0:
+            off = (
+                self._port(at) - wanted.port_base
+            ) & 0xFFFF  # as far from the first as it was from the base
+        elif source or wanted.random or wanted.random_fully:
             off = self.rng.next32() & 0xFFFF
         attempts = min(size, _ATTEMPTS)
         while True:

@@ -37,6 +37,11 @@ ABOUT = {
         "The flows that a Linux machine tracks: list, delete, change, count, counters, events.",
         "-L, -G, -D, -U, -I, -F, -C, -S, -E, with the filters of conntrack(8) and -o extended,id,xml,save.",
     ),
+    "iptables": (
+        "The rules of a Linux machine: show and change them while it runs.",
+        "As iptables 1.8.9: -t TABLE, -A -I -R -D -C -L -S -F -Z -N -X -P -E.",
+    ),
+    "iptables-save": ("The rules of a Linux machine as text.", "-c, -t TABLE."),
     "dmesg": ("The machine's kernel log.", ""),
     "cat": (
         "Files of a Linux machine: /proc/net/sockstat, snmp, netstat, route, dev; /proc/sys/net/...",

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from functools import partial
+from typing import TYPE_CHECKING, NoReturn
 
 from pystack._fast.conntrack import HZ
 from pystack._fast.consts import (
@@ -76,17 +78,6 @@ def _parser() -> _Parser:
         ("-I", "--create"),
         ("-U", "--update"),
         ("-G", "--get"),
-    ):
-        what.add_argument(
-            short,
-            long,
-            dest="command",
-            nargs="?",
-            const=(short, "conntrack"),
-            default=None,
-            type=lambda table, short=short: (short, table),
-        )
-    for short, long in (
         ("-E", "--event"),
         ("-F", "--flush"),
         ("-C", "--count"),
@@ -98,8 +89,7 @@ def _parser() -> _Parser:
             dest="command",
             nargs="?",
             const=(short, "conntrack"),
-            default=None,
-            type=lambda table, short=short: (short, table),
+            type=partial(_with_table, short),
         )
     p.add_argument("-p", "--protonum", "--proto", dest="proto", type=_protocol)
     p.add_argument("-f", "--family", choices=("ipv4",), default="ipv4")
@@ -126,6 +116,10 @@ def _parser() -> _Parser:
     p.add_argument("-z", "--zero", action="store_true")
     p.add_argument("-o", "--output", type=_outputs, default=())
     return p
+
+
+def _with_table(command: str, table: str) -> tuple[str, str]:
+    return command, table
 
 
 def _protocol(text: str) -> int:
@@ -395,7 +389,7 @@ def _shown_events(number: int) -> str:
     return f"{HEAD}{number} flow events have been shown.\n"
 
 
-COMMANDS: dict[str, Any] = {
+COMMANDS: dict[str, Callable[[Conntrack, argparse.Namespace], Outcome]] = {
     "-L": _list,
     "-D": _delete,
     "-I": _create,

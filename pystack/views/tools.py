@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pystack import firewall
 from pystack.addresses import dotted
 from pystack.firewall import conntrack_tool, flows
 from pystack.views import (
@@ -84,6 +85,11 @@ def changes(host: Host, tool: str, words: list[str]) -> bool:
     """Would this command line change the machine?"""
     if tool == "conntrack":
         return conntrack_tool.changes(words)
+    if tool == "iptables":
+        return (
+            not {"-L", "--list", "-S", "--list-rules", "-C", "--check"}.intersection(words)
+            or "-Z" in words
+        )
     return tool == "sysctl" and sysctl.changes(host, words)
 
 
@@ -296,9 +302,35 @@ def _conntrack(host: Host, words: list[str], wants_json: bool) -> Outcome:
     return Outcome(done.status, done.out, done.err)
 
 
+def _iptables(host: Host, words: list[str], wants_json: bool) -> Outcome:
+    """The command of the rules."""
+    return _ruled(host, "iptables", wants_json, lambda: firewall.iptables(host.firewall, words))
+
+
+def _iptables_save(host: Host, words: list[str], wants_json: bool) -> Outcome:
+    """All rules as text."""
+    return _ruled(
+        host, "iptables-save", wants_json, lambda: firewall.iptables_save(host.firewall, words)
+    )
+
+
+def _ruled(host: Host, tool: str, wants_json: bool, run: Callable[[], str]) -> Outcome:
+    """A command about rules, on a machine that has them."""
+    if host.system != "linux":
+        raise UsageError(_no_tool(host, tool))
+    if wants_json:
+        raise UsageError(f"{tool}: it has no JSON; rules are text")
+    try:
+        return Outcome(0, run())
+    except firewall.FirewallError as error:
+        return Outcome(error.status, err=f"{error}\n")
+
+
 COMMANDS: dict[str, Callable[[Any, list[str], bool], Outcome]] = {
     "cat": _cat,
     "conntrack": _conntrack,
+    "iptables": _iptables,
+    "iptables-save": _iptables_save,
     "dmesg": _dmesg,
     "limits": _limits,
     "machine": _machine,

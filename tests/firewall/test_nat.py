@@ -291,6 +291,14 @@ def test_dnat_takes_the_lowest_port():
     assert got == seen("dnat_port_range")["ports"]
 
 
+def test_dnat_shifts_a_range_of_ports():
+    n = Nat(
+        "-A PREROUTING -d 10.9.9.9 -p tcp -m tcp --dport 80:90 -j DNAT --to-destination 10.9.2.2:8080-8090/80"
+    )
+    got = [n.destination(tcp(CLIENT, 41000, "10.9.9.9", port, SYN))[1] for port in (80, 85, 90)]
+    assert got == [8080, 8085, 8090]
+
+
 def test_both():
     record = seen("snat_and_dnat")
     n = Nat(

@@ -70,6 +70,10 @@ def serve(
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="Set a knob (`pystack knobs`); may be repeated."),
     ] = None,
+    iptables: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Rules as iptables-save writes them (Linux profiles)."),
+    ] = None,
     offload: Annotated[
         bool | None,
         typer.Option(

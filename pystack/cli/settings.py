@@ -57,6 +57,7 @@ class Settings:
     pcap: str | None = None
     netns: str | None = None
     control: bool = True
+    iptables: str | None = None
     sysctl: dict[str, object] = field(default_factory=dict)
 
     def host(self) -> Host:
@@ -70,7 +71,20 @@ class Settings:
         ours, _ = choose_addresses(self.address, self.kernel_address)
         if not MTU_MIN <= self.mtu <= MTU_MAX:
             raise ValueError(f"mtu {self.mtu} is not from {MTU_MIN} to {MTU_MAX}")
-        return Host(self.name, str(ours), profile=self.profile, mtu=self.mtu, sysctl=self.sysctl)
+        made = Host(self.name, str(ours), profile=self.profile, mtu=self.mtu, sysctl=self.sysctl)
+        if self.iptables is not None:
+            self._load_rules(made, self.iptables)
+        return made
+
+    def _load_rules(self, host: Host, path: str) -> None:
+        """What iptables-save wrote into a file. Raises OSError, and ValueError with the place of what is refused."""
+        from pystack.firewall import FirewallError
+
+        try:
+            host.iptables_restore(Path(path).read_text("utf-8"))
+        except FirewallError as error:
+            place = ":".join(str(n) for n in (path, error.line, error.column) if n)
+            raise ValueError(f"{place}: {error}") from None
 
     def services(self) -> list[Service]:
         """The services that have a port. Raises ValueError: a port twice, a bad value."""

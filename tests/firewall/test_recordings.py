@@ -78,3 +78,14 @@ def test_a_file_that_is_no_recording(tmp_path):
     done = run("conntrack-replay", str(path))
     assert done.exit_code == 2
     assert "not.jsonl:1: not a recorded flow" in done.stderr
+
+
+def test_serve_refuses_rules_with_their_place(tmp_path):
+    rules = tmp_path / "bad.rules"
+    rules.write_text("*filter\n-A INPUT --bogus -j DROP\nCOMMIT\n")
+    done = run("serve", "--profile", "linux-6", "--iptables", str(rules), "--tun", "none0")
+    assert done.exit_code == 2
+    assert "bad.rules:2:" in done.stderr
+    done = run("serve", "--profile", "freebsd-10", "--iptables", str(rules))
+    assert done.exit_code == 2
+    assert "netfilter" in done.stderr

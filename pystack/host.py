@@ -30,6 +30,7 @@ from pystack.views.tools import file, show
 INTERFACES: Mapping[str, str] = {"freebsd": "em", "linux": "eth"}
 """What the first kind of network card is called on each system."""
 
+_RESERVED = "net.ipv4.ip_local_reserved_ports"
 _ZONES = {knob: zone for zone, knob in enumerate(mbuf_zones.KNOBS) if knob}
 FIRST_PID = 700
 """The number of a machine's first process: those before it are the system's."""
@@ -187,14 +188,18 @@ class Host:
         for knob in ("net.ipv4.tcp_max_tw_buckets", "net.inet.tcp.maxtcptw"):
             if knob in self.sysctl:
                 self.sysctl.on_change(knob, core.timewait.set_maximum)
+        if _RESERVED in self.sysctl:
+            self.sysctl.on_change(_RESERVED, self._reserve_ports)
+            self._reserve_ports(self.sysctl[_RESERVED])
         if "kern.ipc.maxsockets" in self.sysctl:
             self.sysctl.on_change("kern.ipc.maxsockets", partial(setattr, core.demux, "maximum"))
         files: Any = core.files
         counters: dict[str, Callable[[], Value]] = {
             "net.inet.tcp.pcbcount": lambda: core.demux.used + core.timewait.used,
             "net.inet.tcp.syncache.count": lambda: core.listeners.cache.used,
-            "kern.ipc.numopensockets": lambda: core.demux.used,
+            "kern.ipc.numopensockets": lambda: core.demux.used + core.demux.others,
             "net.inet.tcp.reass.cursegments": lambda: core.reass_segments,
+            "net.inet.tcp.sack.globalholes": lambda: core.sack_holes,
             "kern.ipc.nsfbufsused": lambda: self._sfbufs("used"),
             "kern.ipc.nsfbufspeak": lambda: self._sfbufs("high"),
             "kern.openfiles": lambda: files.used,
@@ -212,6 +217,15 @@ class Host:
         core: Any = self.core
         core.pool.set_limit(zone, limit)
         self.after(core)  # who waits for storage may have it
+
+    def _reserve_ports(self, value: Value) -> None:
+        """Ports that are never chosen, as 8080,9148-9150."""
+        ports: list[int] = []
+        for part in filter(None, str(value).split(",")):
+            first, _, last = part.partition("-")
+            ports += range(int(first), int(last or first) + 1)
+        demux: Any = self.core.demux
+        demux.map.reserve(ports)
 
     def _set_fastopen_key(self, value: Value) -> None:
         fastopen: Any = self.core.fastopen

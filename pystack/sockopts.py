@@ -71,6 +71,8 @@ SO_NOSIGPIPE = 0x800
 
 IP_TOS = _number("IP_TOS", 1)
 IP_TTL = _number("IP_TTL", 2)
+IP_PORTRANGE = 19
+"""FreeBSD: which range of ports the machine chooses from."""
 
 TCP_NODELAY = _number("TCP_NODELAY", 1)
 TCP_MAXSEG = _number("TCP_MAXSEG", 2)
@@ -271,6 +273,23 @@ def _set_tos(sock: Socket, value: Any) -> None:
     sock.row.tos = number & 0xFC | sock.row.tos & 3 if tcp else number
 
 
+PORT_RANGES = (0, tcb.SO_PORT_HIGH, tcb.SO_PORT_LOW)
+"""IP_PORTRANGE_DEFAULT, IP_PORTRANGE_HIGH, IP_PORTRANGE_LOW."""
+
+
+def _get_port_range(sock: Socket) -> int:
+    return PORT_RANGES.index(sock.row.so_options & (tcb.SO_PORT_HIGH | tcb.SO_PORT_LOW))
+
+
+def _set_port_range(sock: Socket, value: Any) -> None:
+    """Counts for the next bind or connect that names no port."""
+    number = integer(value)
+    if not 0 <= number < len(PORT_RANGES):
+        raise error_of(Err.EINVAL)
+    others = sock.row.so_options & ~(tcb.SO_PORT_HIGH | tcb.SO_PORT_LOW)
+    sock.row.so_options = others | PORT_RANGES[number]
+
+
 _KEEPALIVE = flag(tcb.SO_KEEPALIVE)
 
 Options = dict[tuple[int, int], tuple[Getter, Setter]]
@@ -284,6 +303,7 @@ COMMON: Options = {
     (SOL_SOCKET, SO_PROTOCOL): read_only(lambda sock: int(sock.proto)),
     (SOL_SOCKET, SO_ERROR): read_only(_error),
     (IPPROTO_IP, IP_TTL): field("ttl", 1, 255),
+    (IPPROTO_IP, IP_PORTRANGE): bsd_only((_get_port_range, _set_port_range)),
     (IPPROTO_IP, IP_TOS): (lambda sock: int(sock.row.tos), _set_tos),
 }
 

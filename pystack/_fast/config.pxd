@@ -52,15 +52,13 @@ cdef class Config:
     cdef public long long tcp_sendbuf_max
     cdef public long long tcp_recvbuf_max
     cdef public long long tcp_sendbuf_inc
+    cdef public long long tcp_sendbuf_auto_lowat
     cdef public long long tcp_recvbuf_inc
     cdef public long long sb_max
     cdef public long long sb_efficiency
     cdef public long long tcp_rmem_min
-    cdef public long long tcp_rmem_default
     cdef public long long tcp_rmem_max
     cdef public long long tcp_wmem_min
-    cdef public long long tcp_wmem_default
-    cdef public long long tcp_wmem_max
     cdef public long long rmem_max
     cdef public long long wmem_max
     cdef public long long rmem_default
@@ -70,7 +68,6 @@ cdef class Config:
     cdef public long long tcp_mem_max
     cdef public long long tcp_app_win
     cdef public long long tcp_notsent_lowat
-    cdef public long long tcp_min_snd_mss
     cdef public long long tcp_shrink_window
     # Segments and congestion
     cdef public long long tcp_mssdflt
@@ -166,6 +163,7 @@ cdef class Config:
     cdef public long long syncache_rst_on_sock_fail
     cdef public long long syncache_pause
     cdef public long long sooverinterval
+    cdef public long long sooverprio
     # Tables and counts
     cdef public long long maxsockets
     cdef public long long maxfiles
@@ -180,9 +178,9 @@ cdef class Config:
     cdef public long long send_page_clusters
     cdef public long long mbuf_wait
     cdef public long long zone_warnings
+    cdef public long long mbuf_reclaim
     cdef public long long nsfbufs
     cdef public long long do_tcpdrain
-    cdef public long long ifqmaxlen
     # Ports
     cdef public long long port_first
     cdef public long long port_last
@@ -190,6 +188,7 @@ cdef class Config:
     cdef public long long port_hilast
     cdef public long long port_lowfirst
     cdef public long long port_lowlast
+    cdef public long long port_downwards
     cdef public long long port_reservedhigh
     cdef public long long port_reservedlow
     cdef public long long port_randomized

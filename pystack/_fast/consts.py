@@ -238,6 +238,15 @@ class Note(IntEnum):
     FILES = 11
     IN_VAIN = 12
     DATAGRAM_IN_VAIN = 13
+    # net.inet.tcp.log_debug
+    SYNCACHE_STALE = 14
+    SYNCACHE_AGAIN = 15
+    SYNCACHE_DUPLICATE = 16
+    SPURIOUS_ACK = 17
+    COOKIE_FAILED = 18
+    SOCKET_FAILED = 19
+    SYNCACHE_REFUSED = 20
+    DATA_AFTER_CLOSE = 21
 
 
 # --- the answers that FreeBSD counts by kind, so many a second (netinet/icmp_var.h) --------------------------------

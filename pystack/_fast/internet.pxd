@@ -1,5 +1,7 @@
 from pystack._fast cimport ip4, udp_icmp
 from pystack._fast.frag cimport Reassembler
+from pystack._fast.icmp_limit cimport IcmpLimit
+from pystack._fast.ipstat cimport IpStat
 from pystack._fast.packet cimport Packet, PacketQueue
 from pystack._fast.reports cimport refused
 from pystack._fast.routes cimport Interface, RouteTable
@@ -14,7 +16,7 @@ from pystack._fast.tfo cimport FastOpen
 from pystack._fast.udp cimport DatagramSocket
 from pystack._fast.udp_icmp cimport Quote
 
-cdef int ENOPROTOOPT, FO_QUEUED, SO_PMTU_OFF, ICMP_ERRORS_LINUX, ICMP_PARAM_PROBLEM
+cdef int ENOPROTOOPT, FO_QUEUED, SO_PMTU_OFF, ICMP_ERRORS_LINUX, ICMP_PARAM_PROBLEM, ICMP_REDIRECT
 cdef int ICMP_UNREACH_FILTER_PROHIB, ICMP_UNREACH_HOST, SYN_RECEIVED
 cdef int ECONNREFUSED, EHOSTUNREACH, EMSGSIZE, ENETUNREACH, ESTABLISHED, EV_ERROR, EV_READ
 cdef int FRAG_HELD, FRAG_TIMEOUT, ICMP_ECHO, ICMP_ECHO_REPLY, ICMP_SOURCE_QUENCH, ICMP_TIME_EXCEEDED
@@ -36,11 +38,15 @@ cdef class Internet(Stack):
     cdef public dict echo
     cdef public dict path_mtu
     cdef public object tap
+    cdef public IpStat ipstat
+    cdef public IcmpLimit icmp_limit
     cdef Quote quote
     cdef int ip_id
     cdef int frag_timer
     cpdef int ip_input(self, Packet p) except -1
     cdef int local_input(self, Packet p) except -1
+    cdef int count_in(self, Packet p) noexcept
+    cdef int redirect(self, Packet p, int route, Interface iface) except -1
     cdef int forward(self, Packet p) except -1
     cdef int send_out(self, Packet p, Interface iface) except -1
     cdef int finish_output(self, Packet p, int route) except -1

@@ -23,6 +23,7 @@ from pystack._fast.consts import (
     ICMP_ECHO_REPLY,
     ICMP_ERRORS_LINUX,
     ICMP_PARAM_PROBLEM,
+    ICMP_REDIRECT,
     ICMP_SOURCE_QUENCH,
     ICMP_TIME_EXCEEDED,
     ICMP_UNREACH,
@@ -43,6 +44,8 @@ from pystack._fast.consts import (
     Note,
 )
 from pystack._fast.frag import Reassembler
+from pystack._fast.icmp_limit import IcmpLimit
+from pystack._fast.ipstat import IpStat
 from pystack._fast.packet import Packet, PacketQueue
 from pystack._fast.reports import refused
 from pystack._fast.routes import Interface, RouteTable
@@ -107,6 +110,8 @@ class Internet(Stack):
         self.echo = {}
         self.path_mtu = {}
         self.tap = None
+        self.ipstat = IpStat()
+        self.icmp_limit = IcmpLimit()
         self.quote = Quote()
         self.ip_id = self.rng.next32() & 0xFFFF
         self.frag_timer = self.wheel.alloc(TIMER_FRAG, 0)
@@ -178,6 +183,7 @@ class Internet(Stack):
     def output(self, p):
         """Send a packet of this machine: its L4 header is built, `src`, `dst`, `ttl`, `tos` are set."""
         route: cython.int
+        self.ipstat.localout += 1
         self.ip_id = (self.ip_id + 1) & 0xFFFF
         p.ip_id = self.ip_id
         if p.gso_size > 0:
@@ -185,10 +191,13 @@ class Internet(Stack):
         if self.is_local(p.dst):
             ip4.build(p)
             p.iface_in = -1
+            self.ipstat.octets_out += p.total
+            self.ipstat.transmits += 1
             self.loop.push(p)
             return 0
         route = self.routes.find(p.dst)
         if route < 0:
+            self.ipstat.noroute += 1
             return self.reject(p, IP_NO_ROUTE)
         if p.df and len(self.path_mtu) > 0 and self.cfg.ip_min_pmtu > 0:
             if self.known_mtu(p.dst, 65535) <= self.cfg.ip_min_pmtu:
@@ -204,12 +213,15 @@ class Internet(Stack):
         p.iface_out = iface.number
         if p.gso_size == 0 and p.head_len + p.length > iface.mtu:
             if p.df:
+                self.ipstat.cantfrag += 1
                 return self.reject(p, IP_NEED_FRAGMENT)
             parts: PacketQueue = PacketQueue()
             count: cython.int = ip4.fragment(p, iface.mtu, self.spare, parts)
             if count == 0:
                 return self.reject(p, MBUF)
             p.release()
+            self.ipstat.fragmented += 1
+            self.ipstat.ofragments += count
             while parts.count > 0:
                 part: Packet = parts.pop()
                 self.send_out(part, iface)
@@ -223,6 +235,8 @@ class Internet(Stack):
             return self.reject(p, TX_QUEUE)
         iface.opackets += 1
         iface.obytes += p.head_len + p.length
+        self.ipstat.transmits += 1
+        self.ipstat.octets_out += p.head_len + p.length
         self.txq.push(p)
         return 0
 
@@ -239,13 +253,22 @@ class Internet(Stack):
         """What the machine sent to itself arrives."""
         while self.loop.count > 0:
             p: Packet = self.loop.pop()
+            self.count_in(p)
             self.local_input(p)
         return 0
 
     # --- in ----------------------------------------------------------------------------------------------------
 
+    def count_in(self, p):
+        """A packet came, from an interface or from the machine itself."""
+        self.ipstat.total += 1
+        self.ipstat.octets_in += p.head_len + p.length
+        self.ipstat.ecn[p.tos & 3] += 1
+        return 0
+
     def ip_input(self, p):
         """A parsed packet from an interface; takes ownership."""
+        self.count_in(p)
         if p.iface_in >= 0:
             iface: Interface = self.interfaces[p.iface_in]
             iface.ipackets += 1
@@ -255,6 +278,7 @@ class Internet(Stack):
                 return self.reject(p, IP_DESTINATION_INVALID)  # loopback does not come from outside
             self.local_input(p)
         elif self.is_broadcast(p.dst):
+            self.ipstat.bcast_in += 1
             if p.proto == PROTO_TCP:
                 return self.reject(p, TCP_BROADCAST)  # MUST-57
             self.local_input(p)
@@ -263,6 +287,7 @@ class Internet(Stack):
         elif self.cfg.ip_forwarding:
             self.forward(p)
         else:
+            self.ipstat.cantforward += 1
             return self.reject(p, IP_NOT_OURS)
         if self.loop.count:
             self.drain_loop()
@@ -296,6 +321,7 @@ class Internet(Stack):
                 return 0
             if reason != 0:
                 return self.reject(p, reason)
+        self.ipstat.delivered += 1
         if p.proto == PROTO_TCP:
             if p.src >> 28 >= 14 or self.is_broadcast(p.src):
                 return self.reject(p, TCP_BROADCAST)
@@ -321,22 +347,43 @@ class Internet(Stack):
             return self.reject(p, IP_TTL)
         route = self.routes.find(p.dst)
         if route < 0:
+            self.ipstat.cantforward += 1
             self.icmp_error(p, ICMP_UNREACH, ICMP_UNREACH_NET, 0)
             return self.reject(p, IP_NO_ROUTE)
         iface: Interface = self.interfaces[self.routes.iface[route]]
         size: cython.int = p.head_len + (p.gso_size if p.gso_size > 0 else p.length)
         if p.df and size > iface.mtu:
+            self.ipstat.cantfrag += 1
+            self.ipstat.cantforward += 1
             self.icmp_error(p, ICMP_UNREACH, ICMP_UNREACH_NEEDFRAG, iface.mtu)
             return self.reject(p, IP_NEED_FRAGMENT)
+        if p.iface_in == iface.number and self.cfg.ip_redirect:
+            self.redirect(p, route, iface)
+        self.ipstat.forwarded += 1
         return self.finish_output(p, route)
+
+    def redirect(self, p, route, iface):
+        """The packet leaves where it came from: its sender, if on that network, is told the shorter way (RFC 1812
+        section 5.2.7.2; ip_forward: for the host, not by a default route).
+        """
+        if p.src & iface.mask != iface.addr & iface.mask or self.routes.mask[route] == 0:
+            return 0
+        gateway: cython.uint = self.routes.gateway[route]
+        self.ipstat.redirectsent += 1
+        return self.icmp_error(p, ICMP_REDIRECT, 1, gateway if gateway != 0 else p.dst)
 
     # --- ICMP --------------------------------------------------------------------------------------------------
 
     def icmp_error(self, p, kind, code, rest):
         """Tell the sender of `p`, unless the rules forbid it or enough was said in this second."""
+        if kind != ICMP_REDIRECT:
+            self.ipstat.icmp_error += 1
         if not udp_icmp.may_answer(p) or self.is_broadcast(p.dst):
+            self.ipstat.icmp_old += 1
             return 0
         if not self.bandlim(BANDLIM_UNREACH):
+            return 0
+        if not self.icmp_limit.may_send(self, self.ipstat, kind, code, p.src):
             return 0
         out = self.packet()
         out.csum_ok = True
@@ -350,17 +397,22 @@ class Internet(Stack):
             out.release()
             return 0
         out.ttl = self.cfg.ip_ttl
+        self.ipstat.icmp_out[kind] += 1
         self.output(out)
         return 0
 
     def icmp_input(self, p):
         """An ICMP message. -1: the packet is not the caller's any more."""
+        self.ipstat.icmp_in[p.icmp_type] += 1
         if p.icmp_type == ICMP_ECHO:
             if self.cfg.icmp_echo_ignore_all:
                 return ICMP_TYPE
             if self.is_broadcast(p.dst) and not self.cfg.icmp_bmcastecho:
+                self.ipstat.icmp_bmcast += 1
                 return ICMP_TYPE
             if not self.bandlim(BANDLIM_ECHO):
+                return ICMP_LIMIT
+            if not self.icmp_limit.may_send(self, self.ipstat, ICMP_ECHO_REPLY, 0, p.src):
                 return ICMP_LIMIT
             out = self.packet()
             out.proto = PROTO_ICMP
@@ -378,6 +430,8 @@ class Internet(Stack):
                     return MBUF
                 out.length = p.length
             udp_icmp.build_icmp(out)
+            self.ipstat.icmp_reflect += 1
+            self.ipstat.icmp_out[ICMP_ECHO_REPLY] += 1
             self.output(out)
             return 0
         if p.icmp_type == ICMP_ECHO_REPLY:
@@ -494,6 +548,9 @@ class Internet(Stack):
         score: cython.int
         best_score: cython.int = -1
         d: DatagramSocket = self.udp.get(p.dport)
+        self.ipstat.udp_ipackets += 1
+        if p.csum_none:
+            self.ipstat.udp_nosum += 1
         while d is not None:
             score = 0
             if d.laddr != 0:
@@ -505,6 +562,10 @@ class Internet(Stack):
                 best_score = score
             d = d.next
         if best is None:
+            if self.is_broadcast(p.dst):
+                self.ipstat.udp_noportbcast += 1
+            else:
+                self.ipstat.udp_noport += 1
             if self.cfg.udp_log_in_vain:
                 self.vain = (p.src, p.sport, p.dst, p.dport, 0)
                 self.say(DATAGRAM_IN_VAIN, None, 0, 0)
@@ -517,6 +578,8 @@ class Internet(Stack):
         """The packet waits for the application."""
         if d.cantrecv or d.cc + p.length > d.hiwat:
             d.dropped += 1
+            if p.proto == PROTO_UDP:
+                self.ipstat.udp_fullsock += 1
             return UDP_BUFFER
         copy = self.packet()
         copy.copy_headers(p)
@@ -531,6 +594,8 @@ class Internet(Stack):
                 copy.release()
                 return MBUF
             copy.length = p.length
+        if p.proto == PROTO_UDP:
+            self.ipstat.udp_delivered += 1
         d.cc += copy.length
         d.queue.push(copy)
         self.wakeup_datagram(d, EV_READ)

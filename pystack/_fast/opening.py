@@ -34,6 +34,7 @@ from pystack._fast.tcb import (
     FO_SOCKET,
     FO_WAIT,
     SO_NO_TCP_OPTIONS,
+    SO_PORT_LOW,
     SO_REUSEADDR,
     SO_REUSEPORT,
     SS_ASKED,
@@ -127,7 +128,7 @@ def bind_conflict(s, t, addr, port):
     linux: cython.bint = s.cfg.policy_connect_port == CONNECT_PORT_LINUX
     if reuse and not linux:
         return False
-    return s.timewait.port_waits(port, reuse)
+    return s.timewait.port_waits(addr, port, reuse != 0)
 
 
 def tcp_bind(s, t, addr, port):
@@ -137,7 +138,9 @@ def tcp_bind(s, t, addr, port):
     if addr and not s.is_local(addr):
         return -EADDRNOTAVAIL
     if port == 0:
-        port = choose_port(s, addr, 0, 0, False)
+        if t.uid and t.so_options & SO_PORT_LOW:
+            return -EACCES
+        port = choose_port(s, t, addr, 0, 0)
         if port == 0:
             return -(
                 EADDRINUSE if s.cfg.policy_connect_port == CONNECT_PORT_LINUX else EADDRNOTAVAIL
@@ -237,7 +240,9 @@ def tcp_connect(s, t, addr, port):
     if src == 0 or s.mtu_to(addr) == 0:
         return -ENETUNREACH
     if t.lport == 0:
-        t.lport = choose_port(s, src, addr, port, True)
+        if t.uid and t.so_options & SO_PORT_LOW:
+            return -EACCES
+        t.lport = choose_port(s, t, src, addr, port)
         if t.lport == 0:
             return -EADDRNOTAVAIL
         t.so_state |= SS_PORT_CHOSEN

@@ -52,6 +52,10 @@ from pystack._fast.tcp_reply import reset_for
 from pystack._fast.tcp_window import first_window
 
 SOCKET_LIMIT = int(Note.SOCKET_LIMIT)
+SPURIOUS_ACK = int(Note.SPURIOUS_ACK)
+COOKIE_FAILED = int(Note.COOKIE_FAILED)
+SOCKET_FAILED = int(Note.SOCKET_FAILED)
+SYNCACHE_REFUSED = int(Note.SYNCACHE_REFUSED)
 TCP_LISTEN_OVERFLOW = int(Drop.TCP_LISTEN_OVERFLOW)
 TCP_LISTEN_STATE = int(Drop.TCP_LISTEN_STATE)
 TCP_BAD_ACK = int(Drop.TCP_BAD_ACK)
@@ -245,6 +249,8 @@ def syncache_reset(listeners, s, t, p, row):
         s.cfg.tcp_insecure_rst and between(p.seq, nxt, add(nxt, listeners.announced(s, t, row)))
     ):
         s.stat.sc_reset += 1
+        if s.cfg.tcp_log_debug:
+            s.say_of(SYNCACHE_REFUSED, p, 0)
         listeners.forget(s, row)
         return 0
     if between(p.seq, nxt, add(nxt, listeners.announced(s, t, row))):
@@ -327,6 +333,8 @@ def from_cookie(listeners, s, t, p):
             cfg.tcp_syncookies_only or since <= COOKIE_LIFE or s.now < listeners.paused_until
         ):
             octet = listeners.cookies.check(p, s.now)
+            if octet < 0 and cfg.tcp_log_debug:
+                s.say_of(COOKIE_FAILED, p, 0)
             if octet >= 0:
                 good = True
                 mss = COOKIE_MSS[(octet >> 2) & 7]
@@ -336,6 +344,8 @@ def from_cookie(listeners, s, t, p):
                     | (SC_SACK if octet & 2 else 0)
                     | (SC_SCALE if octet >> 5 else 0)
                 )
+        elif cfg.tcp_log_debug:
+            s.say_of(SPURIOUS_ACK, p, 0)
     if not good:
         s.stat.sc_badack += 1
         p.drop = TCP_BAD_ACK
@@ -369,6 +379,8 @@ def no_room(listeners, s, t, p, row):
         return True
     listeners.overflowed(s, t)
     s.stat.sc_aborted += 1
+    if cfg.tcp_log_debug:
+        s.say_of(SOCKET_FAILED, p, 0)
     if row != 0:
         listeners.forget(s, row)
     if cfg.syncache_rst_on_sock_fail:
@@ -404,6 +416,8 @@ def completed(s, child, p):
         s.stat.sc_completed += 1
         return child
     s.stat.sc_aborted += 1
+    if s.cfg.tcp_log_debug:
+        s.say_of(SOCKET_FAILED, p, 0)
     p.drop = TCP_LISTEN_OVERFLOW
     if s.cfg.syncache_rst_on_sock_fail:
         reset_for(s, p)

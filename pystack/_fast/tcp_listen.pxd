@@ -15,6 +15,7 @@ cdef int SO_NO_TCP_OPTIONS
 cdef int TCP_BAD_SYN, TCP_LISTEN_OVERFLOW, TCP_SYN_LIMIT, TF_NO_SACK, TF_NO_SCALE, TF_NO_TS
 cdef int TIMER_SYNCACHE, TS_ECN, TS_NO_SCALE, TS_SACK
 cdef int LISTEN_OVERFLOW, OVERFLOW_LOG_LISTENER, SYNCACHE_PAUSE, SYN_FLOOD
+cdef int SYNCACHE_AGAIN, SYNCACHE_DUPLICATE, SYNCACHE_STALE
 cdef long long LONG_AGO, PAUSE, SECOND
 
 
@@ -49,6 +50,7 @@ cdef class Listener:
     cdef long long timeout(self, Stack s, int row) noexcept
     cdef int retries(self, Stack s, Tcb t) except -1
     cpdef int expire(self, Stack s, int row) except -1
+    cdef int say_of_row(self, Stack s, int note, int row, int number) except -1
     cpdef int forget(self, Stack s, int row) except -1
     cdef int forget_of(self, Stack s, Tcb t) except -1
     cdef int unreachable(self, Stack s, int row, unsigned int seq, bint hard) except -1

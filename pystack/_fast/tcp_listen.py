@@ -61,6 +61,9 @@ ETIMEDOUT = int(Err.ETIMEDOUT)
 LISTEN_OVERFLOW = int(Note.LISTEN_OVERFLOW)
 SYN_FLOOD = int(Note.SYN_FLOOD)
 SYNCACHE_PAUSE = int(Note.SYNCACHE_PAUSE)
+SYNCACHE_STALE = int(Note.SYNCACHE_STALE)
+SYNCACHE_AGAIN = int(Note.SYNCACHE_AGAIN)
+SYNCACHE_DUPLICATE = int(Note.SYNCACHE_DUPLICATE)
 
 UNLIMITED_HALF_OPEN = 1 << 18
 """Rows for half-open connections where the system limits them by listener only (Linux)."""
@@ -163,6 +166,8 @@ class Listener:
         """FreeBSD: the accept queue is full; said once in a while, of the machine or of each listener."""
         t.books.overflows += 1
         t.books.when = s.now
+        if s.cfg.sooverprio < 0:
+            return 0
         if s.cfg.policy_overflow_log == OVERFLOW_LOG_LISTENER:
             if s.now >= t.books.told:
                 t.books.told = s.now + s.cfg.sooverinterval
@@ -426,6 +431,8 @@ class Listener:
                     cache.ts_recent[row] = p.ts_val
                 else:
                     cache.flags[row] &= ~SC_TS
+            if cfg.tcp_log_debug:
+                s.say_of(SYNCACHE_DUPLICATE, p, 0)
             cache.flags[row] &= ~SC_ECN
             if self.ecn_asked(s, p):
                 cache.flags[row] |= SC_ECN
@@ -480,6 +487,8 @@ class Listener:
             over = True
         if over:
             s.stat.sc_stale += 1
+            if s.cfg.tcp_log_debug:
+                self.say_of_row(s, SYNCACHE_STALE, row, 0)
             if t.state != LISTEN:
                 self.forget(s, row)
                 return drop(s, t, ETIMEDOUT, False)
@@ -490,9 +499,23 @@ class Listener:
             cache.rexmits[row] += 1
         if again:
             s.stat.sc_retransmitted += 1
+            if s.cfg.tcp_log_debug:
+                self.say_of_row(s, SYNCACHE_AGAIN, row, tries + 1)
             self.answer(s, row)
         s.wheel.arm(cache.timer[row], s.now + self.timeout(s, row))
         return 0
+
+    def say_of_row(self, s, note, row, number):
+        """The kernel says something of a half-open connection, of no segment."""
+        cache = self.cache
+        s.vain = (
+            cache.faddr[row],
+            cache.ports[row] & 0xFFFF,
+            cache.laddr[row],
+            cache.ports[row] >> 16,
+            0,
+        )
+        return s.say(note, None, number, 0)
 
     def forget(self, s, row):
         """The row goes, with its timer."""

@@ -31,4 +31,5 @@ cdef int tell_of_text(Stack s, Tcb t, unsigned int left, int length, unsigned in
 cpdef int pull_urgent(Stack s, Tcb t) except -1
 cpdef int take_payload(Stack s, Packet p) noexcept
 cdef int begin_reassembly(Stack s, Tcb t) except -1
+cpdef int give_up_islands(Stack s, Tcb t) except -1
 cpdef int got_fin(Stack s, Tcb t) except -1

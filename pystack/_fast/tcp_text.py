@@ -386,6 +386,20 @@ def begin_reassembly(s, t):
     return 0
 
 
+def give_up_islands(s, t):
+    """What came out of order is forgotten, a FIN with it: the peer will send it again (FreeBSD's tcp_drain)."""
+    if t.reass is None:
+        return 0
+    t.rcvq.rmem -= t.reass.rmem
+    s.reass_segments -= t.reass.n
+    t.reass.flush()
+    t.reass = None
+    t.t_flags &= ~TF_FIN_PENDING
+    if t.sacks is not None:
+        t.sacks.clear()
+    return 0
+
+
 def got_fin(s, t):
     """The peer's FIN is next: it sends no more (RFC 9293 section 3.10.7.4 eighth step)."""
     t.t_flags &= ~TF_FIN_PENDING
@@ -402,10 +416,7 @@ def got_fin(s, t):
     else:
         t.t_flags |= TF_ACKNOW
     if t.reass is not None:  # octets beyond a FIN: a peer that lies, and nobody will read them
-        t.rcvq.rmem -= t.reass.rmem
-        s.reass_segments -= t.reass.n
-        t.reass.flush()
-        t.reass = None
+        give_up_islands(s, t)
     if t.sacks is not None:
         t.sacks.covered(t.rcv_nxt)
     s.wakeup(t, EV_READ)

@@ -28,6 +28,8 @@ from pystack.units import parse_size, parse_time
 from pystack.views.tools import file, show
 
 INTERFACES: Mapping[str, str] = {"freebsd": "em", "linux": "eth"}
+LOOPBACK: Mapping[str, str] = {"freebsd": "lo0", "linux": "lo"}
+"""What a machine's way to itself is called."""
 """What the first kind of network card is called on each system."""
 
 _RESERVED = "net.ipv4.ip_local_reserved_ports"
@@ -159,6 +161,9 @@ class Host:
         self.processes: dict[int, Process] = files.programs
         self.program = self.process("pystack")
         self.mtu = mtu
+        self.loopback.name = LOOPBACK[self.system]
+        if self.system == "linux":  # 64 KiB came with 3.8
+            self.loopback.mtu = 65536 if float(self.profile.tools) >= 3.8 else 16436
         self._hook_knobs()
         for address in [addresses] if isinstance(addresses, str) else addresses:
             self.add_interface(address)
@@ -241,6 +246,11 @@ class Host:
     def interfaces(self) -> list[Any]:
         """The interfaces, by number: name, addr, prefix, mtu, up, counters."""
         return list(self.core.interfaces)
+
+    @property
+    def loopback(self) -> Any:
+        """The interface that what the machine says to itself goes over; not one of `interfaces`."""
+        return self.core.lo
 
     def add_interface(self, address: str, name: str | None = None, mtu: int | None = None) -> Any:
         """A new interface with "192.0.2.1/24"; the route to its own network comes with it."""

@@ -29,6 +29,7 @@ cdef int BANDLIM_ECHO, BANDLIM_UNREACH, ICMP_LIMIT
 
 cdef class Internet(Stack):
     cdef public list interfaces
+    cdef public Interface lo
     cdef public RouteTable routes
     cdef public PacketQueue txq
     cdef PacketQueue loop

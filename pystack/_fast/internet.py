@@ -87,11 +87,14 @@ TX_LIMIT = 1 << 20
 
 @cython.cclass
 class Internet(Stack):
-    """A machine up to its internet layer. `interfaces` by number; `txq`: packets for the devices."""
+    """A machine up to its internet layer. `interfaces` by number; `lo`: what it says to itself goes over that one;
+    `txq`: packets for the devices.
+    """
 
     def init_internet(self):
         """Called once, after init_stack."""
         self.interfaces = []
+        self.lo = Interface(-1, "lo0", 0x7F000001, 8, 16384)
         self.routes = RouteTable()
         self.txq = PacketQueue()
         self.loop = PacketQueue()
@@ -157,9 +160,9 @@ class Internet(Stack):
         return False
 
     def mtu_to(self, dst):
-        """MTU of the interface towards `dst`, 0 without a route; 16384 to the machine itself, as on lo0."""
+        """MTU of the interface towards `dst`, 0 without a route; no packet is larger than 65535 octets."""
         if self.is_local(dst):
-            return 16384
+            return self.lo.mtu if self.lo.mtu < 65535 else 65535
         route: cython.int = self.routes.find(dst)
         if route < 0:
             return 0
@@ -193,6 +196,8 @@ class Internet(Stack):
             p.iface_in = -1
             self.ipstat.octets_out += p.total
             self.ipstat.transmits += 1
+            self.lo.opackets += 1
+            self.lo.obytes += p.total
             self.loop.push(p)
             return 0
         route = self.routes.find(p.dst)
@@ -254,6 +259,8 @@ class Internet(Stack):
         while self.loop.count > 0:
             p: Packet = self.loop.pop()
             self.count_in(p)
+            self.lo.ipackets += 1
+            self.lo.ibytes += p.total
             self.local_input(p)
         return 0
 

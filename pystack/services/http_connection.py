@@ -224,7 +224,10 @@ class HttpConnection(Connection):
             self.rest = memoryview(self.rest)[sent:]
         if body is not None:
             flags = MSG_SPLICE_PAGES if service.habits.sendfile else 0
+            files: Any = self.sock.host.core.files
             while piece := body.piece():
+                if flags:
+                    files.sendfiles += 1
                 sent = send(piece, flags)
                 service.body_octets += sent
                 body.sent(sent)

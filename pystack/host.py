@@ -419,15 +419,15 @@ class Host:
         return self.log.lines()
 
     def netstat(self, arguments: str = "-an") -> str:
-        """What netstat prints: "-an", "-Lan", "-m", "-s" (TCP) on FreeBSD, "-tan", "-ltn" on Linux, "-rn" and "-in" on
-        both; "--json": values.
+        """What netstat prints: "-an", "-anx", "-anT", "-Lan", "-m" on FreeBSD, "-tan", "-ltn" on Linux; "-s", "-rn"
+        and "-in" on both; "--json": values.
 
         Raises `views.tools.UsageError` (ValueError) for what the tool of this system does not know.
         """
         return show(self, "netstat", arguments)
 
     def ss(self, arguments: str = "-tan") -> str:
-        """What Linux's ss prints: "-tan", "-ltn", "-tano", "-s"; "--json" for values."""
+        """What Linux's ss prints: "-tan", "-ltn", "-tanomp", "-tn state time-wait", "-s"; "--json" for values."""
         return show(self, "ss", arguments)
 
     def nstat(self, arguments: str = "-az") -> str:
@@ -443,7 +443,7 @@ class Host:
         return show(self, "sockstat", arguments)
 
     def proc(self, path: str) -> str:
-        """A file of Linux's /proc: net/sockstat, snmp (the lines Tcp:), netstat (TcpExt:), route, dev; knobs under sys.
+        """A file of Linux's /proc: net/sockstat, snmp, netstat, tcp, udp, route, dev; knobs under sys.
 
         Raises FileNotFoundError for others, and on other systems.
         """

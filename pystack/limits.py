@@ -76,10 +76,11 @@ def _sockets(core: Any) -> Reading:
     maximum = core.cfg.maxsockets or None
     if core.cfg.policy_timewait == TIMEWAIT_BSD_14:  # whole sockets wait in TIME_WAIT there
         waiting = core.timewait
-        high = max(table.high_water, table.used + waiting.used)
-        used = table.used + waiting.used
+        used = table.used + table.others + waiting.used
+        high = max(table.high_water, used)
         return used, maximum, high, table.failures, table.last_failure
-    return table.used, maximum, table.high_water, table.failures, table.last_failure
+    used = table.used + table.others
+    return used, maximum, table.high_water, table.failures, table.last_failure
 
 
 def _files(core: Any) -> Reading:

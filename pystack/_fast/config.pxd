@@ -127,6 +127,7 @@ cdef class Config:
     cdef public long long tcp_probe_threshold
     # What an attacker may get
     cdef public long long tcp_blackhole
+    cdef public long long tcp_blackhole_local
     cdef public long long tcp_drop_synfin
     cdef public long long tcp_insecure_rst
     cdef public long long tcp_insecure_syn
@@ -136,6 +137,8 @@ cdef class Config:
     cdef public long long tcp_invalid_ratelimit
     cdef public long long tcp_isn_reseed_interval
     cdef public long long tcp_reass_maxqueuelen
+    cdef public long long tcp_reass_new_limit
+    cdef public long long tcp_reass_queueguard
     cdef public long long tcp_reass_maxsegments
     cdef public long long tcp_log_in_vain
     cdef public long long tcp_log_debug

@@ -140,6 +140,7 @@ DEFAULTS = {
     "tcp_probe_threshold": 8,  # Linux: octets of uncertainty at which a search is finished
     # What an attacker may get
     "tcp_blackhole": 0,  # closed ports: 0 RST, 1 silence for SYN, 2 silence for all
+    "tcp_blackhole_local": 1,  # that holds for segments of this machine itself, too
     "tcp_drop_synfin": 0,  # SYN with FIN is dropped
     "tcp_insecure_rst": 0,  # any RST in the window resets (before RFC 5961)
     "tcp_insecure_syn": 0,  # a SYN in the window resets (before RFC 5961)
@@ -149,6 +150,8 @@ DEFAULTS = {
     "tcp_invalid_ratelimit": 500 * consts.MS,  # least gap of ACKs to invalid segments, ns; 0 = none
     "tcp_isn_reseed_interval": 0,  # the ISN secret is drawn anew after this, ns; 0 = never
     "tcp_reass_maxqueuelen": 100,  # out-of-order segments held for a connection
+    "tcp_reass_new_limit": 0,  # FreeBSD 13: instead of that, short segments are refused beyond the next
+    "tcp_reass_queueguard": 16,  # out-of-order segments of a connection behind which short ones are refused
     "tcp_reass_maxsegments": 0,  # out-of-order segments held in all; 0 = no limit
     "tcp_log_in_vain": 0,  # 1 logs SYNs to closed ports, 2 all segments
     "tcp_log_debug": 0,  # logs why segments were rejected

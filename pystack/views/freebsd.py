@@ -256,9 +256,13 @@ def zones(host: Host) -> tuple[str, Any]:
     ]
     demux, tw, cache, stat = core.demux, core.timewait, core.listeners.cache, core.stat
     most = core.cfg.maxsockets
-    sockets = (most, demux.used, demux.high_water, demux.taken, demux.failures)
+    others = demux.others
+    every = (demux.used + others, demux.high_water, demux.taken + others, demux.failures)
+    peak = max(demux.used, demux.high_water - others)
+    sockets = (most, demux.used, peak, demux.taken, demux.failures)
     tables = [
-        ("socket", 696, *sockets),
+        ("socket", 696, most, *every),
+        ("udp_inpcb", 392, most, others, others, others, 0),
         ("tcp_inpcb", 392, *sockets),
         ("tcpcb", 1040, *sockets),
         ("tcptw", 88, tw.maximum, tw.used, tw.high_water, stat.tw_started + stat.tw_short, 0),
@@ -273,7 +277,7 @@ def zones(host: Host) -> tuple[str, Any]:
         ),
     ]
     if "net.inet.tcp.maxtcptw" not in host.sysctl:
-        del tables[3]  # whole connections wait there
+        del tables[4]  # whole connections wait there
     rows += [
         (name, size, limit, used, high - used, requests, failed, 0)
         for name, size, limit, used, high, requests, failed in tables

@@ -86,31 +86,46 @@ def test_older_kernels_limit_by_host_only():
     assert burst(web, sock, 500) == (500, 0, 0)
 
 
-@pytest.mark.parametrize("wanted", [1, 0])
-def test_a_router_tells_of_the_shorter_way(wanted):
-    """net.inet.ip.redirect: the packet goes on, and its sender hears of the gateway (RFC 1812 section 5.2.7.2)."""
-    net = pystack.Network(seed=1)
-    gw = net.host("gw", "192.0.2.254/24", profile="freebsd-10", forwarding=True)
-    gw.sysctl["net.inet.ip.redirect"] = wanted
-    tap = net.tap("192.0.2.9/24")
-    net.link(tap, gw)
-    gw.route("198.51.100.0/24", via="192.0.2.253")
-    head = struct.pack(
-        ">BBHHHBBHII", 0x45, 0, 28, 1, 0, 64, 17, 0, 0xC0000209, 0xC6336407
-    )  # fmt: skip
+def datagram(source: bytes, target: bytes) -> bytes:
+    """A datagram without data, from port 1000 to port 53."""
+    head = struct.pack(">BBHHHBBH", 0x45, 0, 28, 1, 0, 64, 17, 0) + source + target
     total = sum(struct.unpack(">10H", head))
     total = (total & 0xFFFF) + (total >> 16)
-    head = head[:10] + struct.pack(">H", ~total & 0xFFFF) + head[12:]
-    tap.send(head + struct.pack(">HHHH", 1000, 53, 8, 0))
+    return (
+        head[:10]
+        + struct.pack(">H", ~total & 0xFFFF)
+        + head[12:]
+        + struct.pack(">HHHH", 1000, 53, 8, 0)
+    )
+
+
+@pytest.mark.parametrize(
+    ("knob", "source", "target", "told"),
+    [
+        (1, (192, 0, 2, 9), (198, 51, 100, 7), True),
+        (0, (192, 0, 2, 9), (198, 51, 100, 7), False),
+        (1, (10, 0, 0, 9), (10, 0, 0, 7), False),  # it leaves by another interface
+        (1, (192, 0, 2, 9), (203, 0, 113, 7), False),  # by the default route
+        (1, (172, 16, 0, 1), (198, 51, 100, 7), False),  # its sender is not on that network
+    ],
+)
+def test_a_router_tells_of_the_shorter_way(knob, source, target, told):
+    """net.inet.ip.redirect: the packet goes on, and its sender hears of the gateway (RFC 1812 section 5.2.7.2)."""
+    net = pystack.Network(seed=1)
+    gw = net.host("gw", ["192.0.2.254/24", "10.0.0.1/24"], profile="freebsd-10", forwarding=True)
+    gw.sysctl["net.inet.ip.redirect"] = knob
+    tap, other = net.tap("192.0.2.9/24"), net.tap("10.0.0.7/24")
+    net.link(tap, gw)
+    net.link(other, gw)
+    gw.route("198.51.100.0/24", via="192.0.2.253")
+    gw.route("0.0.0.0/0", via="192.0.2.252")
+    tap.send(datagram(bytes(source), bytes(target)))
     net.run(for_="1s")
-    got = [packet for _, packet in tap.received]
-    forwarded = [p for p in got if p[9] == 17]
-    told = [p for p in got if p[9] == 1]
-    assert len(forwarded) == 1
-    assert forwarded[0][8] == 63
-    assert len(told) == wanted
-    if wanted:
-        assert told[0][20:22] == b"\5\1"
-        assert told[0][24:28] == bytes([192, 0, 2, 253])
-        assert told[0][16:20] == bytes([192, 0, 2, 9])
-    assert gw.core.ipstat.redirectsent == wanted
+    forwarded = [p for _, p in (*tap.received, *other.received) if p[9] == 17]
+    said = [p for _, p in tap.received if p[9] == 1]
+    assert [p[8] for p in forwarded] == [63]
+    assert gw.core.ipstat.redirectsent == len(said) == told
+    if told:
+        assert said[0][20:22] == b"\5\1"
+        assert said[0][24:28] == bytes([192, 0, 2, 253])
+        assert said[0][16:20] == bytes(source)

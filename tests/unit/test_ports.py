@@ -226,6 +226,29 @@ def test_linux_keeps_away_from_reserved_ports():
     web.socket().bind(("", 0))
 
 
+def test_linux_connects_from_no_reserved_port():
+    m = Machine("linux-6", port_first=40000, port_last=40007)
+    m.core.demux.map.reserve([40001, *range(40003, 40007)])
+    assert sorted(connect(m)[0].lport for _ in range(3)) == [40000, 40002, 40007]
+    assert connect(m)[1] == -Err.EADDRNOTAVAIL
+
+
+def test_what_was_found_is_forgotten_when_waits_may_be_reused():
+    """tcp_tw_reuse turned on the running machine: a port that a search had given up is found."""
+    m = Machine("linux-6", port_first=40000, port_last=40000, tcp_tw_reuse=0)
+    t, _ = connect(m)
+    p = m.peer_of(t)
+    p.active(t, "ts")
+    m.close(t)
+    p.next(0)
+    p.send("F. 1:1(0) ack 2 win 65535")
+    m.run(2)
+    assert connect(m)[1] == -Err.EADDRNOTAVAIL
+    assert m.core.demux.map.marks == 1
+    m.sysctl["net.ipv4.tcp_tw_reuse"] = 1
+    assert connect(m)[1] == -Err.EINPROGRESS
+
+
 def test_linux_binds_the_lower_half_first_where_addresses_may_be_reused():
     """[6.18 live]: with SO_REUSEADDR 40000-40003 of 40000-40007 before the others, in each the odd ones first."""
     for seed in range(10):

@@ -195,7 +195,8 @@ class Host:
                 self.sysctl.on_change(knob, core.timewait.set_maximum)
         if _RESERVED in self.sysctl:
             self.sysctl.on_change(_RESERVED, self._reserve_ports)
-            self._reserve_ports(self.sysctl[_RESERVED])
+            if self.sysctl[_RESERVED]:
+                self._reserve_ports(self.sysctl[_RESERVED])
         if "kern.ipc.maxsockets" in self.sysctl:
             self.sysctl.on_change("kern.ipc.maxsockets", partial(setattr, core.demux, "maximum"))
         files: Any = core.files

@@ -170,6 +170,12 @@ def _islands(core: Any) -> Reading:
     return core.reass_segments, maximum, core.reass_high, failures, when
 
 
+def _holes(core: Any) -> Reading:
+    most = core.cfg.tcp_sack_globalmaxholes
+    failed, when = core.stat.sack_overflow, core.sack_holes_failed_at
+    return core.sack_holes, most, core.sack_holes_high, failed, when
+
+
 def _answers(which: int) -> Callable[[Any], Reading]:
     def read(core: Any) -> Reading:
         fresh = core.now - core.rate_start[which] < SECOND
@@ -198,6 +204,7 @@ LIMITS: tuple[Declared, ...] = (
         ("net.ipv4.tcp_challenge_ack_limit", "net.inet.tcp.ack_war_cnt"),
         _challenges,
     ),
+    Declared("SACK holes", ("net.inet.tcp.sack.globalmaxholes",), _holes),
     Declared("segments out of order", ("net.inet.tcp.reass.maxsegments",), _islands),
     Declared("local ports", ("net.inet.ip.portrange.last", "net.ipv4.ip_local_port_range"), _ports),
     *(

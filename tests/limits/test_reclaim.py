@@ -3,6 +3,7 @@
 """
 
 import pytest
+from limits.machines import host, row
 from limits.test_mbufs import SPACE, accepted, server
 from tcp.peer import Machine, opened
 
@@ -94,6 +95,17 @@ def test_sack_globalmaxholes():
     for peer in (p, q):
         peer.send("R 1:1(0) win 0")
     assert m.core.sack_holes == 0
+
+
+def test_holes_are_a_limit_like_others():
+    web = host("freebsd-10", **{"net.inet.tcp.sack.globalmaxholes": 3})
+    before = row(web, "SACK holes")
+    assert (before.used, before.maximum, before.failures) == (0, 3, 0)
+    assert before.knob == "net.inet.tcp.sack.globalmaxholes"
+    assert web.sysctl["net.inet.tcp.sack.globalholes"] == 0
+    web.core.sack_holes = 2
+    assert web.sysctl["net.inet.tcp.sack.globalholes"] == 2
+    assert row(web, "SACK holes").used == 2
 
 
 @pytest.mark.parametrize(("knob", "grown"), [(0, 0), (1, 8192)])

@@ -221,7 +221,7 @@ def sockstat_values(host: Host) -> dict[str, int]:
     udp = len(udp_sockets(core))
     bound = [s for s in tcp_sockets(core, host.now) if s.row]
     return {
-        "used": core.demux.used + udp,
+        "used": core.demux.used + core.demux.others,
         "inuse": len(bound),
         "orphan": core.orphans,
         "tw": core.timewait.used,

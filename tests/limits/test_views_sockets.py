@@ -263,3 +263,42 @@ def test_netstat_m_counts_sendfile(tmp_path):
     lines = web.netstat("-m").splitlines()
     assert "1 sendfile syscalls" in lines
     assert "1 sendfile syscalls completed without I/O request" in lines
+
+
+def test_sockstat_counts_sockets_that_have_no_port_yet():
+    web = host("linux-6")
+    web.kept = [web.socket(), web.socket(SOCK_DGRAM), web.socket(SOCK_DGRAM)]
+    web.kept[1].bind(("", 53))
+    text = web.proc("/proc/net/sockstat")
+    assert text.startswith("sockets: used 3\nTCP: inuse 0 orphan 0 tw 0 alloc 1 ")
+    assert "\nUDP: inuse 1 " in text
+
+
+@pytest.mark.parametrize(
+    ("profile", "name", "mtu", "mss"),
+    [
+        ("linux-6", "lo", 65536, 65495),
+        ("linux-2.6", "lo", 16436, 16396),
+        ("freebsd-14", "lo0", 16384, 16344),
+    ],
+)
+def test_what_a_machine_says_to_itself(profile, name, mtu, mss):
+    """The MTU of lo, and the MSS that a SYN over it offers: 65535 octets are the most that a packet has."""
+    net = pystack.Network(seed=1)
+    web = net.host("web", "192.0.2.1/24", profile=profile)
+    listener = web.socket()
+    listener.bind(("", 80))
+    listener.listen(5)
+    client = web.socket()
+    client.connect(("127.0.0.1", 80))
+    served, _ = listener.accept()
+    assert (web.loopback.name, web.loopback.mtu) == (name, mtu)
+    assert served.row.mss_peer == client.row.mss_peer == mss
+    assert web.loopback.ipackets == web.loopback.opackets == 3
+    assert [face.ipackets for face in web.interfaces] == [0]
+    client.sendall(bytes(10_000))
+    assert len(served.recv(65536)) == 10_000
+    assert web.loopback.ibytes == web.loopback.obytes > 10_000
+    rows = json.loads(web.netstat("-i --json" if name == "lo" else "-in --json"))
+    key = "rx_ok" if name == "lo" else "ipackets"
+    assert rows[-1][key] == web.loopback.ipackets

@@ -87,10 +87,7 @@ def note_sack(s, t, p):
             continue
         if before_eq(left, t.snd_una) or before_eq(left, p.ack):
             continue
-        board.full = (
-            board.n >= board.maximum
-            or s.sack_holes + board.n - board.counted >= s.cfg.tcp_sack_globalmaxholes
-        )
+        board.full = s.sack_holes + board.n - board.counted >= s.cfg.tcp_sack_globalmaxholes
         news += board.add_block(left, right)
     s.count_holes(t, board.n)
     board.delivered += news

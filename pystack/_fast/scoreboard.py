@@ -21,7 +21,7 @@ class Scoreboard:
     added last parted a hole. `delivered`: octets that the last acknowledgment showed to have arrived. `rescue_left`,
     `rescue_right`: the end of the flight, sent again when nothing else is left to do (RFC 6675 section 4 rule 4);
     `rescued`: octets of it that were.
-    `full`: there may be no more ranges, of this connection or of the machine; `refused` counts those too many, and
+    `full`: the machine has as many ranges as it may, of all connections; `refused` counts those too many, and
     `counted` those that the machine has counted (`Stack.sack_holes`).
     `prr_delivered`, `prr_out`, `recover_fs`: RFC 6937 section 3.
     """
@@ -61,7 +61,7 @@ class Scoreboard:
             hi = maximum(hi, self.right[j])
             j += 1
         if j == i:
-            if self.full:
+            if self.full or self.n >= self.maximum:
                 self.refused += 1
                 return 0
             self.split = self.split or i < self.n

@@ -226,14 +226,14 @@ def tcp_connect(s, t, addr, port):
             return -ENOBUFS
     if t.state != CLOSED:
         return -EINVAL
-    if port == 0:
+    if port == 0 and s.cfg.policy_calls != CALLS_LINUX:
         return -EADDRNOTAVAIL
-    if addr >> 28 >= 14:
-        return -(EAFNOSUPPORT if addr >> 28 == 14 else EACCES)
     if addr == 0:
         addr = s.source_for(0x7F000001)
-    if s.is_broadcast(addr):
-        return -EACCES
+    if addr >> 28 >= 14 or s.is_broadcast(addr):
+        if s.cfg.policy_calls == CALLS_LINUX:
+            return -ENETUNREACH
+        return -(EAFNOSUPPORT if addr >> 28 == 14 else EACCES)
     src = t.laddr
     if src == 0:
         src = s.source_for(addr)

@@ -10,7 +10,7 @@ import socket as std
 import struct
 from typing import TYPE_CHECKING, Any
 
-from pystack import linux_options, sockreports, tcpinfo, tcpopts
+from pystack import ip_options, linux_options, sockreports, tcpinfo, tcpopts
 from pystack._fast import reports, tcb
 from pystack._fast.consts import (
     LISTEN,
@@ -71,6 +71,7 @@ SO_NOSIGPIPE = 0x800
 
 IP_TOS = _number("IP_TOS", 1)
 IP_TTL = _number("IP_TTL", 2)
+IP_OPTIONS = _number("IP_OPTIONS", 4)
 IP_PORTRANGE = 19
 """FreeBSD: which range of ports the machine chooses from."""
 
@@ -323,6 +324,7 @@ STREAM: Options = COMMON | {
     (SOL_SOCKET, SO_NOSIGPIPE): bsd_only(flag(tcb.SO_NOSIGPIPE)),
     (SOL_SOCKET, SO_KEEPALIVE): (_KEEPALIVE[0], _set_keepalive),
     (SOL_SOCKET, SO_LINGER): (_get_linger, _set_linger),
+    (IPPROTO_IP, IP_OPTIONS): (ip_options.get, ip_options.put),
     (IPPROTO_TCP, TCP_NODELAY): tcpopts.tcp_flag(tcb.TF_NODELAY),
     (IPPROTO_TCP, TCP_CORK): tcpopts.tcp_flag(tcb.TF_NOPUSH, push=True),
     (IPPROTO_TCP, TCP_NOPUSH): tcpopts.tcp_flag(tcb.TF_NOPUSH, push=True),

@@ -27,6 +27,8 @@ cdef class Config:
     cdef public long long tcp_delack_min
     cdef public long long tcp_pingpong_thresh
     cdef public long long tcp_comp_sack_delay
+    cdef public long long tcp_reflect_tos
+    cdef public long long tcp_min_rtt_wlen
     cdef public long long tcp_comp_sack_nr
     # Closing
     cdef public long long tcp_timewait
@@ -203,6 +205,8 @@ cdef class Config:
     cdef public long long ip_ttl
     cdef public long long ip_forwarding
     cdef public long long ip_redirect
+    cdef public long long ip_source_route
+    cdef public long long ip_accept_source_route
     cdef public long long ip_maxfragpackets
     cdef public long long ip_maxfragsperpacket
     cdef public long long ip_frag_timeout
@@ -243,5 +247,6 @@ cdef class Config:
     cdef public long long policy_challenge_ack
     cdef public long long policy_acceptance
     cdef public long long policy_icmp_errors
+    cdef public long long policy_source_routes
     cdef public long long policy_shut_rd
     cdef public long long policy_rst_flush

@@ -40,6 +40,8 @@ DEFAULTS = {
     "tcp_delack_min": 40 * consts.MS,  # Linux: shortest delay of its estimate, ns
     "tcp_pingpong_thresh": 1,  # Linux: answers that make a connection a conversation
     "tcp_comp_sack_delay": consts.MS,  # Linux: longest delay of compressed acknowledgements, ns
+    "tcp_reflect_tos": 0,  # Linux: what is accepted has the TOS of its SYN
+    "tcp_min_rtt_wlen": 300 * consts.SECOND,  # Linux: how long the smallest round trip counts, ns
     "tcp_comp_sack_nr": 44,  # Linux: acknowledgements that may be compressed into one
     # Closing
     "tcp_timewait": 60 * consts.SECOND,  # length of TIME_WAIT, ns (FreeBSD: twice net.inet.tcp.msl)
@@ -216,6 +218,8 @@ DEFAULTS = {
     "ip_ttl": 64,  # TTL of what we send
     "ip_forwarding": 0,  # the machine is a router
     "ip_redirect": 1,  # a router sends redirects
+    "ip_source_route": 0,  # packets that are to go on by a source route do
+    "ip_accept_source_route": 0,  # packets that came by one are taken
     "ip_maxfragpackets": 1024,  # packets in reassembly; 0 = none, negative = no limit
     "ip_maxfragsperpacket": 16,  # fragments of one packet
     "ip_frag_timeout": 30 * consts.SECOND,  # life of an unfinished packet, ns
@@ -256,6 +260,7 @@ DEFAULTS = {
     "policy_challenge_ack": consts.CHALLENGE_CONNECTION,  # whose challenge ACKs are counted
     "policy_acceptance": consts.ACCEPTANCE_BSD,  # which segments of a connection are taken
     "policy_icmp_errors": consts.ICMP_ERRORS_BSD,  # what an ICMP error does to a connection
+    "policy_source_routes": consts.SOURCE_ROUTES_BSD,  # what becomes of source routes
     "policy_shut_rd": consts.SHUT_RD_BSD,  # data after shutdown(SHUT_RD)
     "policy_rst_flush": consts.RST_KEEPS_DATA,  # what a RST does to data that was not read
 }

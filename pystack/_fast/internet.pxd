@@ -1,4 +1,4 @@
-from pystack._fast cimport ip4, udp_icmp
+from pystack._fast cimport ip4, source_routes, udp_icmp
 from pystack._fast.frag cimport Reassembler
 from pystack._fast.icmp_limit cimport IcmpLimit
 from pystack._fast.ipstat cimport IpStat
@@ -24,6 +24,7 @@ cdef int ICMP_TYPE, ICMP_UNREACH, ICMP_UNREACH_NEEDFRAG, ICMP_UNREACH_NET, ICMP_
 cdef int ICMP_UNREACH_PROTOCOL, IP_DESTINATION_INVALID, IP_NEED_FRAGMENT, IP_NOT_OURS, IP_NO_ROUTE
 cdef int IP_PROTOCOL, IP_TTL, MBUF, PROTO_ICMP, PROTO_TCP, PROTO_UDP, SYN_SENT, TCP_BROADCAST
 cdef int TX_LIMIT, TX_QUEUE, UDP_BUFFER, UDP_NO_PORT
+cdef int BAD_ADDRESS, GO_ON, ICMP_UNREACH_SRCFAIL, IP_SOURCE_ROUTE, ONE_STOP, REFUSE, ROUTE_STRICT
 cdef int BANDLIM_ECHO, BANDLIM_UNREACH, ICMP_LIMIT
 
 
@@ -64,6 +65,7 @@ cdef class Internet(Stack):
     cdef int drain_loop(self) except -1
     cdef bint is_broadcast(self, unsigned int addr) except -1
     cpdef unsigned int source_for(self, unsigned int dst) except? 0
+    cdef bint by_source_route(self, Packet p) except -1
     cdef int own_payload(self, Packet p) noexcept
 
 cdef int bsd_error(int kind, int code) except -1

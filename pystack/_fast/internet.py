@@ -12,13 +12,15 @@ a packet that goes no further is counted under its reason (`drops`).
 
 import cython
 
-from pystack._fast import ip4, udp_icmp
+from pystack._fast import ip4, source_routes, udp_icmp
 from pystack._fast.consts import (
+    BAD_ADDRESS,
     BANDLIM_ECHO,
     BANDLIM_UNREACH,
     ESTABLISHED,
     EV_ERROR,
     EV_READ,
+    GO_ON,
     ICMP_ECHO,
     ICMP_ECHO_REPLY,
     ICMP_ERRORS_LINUX,
@@ -33,9 +35,13 @@ from pystack._fast.consts import (
     ICMP_UNREACH_NET,
     ICMP_UNREACH_PORT,
     ICMP_UNREACH_PROTOCOL,
+    ICMP_UNREACH_SRCFAIL,
+    ONE_STOP,
     PROTO_ICMP,
     PROTO_TCP,
     PROTO_UDP,
+    REFUSE,
+    ROUTE_STRICT,
     SYN_RECEIVED,
     SYN_SENT,
     TIMER_FRAG,
@@ -69,6 +75,7 @@ IP_NEED_FRAGMENT = int(Drop.IP_NEED_FRAGMENT)
 IP_NOT_OURS = int(Drop.IP_NOT_OURS)
 IP_NO_ROUTE = int(Drop.IP_NO_ROUTE)
 IP_PROTOCOL = int(Drop.IP_PROTOCOL)
+IP_SOURCE_ROUTE = int(Drop.IP_SOURCE_ROUTE)
 IP_TTL = int(Drop.IP_TTL)
 MBUF = int(Drop.MBUF)
 TX_QUEUE = int(Drop.TX_QUEUE)
@@ -280,7 +287,9 @@ class Internet(Stack):
             iface: Interface = self.interfaces[p.iface_in]
             iface.ipackets += 1
             iface.ibytes += p.head_len + p.length
-        if self.is_local(p.dst):
+        if p.ip_len > 20 and not self.by_source_route(p):
+            pass
+        elif self.is_local(p.dst):
             if p.dst >> 24 == 127 or p.src >> 24 == 127:
                 return self.reject(p, IP_DESTINATION_INVALID)  # loopback does not come from outside
             self.local_input(p)
@@ -299,6 +308,29 @@ class Internet(Stack):
         if self.loop.count:
             self.drain_loop()
         return 0
+
+    def by_source_route(self, p):
+        """Whether a packet with options is for `ip_input`; else it is refused, or goes to the next stop of a route."""
+        verdict: cython.int = source_routes.judge(self, p)
+        route: cython.int
+        if verdict == GO_ON:
+            return True
+        if verdict == ONE_STOP:
+            route = self.routes.find(source_routes.next_stop(p))
+            if route >= 0 and (
+                p.head[p.route_at()] != ROUTE_STRICT or self.routes.gateway[route] == 0
+            ):
+                iface: Interface = self.interfaces[self.routes.iface[route]]
+                source_routes.step(p, iface.addr)
+                self.forward(p)
+                return False
+            verdict = REFUSE
+        if verdict == REFUSE:
+            self.icmp_error(p, ICMP_UNREACH, ICMP_UNREACH_SRCFAIL, 0)
+        elif verdict == BAD_ADDRESS:
+            self.icmp_error(p, ICMP_PARAM_PROBLEM, 0, 16 << 24)
+        self.reject(p, IP_SOURCE_ROUTE)
+        return False
 
     def own_payload(self, p):
         """The payload into this machine's own pool; False when mbufs are denied."""

@@ -2,6 +2,7 @@ from pystack._fast cimport mtu_probe
 from pystack._fast.internet cimport Internet
 from pystack._fast.ports cimport choose_port, tuple_free
 from pystack._fast.seq cimport add
+from pystack._fast.source_routes cimport adopt, towards
 from pystack._fast.tcb cimport ListenBooks, Tcb
 from pystack._fast.tcp_close cimport abort_queue, drop, remove_timewait
 from pystack._fast.tcp_handshake cimport set_mss

@@ -26,6 +26,7 @@ from pystack._fast.consts import (
 from pystack._fast.internet import Internet  # noqa: F401
 from pystack._fast.ports import choose_port, tuple_free
 from pystack._fast.seq import add
+from pystack._fast.source_routes import adopt, towards
 from pystack._fast.tcb import (
     FO_CONNECT,
     FO_DATA,
@@ -236,7 +237,7 @@ def tcp_connect(s, t, addr, port):
         return -(EAFNOSUPPORT if addr >> 28 == 14 else EACCES)
     src = t.laddr
     if src == 0:
-        src = s.source_for(addr)
+        src = s.source_for(towards(s, t, addr))
     if src == 0 or s.mtu_to(addr) == 0:
         return -ENETUNREACH
     if t.lport == 0:
@@ -262,6 +263,7 @@ def tcp_connect(s, t, addr, port):
     if t.so_state & SS_PORT_CHOSEN:
         s.demux.choose(t.row)
     t.snd_una = t.snd_nxt = t.snd_max = t.snd_up = t.recover = t.iss
+    adopt(s, t)
     prepare(s, t)
     if s.cfg.tcp_mtu_search:
         mtu_probe.begin(s, t, 40 if t.t_flags & TF_NO_TS else 52)

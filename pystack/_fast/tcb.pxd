@@ -196,7 +196,7 @@ cdef class Stack(Port):
     cdef public long long[::1] rate_fail, rate_last
     cdef public long long challenge_start, challenge_left
     cdef public long long orphans, orphans_seen, orphans_at, orphans_failed_at, orphans_high
-    cdef public dict perturb, peers
+    cdef public dict perturb, peers, ways
     cdef public long long port_second, port_count, port_stop
     cdef public long long sockets_told, ports_failed, ports_failed_at
     cdef int output(self, Packet p) except -1

@@ -124,6 +124,7 @@ SO_THIN = 0x4000000
 SO_NO_TCP_OPTIONS = 0x8000000
 SO_PORT_HIGH = 0x10000000
 SO_PORT_LOW = 0x20000000
+SO_ROUTED = 0x40000000
 SO_NOSIGPIPE = 0x800
 
 STAT_NAMES = tuple(
@@ -356,6 +357,7 @@ class Stack(Port):
         self.orphans_high = 0
         self.perturb = None
         self.peers = {}
+        self.ways = {}
         self.port_second = self.port_count = self.port_stop = 0
         self.sockets_told = -_ZONE_WARNING
         self.ports_failed = 0
@@ -523,6 +525,8 @@ class Stack(Port):
             t.board = None
         if t.flight is not None:
             self.segments.clear(t.flight)
+        if len(self.ways) > 0:
+            self.ways.pop((t.laddr, t.lport, t.faddr, t.fport), None)
         self.demux.give(t.row)
         self.tcbs[t.row] = None
         t.row = 0

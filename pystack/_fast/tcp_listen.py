@@ -28,6 +28,7 @@ from pystack._fast.consts import (
 )
 from pystack._fast.packet import COOKIE_ROOM
 from pystack._fast.seq import add
+from pystack._fast.source_routes import forget, lay
 from pystack._fast.syncache import (
     SC_ACKED,
     SC_COOKIE,
@@ -70,6 +71,11 @@ UNLIMITED_HALF_OPEN = 1 << 18
 LONG_AGO = -(2**62)
 PAUSE = 15 * SECOND
 """How long FreeBSD 12 and later answers with cookies only once a bucket was full."""
+
+
+def reflected(tos, ours):
+    """The TOS of a SYN for its connection; the bits of ECN are our own."""
+    return tos & 0xFC | ours & 3
 
 
 @cython.final
@@ -262,6 +268,7 @@ class Listener:
         cache.ts_recent[row] = p.ts_val if flags & SC_TS else 0
         cache.ts_offset[row] = s.new_ts_offset(p.dst, p.src)
         cache.ts_first[row] = s.ts_at(cache.ts_offset[row])
+        cache.tos[row] = p.tos
         cache.rexmits[row] = 0
         cache.born[row] = s.now
         cache.answered[row] = LONG_AGO
@@ -293,6 +300,8 @@ class Listener:
                 cache.overflowed[cache.bucket_of(p.dst, p.dport, p.src, p.sport)] = s.now
                 cache.last_overflow = s.now
         out = self.syn_ack(s, t, p.dst, p.dport, p.src, p.sport, iss, add(p.seq, 1), flags)
+        if cfg.tcp_reflect_tos:
+            out.tos = reflected(p.tos, t.tos)
         if flags & SC_TS:
             out.opt_ts = True
             out.ts_val = add(clock, offset)
@@ -348,6 +357,8 @@ class Listener:
     def syn_ack(self, s, t, laddr, lport, faddr, fport, iss, ack, flags):
         """A SYN-ACK but for its timestamp, not sent yet."""
         p = blank(s, laddr, lport, faddr, fport, t.ttl, t.tos)
+        if len(s.ways) > 0:
+            lay(s, p)
         p.seq = iss
         p.ack = ack
         p.flags = SYN | ACK | (ECE if flags & SC_ECN else 0)
@@ -374,6 +385,8 @@ class Listener:
             s, t, cache.laddr[row], cache.ports[row] >> 16, cache.faddr[row],
             cache.ports[row] & 0xFFFF, cache.iss[row], ack, flags,
         )  # fmt: skip
+        if s.cfg.tcp_reflect_tos:
+            p.tos = reflected(cache.tos[row], t.tos)
         if flags & SC_TS:
             stamp(s, p, cache.ts_offset[row], cache.ts_recent[row])
             cache.ts_last[row] = p.ts_val
@@ -396,6 +409,8 @@ class Listener:
             s, cache.laddr[row], cache.ports[row] >> 16, cache.faddr[row],
             cache.ports[row] & 0xFFFF, t.ttl, t.tos,
         )  # fmt: skip
+        if len(s.ways) > 0:
+            lay(s, p)
         p.seq = add(cache.iss[row], 1)
         p.ack = add(cache.irs[row], 1)
         p.flags = ACK
@@ -531,7 +546,19 @@ class Listener:
                 t.fo_row = 0
                 if t.listener is not None:
                     t.listener.fo_pending -= 1
+        if len(s.ways) > 0:
+            self.forget_way(s, row)
         cache.remove(row)
+        return 0
+
+    def forget_way(self, s, row):
+        """A source route goes with the row, unless a connection came of it."""
+        cache = self.cache
+        ports: cython.uint = cache.ports[row]
+        laddr: cython.uint = cache.laddr[row]
+        faddr: cython.uint = cache.faddr[row]
+        if s.demux.find(laddr, ports >> 16, faddr, ports & 0xFFFF) == 0:
+            forget(s, laddr, ports >> 16, faddr, ports & 0xFFFF)
         return 0
 
     def forget_of(self, s, t):

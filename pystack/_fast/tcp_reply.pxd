@@ -1,17 +1,19 @@
 from pystack._fast.packet cimport Packet
 from pystack._fast.seq cimport add
+from pystack._fast.source_routes cimport forget, lay, learn
 from pystack._fast.tcb cimport Stack, Tcb
 from pystack._fast.tcp_delack cimport ack_sent
 from pystack._fast.tcp_build cimport blank, fill_sack, stamp, transmit
 from pystack._fast.tcp_window cimport offered, receive_window, window_field
 
-cdef int ACK, CHALLENGE_HOST, FIN, RST, SYN, TF_RCVD_TS, TF_SACK_PERMIT
+cdef int ACK, CHALLENGE_HOST, FIN, RST, SO_ROUTED, SOURCE_ROUTES_LINUX, SYN, TF_RCVD_TS, TF_SACK_PERMIT
 
 cpdef int respond(
     Stack s, unsigned int laddr, int lport, unsigned int faddr, int fport, unsigned int seq,
     unsigned int ack, int flags, int win, int ttl, int tos,
 ) except -1
 cpdef int reset_for(Stack s, Packet p) except -1
+cdef int respond_by_route(Stack s, Packet p, unsigned int seq, unsigned int ack, int flags) except -1
 cdef long long NO_CHALLENGE_LIMIT
 
 cpdef Packet bare(Stack s, Tcb t, unsigned int at, int flags)

@@ -5,9 +5,10 @@ RFC 9293 section 3.10.7.1 (what a RST looks like), RFC 5961 section 7 (how many 
 
 import cython
 
-from pystack._fast.consts import ACK, CHALLENGE_HOST, FIN, RST, SYN
+from pystack._fast.consts import ACK, CHALLENGE_HOST, FIN, RST, SOURCE_ROUTES_LINUX, SYN
 from pystack._fast.seq import add
-from pystack._fast.tcb import TF_RCVD_TS, TF_SACK_PERMIT
+from pystack._fast.source_routes import forget, lay, learn
+from pystack._fast.tcb import SO_ROUTED, TF_RCVD_TS, TF_SACK_PERMIT
 from pystack._fast.tcp_build import blank, fill_sack, stamp, transmit
 from pystack._fast.tcp_delack import ack_sent
 from pystack._fast.tcp_window import offered, receive_window, window_field
@@ -32,21 +33,36 @@ def reset_for(s, p):
     if p.flags & RST:
         return 0
     s.stat.out_rsts += 1
-    length: cython.int = p.length
+    seq: cython.uint = 0
+    ack: cython.uint = 0
+    flags: cython.int = RST
     if p.flags & ACK:
-        return respond(s, p.dst, p.dport, p.src, p.sport, p.ack, 0, RST, 0, s.cfg.ip_ttl, 0)
-    if p.flags & SYN:
-        length += 1
-    if p.flags & FIN:
-        length += 1
-    return respond(
-        s, p.dst, p.dport, p.src, p.sport, 0, add(p.seq, length), RST | ACK, 0, s.cfg.ip_ttl, 0
-    )
+        seq = p.ack
+    else:
+        flags |= ACK
+        ack = add(p.seq, p.length + (1 if p.flags & SYN else 0) + (1 if p.flags & FIN else 0))
+    if p.ip_len > 20 and s.cfg.policy_source_routes == SOURCE_ROUTES_LINUX and learn(s, p):
+        return respond_by_route(s, p, seq, ack, flags)
+    return respond(s, p.dst, p.dport, p.src, p.sport, seq, ack, flags, 0, s.cfg.ip_ttl, 0)
+
+
+def respond_by_route(s, p, seq, ack, flags):
+    """Linux: the RST goes back by the way that the segment came, which is then forgotten."""
+    q = blank(s, p.dst, p.dport, p.src, p.sport, s.cfg.ip_ttl, 0)
+    lay(s, q)
+    forget(s, p.dst, p.dport, p.src, p.sport)
+    q.seq = seq
+    q.ack = ack
+    q.flags = flags
+    s.stat.sndctrl += 1
+    return transmit(s, q)
 
 
 def bare(s, t, at, flags):
     """A segment of the connection without text, at sequence number `at`: acknowledgment, window, timestamp."""
     p = blank(s, t.laddr, t.lport, t.faddr, t.fport, t.ttl, t.tos)
+    if t.so_options & SO_ROUTED:
+        lay(s, p)
     win: cython.int = receive_window(s, t)
     p.flags = flags
     p.seq = at

@@ -57,10 +57,11 @@ lint: build
 annotate: build
 	$(BIN)/python tests/annotate.py
 
-# A copy of the package in build/checked; the interpreted and the plain compiled files stay as they are.
+# A copy of the package in build/checked; the interpreted and the plain compiled files stay as they are. Programs that the
+# tests start would find the plain ones in the working directory first: PYTHONSAFEPATH keeps it out.
 checked: .venv/.installed
 	PYSTACK_CHECKED=1 $(BIN)/python setup.py --quiet build --build-lib $(CHECKED) --build-temp $(CHECKED)-temp
-	PYTHONPATH=$(CHECKED) PYSTACK_EXPECT=checked $(PYTEST)
+	PYTHONSAFEPATH=1 PYTHONPATH=$(CURDIR)/$(CHECKED):$(CURDIR) PYSTACK_EXPECT=checked $(PYTEST)
 
 clean:
 	rm -rf .venv build dist *.egg-info pystack/_fast/*.so pystack/_fast/_build.json

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket as std
 from typing import TYPE_CHECKING, Any
 
+from pystack import shortage
 from pystack._fast.consts import (
     EV_ERROR,
     EV_HANGUP,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from pystack._fast.udp import DatagramSocket as Row
 
 _AGAIN = -int(Err.EAGAIN)
+_NO_BUFFERS = -int(Err.ENOBUFS)
 _READING = EV_READ | EV_ERROR | EV_HANGUP
 
 
@@ -89,11 +91,16 @@ class DatagramSocket(Socket):
         return self._send(octets(data), *address_of(args[-1]))
 
     def _send(self, data: Buffer, addr: int, port: int) -> int:
-        host = self._host
-        core = host.core
-        host.before(core)
-        answer: int = datagram_send(core, self.row, data, 0, len(data), addr, port)
-        host.after(core)
+        def send() -> int:
+            host = self._host
+            host.before(host.core)
+            answer: int = datagram_send(host.core, self.row, data, 0, len(data), addr, port)
+            host.after(host.core)
+            return answer
+
+        answer = send()
+        if answer == _NO_BUFFERS:
+            answer = shortage.sleep_with_datagram(self, len(data), send)
         return self._do(answer)
 
     def recvfrom(self, bufsize: int, flags: int = 0) -> tuple[bytes, Address]:

@@ -32,8 +32,11 @@ from pystack.units import parse_size, parse_time
 from pystack.views.tools import file, show
 
 INTERFACES: Mapping[str, str] = {"freebsd": "em", "linux": "eth"}
+LOOPBACK: Mapping[str, str] = {"freebsd": "lo0", "linux": "lo"}
+"""What a machine's way to itself is called."""
 """What the first kind of network card is called on each system."""
 
+_RESERVED = "net.ipv4.ip_local_reserved_ports"
 _ZONES = {knob: zone for zone, knob in enumerate(mbuf_zones.KNOBS) if knob}
 FIRST_PID = 700
 """The number of a machine's first process: those before it are the system's."""
@@ -162,6 +165,9 @@ class Host:
         self.processes: dict[int, Process] = files.programs
         self.program = self.process("pystack")
         self.mtu = mtu
+        self.loopback.name = LOOPBACK[self.system]
+        if self.system == "linux":  # 64 KiB came with 3.8
+            self.loopback.mtu = 65536 if float(self.profile.tools) >= 3.8 else 16436
         self._hook_knobs()
         for address in [addresses] if isinstance(addresses, str) else addresses:
             self.add_interface(address)
@@ -191,14 +197,19 @@ class Host:
         for knob in ("net.ipv4.tcp_max_tw_buckets", "net.inet.tcp.maxtcptw"):
             if knob in self.sysctl:
                 self.sysctl.on_change(knob, core.timewait.set_maximum)
+        if _RESERVED in self.sysctl:
+            self.sysctl.on_change(_RESERVED, self._reserve_ports)
+            if self.sysctl[_RESERVED]:
+                self._reserve_ports(self.sysctl[_RESERVED])
         if "kern.ipc.maxsockets" in self.sysctl:
             self.sysctl.on_change("kern.ipc.maxsockets", partial(setattr, core.demux, "maximum"))
         files: Any = core.files
         counters: dict[str, Callable[[], Value]] = {
             "net.inet.tcp.pcbcount": lambda: core.demux.used + core.timewait.used,
             "net.inet.tcp.syncache.count": lambda: core.listeners.cache.used,
-            "kern.ipc.numopensockets": lambda: core.demux.used,
+            "kern.ipc.numopensockets": lambda: core.demux.used + core.demux.others,
             "net.inet.tcp.reass.cursegments": lambda: core.reass_segments,
+            "net.inet.tcp.sack.globalholes": lambda: core.sack_holes,
             "kern.ipc.nsfbufsused": lambda: self._sfbufs("used"),
             "kern.ipc.nsfbufspeak": lambda: self._sfbufs("high"),
             "kern.openfiles": lambda: files.used,
@@ -217,6 +228,15 @@ class Host:
         core.pool.set_limit(zone, limit)
         self.after(core)  # who waits for storage may have it
 
+    def _reserve_ports(self, value: Value) -> None:
+        """Ports that are never chosen, as 8080,9148-9150."""
+        ports: list[int] = []
+        for part in filter(None, str(value).split(",")):
+            first, _, last = part.partition("-")
+            ports += range(int(first), int(last or first) + 1)
+        demux: Any = self.core.demux
+        demux.map.reserve(ports)
+
     def _set_fastopen_key(self, value: Value) -> None:
         fastopen: Any = self.core.fastopen
         fastopen.set_key_text(str(value))
@@ -231,6 +251,11 @@ class Host:
     def interfaces(self) -> list[Any]:
         """The interfaces, by number: name, addr, prefix, mtu, up, counters."""
         return list(self.core.interfaces)
+
+    @property
+    def loopback(self) -> Any:
+        """The interface that what the machine says to itself goes over; not one of `interfaces`."""
+        return self.core.lo
 
     def add_interface(self, address: str, name: str | None = None, mtu: int | None = None) -> Any:
         """A new interface with "192.0.2.1/24"; the route to its own network comes with it."""
@@ -399,15 +424,15 @@ class Host:
         return self.log.lines()
 
     def netstat(self, arguments: str = "-an") -> str:
-        """What netstat prints: "-an", "-Lan", "-m", "-s" (TCP) on FreeBSD, "-tan", "-ltn" on Linux, "-rn" and "-in" on
-        both; "--json": values.
+        """What netstat prints: "-an", "-anx", "-anT", "-Lan", "-m" on FreeBSD, "-tan", "-ltn" on Linux; "-s", "-rn"
+        and "-in" on both; "--json": values.
 
         Raises `views.tools.UsageError` (ValueError) for what the tool of this system does not know.
         """
         return show(self, "netstat", arguments)
 
     def ss(self, arguments: str = "-tan") -> str:
-        """What Linux's ss prints: "-tan", "-ltn", "-tano", "-s"; "--json" for values."""
+        """What Linux's ss prints: "-tan", "-ltn", "-tanomp", "-tn state time-wait", "-s"; "--json" for values."""
         return show(self, "ss", arguments)
 
     def nstat(self, arguments: str = "-az") -> str:
@@ -454,7 +479,7 @@ class Host:
         return fw.iptables_restore(self.firewall, text, arguments)
 
     def proc(self, path: str) -> str:
-        """A file of Linux's /proc: net/sockstat, snmp (the lines Tcp:), netstat (TcpExt:), route, dev; knobs under sys.
+        """A file of Linux's /proc: net/sockstat, snmp, netstat, tcp, udp, route, dev; knobs under sys.
 
         Raises FileNotFoundError for others, and on other systems.
         """

@@ -26,6 +26,7 @@ SIZE = 4096
 COST = "net.core.message_cost"
 BURST = "net.core.message_burst"
 
+_SEGMENT = ("source", "sport", "target", "dport", "flags", "names")
 FIELDS: Mapping[Note, tuple[str, ...]] = MappingProxyType(
     {
         Note.LISTEN_OVERFLOW: ("pcb", "local", "number", "other"),
@@ -40,8 +41,16 @@ FIELDS: Mapping[Note, tuple[str, ...]] = MappingProxyType(
         Note.SOCKETS: ("number",),
         Note.FILES: ("number", "command"),
         Note.CONNTRACK_FULL: (),
-        Note.IN_VAIN: ("source", "sport", "target", "dport", "flags", "names"),
+        Note.IN_VAIN: _SEGMENT,
         Note.DATAGRAM_IN_VAIN: ("source", "sport", "target", "dport"),
+        Note.SYNCACHE_STALE: ("source", "sport", "target", "dport"),
+        Note.SYNCACHE_AGAIN: ("source", "sport", "target", "dport", "number"),
+        Note.SYNCACHE_DUPLICATE: _SEGMENT,
+        Note.SPURIOUS_ACK: _SEGMENT,
+        Note.COOKIE_FAILED: _SEGMENT,
+        Note.SOCKET_FAILED: _SEGMENT,
+        Note.SYNCACHE_REFUSED: _SEGMENT,
+        Note.DATA_AFTER_CLOSE: (*_SEGMENT, "number"),
     }
 )
 """What the words of a note may speak of, in braces."""
@@ -120,7 +129,7 @@ class KernelLog:
             fields["knob"] = mbuf_zones.KNOBS[number]
         elif note == Note.FILES:
             fields["command"] = self.core.files.programs[other].name
-        elif note in (Note.IN_VAIN, Note.DATAGRAM_IN_VAIN):
+        elif "source" in FIELDS[note]:
             source, sport, target, dport, flags = self.core.vain
             names = [name for bit, name in enumerate(FLAGS) if flags >> bit & 1]
             fields |= {"source": dotted(source), "sport": sport, "flags": f"0x{flags:x}"}

@@ -79,10 +79,11 @@ def _sockets(core: Any) -> Reading:
     maximum = core.cfg.maxsockets or None
     if core.cfg.policy_timewait == TIMEWAIT_BSD_14:  # whole sockets wait in TIME_WAIT there
         waiting = core.timewait
-        high = max(table.high_water, table.used + waiting.used)
-        used = table.used + waiting.used
+        used = table.used + table.others + waiting.used
+        high = max(table.high_water, used)
         return used, maximum, high, table.failures, table.last_failure
-    return table.used, maximum, table.high_water, table.failures, table.last_failure
+    used = table.used + table.others
+    return used, maximum, table.high_water, table.failures, table.last_failure
 
 
 def _files(core: Any) -> Reading:
@@ -172,6 +173,12 @@ def _islands(core: Any) -> Reading:
     return core.reass_segments, maximum, core.reass_high, failures, when
 
 
+def _holes(core: Any) -> Reading:
+    most = core.cfg.tcp_sack_globalmaxholes
+    failed, when = core.stat.sack_overflow, core.sack_holes_failed_at
+    return core.sack_holes, most, core.sack_holes_high, failed, when
+
+
 def _answers(which: int) -> Callable[[Any], Reading]:
     def read(core: Any) -> Reading:
         fresh = core.now - core.rate_start[which] < SECOND
@@ -200,6 +207,7 @@ LIMITS: tuple[Declared, ...] = (
         ("net.ipv4.tcp_challenge_ack_limit", "net.inet.tcp.ack_war_cnt"),
         _challenges,
     ),
+    Declared("SACK holes", ("net.inet.tcp.sack.globalmaxholes",), _holes),
     Declared("segments out of order", ("net.inet.tcp.reass.maxsegments",), _islands),
     Declared("local ports", ("net.inet.ip.portrange.last", "net.ipv4.ip_local_port_range"), _ports),
     *(

@@ -10,6 +10,7 @@ FreeBSD 4 gives up after a while (kern.ipc.mbuf_wait); with the policy `enobufs`
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pystack._fast.commands import tcp_send
@@ -19,7 +20,7 @@ from pystack._fast.space import send_space
 
 if TYPE_CHECKING:
     from pystack.sockbase import Buffer
-    from pystack.sockets import StreamSocket
+    from pystack.sockets import Socket, StreamSocket
 
 _AGAIN = -int(Err.EAGAIN)
 _NO_BUFFERS = -int(Err.ENOBUFS)
@@ -34,9 +35,7 @@ def starved(sock: StreamSocket, data: Buffer, done: int, how: int) -> bool:
     core: Any = sock.core
     if done != _NO_BUFFERS and not 0 < done < len(data):
         return False
-    if core.cfg.policy_mbuf_shortage != MBUF_SHORTAGE_SLEEP:
-        return False
-    if called_back(sock) and core.cfg.mbuf_wait:
+    if not waits(sock):
         return False
     if done < 0:
         return True
@@ -49,9 +48,9 @@ def no_page(core: Any, how: int) -> bool:
     return bool(zone["limit"]) and zone["used"] >= zone["limit"]
 
 
-def called_back(sock: StreamSocket) -> bool:
+def called_back(sock: Socket) -> bool:
     """Is the call one of a callback's, or of a timer's that a program driven by events has set?"""
-    core: Any = sock.core
+    core: Any = sock.host.core
     return bool(core.dispatching or sock.row.handler is not None)
 
 
@@ -62,22 +61,66 @@ def wanted(t: Any, octets: int, how: int) -> int:
     return 1 if t.sndq.cc else min(octets, WHOLE)
 
 
+def waits(sock: Socket) -> bool:
+    """Does its system have a writer wait for mbufs, here and now?"""
+    cfg = sock.host.core.cfg
+    if cfg.policy_mbuf_shortage != MBUF_SHORTAGE_SLEEP:
+        return False
+    return not (called_back(sock) and cfg.mbuf_wait)
+
+
+def found(sock: Socket, octets: int, end: int) -> bool:
+    """Time passes until there is storage for so many octets; False when `end` came first."""
+    core: Any = sock.host.core
+    entry = (sock.row, octets)
+    core.sleepers.append(entry)
+    core.n_sleepers += 1
+    while entry in core.sleepers:
+        if not core.driver.step(end):
+            core.sleepers.remove(entry)
+            core.n_sleepers -= 1
+            return False
+    return True
+
+
+def patience(sock: Socket) -> int:
+    """Until when a writer waits: for ever, or as long as FreeBSD 4 has it (kern.ipc.mbuf_wait)."""
+    cfg = sock.host.core.cfg
+    return int(sock.host.clock.now) + int(cfg.mbuf_wait) if cfg.mbuf_wait else NEVER
+
+
+def sleep_with_datagram(sock: Socket, octets: int, send: Callable[[], int]) -> int:
+    """A datagram found no mbufs: `send()` again when there are some; its answer in the end."""
+    if not waits(sock):
+        return _NO_BUFFERS
+    if called_back(sock):
+        row = sock.row
+
+        def go_on() -> int:
+            answer = send()
+            if answer < 0 and answer != _NO_BUFFERS:
+                row.error = row.error or -answer  # its next call hears of it
+            return octets if answer == _NO_BUFFERS else 0
+
+        row.owner.doze(go_on, octets)
+        return octets
+    end = patience(sock)
+    answer = _NO_BUFFERS
+    while answer == _NO_BUFFERS and found(sock, octets, end):
+        answer = send()
+    return answer
+
+
 def sleep(sock: StreamSocket, data: Buffer, done: int, how: int) -> int:
     """Go on with a write that was starved after `done` octets: how many are taken in the end, or a negative error."""
     core: Any = sock.core
     t = sock.row
     if called_back(sock):
         return _doze(sock, data, done, how)
-    end = NEVER if not core.cfg.mbuf_wait else int(sock.host.clock.now) + int(core.cfg.mbuf_wait)
+    end = patience(sock)
     while done < len(data):
-        entry = (t, wanted(t, len(data) - done, how))
-        core.sleepers.append(entry)
-        core.n_sleepers += 1
-        while entry in core.sleepers:
-            if not core.driver.step(end):
-                core.sleepers.remove(entry)
-                core.n_sleepers -= 1
-                return done or _NO_BUFFERS
+        if not found(sock, wanted(t, len(data) - done, how), end):
+            return done or _NO_BUFFERS
         core.driver.before(core)
         took: int = tcp_send(core, t, data, done, len(data) - done, how)
         core.driver.after(core)

@@ -58,12 +58,14 @@ def sendfile(sock: StreamSocket, file: BinaryIO, offset: int, count: int | None)
         raise ValueError("file should be opened in binary mode")
     if count is not None and (not isinstance(count, int) or count <= 0):
         raise ValueError(f"count must be a positive integer (got {count!r})")
+    files: Any = sock.host.core.files
     sent = 0
     file.seek(offset)
     while count is None or sent < count:
         data = file.read(PAGES if count is None else min(PAGES, count - sent))
         if not data:
             break
+        files.sendfiles += 1
         sock.sendall(data, MSG_SPLICE_PAGES)
         sent += len(data)
     file.seek(offset + sent)

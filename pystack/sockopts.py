@@ -10,7 +10,7 @@ import socket as std
 import struct
 from typing import TYPE_CHECKING, Any
 
-from pystack import linux_options, sockreports, tcpinfo, tcpopts
+from pystack import ip_options, linux_options, sockreports, tcpinfo, tcpopts
 from pystack._fast import reports, tcb
 from pystack._fast.consts import (
     LISTEN,
@@ -71,6 +71,9 @@ SO_NOSIGPIPE = 0x800
 
 IP_TOS = _number("IP_TOS", 1)
 IP_TTL = _number("IP_TTL", 2)
+IP_OPTIONS = _number("IP_OPTIONS", 4)
+IP_PORTRANGE = 19
+"""FreeBSD: which range of ports the machine chooses from."""
 
 TCP_NODELAY = _number("TCP_NODELAY", 1)
 TCP_MAXSEG = _number("TCP_MAXSEG", 2)
@@ -271,6 +274,23 @@ def _set_tos(sock: Socket, value: Any) -> None:
     sock.row.tos = number & 0xFC | sock.row.tos & 3 if tcp else number
 
 
+PORT_RANGES = (0, tcb.SO_PORT_HIGH, tcb.SO_PORT_LOW)
+"""IP_PORTRANGE_DEFAULT, IP_PORTRANGE_HIGH, IP_PORTRANGE_LOW."""
+
+
+def _get_port_range(sock: Socket) -> int:
+    return PORT_RANGES.index(sock.row.so_options & (tcb.SO_PORT_HIGH | tcb.SO_PORT_LOW))
+
+
+def _set_port_range(sock: Socket, value: Any) -> None:
+    """Counts for the next bind or connect that names no port."""
+    number = integer(value)
+    if not 0 <= number < len(PORT_RANGES):
+        raise error_of(Err.EINVAL)
+    others = sock.row.so_options & ~(tcb.SO_PORT_HIGH | tcb.SO_PORT_LOW)
+    sock.row.so_options = others | PORT_RANGES[number]
+
+
 _KEEPALIVE = flag(tcb.SO_KEEPALIVE)
 
 Options = dict[tuple[int, int], tuple[Getter, Setter]]
@@ -284,6 +304,7 @@ COMMON: Options = {
     (SOL_SOCKET, SO_PROTOCOL): read_only(lambda sock: int(sock.proto)),
     (SOL_SOCKET, SO_ERROR): read_only(_error),
     (IPPROTO_IP, IP_TTL): field("ttl", 1, 255),
+    (IPPROTO_IP, IP_PORTRANGE): bsd_only((_get_port_range, _set_port_range)),
     (IPPROTO_IP, IP_TOS): (lambda sock: int(sock.row.tos), _set_tos),
 }
 
@@ -303,6 +324,7 @@ STREAM: Options = COMMON | {
     (SOL_SOCKET, SO_NOSIGPIPE): bsd_only(flag(tcb.SO_NOSIGPIPE)),
     (SOL_SOCKET, SO_KEEPALIVE): (_KEEPALIVE[0], _set_keepalive),
     (SOL_SOCKET, SO_LINGER): (_get_linger, _set_linger),
+    (IPPROTO_IP, IP_OPTIONS): (ip_options.get, ip_options.put),
     (IPPROTO_TCP, TCP_NODELAY): tcpopts.tcp_flag(tcb.TF_NODELAY),
     (IPPROTO_TCP, TCP_CORK): tcpopts.tcp_flag(tcb.TF_NOPUSH, push=True),
     (IPPROTO_TCP, TCP_NOPUSH): tcpopts.tcp_flag(tcb.TF_NOPUSH, push=True),

@@ -21,8 +21,9 @@ FAST_ORDER = """
     config
     packet port fdio tcp_wire udp_icmp ip4 vnet landing frag trace record transit wire routes
     ipfw_match ipfw_dyn ct_table tcp_track conntrack passing nf_hook nf_match nf_rate nf_target nf_rules nat
-    ring sendq recvq sackreport sack scoreboard flight demux timewait
-    tcp_state draft tcb files tcp_mem space reports ports rtt newreno cubic cubic_count congestion prr
+    ring sendq recvq sackreport sack scoreboard sackseen flight portmap demux timewait
+    tcp_state draft tcb source_routes files ipstat icmp_limit tcp_mem space reports ports rtt newreno cubic
+    cubic_count congestion prr
     undo rack dupacks frto syncache departures syncookies tfo tcp_window tcp_delack persist nagle bursts
     tcp_build tcp_sent tcp_emit holes mtu_probe tcp_out fast_recovery recovery loss_timers
     tcp_reply tcp_close tcp_handshake tcp_ack tcp_text tcp_check tcp_listen tcp_halfopen tcp_in

@@ -130,6 +130,23 @@ def test_every_clause_of_rfc_9293_has_its_row():
     assert stray == []
 
 
+def without_a_script(table: list[list[str]]) -> list[str]:
+    """Clauses of RFC 9293 that are kept, with neither a script that shows it nor a word of why none could."""
+    return [
+        clause
+        for clause, _, code, test in table
+        if re.match(r"(MUST|SHLD|REC)-", clause) and not NOT_DONE.match(code)
+        if not SCRIPT.search(test) and not re.search(r"\(no script: \S", test)
+    ]
+
+
+def test_every_clause_of_rfc_9293_that_we_keep_has_a_script():
+    table = list(rows(SOURCES.read_text()))
+    assert without_a_script(table) == []
+    bare = [[clause, words, code, SCRIPT.sub("", test)] for clause, words, code, test in table]
+    assert len(without_a_script(bare)) > 80, "the scripts are what it looks at"
+
+
 @pytest.mark.parametrize("path", [SOURCES, ROOT / "docs" / "packet_path.md"], ids=lambda p: p.name)
 def test_the_papers_name_something(path: Path):
     """The checks above would pass on a paper whose references are spelt another way."""

@@ -15,17 +15,22 @@ cdef class Config:
     cdef public long long tcp_synack_slop
     cdef public long long tcp_orphan_retries
     cdef public long long tcp_maxunacktime
+    # Keep-alive
     cdef public long long tcp_keepidle
     cdef public long long tcp_keepintvl
     cdef public long long tcp_keepcnt
     cdef public long long tcp_keepinit
     cdef public long long tcp_always_keepalive
+    # Acknowledging
     cdef public long long tcp_delayed_ack
     cdef public long long tcp_delacktime
     cdef public long long tcp_delack_min
     cdef public long long tcp_pingpong_thresh
     cdef public long long tcp_comp_sack_delay
+    cdef public long long tcp_reflect_tos
+    cdef public long long tcp_min_rtt_wlen
     cdef public long long tcp_comp_sack_nr
+    # Closing
     cdef public long long tcp_timewait
     cdef public long long tcp_max_tw
     cdef public long long tcp_nolocaltimewait
@@ -37,9 +42,11 @@ cdef class Config:
     cdef public long long tcp_tw_recycle
     cdef public long long tcp_tw_reuse_delay
     cdef public long long tcp_max_orphans
+    # Persist
     cdef public long long tcp_persmin
     cdef public long long tcp_persmax
     cdef public long long tcp_maxpersistidle
+    # Buffers of a connection
     cdef public long long tcp_sendspace
     cdef public long long tcp_recvspace
     cdef public long long tcp_sendbuf_auto
@@ -47,15 +54,13 @@ cdef class Config:
     cdef public long long tcp_sendbuf_max
     cdef public long long tcp_recvbuf_max
     cdef public long long tcp_sendbuf_inc
+    cdef public long long tcp_sendbuf_auto_lowat
     cdef public long long tcp_recvbuf_inc
     cdef public long long sb_max
     cdef public long long sb_efficiency
     cdef public long long tcp_rmem_min
-    cdef public long long tcp_rmem_default
     cdef public long long tcp_rmem_max
     cdef public long long tcp_wmem_min
-    cdef public long long tcp_wmem_default
-    cdef public long long tcp_wmem_max
     cdef public long long rmem_max
     cdef public long long wmem_max
     cdef public long long rmem_default
@@ -65,8 +70,8 @@ cdef class Config:
     cdef public long long tcp_mem_max
     cdef public long long tcp_app_win
     cdef public long long tcp_notsent_lowat
-    cdef public long long tcp_min_snd_mss
     cdef public long long tcp_shrink_window
+    # Segments and congestion
     cdef public long long tcp_mssdflt
     cdef public long long tcp_minmss
     cdef public long long tcp_initcwnd_segments
@@ -94,6 +99,7 @@ cdef class Config:
     cdef public long long tcp_tso_rtt_log
     cdef public long long tcp_pacing_ss_ratio
     cdef public long long tcp_pacing_ca_ratio
+    # Options
     cdef public long long tcp_window_scaling
     cdef public long long tcp_timestamps
     cdef public long long tcp_tolerate_missing_ts
@@ -109,6 +115,7 @@ cdef class Config:
     cdef public long long tcp_fastopen_acceptany
     cdef public long long tcp_fastopen_path_disable
     cdef public long long tcp_fastopen_disable
+    # Path MTU
     cdef public long long tcp_path_mtu_discovery
     cdef public long long ip_min_pmtu
     cdef public long long ip_pmtu_expires
@@ -120,7 +127,9 @@ cdef class Config:
     cdef public long long tcp_mtu_probe_floor
     cdef public long long tcp_probe_interval
     cdef public long long tcp_probe_threshold
+    # What an attacker may get
     cdef public long long tcp_blackhole
+    cdef public long long tcp_blackhole_local
     cdef public long long tcp_drop_synfin
     cdef public long long tcp_insecure_rst
     cdef public long long tcp_insecure_syn
@@ -130,6 +139,8 @@ cdef class Config:
     cdef public long long tcp_invalid_ratelimit
     cdef public long long tcp_isn_reseed_interval
     cdef public long long tcp_reass_maxqueuelen
+    cdef public long long tcp_reass_new_limit
+    cdef public long long tcp_reass_queueguard
     cdef public long long tcp_reass_maxsegments
     cdef public long long tcp_log_in_vain
     cdef public long long tcp_log_debug
@@ -144,6 +155,7 @@ cdef class Config:
     cdef public long long icmp_may_rst
     cdef public long long icmp_echo_ignore_all
     cdef public long long icmp_bmcastecho
+    # Listening
     cdef public long long somaxconn
     cdef public long long tcp_max_syn_backlog
     cdef public long long tcp_abort_on_overflow
@@ -156,6 +168,8 @@ cdef class Config:
     cdef public long long syncache_rst_on_sock_fail
     cdef public long long syncache_pause
     cdef public long long sooverinterval
+    cdef public long long sooverprio
+    # Tables and counts
     cdef public long long maxsockets
     cdef public long long maxfiles
     cdef public long long maxfilesperproc
@@ -169,15 +183,17 @@ cdef class Config:
     cdef public long long send_page_clusters
     cdef public long long mbuf_wait
     cdef public long long zone_warnings
+    cdef public long long mbuf_reclaim
     cdef public long long nsfbufs
     cdef public long long do_tcpdrain
-    cdef public long long ifqmaxlen
+    # Ports
     cdef public long long port_first
     cdef public long long port_last
     cdef public long long port_hifirst
     cdef public long long port_hilast
     cdef public long long port_lowfirst
     cdef public long long port_lowlast
+    cdef public long long port_downwards
     cdef public long long port_reservedhigh
     cdef public long long port_reservedlow
     cdef public long long port_randomized
@@ -185,9 +201,12 @@ cdef class Config:
     cdef public long long port_randomtime
     cdef public long long tcp_require_unique_port
     cdef public long long tcp_autobind_reuse
+    # IP and UDP
     cdef public long long ip_ttl
     cdef public long long ip_forwarding
     cdef public long long ip_redirect
+    cdef public long long ip_source_route
+    cdef public long long ip_accept_source_route
     cdef public long long ip_maxfragpackets
     cdef public long long ip_maxfragsperpacket
     cdef public long long ip_frag_timeout
@@ -197,6 +216,7 @@ cdef class Config:
     cdef public long long udp_checksum
     cdef public long long udp_blackhole
     cdef public long long udp_log_in_vain
+    # conntrack (net.netfilter)
     cdef public long long ct_max
     cdef public long long ct_buckets
     cdef public long long ct_tcp_syn_sent
@@ -227,6 +247,7 @@ cdef class Config:
     cdef public long long ct_log_invalid
     cdef public long long ct_chain_min
     cdef public long long ct_chain_random
+    # Policies: how a system behaves where numbers do not say it
     cdef public long long policy_options
     cdef public long long policy_close_unread
     cdef public long long policy_half_open
@@ -257,6 +278,7 @@ cdef class Config:
     cdef public long long policy_challenge_ack
     cdef public long long policy_acceptance
     cdef public long long policy_icmp_errors
+    cdef public long long policy_source_routes
     cdef public long long policy_shut_rd
     cdef public long long policy_rst_flush
     cdef public long long policy_ct_hash

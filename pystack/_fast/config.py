@@ -40,6 +40,8 @@ DEFAULTS = {
     "tcp_delack_min": 40 * consts.MS,  # Linux: shortest delay of its estimate, ns
     "tcp_pingpong_thresh": 1,  # Linux: answers that make a connection a conversation
     "tcp_comp_sack_delay": consts.MS,  # Linux: longest delay of compressed acknowledgements, ns
+    "tcp_reflect_tos": 0,  # Linux: what is accepted has the TOS of its SYN
+    "tcp_min_rtt_wlen": 300 * consts.SECOND,  # Linux: how long the smallest round trip counts, ns
     "tcp_comp_sack_nr": 44,  # Linux: acknowledgements that may be compressed into one
     # Closing
     "tcp_timewait": 60 * consts.SECOND,  # length of TIME_WAIT, ns (FreeBSD: twice net.inet.tcp.msl)
@@ -65,15 +67,13 @@ DEFAULTS = {
     "tcp_sendbuf_max": 2097152,  # a growing send buffer stops here, octets
     "tcp_recvbuf_max": 2097152,  # a growing receive buffer stops here, octets
     "tcp_sendbuf_inc": 8192,  # one step of growth, octets
+    "tcp_sendbuf_auto_lowat": 0,  # FreeBSD 12: growth leaves the low-water mark out of account
     "tcp_recvbuf_inc": 16384,  # one step of growth, octets; 0 = by half of its size (FreeBSD 13)
     "sb_max": 2097152,  # FreeBSD: kern.ipc.maxsockbuf; Linux: the larger of rmem_max and wmem_max
     "sb_efficiency": 8,  # FreeBSD: mbuf storage allowed for each octet of a buffer
     "tcp_rmem_min": 4096,  # Linux: guaranteed receive buffer under memory pressure, octets
-    "tcp_rmem_default": 131072,  # Linux: octets of a new receive buffer
     "tcp_rmem_max": 6291456,  # Linux: a growing receive buffer stops here, octets
     "tcp_wmem_min": 4096,  # Linux: guaranteed send buffer under memory pressure, octets
-    "tcp_wmem_default": 16384,  # Linux: octets of a new send buffer
-    "tcp_wmem_max": 4194304,  # Linux: a growing send buffer stops here, octets
     "rmem_max": 212992,  # Linux: largest SO_RCVBUF before it is doubled, octets
     "wmem_max": 212992,  # Linux: largest SO_SNDBUF before it is doubled, octets
     "rmem_default": 212992,  # Linux: receive buffer of sockets that are not TCP, octets
@@ -83,7 +83,6 @@ DEFAULTS = {
     "tcp_mem_max": 0,  # Linux: pages at which sockets are killed; 0 = no limit
     "tcp_app_win": 31,  # Linux: share of the window kept for the application, a power of two
     "tcp_notsent_lowat": consts.NEVER,  # Linux: unsent octets that end writability
-    "tcp_min_snd_mss": 48,  # Linux: least MSS that a peer may force on us, octets
     "tcp_shrink_window": 0,  # Linux: the window may be pulled back under memory pressure
     # Segments and congestion
     "tcp_mssdflt": 536,  # MSS of a peer that named none (RFC 9293 MUST-15)
@@ -143,6 +142,7 @@ DEFAULTS = {
     "tcp_probe_threshold": 8,  # Linux: octets of uncertainty at which a search is finished
     # What an attacker may get
     "tcp_blackhole": 0,  # closed ports: 0 RST, 1 silence for SYN, 2 silence for all
+    "tcp_blackhole_local": 1,  # that holds for segments of this machine itself, too
     "tcp_drop_synfin": 0,  # SYN with FIN is dropped
     "tcp_insecure_rst": 0,  # any RST in the window resets (before RFC 5961)
     "tcp_insecure_syn": 0,  # a SYN in the window resets (before RFC 5961)
@@ -152,6 +152,8 @@ DEFAULTS = {
     "tcp_invalid_ratelimit": 500 * consts.MS,  # least gap of ACKs to invalid segments, ns; 0 = none
     "tcp_isn_reseed_interval": 0,  # the ISN secret is drawn anew after this, ns; 0 = never
     "tcp_reass_maxqueuelen": 100,  # out-of-order segments held for a connection
+    "tcp_reass_new_limit": 0,  # FreeBSD 13: instead of that, short segments are refused beyond the next
+    "tcp_reass_queueguard": 16,  # out-of-order segments of a connection behind which short ones are refused
     "tcp_reass_maxsegments": 0,  # out-of-order segments held in all; 0 = no limit
     "tcp_log_in_vain": 0,  # 1 logs SYNs to closed ports, 2 all segments
     "tcp_log_debug": 0,  # logs why segments were rejected
@@ -159,8 +161,8 @@ DEFAULTS = {
     "icmp_icmplim_jitter": 0,  # random part of that limit
     "icmp_icmplim_output": 1,  # the limit is logged
     "icmp_ratelimit": 0,  # Linux: least gap between ICMP errors to one host, ns
-    "icmp_ratemask": 6168,  # Linux: ICMP types that are limited, one bit each
-    "icmp_msgs_per_sec": 0,  # Linux: limited ICMP messages a second in all; 0 = no limit
+    "icmp_ratemask": 0,  # Linux: ICMP types that are limited, one bit each
+    "icmp_msgs_per_sec": -1,  # Linux: limited ICMP messages a second in all; below 0 no limit
     "icmp_msgs_burst": 50,  # Linux: how many of them at once
     "icmp_quotelen": 8,  # octets behind the IP header that an ICMP error quotes
     "icmp_may_rst": 1,  # an ICMP prohibition ends a connection in SYN_SENT
@@ -179,6 +181,7 @@ DEFAULTS = {
     "syncache_rst_on_sock_fail": 1,  # RST when a finished handshake finds no room
     "syncache_pause": 0,  # a bucket's overflow switches the machine to cookies (FreeBSD 12)
     "sooverinterval": 60 * consts.SECOND,  # listen-queue overflows are logged once in this time, ns
+    "sooverprio": 7,  # priority of that line; below 0 it is not logged
     # Tables and counts
     "maxsockets": 0,  # sockets; 0 = no limit
     "maxfiles": 0,  # descriptors of the machine; 0 = no limit
@@ -193,9 +196,9 @@ DEFAULTS = {
     "send_page_clusters": 0,  # FreeBSD 7: what is written goes into clusters of a page
     "mbuf_wait": 0,  # FreeBSD 4: how long a write waits for mbufs before it fails, ns; 0 = for ever
     "zone_warnings": 1,  # a full zone is logged
+    "mbuf_reclaim": 0,  # FreeBSD: when storage is denied, protocols give back what they can
     "nsfbufs": 0,  # sendfile buffers; 0 = the machine needs none (direct map)
     "do_tcpdrain": 1,  # reassembly queues are given back when clusters run out
-    "ifqmaxlen": 50,  # packets in an interface's output queue
     # Ports
     "port_first": 49152,  # automatic choice: first
     "port_last": 65535,  # automatic choice: last
@@ -203,6 +206,7 @@ DEFAULTS = {
     "port_hilast": 65535,  # IP_PORTRANGE_HIGH: last
     "port_lowfirst": 1023,  # IP_PORTRANGE_LOW: first (counts down)
     "port_lowlast": 600,  # IP_PORTRANGE_LOW: last
+    "port_downwards": 0,  # FreeBSD until 7: a range that ends below its start is searched downwards
     "port_reservedhigh": 1023,  # ports that need root: last
     "port_reservedlow": 0,  # ports that need root: first
     "port_randomized": 1,  # the search begins anywhere (RFC 6056)
@@ -214,6 +218,8 @@ DEFAULTS = {
     "ip_ttl": 64,  # TTL of what we send
     "ip_forwarding": 0,  # the machine is a router
     "ip_redirect": 1,  # a router sends redirects
+    "ip_source_route": 0,  # packets that are to go on by a source route do
+    "ip_accept_source_route": 0,  # packets that came by one are taken
     "ip_maxfragpackets": 1024,  # packets in reassembly; 0 = none, negative = no limit
     "ip_maxfragsperpacket": 16,  # fragments of one packet
     "ip_frag_timeout": 30 * consts.SECOND,  # life of an unfinished packet, ns
@@ -285,6 +291,7 @@ DEFAULTS = {
     "policy_challenge_ack": consts.CHALLENGE_CONNECTION,  # whose challenge ACKs are counted
     "policy_acceptance": consts.ACCEPTANCE_BSD,  # which segments of a connection are taken
     "policy_icmp_errors": consts.ICMP_ERRORS_BSD,  # what an ICMP error does to a connection
+    "policy_source_routes": consts.SOURCE_ROUTES_BSD,  # what becomes of source routes
     "policy_shut_rd": consts.SHUT_RD_BSD,  # data after shutdown(SHUT_RD)
     "policy_rst_flush": consts.RST_KEEPS_DATA,  # what a RST does to data that was not read
     "policy_ct_hash": consts.CT_HASH_SIP,  # Linux: the hash of conntrack

@@ -87,7 +87,22 @@ ICMP_UNREACH_HOST = 1
 ICMP_UNREACH_PROTOCOL = 2
 ICMP_UNREACH_PORT = 3
 ICMP_UNREACH_NEEDFRAG = 4
+ICMP_UNREACH_SRCFAIL = 5
 ICMP_UNREACH_FILTER_PROHIB = 13
+
+# --- IP options: source routes (RFC 791 section 3.1), and what is to become of a packet that has one ----------------
+ROUTE_LOOSE = 131
+ROUTE_STRICT = 137
+GO_ON = 0
+"""Nothing special."""
+STOP = 1
+"""It is dropped."""
+REFUSE = 2
+"""It is dropped, and the source is told that the route failed."""
+BAD_ADDRESS = 3
+"""It is dropped, and the source is told that the destination is wrong."""
+ONE_STOP = 4
+"""It goes to the next address of its route."""
 
 
 class Drop(IntEnum):
@@ -108,6 +123,7 @@ class Drop(IntEnum):
     IP_NEED_FRAGMENT = 11
     IP_PROTOCOL = 12
     IP_OPTION = 13
+    IP_SOURCE_ROUTE = 19
     FRAG_BAD = 14
     FRAG_OVERLAP = 15
     FRAG_MEMORY = 16
@@ -239,7 +255,16 @@ class Note(IntEnum):
     FILES = 11
     IN_VAIN = 12
     DATAGRAM_IN_VAIN = 13
-    CONNTRACK_FULL = 14
+    # net.inet.tcp.log_debug
+    SYNCACHE_STALE = 14
+    SYNCACHE_AGAIN = 15
+    SYNCACHE_DUPLICATE = 16
+    SPURIOUS_ACK = 17
+    COOKIE_FAILED = 18
+    SOCKET_FAILED = 19
+    SYNCACHE_REFUSED = 20
+    DATA_AFTER_CLOSE = 21
+    CONNTRACK_FULL = 22
 
 
 # --- the answers that FreeBSD counts by kind, so many a second (netinet/icmp_var.h) --------------------------------
@@ -352,6 +377,9 @@ RECOVERY_LINUX = 1
 
 ICMP_ERRORS_BSD = 0
 ICMP_ERRORS_LINUX = 1
+
+SOURCE_ROUTES_BSD = 0
+SOURCE_ROUTES_LINUX = 1
 
 SHUT_RD_BSD = 0
 SHUT_RD_LINUX = 1

@@ -5,6 +5,7 @@ from pystack._fast.packet cimport Packet
 from pystack._fast.tcb cimport Tcb
 from pystack._fast.tcp_close cimport expire_timewait
 from pystack._fast.tcp_out cimport tcp_output
+from pystack._fast.tcp_text cimport give_up_islands
 from pystack._fast.tcp_timers cimport fire
 
 cdef int TCP_CHECKSUM, TCP_OFFSET, TCP_TRUNCATED, TIMER_CONNTRACK, TIMER_FRAG, TIMER_SYNCACHE, TIMER_TCB, TIMER_TIMEWAIT
@@ -41,4 +42,5 @@ cdef class Core(Internet):
     cdef int call_handlers(self) except -1
     cpdef int settle(self, long long now) except -1
     cdef int count_bad(self, int reason) except -1
+    cdef int reclaim(self) except -1
     cdef int flush_pending(self) except -1

@@ -36,6 +36,7 @@ from pystack._fast.tcb import Tcb
 from pystack._fast.tcp_close import expire_timewait
 from pystack._fast.tcp_listen import UNLIMITED_HALF_OPEN
 from pystack._fast.tcp_out import tcp_output
+from pystack._fast.tcp_text import give_up_islands
 from pystack._fast.tcp_timers import fire
 from pystack._fast.timewait import TimeWaitTable
 from pystack._fast.wheel import Wheel
@@ -163,6 +164,8 @@ class Core(Internet):
         if reason:
             self.interfaces[iface].idrops += 1
             self.count_bad(reason)
+            self.ipstat.total += 1
+            self.ipstat.octets_in += n
             self.reject(p, reason)
             return reason
         p.csum_ok = True
@@ -229,9 +232,26 @@ class Core(Internet):
                 self.flush_pending()
             if self.loop.count:
                 self.drain_loop()
+        if self.pool.starved:
+            self.reclaim()
         if self.n_sleepers:
             self.wake_one()
         return self.txq.pop()
+
+    def reclaim(self):
+        """Storage was denied: the protocols give back what they can do without, where the system has them do so
+        (FreeBSD's mb_reclaim: tcp_drain, ip_drain).
+        """
+        self.pool.starved = False
+        if not self.cfg.mbuf_reclaim:
+            return 0
+        self.pool.drained += 1
+        if self.cfg.do_tcpdrain:
+            for t in self.tcbs:
+                if t is not None:
+                    give_up_islands(self, t)
+        self.frags.flush()
+        return 0
 
     def flush_pending(self):
         """What the segments of this batch made sendable goes out, in the order in which it became so."""

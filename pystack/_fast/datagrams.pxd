@@ -1,10 +1,10 @@
 from pystack._fast cimport udp_icmp
 from pystack._fast.internet cimport Internet
 from pystack._fast.packet cimport Packet
-from pystack._fast.ports cimport choose_port
+from pystack._fast.ports cimport port_range
 from pystack._fast.udp cimport DatagramSocket
 
-cdef int EV_WRITE, ICMP_ECHO, PROTO_ICMP, PROTO_UDP, SOCKBUF_LINUX
+cdef int MBUF_SHORTAGE_SLEEP, EV_WRITE, ICMP_ECHO, PROTO_ICMP, PROTO_UDP, SOCKBUF_LINUX
 cdef int EACCES, EADDRINUSE, EADDRNOTAVAIL, EAGAIN, EDESTADDRREQ, EINVAL, EISCONN, EMSGSIZE, ENETUNREACH
 cdef int ENOBUFS, ENOTCONN, EPIPE
 cdef int SO_BROADCAST, SO_REUSEADDR, SO_REUSEPORT

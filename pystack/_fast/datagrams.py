@@ -10,13 +10,14 @@ from pystack._fast import udp_icmp
 from pystack._fast.consts import (
     EV_WRITE,
     ICMP_ECHO,
+    MBUF_SHORTAGE_SLEEP,
     PROTO_UDP,
     SOCKBUF_LINUX,
     Err,
 )
 from pystack._fast.internet import Internet  # noqa: F401
 from pystack._fast.packet import Packet
-from pystack._fast.ports import choose_port
+from pystack._fast.ports import port_range
 from pystack._fast.tcb import SO_BROADCAST, SO_REUSEADDR, SO_REUSEPORT
 from pystack._fast.udp import DatagramSocket
 
@@ -40,8 +41,11 @@ _BROADCAST = cython.declare(cython.uint, 0xFFFFFFFF)
 
 
 def new_datagram(s, proto):
-    """A socket for PROTO_UDP or PROTO_ICMP with the defaults of the knobs."""
+    """A socket for PROTO_UDP or PROTO_ICMP with the defaults of the knobs; None when there are maxsockets already."""
     cfg = s.cfg
+    if not s.demux.take_other(s.now):
+        s.no_sockets()
+        return None
     if cfg.policy_sockbuf == SOCKBUF_LINUX:
         d = DatagramSocket(proto, cfg.rmem_default, cfg.ip_ttl)
         d.sndbuf = cfg.wmem_default
@@ -69,14 +73,24 @@ def conflict(s, d, addr, port):
 
 
 def free_port(s, d, addr):
-    """A port that no datagram socket uses; 0 when there is none."""
-    table = table_of(s, d)
-    for _ in range(16):
-        port = choose_port(s, addr, 0, 0, False)
-        if port != 0 and port not in table:
+    """A port that the socket may be bound to, from anywhere in its range upwards; 0 when there is none. Datagrams have
+    ports of their own, and never count as connections in a hurry.
+    """
+    first: cython.int
+    last: cython.int
+    port: cython.int
+    first, last = port_range(s, d.so_options)
+    if first > last:
+        first, last = last, first
+    port = first + s.rng.below(last - first) if last > first else last
+    for _i in range(last - first + 1):
+        port += 1
+        if port > last:
+            port = first
+        if not s.demux.map.is_reserved(port) and not conflict(s, d, addr, port):
             return port
-    low, high = sorted((s.cfg.port_first, s.cfg.port_last))
-    return next((port for port in range(low, high + 1) if port not in table), 0)
+    s.port_failed()
+    return 0
 
 
 def datagram_bind(s, d, addr, port):
@@ -88,7 +102,7 @@ def datagram_bind(s, d, addr, port):
     if port == 0:
         port = free_port(s, d, addr)
         if port == 0:
-            return -EADDRNOTAVAIL
+            return -EADDRNOTAVAIL if s.cfg.policy_sockbuf != SOCKBUF_LINUX else -EADDRINUSE
     elif conflict(s, d, addr, port):
         return -EADDRINUSE
     d.laddr = addr
@@ -163,7 +177,9 @@ def datagram_send(s, d, data, off, n, addr, port):
         return -ENETUNREACH
     p: Packet = s.packet()
     if n > skip:
+        s.pool.wait = s.cfg.policy_mbuf_shortage == MBUF_SHORTAGE_SLEEP
         p.m = s.pool.new_chain(data, off + skip, n - skip)
+        s.pool.wait = False
         if p.m == 0 or s.pool.chain_length(p.m) < n - skip:
             p.release()
             return -ENOBUFS
@@ -174,10 +190,13 @@ def datagram_send(s, d, data, off, n, addr, port):
     p.ttl = d.ttl
     p.tos = d.tos
     p.csum_ok = True
+    if s.is_broadcast(addr):
+        s.ipstat.bcast_out += 1
     if d.proto == PROTO_UDP:
         p.sport = d.lport
         p.dport = port
         p.csum_none = not s.cfg.udp_checksum
+        s.ipstat.udp_opackets += 1
         udp_icmp.build_udp(p)
     else:
         ident: cython.uint = d.lport
@@ -186,6 +205,7 @@ def datagram_send(s, d, data, off, n, addr, port):
         p.icmp_type = ICMP_ECHO
         p.icmp_code = 0
         p.icmp_rest = (ident << 16) | (high << 8) | low
+        s.ipstat.icmp_out[ICMP_ECHO] += 1
         udp_icmp.build_icmp(p)
     s.output(p)
     return n
@@ -220,6 +240,8 @@ def datagram_receive(s, d, n, peek):
         size = p.length + ECHO_HEAD
     out = data, p.src, p.sport, size
     if not peek:
+        if d.proto == PROTO_UDP:
+            s.ipstat.udp_read += 1
         d.cc -= p.length
         p.release()
     return out
@@ -244,6 +266,7 @@ def datagram_close(s, d):
     if d.closed:
         return 0
     d.closed = True
+    s.demux.others -= 1
     d.wanted = 0
     d.handler = None
     while d.queue.count > 0:

@@ -1,10 +1,11 @@
 from pystack._fast.chain cimport Chain, FreeList
 from pystack._fast.hashing cimport jhash_3words
+from pystack._fast.portmap cimport PortMap
 
 
 cdef class Demux:
     cdef public int capacity, maximum
-    cdef public int used
+    cdef public int used, others
     cdef public int high_water
     cdef public long long taken
     cdef public long long failures
@@ -16,6 +17,7 @@ cdef class Demux:
     cdef unsigned char[::1] chosen
     cdef int[::1] port_use
     cdef int[::1] port_chosen
+    cdef public PortMap map
     cdef public int first, last, range_used, range_high
     cdef FreeList free
     cdef Chain connections
@@ -25,6 +27,7 @@ cdef class Demux:
     cdef unsigned int mask
     cdef unsigned int listen_mask
     cpdef int take(self, long long now) noexcept
+    cpdef bint take_other(self, long long now) noexcept
     cpdef int refuse(self, long long now) noexcept
     cpdef void give(self, int row) noexcept
     cpdef void bind(self, int row, unsigned int laddr, int lport) noexcept
@@ -40,4 +43,5 @@ cdef class Demux:
     cpdef int find(self, unsigned int laddr, int lport, unsigned int faddr, int fport) noexcept
     cpdef int find_listener(self, unsigned int laddr, int lport) noexcept
     cpdef int next_listener(self, int row, unsigned int laddr, int lport) noexcept
+    cpdef int port_users(self, int port) noexcept
     cpdef int next_on_port(self, int row, int port) noexcept

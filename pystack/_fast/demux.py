@@ -11,6 +11,7 @@ import cython
 from pystack._fast.chain import Chain, FreeList
 from pystack._fast.columns import column
 from pystack._fast.hashing import jhash_3words
+from pystack._fast.portmap import PortMap
 
 FREE = 0
 UNBOUND = 1
@@ -30,12 +31,14 @@ class Demux:
     """Rows of sockets found by address. `capacity` rows of storage, of which `maximum` may be used; `buckets` chains (a
     power of two).
 
-    `take` answers 0 when no more rows may be used; the caller decides which errno that is.
+    `used` rows and `others`, sockets of other kinds, are at most `maximum` together. `take` answers 0 when no more rows
+    may be used; the caller decides which errno that is.
     """
 
     def __init__(self, capacity, buckets, secret):
         self.capacity = self.maximum = capacity
         self.used = 0
+        self.others = 0
         self.high_water = 0
         self.taken = 0
         self.failures = 0
@@ -47,6 +50,7 @@ class Demux:
         self.chosen = column("B", capacity + 1)
         self.port_use = column("i", 65536)
         self.port_chosen = column("i", 65536)
+        self.map = PortMap(secret)
         self.first = 1
         self.last = 0
         self.range_used = 0
@@ -61,7 +65,7 @@ class Demux:
 
     def take(self, now):
         """A fresh row, or 0 when the table is full."""
-        row: cython.int = self.free.take() if self.used < self.maximum else 0
+        row: cython.int = self.free.take() if self.used + self.others < self.maximum else 0
         if row == 0:
             return self.refuse(now)
         self.kind[row] = _UNBOUND
@@ -70,9 +74,19 @@ class Demux:
         self.ports[row] = 0
         self.used += 1
         self.taken += 1
-        if self.used > self.high_water:
-            self.high_water = self.used
+        if self.used + self.others > self.high_water:
+            self.high_water = self.used + self.others
         return row
+
+    def take_other(self, now):
+        """One more socket that is no row of this table (datagrams). False: there may be no more."""
+        if self.used + self.others >= self.maximum:
+            self.refuse(now)
+            return False
+        self.others += 1
+        if self.used + self.others > self.high_water:
+            self.high_water = self.used + self.others
+        return True
 
     def refuse(self, now):
         """There may be no more rows: that is counted. Answers 0, for none."""
@@ -118,7 +132,10 @@ class Demux:
     def hold(self, port):
         """One more uses this local port."""
         self.port_use[port] += 1
-        if self.port_use[port] == 1 and self.first <= port <= self.last:
+        if self.port_use[port] > 1:
+            return
+        self.map.use(port)
+        if self.first <= port <= self.last:
             self.range_used += 1
             if self.range_used > self.range_high:
                 self.range_high = self.range_used
@@ -126,7 +143,10 @@ class Demux:
     def release(self, port):
         """One less."""
         self.port_use[port] -= 1
-        if self.port_use[port] == 0 and self.first <= port <= self.last:
+        if self.port_use[port] > 0:
+            return
+        self.map.disuse(port)
+        if self.first <= port <= self.last:
             self.range_used -= 1
 
     def watch(self, first, last):
@@ -181,6 +201,9 @@ class Demux:
                 & self.mask
             )
             self.connections.remove(bucket, row)
+            self.map.freed(
+                self.laddr[row], self.ports[row] >> 16, self.faddr[row], self.ports[row] & 0xFFFF
+            )
         elif self.kind[row] == _LISTENING:
             self.listeners.remove((self.ports[row] >> 16) & self.listen_mask, row)
         else:
@@ -228,7 +251,7 @@ class Demux:
         return 0
 
     def port_users(self, port):
-        """How many rows are bound to this local port."""
+        """How many use this local port: sockets, and connections that only wait."""
         return self.port_use[port]
 
     def next_on_port(self, row, port):

@@ -5,7 +5,7 @@ from pystack._fast.seq cimport add, before_eq
 from pystack._fast.tcb cimport Stack, Tcb
 
 cdef int FIN, WAIT_TLP
-cdef long long MS
+cdef long long MS, US
 
 cpdef void sent_segments(Stack s, Tcb t, Flight f, int n, bint unsent) noexcept
 cpdef int room(Tcb t, Flight f) noexcept

@@ -9,6 +9,7 @@ from pystack._fast import congestion, prr, rack
 from pystack._fast.consts import (
     FIN,
     MS,
+    US,
     WAIT_TLP,
 )
 from pystack._fast.draft import Draft  # noqa: F401
@@ -42,7 +43,7 @@ def first_flight(s, t):
     f = Flight(t.snd_una, s.cfg.tcp_reordering)
     f.cwnd_stamp = s.now
     if t.rtt_min_window > 0:
-        f.note_rtt(t.rtt_min_window, s.now)
+        f.note_rtt(t.rtt_min_window, s.now, s.cfg.tcp_min_rtt_wlen)
     t.flight = f
     return f
 
@@ -66,6 +67,8 @@ def note_segment(s, t, at, length, mss, flags, rexmit):
         end = add(end, 1)
     if end == at:
         return 0
+    if not rexmit and table.sent_end != at and table.latest >= s.now:
+        table.latest += US  # after retransmissions Linux looks at its clock again
     table.sent_end = end
     if f is None:
         f = first_flight(s, t)

@@ -87,7 +87,9 @@ def note_sack(s, t, p):
             continue
         if before_eq(left, t.snd_una) or before_eq(left, p.ack):
             continue
+        board.full = s.sack_holes + board.n - board.counted >= s.cfg.tcp_sack_globalmaxholes
         news += board.add_block(left, right)
+    s.count_holes(t, board.n)
     board.delivered += news
     if rescue and (news > 0 or after_eq(p.ack, board.rescue_right)):
         board.no_rescue()

@@ -9,6 +9,7 @@ cdef class Files:
     cdef public long long failures, last_failure
     cdef public dict programs
     cdef long long told
+    cdef public long long sendfiles
     cdef int told_of
     cpdef bint admits(self, Stack s, int uid) except -1
     cpdef long long limit_of(self, Stack s, int uid) noexcept

@@ -28,7 +28,9 @@ _UNLIMITED = cython.declare(cython.int, UNLIMITED)
 @cython.final
 @cython.cclass
 class Files:
-    """The open files of a machine. `programs`: the `Descriptors` that they belong to, by pid. Times are ns."""
+    """The open files of a machine. `programs`: the `Descriptors` that they belong to, by pid.
+    `sendfiles`: calls of sendfile(2). Times are ns.
+    """
 
     def __init__(self):
         self.used = 0
@@ -37,6 +39,7 @@ class Files:
         self.last_failure = 0
         self.programs = {}
         self.told = -SECOND
+        self.sendfiles = 0
         self.told_of = 0
 
     def admits(self, s, uid):

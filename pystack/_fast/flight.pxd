@@ -1,9 +1,10 @@
 from pystack._fast.chain cimport FreeList
+from pystack._fast.sackseen cimport SackBlocks
 from pystack._fast.seq cimport add, after, after_eq, before, before_eq, dist
 
 cdef int A_ACKED, A_ORIGINAL, A_RENEGING, A_RETRANS_ACKED, A_SACKED, SEG_ASIDE, SEG_EVER, SEG_LOST
 cdef int SEG_RETRANS, SEG_SACKED
-cdef long long CLOCK, LEAST_RTT, NEVER, NO_TIME, SECOND
+cdef long long CLOCK, LEAST_RTT, NEVER, NO_TIME
 
 
 cdef class Flight:
@@ -50,13 +51,15 @@ cdef class Flight:
     cdef public int hystart_samples
     cdef public long long hystart_rtt, hystart_start, hystart_ack
     cdef public unsigned int hystart_end
+    cdef public int seen
     cdef int in_flight(self) noexcept
     cdef int left_out(self) noexcept
     cdef void delivered_at(self, int mark, unsigned int end, long long sent_at, long long now) noexcept
-    cdef void note_rtt(self, long long rtt, long long now) noexcept
+    cdef void note_rtt(self, long long rtt, long long now, long long window) noexcept
 
 
 cdef class SegmentTable:
+    cdef public SackBlocks blocks
     cdef public FreeList free
     cdef public int[::1] next
     cdef public int[::1] count
@@ -78,12 +81,18 @@ cdef class SegmentTable:
     cdef void resize(self, Flight f, int row, int length, int mss) noexcept
     cdef void drop_next(self, Flight f, int row) noexcept
     cdef void tag_row(self, Flight f, int row, unsigned int start, long long now) noexcept
-    cdef int tag(self, Flight f, unsigned int left, unsigned int right, long long now) except -1
+    cdef int tag_unseen(
+        self, Flight f, unsigned int left, unsigned int right, int seen, int at, long long now,
+    ) except -1
+    cdef int tag(
+        self, Flight f, unsigned int left, unsigned int right, unsigned int done, long long now,
+    ) except -1
     cdef void tag_twice(self, Flight f, unsigned int left, unsigned int right) noexcept
     cdef void acknowledge(self, Flight f, unsigned int ack, bint sack, long long now) noexcept
     cdef void mark_lost(self, Flight f, int row) noexcept
     cdef void forget_lost(self, Flight f) noexcept
     cdef void forget_sacked(self, Flight f) noexcept
     cdef void resent(self, Flight f, int row, long long now) noexcept
+    cdef void forget_seen(self, Flight f) noexcept
     cpdef void clear(self, Flight f) noexcept
     cpdef list rows(self, Flight f)

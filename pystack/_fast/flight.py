@@ -21,21 +21,17 @@ from pystack._fast.consts import (
     A_RETRANS_ACKED,
     A_SACKED,
     NEVER,
-    SECOND,
     SEG_ASIDE,
     SEG_EVER,
     SEG_LOST,
     SEG_RETRANS,
     SEG_SACKED,
 )
+from pystack._fast.sackseen import SackBlocks
 from pystack._fast.seq import add, after, after_eq, before, before_eq, dist
 
 ROWS = 1024
 """Rows of a new table; it doubles when they are all in use."""
-
-MIN_RTT_WINDOW = 300
-"""Seconds for which the smallest round trip counts (Linux tcp_min_rtt_wlen)."""
-
 
 NO_TIME = 10_000
 LEAST_RTT = 100_000
@@ -57,6 +53,7 @@ class Flight:
     the state was entered. `undo`: a reduction may still be undone, of what was sent from `undo_marker` on;
     `undo_retrans`: retransmissions that no DSACK has reported yet. `delivered`, `lost`, `total_retrans`: sums;
     `delivered_ce`: of what was delivered, that with an echo of congestion.
+    `seen`: the row of the blocks that the last acknowledgment had, 0 none.
     `probe`: segments that may go beyond the window now. `rows`: how many rows there are.
     """
 
@@ -98,6 +95,7 @@ class Flight:
         self.hystart_samples = 0
         self.hystart_rtt = self.hystart_start = self.hystart_ack = 0
         self.hystart_end = una
+        self.seen = 0
 
     def in_flight(self):
         """Segments estimated to be in the network (RFC 6675 section 4's pipe, in segments)."""
@@ -123,15 +121,11 @@ class Flight:
             self.rack_sent_at = sent_at
             self.rack_end = end
 
-    def note_rtt(self, rtt, now):
-        """A round trip for the minimum of the last five minutes."""
+    def note_rtt(self, rtt, now, window):
+        """A round trip for the minimum of the last `window` ns."""
         if rtt < NO_TIME:
             rtt = LEAST_RTT
-        if (
-            self.min_rtt == 0
-            or rtt <= self.min_rtt
-            or now - self.min_rtt_at > MIN_RTT_WINDOW * SECOND
-        ):
+        if self.min_rtt == 0 or rtt <= self.min_rtt or now - self.min_rtt_at > window:
             self.min_rtt = rtt
             self.min_rtt_at = now
 
@@ -145,10 +139,12 @@ class SegmentTable:
     without having been sent again. `first_acked`, …: when the first and the last of what was newly acknowledged, or
     SACKed, had been sent; 0 none. `ts_ecr`: the timestamp that it echoes, 0 none; `echoed`: what was
     sent then or later has another timestamp, ns. `sent_end`: where
-    the segment sent last ended.
+    the segment sent last ended. `blocks`: the SACK blocks of the acknowledgment at hand, and
+    of the last one of each connection that has segments SACKed (`Flight.seen`).
     """
 
     def __init__(self):
+        self.blocks = SackBlocks()
         self.free = FreeList(ROWS)
         self.next = column("i", ROWS + 1)
         self.count = column("i", ROWS + 1)
@@ -291,8 +287,33 @@ class SegmentTable:
         if after(self.end[row], f.high_sack):
             f.high_sack = self.end[row]
 
-    def tag(self, f, left, right, now):
-        """The peer has [left, right) (RFC 2018 section 4): whole segments of it are marked."""
+    def tag_unseen(self, f, left, right, seen, at, now):
+        """`tag` for what of [left, right) the blocks of row `seen` do not have. Of these the one whose left edge is at
+        `at` is the first that may matter; answers which that is for the next block.
+        """
+        blocks: SackBlocks = self.blocks
+        known: cython.int = 8 * seen + 2 * blocks.n[seen] if seen else 0
+        done: cython.uint = left
+        while at < known and after_eq(left, blocks.edges[at + 1]):
+            at += 2
+        while at < known and after(right, blocks.edges[at]):
+            if before(left, blocks.edges[at]):
+                self.tag(f, left, blocks.edges[at], done, now)
+            if before_eq(right, blocks.edges[at + 1]):
+                return at
+            done = blocks.edges[at + 1]
+            at += 2
+        self.tag(f, left, right, done, now)
+        return at
+
+    def forget_seen(self, f):
+        """Nothing is SACKed, or the connection is gone."""
+        if f.seen != 0:
+            self.blocks.free.give(f.seen)
+            f.seen = 0
+
+    def tag(self, f, left, right, done, now):
+        """The peer has [left, right) (RFC 2018 section 4): whole segments of it that end behind `done` are marked."""
         row: cython.int = f.first
         before_it: cython.int = 0
         start: cython.uint = f.start
@@ -304,7 +325,7 @@ class SegmentTable:
             f.high_sack = f.start
         while row != 0 and before(start, right):
             end = self.end[row]
-            if before_eq(end, left) or self.mark[row] & SEG_SACKED:
+            if before_eq(end, done) or self.mark[row] & SEG_SACKED:
                 before_it = row
                 start = end
                 row = self.next[row]
@@ -470,6 +491,7 @@ class SegmentTable:
     def clear(self, f):
         """The connection is gone."""
         row: cython.int = f.first
+        self.forget_seen(f)
         while row != 0:
             f.first = self.next[row]
             self.free.give(row)

@@ -1,5 +1,7 @@
-from pystack._fast cimport ip4, udp_icmp
+from pystack._fast cimport ip4, source_routes, udp_icmp
 from pystack._fast.frag cimport Reassembler
+from pystack._fast.icmp_limit cimport IcmpLimit
+from pystack._fast.ipstat cimport IpStat
 from pystack._fast.nf_hook cimport Hooks
 from pystack._fast.packet cimport Packet, PacketQueue
 from pystack._fast.reports cimport refused
@@ -15,7 +17,7 @@ from pystack._fast.tfo cimport FastOpen
 from pystack._fast.udp cimport DatagramSocket
 from pystack._fast.udp_icmp cimport Quote
 
-cdef int ENOPROTOOPT, FO_QUEUED, SO_PMTU_OFF, ICMP_ERRORS_LINUX, ICMP_PARAM_PROBLEM
+cdef int ENOPROTOOPT, FO_QUEUED, SO_PMTU_OFF, ICMP_ERRORS_LINUX, ICMP_PARAM_PROBLEM, ICMP_REDIRECT
 cdef int ICMP_UNREACH_FILTER_PROHIB, ICMP_UNREACH_HOST, SYN_RECEIVED
 cdef int ECONNREFUSED, EHOSTUNREACH, EMSGSIZE, ENETUNREACH, ESTABLISHED, EV_ERROR, EV_READ
 cdef int FRAG_HELD, FRAG_TIMEOUT, ICMP_ECHO, ICMP_ECHO_REPLY, ICMP_SOURCE_QUENCH, ICMP_TIME_EXCEEDED
@@ -23,11 +25,13 @@ cdef int ICMP_TYPE, ICMP_UNREACH, ICMP_UNREACH_NEEDFRAG, ICMP_UNREACH_NET, ICMP_
 cdef int ICMP_UNREACH_PROTOCOL, IP_DESTINATION_INVALID, IP_NEED_FRAGMENT, IP_NOT_OURS, IP_NO_ROUTE
 cdef int IP_PROTOCOL, IP_TTL, MBUF, PROTO_ICMP, PROTO_TCP, PROTO_UDP, SYN_SENT, TCP_BROADCAST
 cdef int TX_LIMIT, TX_QUEUE, UDP_BUFFER, UDP_NO_PORT
-cdef int CTS_RELATED, NETFILTER, NF_ACCEPT, BANDLIM_ECHO, BANDLIM_UNREACH, ICMP_LIMIT
+cdef int BAD_ADDRESS, GO_ON, ICMP_UNREACH_SRCFAIL, IP_SOURCE_ROUTE, ONE_STOP, REFUSE, ROUTE_STRICT
+cdef int BANDLIM_ECHO, BANDLIM_UNREACH, CTS_RELATED, ICMP_LIMIT, NETFILTER, NF_ACCEPT
 
 
 cdef class Internet(Stack):
     cdef public list interfaces
+    cdef public Interface lo
     cdef public RouteTable routes
     cdef public PacketQueue txq
     cdef PacketQueue loop
@@ -38,13 +42,16 @@ cdef class Internet(Stack):
     cdef public dict path_mtu
     cdef public object tap
     cdef public Hooks hooks
+    cdef public IpStat ipstat
+    cdef public IcmpLimit icmp_limit
     cdef Quote quote
     cdef int ip_id
     cdef int frag_timer
     cpdef int ip_input(self, Packet p) except -1
-    cdef int output_hooked(self, Packet p) except -1
     cdef bint reassembled(self, Packet p) except -1
     cdef int local_input(self, Packet p) except -1
+    cdef int count_in(self, Packet p) noexcept
+    cdef int redirect(self, Packet p, int route, Interface iface) except -1
     cdef int forward(self, Packet p) except -1
     cdef int send_out(self, Packet p, Interface iface) except -1
     cdef int finish_output(self, Packet p, int route) except -1
@@ -61,6 +68,7 @@ cdef class Internet(Stack):
     cdef int drain_loop(self) except -1
     cdef bint is_broadcast(self, unsigned int addr) except -1
     cpdef unsigned int source_for(self, unsigned int dst) except? 0
+    cdef bint by_source_route(self, Packet p) except -1
     cdef int own_payload(self, Packet p) noexcept
 
 cdef int bsd_error(int kind, int code) except -1

@@ -12,18 +12,21 @@ a packet that goes no further is counted under its reason (`drops`).
 
 import cython
 
-from pystack._fast import ip4, udp_icmp
+from pystack._fast import ip4, source_routes, udp_icmp
 from pystack._fast.consts import (
+    BAD_ADDRESS,
     BANDLIM_ECHO,
     BANDLIM_UNREACH,
     CTS_RELATED,
     ESTABLISHED,
     EV_ERROR,
     EV_READ,
+    GO_ON,
     ICMP_ECHO,
     ICMP_ECHO_REPLY,
     ICMP_ERRORS_LINUX,
     ICMP_PARAM_PROBLEM,
+    ICMP_REDIRECT,
     ICMP_SOURCE_QUENCH,
     ICMP_TIME_EXCEEDED,
     ICMP_UNREACH,
@@ -33,9 +36,13 @@ from pystack._fast.consts import (
     ICMP_UNREACH_NET,
     ICMP_UNREACH_PORT,
     ICMP_UNREACH_PROTOCOL,
+    ICMP_UNREACH_SRCFAIL,
+    ONE_STOP,
     PROTO_ICMP,
     PROTO_TCP,
     PROTO_UDP,
+    REFUSE,
+    ROUTE_STRICT,
     SYN_RECEIVED,
     SYN_SENT,
     TIMER_FRAG,
@@ -44,6 +51,8 @@ from pystack._fast.consts import (
     Note,
 )
 from pystack._fast.frag import Reassembler
+from pystack._fast.icmp_limit import IcmpLimit
+from pystack._fast.ipstat import IpStat
 from pystack._fast.nf_hook import NF_ACCEPT
 from pystack._fast.packet import Packet, PacketQueue
 from pystack._fast.reports import refused
@@ -68,6 +77,7 @@ IP_NEED_FRAGMENT = int(Drop.IP_NEED_FRAGMENT)
 IP_NOT_OURS = int(Drop.IP_NOT_OURS)
 IP_NO_ROUTE = int(Drop.IP_NO_ROUTE)
 IP_PROTOCOL = int(Drop.IP_PROTOCOL)
+IP_SOURCE_ROUTE = int(Drop.IP_SOURCE_ROUTE)
 IP_TTL = int(Drop.IP_TTL)
 MBUF = int(Drop.MBUF)
 NETFILTER = int(Drop.NETFILTER)
@@ -87,11 +97,14 @@ TX_LIMIT = 1 << 20
 
 @cython.cclass
 class Internet(Stack):
-    """A machine up to its internet layer. `interfaces` by number; `txq`: packets for the devices."""
+    """A machine up to its internet layer. `interfaces` by number; `lo`: what it says to itself goes over that one;
+    `txq`: packets for the devices.
+    """
 
     def init_internet(self):
         """Called once, after init_stack."""
         self.interfaces = []
+        self.lo = Interface(-1, "lo0", 0x7F000001, 8, 16384)
         self.routes = RouteTable()
         self.txq = PacketQueue()
         self.loop = PacketQueue()
@@ -111,6 +124,8 @@ class Internet(Stack):
         self.path_mtu = {}
         self.tap = None
         self.hooks = None
+        self.ipstat = IpStat()
+        self.icmp_limit = IcmpLimit()
         self.quote = Quote()
         self.ip_id = self.rng.next32() & 0xFFFF
         self.frag_timer = self.wheel.alloc(TIMER_FRAG, 0)
@@ -156,9 +171,9 @@ class Internet(Stack):
         return False
 
     def mtu_to(self, dst):
-        """MTU of the interface towards `dst`, 0 without a route; 16384 to the machine itself, as on lo0."""
+        """MTU of the interface towards `dst`, 0 without a route; no packet is larger than 65535 octets."""
         if self.is_local(dst):
-            return 16384
+            return self.lo.mtu if self.lo.mtu < 65535 else 65535
         route: cython.int = self.routes.find(dst)
         if route < 0:
             return 0
@@ -182,48 +197,41 @@ class Internet(Stack):
     def output(self, p):
         """Send a packet of this machine: its L4 header is built, `src`, `dst`, `ttl`, `tos` are set."""
         route: cython.int
+        self.ipstat.localout += 1
         self.ip_id = (self.ip_id + 1) & 0xFFFF
         p.ip_id = self.ip_id
         if p.gso_size > 0:
             self.ip_id = (self.ip_id + p.length // p.gso_size) & 0xFFFF
-        if self.hooks is not None:
-            return self.output_hooked(p)
-        if self.is_local(p.dst):
-            ip4.build(p)
-            p.iface_in = -1
-            self.loop.push(p)
-            return 0
-        route = self.routes.find(p.dst)
-        if route < 0:
+        local: cython.bint = self.is_local(p.dst)
+        route = -1 if local else self.routes.find(p.dst)
+        if route < 0 and not local:
+            self.ipstat.noroute += 1
             return self.reject(p, IP_NO_ROUTE)
-        if p.df and len(self.path_mtu) > 0 and self.cfg.ip_min_pmtu > 0:
+        if not local and p.df and len(self.path_mtu) > 0 and self.cfg.ip_min_pmtu > 0:
             if self.known_mtu(p.dst, 65535) <= self.cfg.ip_min_pmtu:
                 p.df = False  # a way that small is not believed: routers shall cut it
         ip4.build(p)
-        return self.finish_output(p, route)
-
-    def output_hooked(self, p):
-        """The same through the hooks, which may send it elsewhere."""
-        dst: cython.uint = p.dst
-        local: cython.bint = self.is_local(dst)
-        route: cython.int = -1 if local else self.routes.find(dst)
-        if route < 0 and not local:
-            return self.reject(p, IP_NO_ROUTE)
-        ip4.build(p)
-        p.iface_out = -1 if local else self.routes.iface[route]
-        if self.hooks.local_out(p) != NF_ACCEPT:
-            return self.reject(p, NETFILTER)
-        if p.dst != dst:
-            local = self.is_local(p.dst)
-            route = -1 if local else self.routes.find(p.dst)
-            if route < 0 and not local:
-                return self.reject(p, IP_NO_ROUTE)
+        if self.hooks is not None:
+            dst: cython.uint = p.dst
+            p.iface_out = -1 if local else self.routes.iface[route]
+            if self.hooks.local_out(p) != NF_ACCEPT:
+                return self.reject(p, NETFILTER)
+            if p.dst != dst:  # it was sent elsewhere
+                local = self.is_local(p.dst)
+                route = -1 if local else self.routes.find(p.dst)
+                if route < 0 and not local:
+                    self.ipstat.noroute += 1
+                    return self.reject(p, IP_NO_ROUTE)
         if not local:
             return self.finish_output(p, route)
         p.iface_out = -1
-        if self.hooks.postrouting(p) != NF_ACCEPT:
+        if self.hooks is not None and self.hooks.postrouting(p) != NF_ACCEPT:
             return self.reject(p, NETFILTER)
         p.iface_in = -1
+        self.ipstat.octets_out += p.total
+        self.ipstat.transmits += 1
+        self.lo.opackets += 1
+        self.lo.obytes += p.total
         self.loop.push(p)
         return 0
 
@@ -237,12 +245,15 @@ class Internet(Stack):
             return self.reject(p, NETFILTER)
         if p.gso_size == 0 and p.head_len + p.length > iface.mtu:
             if p.df:
+                self.ipstat.cantfrag += 1
                 return self.reject(p, IP_NEED_FRAGMENT)
             parts: PacketQueue = PacketQueue()
             count: cython.int = ip4.fragment(p, iface.mtu, self.spare, parts)
             if count == 0:
                 return self.reject(p, MBUF)
             p.release()
+            self.ipstat.fragmented += 1
+            self.ipstat.ofragments += count
             while parts.count > 0:
                 part: Packet = parts.pop()
                 self.send_out(part, iface)
@@ -256,6 +267,8 @@ class Internet(Stack):
             return self.reject(p, TX_QUEUE)
         iface.opackets += 1
         iface.obytes += p.head_len + p.length
+        self.ipstat.transmits += 1
+        self.ipstat.octets_out += p.head_len + p.length
         self.txq.push(p)
         return 0
 
@@ -274,6 +287,9 @@ class Internet(Stack):
         """What the machine sent to itself arrives."""
         while self.loop.count > 0:
             p: Packet = self.loop.pop()
+            self.count_in(p)
+            self.lo.ipackets += 1
+            self.lo.ibytes += p.total
             if self.hooks is not None and self.hooks.prerouting(p) != NF_ACCEPT:
                 self.reject(p, NETFILTER)
             else:
@@ -282,8 +298,16 @@ class Internet(Stack):
 
     # --- in ----------------------------------------------------------------------------------------------------
 
+    def count_in(self, p):
+        """A packet came, from an interface or from the machine itself."""
+        self.ipstat.total += 1
+        self.ipstat.octets_in += p.head_len + p.length
+        self.ipstat.ecn[p.tos & 3] += 1
+        return 0
+
     def ip_input(self, p):
         """A parsed packet from an interface; takes ownership."""
+        self.count_in(p)
         if p.iface_in >= 0:
             iface: Interface = self.interfaces[p.iface_in]
             iface.ipackets += 1
@@ -294,11 +318,14 @@ class Internet(Stack):
                     return 0
             if self.hooks.prerouting(p) != NF_ACCEPT:
                 return self.reject(p, NETFILTER)
-        if self.is_local(p.dst):
+        if p.ip_len > 20 and not self.by_source_route(p):
+            pass
+        elif self.is_local(p.dst):
             if p.dst >> 24 == 127 or p.src >> 24 == 127:
                 return self.reject(p, IP_DESTINATION_INVALID)  # loopback does not come from outside
             self.local_input(p)
         elif self.is_broadcast(p.dst):
+            self.ipstat.bcast_in += 1
             if p.proto == PROTO_TCP:
                 return self.reject(p, TCP_BROADCAST)  # MUST-57
             self.local_input(p)
@@ -307,10 +334,34 @@ class Internet(Stack):
         elif self.cfg.ip_forwarding:
             self.forward(p)
         else:
+            self.ipstat.cantforward += 1
             return self.reject(p, IP_NOT_OURS)
         if self.loop.count:
             self.drain_loop()
         return 0
+
+    def by_source_route(self, p):
+        """Whether a packet with options is for `ip_input`; else it is refused, or goes to the next stop of a route."""
+        verdict: cython.int = source_routes.judge(self, p)
+        route: cython.int
+        if verdict == GO_ON:
+            return True
+        if verdict == ONE_STOP:
+            route = self.routes.find(source_routes.next_stop(p))
+            if route >= 0 and (
+                p.head[p.route_at()] != ROUTE_STRICT or self.routes.gateway[route] == 0
+            ):
+                iface: Interface = self.interfaces[self.routes.iface[route]]
+                source_routes.step(p, iface.addr)
+                self.forward(p)
+                return False
+            verdict = REFUSE
+        if verdict == REFUSE:
+            self.icmp_error(p, ICMP_UNREACH, ICMP_UNREACH_SRCFAIL, 0)
+        elif verdict == BAD_ADDRESS:
+            self.icmp_error(p, ICMP_PARAM_PROBLEM, 0, 16 << 24)
+        self.reject(p, IP_SOURCE_ROUTE)
+        return False
 
     def own_payload(self, p):
         """The payload into this machine's own pool; False when mbufs are denied."""
@@ -351,6 +402,7 @@ class Internet(Stack):
                 return 0
         if self.hooks is not None and self.hooks.local_in(p) != NF_ACCEPT:
             return self.reject(p, NETFILTER)
+        self.ipstat.delivered += 1
         if p.proto == PROTO_TCP:
             if p.src >> 28 >= 14 or self.is_broadcast(p.src):
                 return self.reject(p, TCP_BROADCAST)
@@ -376,26 +428,47 @@ class Internet(Stack):
             return self.reject(p, IP_TTL)
         route = self.routes.find(p.dst)
         if route < 0:
+            self.ipstat.cantforward += 1
             self.icmp_error(p, ICMP_UNREACH, ICMP_UNREACH_NET, 0)
             return self.reject(p, IP_NO_ROUTE)
         iface: Interface = self.interfaces[self.routes.iface[route]]
         size: cython.int = p.head_len + (p.gso_size if p.gso_size > 0 else p.length)
         if p.df and size > iface.mtu:
+            self.ipstat.cantfrag += 1
+            self.ipstat.cantforward += 1
             self.icmp_error(p, ICMP_UNREACH, ICMP_UNREACH_NEEDFRAG, iface.mtu)
             return self.reject(p, IP_NEED_FRAGMENT)
+        if p.iface_in == iface.number and self.cfg.ip_redirect:
+            self.redirect(p, route, iface)
         if self.hooks is not None:
             p.iface_out = iface.number
             if self.hooks.forwarding(p) != NF_ACCEPT:
                 return self.reject(p, NETFILTER)
+        self.ipstat.forwarded += 1
         return self.finish_output(p, route)
+
+    def redirect(self, p, route, iface):
+        """The packet leaves where it came from: its sender, if on that network, is told the shorter way (RFC 1812
+        section 5.2.7.2; ip_forward: for the host, not by a default route).
+        """
+        if p.src & iface.mask != iface.addr & iface.mask or self.routes.mask[route] == 0:
+            return 0
+        gateway: cython.uint = self.routes.gateway[route]
+        self.ipstat.redirectsent += 1
+        return self.icmp_error(p, ICMP_REDIRECT, 1, gateway if gateway != 0 else p.dst)
 
     # --- ICMP --------------------------------------------------------------------------------------------------
 
     def icmp_error(self, p, kind, code, rest):
         """Tell the sender of `p`, unless the rules forbid it or enough was said in this second."""
+        if kind != ICMP_REDIRECT:
+            self.ipstat.icmp_error += 1
         if not udp_icmp.may_answer(p) or self.is_broadcast(p.dst):
+            self.ipstat.icmp_old += 1
             return 0
         if not self.bandlim(BANDLIM_UNREACH):
+            return 0
+        if not self.icmp_limit.may_send(self, self.ipstat, kind, code, p.src):
             return 0
         out = self.packet()
         out.csum_ok = True
@@ -409,6 +482,7 @@ class Internet(Stack):
             out.release()
             return 0
         out.ttl = self.cfg.ip_ttl
+        self.ipstat.icmp_out[kind] += 1
         if p.ct != 0:
             out.ct = p.ct
             out.ct_way = 1 - p.ct_way
@@ -418,12 +492,16 @@ class Internet(Stack):
 
     def icmp_input(self, p):
         """An ICMP message. -1: the packet is not the caller's any more."""
+        self.ipstat.icmp_in[p.icmp_type] += 1
         if p.icmp_type == ICMP_ECHO:
             if self.cfg.icmp_echo_ignore_all:
                 return ICMP_TYPE
             if self.is_broadcast(p.dst) and not self.cfg.icmp_bmcastecho:
+                self.ipstat.icmp_bmcast += 1
                 return ICMP_TYPE
             if not self.bandlim(BANDLIM_ECHO):
+                return ICMP_LIMIT
+            if not self.icmp_limit.may_send(self, self.ipstat, ICMP_ECHO_REPLY, 0, p.src):
                 return ICMP_LIMIT
             out = self.packet()
             out.proto = PROTO_ICMP
@@ -441,6 +519,8 @@ class Internet(Stack):
                     return MBUF
                 out.length = p.length
             udp_icmp.build_icmp(out)
+            self.ipstat.icmp_reflect += 1
+            self.ipstat.icmp_out[ICMP_ECHO_REPLY] += 1
             self.output(out)
             return 0
         if p.icmp_type == ICMP_ECHO_REPLY:
@@ -557,6 +637,9 @@ class Internet(Stack):
         score: cython.int
         best_score: cython.int = -1
         d: DatagramSocket = self.udp.get(p.dport)
+        self.ipstat.udp_ipackets += 1
+        if p.csum_none:
+            self.ipstat.udp_nosum += 1
         while d is not None:
             score = 0
             if d.laddr != 0:
@@ -568,6 +651,10 @@ class Internet(Stack):
                 best_score = score
             d = d.next
         if best is None:
+            if self.is_broadcast(p.dst):
+                self.ipstat.udp_noportbcast += 1
+            else:
+                self.ipstat.udp_noport += 1
             if self.cfg.udp_log_in_vain:
                 self.vain = (p.src, p.sport, p.dst, p.dport, 0)
                 self.say(DATAGRAM_IN_VAIN, None, 0, 0)
@@ -580,6 +667,8 @@ class Internet(Stack):
         """The packet waits for the application."""
         if d.cantrecv or d.cc + p.length > d.hiwat:
             d.dropped += 1
+            if p.proto == PROTO_UDP:
+                self.ipstat.udp_fullsock += 1
             return UDP_BUFFER
         copy = self.packet()
         copy.copy_headers(p)
@@ -594,6 +683,8 @@ class Internet(Stack):
                 copy.release()
                 return MBUF
             copy.length = p.length
+        if p.proto == PROTO_UDP:
+            self.ipstat.udp_delivered += 1
         d.cc += copy.length
         d.queue.push(copy)
         self.wakeup_datagram(d, EV_READ)

@@ -27,6 +27,7 @@ cpdef int parse_l4(Packet p, const unsigned char[::1] b, Py_ssize_t off, Py_ssiz
 cpdef int parse(Packet p, const unsigned char[::1] b, Py_ssize_t off, Py_ssize_t n) noexcept
 cpdef int parse_landed(Packet p, Pool pool, int m, int skip, int n) noexcept
 cpdef void build(Packet p) noexcept
+cpdef void sum_header(Packet p) noexcept
 cpdef int forward(Packet p) noexcept
 cpdef void finish(Packet p) noexcept
 cpdef unsigned int pseudo(Packet p) noexcept

@@ -198,7 +198,7 @@ def load(pool: Pool, octets: bytes) -> Packet:
 
 @cython.exceptval(check=False)
 def build(p: Packet) -> cython.void:
-    """Write the 20 octets of the IPv4 header in `p.head` from the fields, the L4 part being there.
+    """Write the IPv4 header in `p.head` from the fields, the L4 part and `ip_len` - 20 octets of options being there.
 
     Sets `total`. The header checksum is always written; it is the L4 one that can be left.
     """
@@ -209,11 +209,13 @@ def build(p: Packet) -> cython.void:
     if p.mf:
         word |= 0x2000
     p.total = p.head_len + p.length
-    acc = 0x4500 + p.tos + p.total + p.ip_id + word + ((p.ttl << 8) | p.proto)
+    acc = 0x4000 + (p.ip_len << 6) + p.tos + p.total + p.ip_id + word + ((p.ttl << 8) | p.proto)
     acc += (p.src >> 16) + (p.src & 0xFFFF) + (p.dst >> 16) + (p.dst & 0xFFFF)
+    if p.ip_len > 20:
+        acc = csum_add16(p.head16, 10, (p.ip_len - 20) >> 1, acc)
     acc = (acc & 0xFFFF) + (acc >> 16)
     acc = ((acc & 0xFFFF) + (acc >> 16)) ^ 0xFFFF
-    put16(p.head, 0, 0x4500 | p.tos)
+    put16(p.head, 0, 0x4000 | (p.ip_len << 6) | p.tos)
     put16(p.head, 2, p.total)
     put16(p.head, 4, p.ip_id)
     put16(p.head, 6, word)
@@ -223,9 +225,8 @@ def build(p: Packet) -> cython.void:
     put32(p.head, 16, p.dst)
 
 
-@cython.cfunc
 @cython.exceptval(check=False)
-def _sum_header(p: Packet) -> cython.void:
+def sum_header(p: Packet) -> cython.void:
     """Write the header checksum over `ip_len` octets."""
     put16(p.head, 10, 0)
     put16(p.head, 10, csum_fold(csum_add16(p.head16, 0, p.ip_len >> 1, 0)))
@@ -307,7 +308,7 @@ def split(p: Packet, index: cython.int, out: Packet) -> cython.bint:
         out.flags &= ~_CWR
     put16(out.head, 2, out.total)
     put16(out.head, 4, out.ip_id)
-    _sum_header(out)
+    sum_header(out)
     put32(out.head, at + 4, out.seq)
     out.head[at + 13] = out.flags
     if not p.csum_ok:
@@ -359,7 +360,7 @@ def fragment(p: Packet, mtu: cython.int, free: PacketQueue, to: PacketQueue) -> 
             6,
             (0x4000 if p.df else 0) | (0x2000 if part.mf else 0) | (part.frag_off >> 3),
         )
-        _sum_header(part)
+        sum_header(part)
         done.push(part)
         at += size
         count += 1

@@ -6,7 +6,7 @@ A chain is that of `mbuf.Pool`, the first argument of each function.
 
 import cython
 
-from pystack._fast.mbuf import MSIZE, Pool  # noqa: F401
+from pystack._fast.mbuf import MSIZE, Pool
 from pystack._fast.mbuf_octets import copy_octets
 
 _MSIZE = cython.declare(cython.int, MSIZE)
@@ -29,6 +29,21 @@ def cost(pool, m):
     if pool.c_shift[c] != _WHOLE:
         size = 1 << pool.c_shift[c]
     return units * (_MSIZE + size)
+
+
+def storage(pool: Pool, m: cython.int):
+    """(mbufs, clusters) that a chain would take on the machine that is played: a row may stand for several."""
+    c: cython.int
+    units: cython.int
+    mbufs: cython.int = 0
+    clusters: cython.int = 0
+    while m:
+        c = pool.m_ext[m]
+        units = 1 if c <= 0 or pool.c_charge[c] <= 0 else pool.c_charge[c]
+        mbufs += units
+        clusters += units if c > 0 else 0
+        m = pool.m_next[m]
+    return mbufs, clusters
 
 
 def chain_cost(pool, m):

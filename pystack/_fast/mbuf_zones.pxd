@@ -4,6 +4,8 @@ cdef class Zones:
     cdef public int denied_zone
     cdef public long long deny_in
     cdef bint tight
+    cdef public bint starved
+    cdef public long long drained
     cdef long long[::1] z_limit
     cdef long long[::1] z_line
     cdef long long[::1] z_total

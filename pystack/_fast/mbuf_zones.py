@@ -63,6 +63,8 @@ class Zones:
     - `wait`: while true, a request that cannot be granted is one that would sleep (M_WAITOK): it is
       counted as `sleep` and not as `fail`.
     - `watcher`: called with the zone whose limit was met, at most once in 300 s for each (uma_core.c, zone_warning).
+    - `starved`: a request was refused since the core looked last; `drained`: how often it then had protocols give
+      storage back.
     - `denied_zone`: the zone whose limit refused the latest request, -1 before the first.
 
     `z_used[PACKET]` is not kept: the pairs in use are `z_used[CLUSTER]`. `z_used[MBUF]` counts all
@@ -77,6 +79,8 @@ class Zones:
         self.denied_zone = -1
         self.deny_in = 0
         self.tight = False
+        self.starved = False
+        self.drained = 0
         self.z_limit = column("q", _ZONES)
         self.z_line = column("q", _ZONES)
         self.z_total = column("q", _ZONES)
@@ -175,6 +179,7 @@ class Zones:
         self.z_last[zone] = self.now
         self.z_last[limit] = self.now
         self.denied_zone = limit
+        self.starved = True
         return False
 
     @cython.exceptval(check=False)

@@ -2,6 +2,7 @@ from pystack._fast cimport mtu_probe
 from pystack._fast.internet cimport Internet
 from pystack._fast.ports cimport choose_port, tuple_free
 from pystack._fast.seq cimport add
+from pystack._fast.source_routes cimport adopt, towards
 from pystack._fast.tcb cimport ListenBooks, Tcb
 from pystack._fast.tcp_close cimport abort_queue, drop, remove_timewait
 from pystack._fast.tcp_handshake cimport set_mss
@@ -13,7 +14,7 @@ cdef int CALLS_LINUX, CLOSED, CONNECT_PORT_LINUX, EACCES, EADDRINUSE, EADDRNOTAV
 cdef int EAFNOSUPPORT, EALREADY, ECONNABORTED, ECONNREFUSED, ECONNRESET, EINPROGRESS, EINVAL
 cdef int EISCONN, ENETUNREACH, ENOBUFS, EOPNOTSUPP, ESTABLISHED, EV_ACCEPT, EV_CONNECT
 cdef int EV_HANGUP, EV_READ, EV_WRITE, FO_CONNECT, FO_DATA, FO_LISTEN, FO_NO_COOKIE, FO_SOCKET
-cdef int FO_WAIT, LISTEN, SERVER, SERVER_ALL, SO_NO_TCP_OPTIONS
+cdef int FO_WAIT, LISTEN, SERVER, SERVER_ALL, SO_NO_TCP_OPTIONS, SO_PORT_LOW
 cdef int SO_REUSEADDR, SO_REUSEPORT, SS_ASKED, SS_BOUND
 cdef int SS_CONNECTED, SS_CONNECTING, SS_DISCONNECTED, SS_INQUEUE, SS_NOFDREF
 cdef int SS_PORT_CHOSEN, SS_UNCONNECTED, SYN_RECEIVED, SYN_SENT, TF_NODELAY, TF_NOPUSH

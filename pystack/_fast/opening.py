@@ -26,6 +26,7 @@ from pystack._fast.consts import (
 from pystack._fast.internet import Internet  # noqa: F401
 from pystack._fast.ports import choose_port, tuple_free
 from pystack._fast.seq import add
+from pystack._fast.source_routes import adopt, towards
 from pystack._fast.tcb import (
     FO_CONNECT,
     FO_DATA,
@@ -34,6 +35,7 @@ from pystack._fast.tcb import (
     FO_SOCKET,
     FO_WAIT,
     SO_NO_TCP_OPTIONS,
+    SO_PORT_LOW,
     SO_REUSEADDR,
     SO_REUSEPORT,
     SS_ASKED,
@@ -127,7 +129,7 @@ def bind_conflict(s, t, addr, port):
     linux: cython.bint = s.cfg.policy_connect_port == CONNECT_PORT_LINUX
     if reuse and not linux:
         return False
-    return s.timewait.port_waits(port, reuse)
+    return s.timewait.port_waits(addr, port, reuse != 0)
 
 
 def tcp_bind(s, t, addr, port):
@@ -137,7 +139,9 @@ def tcp_bind(s, t, addr, port):
     if addr and not s.is_local(addr):
         return -EADDRNOTAVAIL
     if port == 0:
-        port = choose_port(s, addr, 0, 0, False)
+        if t.uid and t.so_options & SO_PORT_LOW:
+            return -EACCES
+        port = choose_port(s, t, addr, 0, 0)
         if port == 0:
             return -(
                 EADDRINUSE if s.cfg.policy_connect_port == CONNECT_PORT_LINUX else EADDRNOTAVAIL
@@ -223,21 +227,23 @@ def tcp_connect(s, t, addr, port):
             return -ENOBUFS
     if t.state != CLOSED:
         return -EINVAL
-    if port == 0:
+    if port == 0 and s.cfg.policy_calls != CALLS_LINUX:
         return -EADDRNOTAVAIL
-    if addr >> 28 >= 14:
-        return -(EAFNOSUPPORT if addr >> 28 == 14 else EACCES)
     if addr == 0:
         addr = s.source_for(0x7F000001)
-    if s.is_broadcast(addr):
-        return -EACCES
+    if addr >> 28 >= 14 or s.is_broadcast(addr):
+        if s.cfg.policy_calls == CALLS_LINUX:
+            return -ENETUNREACH
+        return -(EAFNOSUPPORT if addr >> 28 == 14 else EACCES)
     src = t.laddr
     if src == 0:
-        src = s.source_for(addr)
+        src = s.source_for(towards(s, t, addr))
     if src == 0 or s.mtu_to(addr) == 0:
         return -ENETUNREACH
     if t.lport == 0:
-        t.lport = choose_port(s, src, addr, port, True)
+        if t.uid and t.so_options & SO_PORT_LOW:
+            return -EACCES
+        t.lport = choose_port(s, t, src, addr, port)
         if t.lport == 0:
             return -EADDRNOTAVAIL
         t.so_state |= SS_PORT_CHOSEN
@@ -257,6 +263,7 @@ def tcp_connect(s, t, addr, port):
     if t.so_state & SS_PORT_CHOSEN:
         s.demux.choose(t.row)
     t.snd_una = t.snd_nxt = t.snd_max = t.snd_up = t.recover = t.iss
+    adopt(s, t)
     prepare(s, t)
     if s.cfg.tcp_mtu_search:
         mtu_probe.begin(s, t, 40 if t.t_flags & TF_NO_TS else 52)

@@ -1,10 +1,11 @@
 # C face of packet.py; the meaning of each attribute is documented there.
 from pystack._fast.mbuf cimport Pool
-from pystack._fast.wirebytes cimport csum_add16, csum_fold
+from pystack._fast.wirebytes cimport be32, csum_add16, csum_fold
 
 cdef int _TCP
 cdef int _UDP
 cdef int _ICMP
+cdef int ROUTE_LOOSE, ROUTE_STRICT
 
 
 cdef class Packet:
@@ -70,6 +71,8 @@ cdef class Packet:
     cpdef void drop_payload(self) noexcept
     cpdef int checksum_at(self) noexcept
     cpdef unsigned int pseudo_sum(self) noexcept
+    cpdef int route_at(self) noexcept
+    cpdef unsigned int last_stop(self) noexcept
     cpdef unsigned int l4_checksum(self) noexcept
     cpdef void copy_headers(self, Packet other) noexcept
 

@@ -12,7 +12,8 @@ from array import array
 import cython
 
 from pystack._fast import consts
-from pystack._fast.wirebytes import csum_add16, csum_fold
+from pystack._fast.consts import ROUTE_LOOSE, ROUTE_STRICT
+from pystack._fast.wirebytes import be32, csum_add16, csum_fold
 
 HEAD_ROOM = 128
 """Octets of `Packet.head`: the largest IP header (60), the largest TCP header (60), and 8 more."""
@@ -154,12 +155,39 @@ class Packet:
         It is what VIRTIO_NET_HDR_F_NEEDS_CSUM wants in the checksum field (RFC 9293 section 3.1).
         """
         acc: cython.uint
+        dst: cython.uint = self.dst
         if self.proto == _ICMP:
             return 0
-        acc = (self.src >> 16) + (self.src & 0xFFFF) + (self.dst >> 16) + (self.dst & 0xFFFF)
+        if self.ip_len > 20:
+            dst = self.last_stop()
+        acc = (self.src >> 16) + (self.src & 0xFFFF) + (dst >> 16) + (dst & 0xFFFF)
         acc += self.proto + (self.head_len - self.ip_len + self.length)
         acc = (acc & 0xFFFF) + (acc >> 16)
         return (acc & 0xFFFF) + (acc >> 16)
+
+    @cython.exceptval(check=False)
+    def route_at(self) -> cython.int:
+        """Where in `head` a source route stands that has a length and a pointer that can be; 0: nowhere."""
+        i: cython.int = 20
+        while i < self.ip_len and self.head[i] != 0:
+            if self.head[i] == 1:
+                i += 1
+                continue
+            if i + 2 >= self.ip_len or self.head[i + 1] < 2:
+                return 0
+            if self.head[i] == ROUTE_LOOSE or self.head[i] == ROUTE_STRICT:
+                fits: cython.bint = self.head[i + 1] >= 3 and i + self.head[i + 1] <= self.ip_len
+                return i if fits and self.head[i + 2] >= 4 else 0
+            i += self.head[i + 1]
+        return 0
+
+    @cython.exceptval(check=False)
+    def last_stop(self) -> cython.uint:
+        """Where the packet goes in the end: the last address of a source route that is not complete yet, or `dst`."""
+        at: cython.int = self.route_at()
+        if at == 0 or self.head[at + 2] + 3 > self.head[at + 1]:
+            return self.dst
+        return be32(self.head, at + self.head[at + 1] - 4)
 
     @cython.exceptval(check=False)
     def l4_checksum(self) -> cython.uint:

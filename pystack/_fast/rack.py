@@ -27,6 +27,7 @@ from pystack._fast.consts import (
     SEG_LOST,
     SEG_RETRANS,
     SEG_SACKED,
+    US,
     WAIT_REO,
     WAIT_RTO,
     WAIT_TLP,
@@ -75,7 +76,7 @@ def detect(s, t, f):
                 sent == f.rack_sent_at and after(f.rack_end, table.end[row])
             ):
                 left = sent + f.rack_rtt + window - s.now
-                if left <= 0:
+                if left < US:
                     # Linux looks at it again only once it was sent again, be the loss taken back or not
                     table.mark_lost(f, row)
                     table.mark[row] = table.mark[row] | SEG_ASIDE

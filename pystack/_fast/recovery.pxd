@@ -2,6 +2,7 @@ from pystack._fast cimport congestion, dupacks, frto, mtu_probe, prr, rack, rtt,
 from pystack._fast.flight cimport Flight, SegmentTable
 from pystack._fast.packet cimport Packet
 from pystack._fast.reports cimport joined
+from pystack._fast.sackseen cimport SackBlocks
 from pystack._fast.seq cimport add, after, after_eq, before, before_eq, dist
 from pystack._fast.tcb cimport Stack, Tcb
 from pystack._fast.tcp_emit cimport emit

@@ -53,6 +53,7 @@ from pystack._fast.consts import (
 from pystack._fast.flight import Flight, SegmentTable  # noqa: F401
 from pystack._fast.packet import Packet  # noqa: F401
 from pystack._fast.reports import joined
+from pystack._fast.sackseen import SackBlocks
 from pystack._fast.seq import add, after, after_eq, before, before_eq, dist
 from pystack._fast.tcb import (  # noqa: F401
     TF_ECN,
@@ -130,6 +131,7 @@ def send_again(s, t, f, row, start, segments, probe):
         return -1
     if before(table.sent_end, end) and after(table.sent_end, start):
         table.split(f, row, start, table.sent_end, mss)  # options took room
+    table.sent_end = start  # no new segment goes on from here
     if t.t_flags & TF_SACK_PERMIT:
         s.stat.sack_rexmits += 1
         s.stat.sack_rexmit_bytes += length
@@ -208,6 +210,9 @@ def tag_blocks(s, t, f, p, prior_una):
     left: cython.uint
     right: cython.uint
     i: cython.int = 0
+    seen: cython.int = f.seen if f.sacked_out > 0 else 0
+    at: cython.int = 8 * seen
+    blocks: SackBlocks = table.blocks
     left = p.sack[0]
     right = p.sack[1]
     s.stat.sack_rcv_blocks += p.sack_n
@@ -222,12 +227,19 @@ def tag_blocks(s, t, f, p, prior_una):
             i = 1
     if f.packets_out == 0:
         return 0
+    blocks.n[0] = 0
     while i < p.sack_n:
         left = p.sack[2 * i]
         right = p.sack[2 * i + 1]
         i += 1
         if before(left, right) and after(left, t.snd_una) and before_eq(right, t.snd_max):
-            table.tag(f, left, right, s.now)
+            blocks.insert(left, right)
+    for i in range(blocks.n[0]):
+        at = table.tag_unseen(f, blocks.edges[2 * i], blocks.edges[2 * i + 1], seen, at, s.now)
+    if f.sacked_out > 0:
+        if f.seen == 0:
+            f.seen = blocks.take()
+        blocks.keep(f.seen)
     if f.ca_state != CA_LOSS or f.undo:
         undo.note_reordering(s, t, f, table.reord)
     return 0
@@ -259,7 +271,7 @@ def sample(s, t, f, p):
     if first < 0:
         return False
     if not (table.found & A_MAYBE_DELAYED and f.min_rtt != 0 and last > f.min_rtt):
-        f.note_rtt(last, s.now)
+        f.note_rtt(last, s.now, s.cfg.tcp_min_rtt_wlen)
     rtt.sample(s, t, first)
     congestion.on_round_trip(s, t, f, last)
     return True
@@ -439,6 +451,8 @@ def segments_acked(s, t, p, prior_una, old):
             rack.probe_acked(s, t, f, p.ack, table.found)
         return 0
     clean(s, t, f, p, prior_una, prior_fack)
+    if f.seen != 0 and f.sacked_out == 0:
+        table.forget_seen(f)
     rack.adapt(s, f, delivered)
     if f.tlp:
         rack.probe_acked(s, t, f, p.ack, table.found)

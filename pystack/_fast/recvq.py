@@ -188,6 +188,10 @@ class RecvQueue:
             self.mbcnt = mbuf_books.chain_cost(self.pool, self.head)
         return _octet[0]
 
+    def first_mbuf(self):
+        """The chain's first mbuf, 0 for none (for views: `mbuf_books.storage`)."""
+        return self.head
+
     def flush(self):
         """Everything goes."""
         if self.head != 0:

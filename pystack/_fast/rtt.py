@@ -21,7 +21,8 @@ def sample(s, t, rtt):
         t.rtt_updates += 1
     if s.cfg.policy_rto == RTO_LINUX:
         smooth(t, rtt)
-    elif t.srtt == 0:
+    elif t.srtt == 0 or t.rxtshift > s.cfg.tcp_retries1:
+        # after so many timeouts the way may be another (RFC 9293 section 3.8.3, R1): what was measured is of no use
         t.srtt = rtt
         t.rttvar = rtt // 2
     else:

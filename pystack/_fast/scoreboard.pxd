@@ -8,7 +8,8 @@ cdef class Scoreboard:
     cdef public int maximum
     cdef public int sacked
     cdef public unsigned int high_rxt, resent_max
-    cdef public bint split
+    cdef public bint split, full
+    cdef public int refused, counted
     cdef public unsigned int acked
     cdef public int delivered, rescued
     cdef public int prr_delivered, prr_out, recover_fs

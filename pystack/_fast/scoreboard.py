@@ -21,6 +21,8 @@ class Scoreboard:
     added last parted a hole. `delivered`: octets that the last acknowledgment showed to have arrived. `rescue_left`,
     `rescue_right`: the end of the flight, sent again when nothing else is left to do (RFC 6675 section 4 rule 4);
     `rescued`: octets of it that were.
+    `full`: the machine has as many ranges as it may, of all connections; `refused` counts those too many, and
+    `counted` those that the machine has counted (`Stack.sack_holes`).
     `prr_delivered`, `prr_out`, `recover_fs`: RFC 6937 section 3.
     """
 
@@ -32,6 +34,9 @@ class Scoreboard:
         self.sacked = 0
         self.high_rxt = self.resent_max = 0
         self.split = False
+        self.full = False
+        self.refused = 0
+        self.counted = 0
         self.acked = 0
         self.delivered = 0
         self.rescue_left = self.rescue_right = 0
@@ -56,7 +61,8 @@ class Scoreboard:
             hi = maximum(hi, self.right[j])
             j += 1
         if j == i:
-            if self.n >= self.maximum:
+            if self.full or self.n >= self.maximum:
+                self.refused += 1
                 return 0
             self.split = self.split or i < self.n
             j = self.n

@@ -100,6 +100,10 @@ class SendQueue:
         self.near_off = at
         return self.pool.share(m, off - at, length)
 
+    def first_mbuf(self):
+        """The chain's first mbuf, 0 for none (for views: `mbuf_books.storage`)."""
+        return self.head
+
     def flush(self):
         """Everything goes."""
         if self.head != 0:

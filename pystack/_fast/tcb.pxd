@@ -36,7 +36,7 @@ cdef class TcpStat:
     cdef public long long sc_bucketoverflow, sc_reset, sc_stale, sc_unreach, sc_aborted
     cdef public long long sc_badack, sc_zonefail, sc_sendcookie, sc_recvcookie
     cdef public long long sack_recovery_episode, sack_rexmits, sack_rexmit_bytes, sack_rcv_blocks
-    cdef public long long sack_send_blocks
+    cdef public long long sack_send_blocks, sack_overflow
     cdef public long long ecn_ce, ecn_ect0, ecn_shs, ecn_rcwnd
     cdef public long long dsack_rcv, dsack_sent, badrexmt
     cdef public long long challenge_acks, challenge_suppressed
@@ -185,15 +185,18 @@ cdef class Stack(Port):
     cdef public long long mem_pages, mem_high, mem_since, mem_failures, mem_failed_at
     cdef public bint mem_pressure
     cdef public long long reass_segments, reass_high, reass_failures, reass_failed_at
+    cdef public long long sack_holes, sack_holes_high, sack_holes_failed_at
     cdef public long long challenge_high, challenge_failed_at
     cdef unsigned long long isn_k0, isn_k1
-    cdef public int tw_timer, port_step
+    cdef public int tw_timer
+    cdef int[::1] port_given
+    cdef long long reuse_known
     cdef public long long[::1] rate_start
     cdef public int[::1] rate_count, rate_high
     cdef public long long[::1] rate_fail, rate_last
     cdef public long long challenge_start, challenge_left
     cdef public long long orphans, orphans_seen, orphans_at, orphans_failed_at, orphans_high
-    cdef public dict perturb, peers
+    cdef public dict perturb, peers, ways
     cdef public long long port_second, port_count, port_stop
     cdef public long long sockets_told, ports_failed, ports_failed_at
     cdef int output(self, Packet p) except -1
@@ -214,7 +217,10 @@ cdef class Stack(Port):
     cpdef unsigned int ts_at(self, unsigned int offset) noexcept
     cpdef unsigned int ts_clock(self, Tcb t) noexcept
     cpdef Tcb new_tcb(self)
+    cpdef int no_sockets(self) except -1
     cpdef void detach(self, Tcb t)
+    cpdef int count_holes(self, Tcb t, int n) except -1
+    cpdef int say_of(self, int note, Packet p, long long number) except -1
     cpdef int count_orphan(self, int by) except -1
     cpdef long long orphans_known(self) noexcept
     cpdef int say(self, int note, Tcb t, long long number, long long other) except -1

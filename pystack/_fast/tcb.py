@@ -122,6 +122,9 @@ SO_PMTU_OFF = 0x1000000
 SO_ERRORS_NOW = 0x2000000
 SO_THIN = 0x4000000
 SO_NO_TCP_OPTIONS = 0x8000000
+SO_PORT_HIGH = 0x10000000
+SO_PORT_LOW = 0x20000000
+SO_ROUTED = 0x40000000
 SO_NOSIGPIPE = 0x800
 
 STAT_NAMES = tuple(
@@ -132,8 +135,8 @@ STAT_NAMES = tuple(
     closed drops conndrops rttupdated segstimed rexmttimeo timeoutdrop persisttimeo persistdrop finwait2_drops
     keeptimeo keepprobe keepdrops sc_added sc_retransmitted sc_dupsyn sc_dropped sc_completed sc_bucketoverflow
     sc_reset sc_stale sc_unreach sc_aborted sc_badack sc_zonefail sc_sendcookie sc_recvcookie sack_recovery_episode
-    sack_rexmits sack_rexmit_bytes sack_rcv_blocks sack_send_blocks ecn_ce ecn_ect0 ecn_shs ecn_rcwnd dsack_rcv
-    dsack_sent badrexmt challenge_acks challenge_suppressed tw_started tw_recycled tw_reused tw_connects
+    sack_rexmits sack_rexmit_bytes sack_rcv_blocks sack_send_blocks sack_overflow ecn_ce ecn_ect0 ecn_shs ecn_rcwnd
+    dsack_rcv dsack_sent badrexmt challenge_acks challenge_suppressed tw_started tw_recycled tw_reused tw_connects
     tw_overflow fo_active fo_active_fail fo_passive fo_passive_fail fo_cookie_reqd pmtud_activated pmtud_minmss
     pmtud_failed mtup_success mtup_fail abort_on_close abort_on_data abort_on_memory abort_on_linger listen_refused
     reqq_drop reqq_cookies cookie_failed embryonic_rsts out_rsts estab_resets tw_short paws_passive
@@ -332,11 +335,13 @@ class Stack(Port):
         self.mem_pages = self.mem_high = self.mem_since = self.mem_failures = self.mem_failed_at = 0
         self.mem_pressure = False
         self.reass_segments = self.reass_high = self.reass_failures = self.reass_failed_at = 0
+        self.sack_holes = self.sack_holes_high = self.sack_holes_failed_at = 0
         self.challenge_high = self.challenge_failed_at = 0
         self.isn_k0 = rng.next64()
         self.isn_k1 = rng.next64()
         self.tw_timer = 0
-        self.port_step = 0
+        self.port_given = column("i", 3)
+        self.reuse_known = 0
         kinds = len(BANDLIM_NAMES)
         self.rate_start = column("q", kinds)
         self.rate_count = column("i", kinds)
@@ -352,6 +357,7 @@ class Stack(Port):
         self.orphans_high = 0
         self.perturb = None
         self.peers = {}
+        self.ways = {}
         self.port_second = self.port_count = self.port_stop = 0
         self.sockets_told = -_ZONE_WARNING
         self.ports_failed = 0
@@ -449,15 +455,13 @@ class Stack(Port):
         row: cython.int = 0
         if (
             self.cfg.policy_timewait == TIMEWAIT_BSD_14
-            and self.demux.used + self.timewait.used >= self.demux.maximum
+            and self.demux.used + self.demux.others + self.timewait.used >= self.demux.maximum
         ):
             self.demux.refuse(self.now)  # whole sockets wait in TIME_WAIT there
         else:
             row = self.demux.take(self.now)
         if row == 0:
-            if self.cfg.zone_warnings and self.now - self.sockets_told >= _ZONE_WARNING:
-                self.sockets_told = self.now
-                self.say(_SOCKETS, None, self.demux.maximum, 0)
+            self.no_sockets()
             return None
         timer: cython.int = self.wheel.alloc(0, row)
         if timer == 0:
@@ -489,6 +493,13 @@ class Stack(Port):
         self.tcbs[row] = t
         return t
 
+    def no_sockets(self):
+        """There are maxsockets already: said once in five minutes, as of every zone."""
+        if self.cfg.zone_warnings and self.now - self.sockets_told >= _ZONE_WARNING:
+            self.sockets_told = self.now
+            self.say(_SOCKETS, None, self.demux.maximum, 0)
+        return 0
+
     def detach(self, t):
         """The connection is gone from the machine; what the application has not read yet stays in its receive queue."""
         if t.row == 0:
@@ -509,12 +520,35 @@ class Stack(Port):
             self.reass_segments -= t.reass.n
             t.reass.flush()
             t.reass = None
-        t.board = None
+        if t.board is not None:
+            self.count_holes(t, 0)
+            t.board = None
         if t.flight is not None:
             self.segments.clear(t.flight)
+        if len(self.ways) > 0:
+            self.ways.pop((t.laddr, t.lport, t.faddr, t.fport), None)
         self.demux.give(t.row)
         self.tcbs[t.row] = None
         t.row = 0
+
+    def count_holes(self, t, n):
+        """The connection's scoreboard has `n` ranges now (net.inet.tcp.sack.globalholes)."""
+        self.sack_holes += n - t.board.counted
+        t.board.counted = n
+        if t.board.refused:
+            self.stat.sack_overflow += t.board.refused
+            t.board.refused = 0
+            self.sack_holes_failed_at = self.now
+        if self.sack_holes > self.sack_holes_high:
+            self.sack_holes_high = self.sack_holes
+        return 0
+
+    def say_of(self, note, p, number):
+        """The kernel says something of the segment `p`, with a number."""
+        if self.log is not None:
+            self.vain = (p.src, p.sport, p.dst, p.dport, p.flags)
+            self.log(note, None, number, 0)
+        return 0
 
     def count_orphan(self, by):
         """A connection lost its application, or is gone. Linux looks at a number that is renewed ten times a second;

@@ -241,6 +241,7 @@ def new_ack(s, t, p):
         t.board.advance(p.ack)
         if before(t.board.high_rxt, p.ack):
             t.board.high_rxt = p.ack
+        s.count_holes(t, t.board.n)
         if t.board.n == 0 and t.t_flags & (TF_FASTRECOVERY | TF_CONGRECOVERY) == 0:
             t.board = None
     if t.t_flags & TF_SACK_PERMIT and after(t.snd_una, t.recover):

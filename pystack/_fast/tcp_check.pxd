@@ -8,7 +8,7 @@ from pystack._fast.tcp_reply cimport answer_invalid, challenge, reset_for
 from pystack._fast.tcp_text cimport note_duplicate
 from pystack._fast.tcp_window cimport accepted_window
 
-cdef int BANDLIM_RST_OPEN
+cdef int BANDLIM_RST_OPEN, DATA_AFTER_CLOSE
 cdef int ACCEPTANCE_LINUX, ACK, CLOSE_WAIT, CLOSING, ECONNREFUSED, ECONNRESET, EPIPE, ESTABLISHED, FIN
 cdef int FIN_WAIT_1, FIN_WAIT_2, LAST_ACK, PSH, QUICK, RST, SS_CANTRCVMORE, SS_INQUEUE, SS_NOFDREF, SYN
 cdef int SYN_RECEIVED, TCP_AFTER_CLOSE, TCP_BAD_ACK, TCP_BAD_RST, TCP_BAD_SYN, TCP_NO_ACK

@@ -35,6 +35,7 @@ from pystack._fast.consts import (
     URG,
     Drop,
     Err,
+    Note,
 )
 from pystack._fast.seq import add, after, before, before_eq, between, dist, sub
 from pystack._fast.tcb import (
@@ -63,6 +64,7 @@ TCP_BAD_ACK = int(Drop.TCP_BAD_ACK)
 TCP_BAD_RST = int(Drop.TCP_BAD_RST)
 TCP_BAD_SYN = int(Drop.TCP_BAD_SYN)
 TCP_NO_ACK = int(Drop.TCP_NO_ACK)
+DATA_AFTER_CLOSE = int(Note.DATA_AFTER_CLOSE)
 TCP_AFTER_CLOSE = int(Drop.TCP_AFTER_CLOSE)
 ECONNREFUSED = int(Err.ECONNREFUSED)
 ECONNRESET = int(Err.ECONNRESET)
@@ -255,6 +257,8 @@ def data_for_nobody(s, t, p, error):
     """Data after the application has closed (facts: freebsd-tcp 2.5): RST, and the connection is gone."""
     s.stat.rcvafterclose += 1
     s.stat.abort_on_data += 1
+    if s.cfg.tcp_log_debug:
+        s.say_of(DATA_AFTER_CLOSE, p, p.length)
     reset_for(s, p)
     if error:
         reset_by_peer(s, t)

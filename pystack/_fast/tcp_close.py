@@ -318,6 +318,7 @@ def remove_timewait(s, row):
     """A row's wait is over, or cut short."""
     tw = s.timewait
     s.demux.release(tw.ports[row] >> 16)
+    s.demux.map.freed(tw.laddr[row], tw.ports[row] >> 16, tw.faddr[row], tw.ports[row] & 0xFFFF)
     if tw.options[row] & TWO_CHOSEN:
         s.demux.port_chosen[tw.ports[row] >> 16] -= 1
     s.states[tw.state[row]] -= 1

@@ -2,6 +2,7 @@ from pystack._fast.bursts cimport current_mss
 from pystack._fast.packet cimport Packet
 from pystack._fast.reports cimport departed
 from pystack._fast.seq cimport add, after, dist
+from pystack._fast.source_routes cimport lay
 from pystack._fast.tcb cimport Stack, Tcb
 from pystack._fast.tcp_build cimport blank, fill_sack, fill_syn_options, our_mss, stamp, transmit
 from pystack._fast.tcp_sent cimport sent
@@ -9,7 +10,7 @@ from pystack._fast.tcp_window cimport offered, receive_window, syn_window, windo
 from pystack._fast.tcp_wire cimport option_length
 
 cdef int ACK, CWR, ECE, ESTABLISHED, FIN, PSH, PUSH_LINUX, RECOVERY_LINUX, RST, SYN, SYN_SENT, URG, WINDOW_LINUX
-cdef int FO_QUEUED, TF_ECN, TF_ECN_SND_CWR, TF_ECN_SND_ECE, TF_FORCE, TF_NO_ECN
+cdef int SO_ROUTED, FO_QUEUED, TF_ECN, TF_ECN_SND_CWR, TF_ECN_SND_ECE, TF_FORCE, TF_NO_ECN
 cdef int TF_RCVD_TS, TF_RXWIN0SENT, TF_SACK_PERMIT
 cdef long long NEVER
 

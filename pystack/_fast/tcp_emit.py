@@ -26,8 +26,10 @@ from pystack._fast.consts import (
 from pystack._fast.packet import Packet  # noqa: F401
 from pystack._fast.reports import departed
 from pystack._fast.seq import add, after, dist
+from pystack._fast.source_routes import lay
 from pystack._fast.tcb import (
     FO_QUEUED,
+    SO_ROUTED,
     TF_ECN,
     TF_ECN_SND_CWR,
     TF_ECN_SND_ECE,
@@ -49,6 +51,8 @@ def emit(s, t, at, off, length, flags, rexmit):
     0: no mbufs; 2: options took room of the text.
     """
     p = blank(s, t.laddr, t.lport, t.faddr, t.fport, t.ttl, t.tos)
+    if t.so_options & SO_ROUTED:
+        lay(s, p)
     synchronized: cython.bint = t.state >= ESTABLISHED or t.fo & FO_QUEUED != 0
     mss: cython.int = current_mss(s, t)
     win: cython.int = receive_window(s, t) if synchronized else 0

@@ -1,12 +1,15 @@
 from pystack._fast.packet cimport Packet
 from pystack._fast.seq cimport add, after, before, between, dist, sub
+from pystack._fast.source_routes cimport forget, learn
 from pystack._fast.tcb cimport Stack, Tcb
-from pystack._fast.tcp_listen cimport Listener
+from pystack._fast.tcp_listen cimport Listener, reflected
 from pystack._fast.tcp_build cimport our_mss
 from pystack._fast.tcp_reply cimport reset_for
 from pystack._fast.tcp_window cimport first_window
 
 cdef int BANDLIM_RST_OPEN, SOCKET_LIMIT
+cdef int COOKIE_FAILED, SOCKET_FAILED, SPURIOUS_ACK, SYNCACHE_REFUSED
+cdef int SOURCE_ROUTES_LINUX, SO_ROUTED
 cdef int ACK, COOKIES_LINUX, FIN, FO_QUEUED, FO_TAKEN, HALF_OPEN_REQUEST, HALF_OPEN_SYNCACHE, RST
 cdef int SC_ACKED, SC_ECN, SC_SACK, SC_SCALE, SC_TS, SS_BOUND, SS_NOFDREF, SYN, SYN_RECEIVED
 cdef int TCP_BAD_ACK, TCP_BAD_RST, TCP_BAD_SYN, TCP_FROM_SELF, TCP_LISTEN_OVERFLOW
@@ -32,6 +35,8 @@ cdef Tcb child_of(
     Stack s, Tcb t, Packet p, unsigned int iss, unsigned int irs, int mss, int win,
     int peer_scale, int flags, unsigned int ts_recent, unsigned int ts_offset,
 )
+cdef Tcb routed_segment(Listener listeners, Stack s, Tcb t, Packet p, int row)
+cdef Tcb segment_of(Listener listeners, Stack s, Tcb t, Packet p, int row)
 cdef Tcb fast_child(Listener listeners, Stack s, Tcb t, Packet p)
 cpdef int fast_established(Listener listeners, Stack s, Tcb t) except -1
 cpdef bint older_clock(Stack s, Packet p) except -1

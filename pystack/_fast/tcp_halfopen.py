@@ -22,6 +22,7 @@ from pystack._fast.consts import (
     PAWS_MSL,
     RST,
     SECOND,
+    SOURCE_ROUTES_LINUX,
     SYN,
     SYN_RECEIVED,
     Drop,
@@ -29,11 +30,13 @@ from pystack._fast.consts import (
 )
 from pystack._fast.packet import Packet  # noqa: F401
 from pystack._fast.seq import add, after, before, between, dist, sub
+from pystack._fast.source_routes import forget, learn
 from pystack._fast.syncache import SC_ACKED, SC_ECN, SC_SACK, SC_SCALE, SC_TS
 from pystack._fast.syncookies import COOKIE_MSS, COOKIE_SCALE, TS_ECN, TS_NO_SCALE, TS_SACK
 from pystack._fast.tcb import (
     FO_QUEUED,
     FO_TAKEN,
+    SO_ROUTED,
     SS_BOUND,
     SS_NOFDREF,
     TF_ECN,
@@ -45,13 +48,18 @@ from pystack._fast.tcb import (
     TF_RCVD_TS,
     TF_SACK_PERMIT,
     TF_SND_AUTO_OFF,
+    Tcb,
 )
 from pystack._fast.tcp_build import our_mss
-from pystack._fast.tcp_listen import Listener  # noqa: F401
+from pystack._fast.tcp_listen import Listener, reflected  # noqa: F401
 from pystack._fast.tcp_reply import reset_for
 from pystack._fast.tcp_window import first_window
 
 SOCKET_LIMIT = int(Note.SOCKET_LIMIT)
+SPURIOUS_ACK = int(Note.SPURIOUS_ACK)
+COOKIE_FAILED = int(Note.COOKIE_FAILED)
+SOCKET_FAILED = int(Note.SOCKET_FAILED)
+SYNCACHE_REFUSED = int(Note.SYNCACHE_REFUSED)
 TCP_LISTEN_OVERFLOW = int(Drop.TCP_LISTEN_OVERFLOW)
 TCP_LISTEN_STATE = int(Drop.TCP_LISTEN_STATE)
 TCP_BAD_ACK = int(Drop.TCP_BAD_ACK)
@@ -76,6 +84,23 @@ def listen_segment(listeners, s, t, p):
     if row != 0 and listeners.cache.listener[row] != t.row:
         listeners.forget(s, row)
         row = 0
+    if p.ip_len > 20 and (row == 0 or s.cfg.policy_source_routes != SOURCE_ROUTES_LINUX):
+        return routed_segment(listeners, s, t, p, row)
+    return segment_of(listeners, s, t, p, row)
+
+
+def routed_segment(listeners, s, t, p, row):
+    """One that may have come by a source route, which is then the way back: Linux takes the first, FreeBSD the last."""
+    learned: cython.bint = learn(s, p)
+    child: Tcb = segment_of(listeners, s, t, p, row)
+    if learned and child is None:
+        if listeners.cache.find(p.dst, p.dport, p.src, p.sport) == 0:
+            forget(s, p.dst, p.dport, p.src, p.sport)
+    return child
+
+
+def segment_of(listeners, s, t, p, row):
+    """A segment for the listener `t`, and its row, or 0."""
     if s.cfg.policy_half_open == HALF_OPEN_REQUEST:
         if row != 0:
             return request_segment(listeners, s, t, p, row)
@@ -245,6 +270,8 @@ def syncache_reset(listeners, s, t, p, row):
         s.cfg.tcp_insecure_rst and between(p.seq, nxt, add(nxt, listeners.announced(s, t, row)))
     ):
         s.stat.sc_reset += 1
+        if s.cfg.tcp_log_debug:
+            s.say_of(SYNCACHE_REFUSED, p, 0)
         listeners.forget(s, row)
         return 0
     if between(p.seq, nxt, add(nxt, listeners.announced(s, t, row))):
@@ -327,6 +354,8 @@ def from_cookie(listeners, s, t, p):
             cfg.tcp_syncookies_only or since <= COOKIE_LIFE or s.now < listeners.paused_until
         ):
             octet = listeners.cookies.check(p, s.now)
+            if octet < 0 and cfg.tcp_log_debug:
+                s.say_of(COOKIE_FAILED, p, 0)
             if octet >= 0:
                 good = True
                 mss = COOKIE_MSS[(octet >> 2) & 7]
@@ -336,6 +365,8 @@ def from_cookie(listeners, s, t, p):
                     | (SC_SACK if octet & 2 else 0)
                     | (SC_SCALE if octet >> 5 else 0)
                 )
+        elif cfg.tcp_log_debug:
+            s.say_of(SPURIOUS_ACK, p, 0)
     if not good:
         s.stat.sc_badack += 1
         p.drop = TCP_BAD_ACK
@@ -348,6 +379,8 @@ def from_cookie(listeners, s, t, p):
     child = child_of(
         s, t, p, sub(p.ack, 1), sub(p.seq, 1), mss, p.win, scale, flags, p.ts_val, offset
     )
+    if child is not None and cfg.tcp_reflect_tos:
+        child.tos = reflected(p.tos, 0)
     return completed(s, child, p)
 
 
@@ -369,6 +402,8 @@ def no_room(listeners, s, t, p, row):
         return True
     listeners.overflowed(s, t)
     s.stat.sc_aborted += 1
+    if cfg.tcp_log_debug:
+        s.say_of(SOCKET_FAILED, p, 0)
     if row != 0:
         listeners.forget(s, row)
     if cfg.syncache_rst_on_sock_fail:
@@ -387,6 +422,8 @@ def complete(listeners, s, t, p, row):
     )  # fmt: skip
     if child is not None:
         child.syn_rexmits = cache.rexmits[row]
+        if s.cfg.tcp_reflect_tos:
+            child.tos = reflected(cache.tos[row], 0)
         if child.syn_rexmits > 0:
             child.rto_count = child.syn_rexmits
             child.rto_episodes = 1
@@ -404,6 +441,8 @@ def completed(s, child, p):
         s.stat.sc_completed += 1
         return child
     s.stat.sc_aborted += 1
+    if s.cfg.tcp_log_debug:
+        s.say_of(SOCKET_FAILED, p, 0)
     p.drop = TCP_LISTEN_OVERFLOW
     if s.cfg.syncache_rst_on_sock_fail:
         reset_for(s, p)
@@ -425,6 +464,8 @@ def child_of(s, t, p, iss, irs, mss, win, peer_scale, flags, ts_recent, ts_offse
     c.listener = t
     c.so_state = SS_BOUND | SS_NOFDREF
     c.so_options = t.so_options
+    if len(s.ways) > 0 and (p.dst, p.dport, p.src, p.sport) in s.ways:
+        c.so_options |= SO_ROUTED
     c.extras = t.extras
     if t.reports is not None:
         c.reports = t.reports.for_child()
@@ -515,6 +556,8 @@ def fast_child(listeners, s, t, p):
         p.drop = TCP_LISTEN_OVERFLOW
         return None
     cache.listener[row] = child.row
+    if s.cfg.tcp_reflect_tos:
+        child.tos = reflected(p.tos, 0)
     child.fo_row = row
     child.fo = FO_QUEUED | (FO_TAKEN if p.length > 0 else 0)
     child.syncnt = t.syncnt

@@ -18,9 +18,11 @@ from pystack._fast.consts import (
     SOCKBUF_LINUX,
     SYN_SENT,
 )
+from pystack._fast.source_routes import room
 from pystack._fast.tcb import (
     FO_QUEUED,
     SO_KEEPALIVE,
+    SO_ROUTED,
     SS_CONNECTED,
     SS_CONNECTING,
     SS_INQUEUE,
@@ -69,6 +71,8 @@ def set_mss(s, t):
         t.advmss = t.user_mss
     if t.user_mss > 0 and t.user_mss < mss:
         mss = t.user_mss
+    if t.so_options & SO_ROUTED:
+        mss -= room(s, t)
     if mss < s.cfg.tcp_minmss:
         mss = s.cfg.tcp_minmss
     if t.t_flags & TF_RCVD_TS:

@@ -125,7 +125,8 @@ def closed_input(s, p):
         s.vain = (p.src, p.sport, p.dst, p.dport, p.flags)
         s.say(IN_VAIN, None, 0, 0)
     if blackhole >= 2 or (blackhole == 1 and p.flags & SYN):
-        return TCP_BLACKHOLE
+        if s.cfg.tcp_blackhole_local or not s.is_local(p.src):
+            return TCP_BLACKHOLE
     if p.flags & RST == 0 and s.bandlim(BANDLIM_RST_CLOSED):
         reset_for(s, p)
     return TCP_NO_PORT

@@ -2,6 +2,7 @@ from pystack._fast.packet cimport Packet
 from pystack._fast.seq cimport add
 from pystack._fast.syncache cimport SynCache
 from pystack._fast.syncookies cimport Cookies
+from pystack._fast.source_routes cimport forget, lay
 from pystack._fast.tcb cimport Stack, Tcb
 from pystack._fast.tcp_close cimport drop
 from pystack._fast.tcp_build cimport blank, our_mss, stamp, transmit
@@ -15,7 +16,11 @@ cdef int SO_NO_TCP_OPTIONS
 cdef int TCP_BAD_SYN, TCP_LISTEN_OVERFLOW, TCP_SYN_LIMIT, TF_NO_SACK, TF_NO_SCALE, TF_NO_TS
 cdef int TIMER_SYNCACHE, TS_ECN, TS_NO_SCALE, TS_SACK
 cdef int LISTEN_OVERFLOW, OVERFLOW_LOG_LISTENER, SYNCACHE_PAUSE, SYN_FLOOD
+cdef int SYNCACHE_AGAIN, SYNCACHE_DUPLICATE, SYNCACHE_STALE
 cdef long long LONG_AGO, PAUSE, SECOND
+
+
+cpdef int reflected(int tos, int ours) noexcept
 
 
 cdef class Listener:
@@ -49,6 +54,8 @@ cdef class Listener:
     cdef long long timeout(self, Stack s, int row) noexcept
     cdef int retries(self, Stack s, Tcb t) except -1
     cpdef int expire(self, Stack s, int row) except -1
+    cdef int say_of_row(self, Stack s, int note, int row, int number) except -1
+    cdef int forget_way(self, Stack s, int row) except -1
     cpdef int forget(self, Stack s, int row) except -1
     cdef int forget_of(self, Stack s, Tcb t) except -1
     cdef int unreachable(self, Stack s, int row, unsigned int seq, bint hard) except -1

@@ -28,6 +28,7 @@ from pystack._fast.consts import (
 )
 from pystack._fast.packet import COOKIE_ROOM
 from pystack._fast.seq import add
+from pystack._fast.source_routes import forget, lay
 from pystack._fast.syncache import (
     SC_ACKED,
     SC_COOKIE,
@@ -61,12 +62,20 @@ ETIMEDOUT = int(Err.ETIMEDOUT)
 LISTEN_OVERFLOW = int(Note.LISTEN_OVERFLOW)
 SYN_FLOOD = int(Note.SYN_FLOOD)
 SYNCACHE_PAUSE = int(Note.SYNCACHE_PAUSE)
+SYNCACHE_STALE = int(Note.SYNCACHE_STALE)
+SYNCACHE_AGAIN = int(Note.SYNCACHE_AGAIN)
+SYNCACHE_DUPLICATE = int(Note.SYNCACHE_DUPLICATE)
 
 UNLIMITED_HALF_OPEN = 1 << 18
 """Rows for half-open connections where the system limits them by listener only (Linux)."""
 LONG_AGO = -(2**62)
 PAUSE = 15 * SECOND
 """How long FreeBSD 12 and later answers with cookies only once a bucket was full."""
+
+
+def reflected(tos, ours):
+    """The TOS of a SYN for its connection; the bits of ECN are our own."""
+    return tos & 0xFC | ours & 3
 
 
 @cython.final
@@ -163,6 +172,8 @@ class Listener:
         """FreeBSD: the accept queue is full; said once in a while, of the machine or of each listener."""
         t.books.overflows += 1
         t.books.when = s.now
+        if s.cfg.sooverprio < 0:
+            return 0
         if s.cfg.policy_overflow_log == OVERFLOW_LOG_LISTENER:
             if s.now >= t.books.told:
                 t.books.told = s.now + s.cfg.sooverinterval
@@ -257,6 +268,7 @@ class Listener:
         cache.ts_recent[row] = p.ts_val if flags & SC_TS else 0
         cache.ts_offset[row] = s.new_ts_offset(p.dst, p.src)
         cache.ts_first[row] = s.ts_at(cache.ts_offset[row])
+        cache.tos[row] = p.tos
         cache.rexmits[row] = 0
         cache.born[row] = s.now
         cache.answered[row] = LONG_AGO
@@ -288,6 +300,8 @@ class Listener:
                 cache.overflowed[cache.bucket_of(p.dst, p.dport, p.src, p.sport)] = s.now
                 cache.last_overflow = s.now
         out = self.syn_ack(s, t, p.dst, p.dport, p.src, p.sport, iss, add(p.seq, 1), flags)
+        if cfg.tcp_reflect_tos:
+            out.tos = reflected(p.tos, t.tos)
         if flags & SC_TS:
             out.opt_ts = True
             out.ts_val = add(clock, offset)
@@ -343,6 +357,8 @@ class Listener:
     def syn_ack(self, s, t, laddr, lport, faddr, fport, iss, ack, flags):
         """A SYN-ACK but for its timestamp, not sent yet."""
         p = blank(s, laddr, lport, faddr, fport, t.ttl, t.tos)
+        if len(s.ways) > 0:
+            lay(s, p)
         p.seq = iss
         p.ack = ack
         p.flags = SYN | ACK | (ECE if flags & SC_ECN else 0)
@@ -369,6 +385,8 @@ class Listener:
             s, t, cache.laddr[row], cache.ports[row] >> 16, cache.faddr[row],
             cache.ports[row] & 0xFFFF, cache.iss[row], ack, flags,
         )  # fmt: skip
+        if s.cfg.tcp_reflect_tos:
+            p.tos = reflected(cache.tos[row], t.tos)
         if flags & SC_TS:
             stamp(s, p, cache.ts_offset[row], cache.ts_recent[row])
             cache.ts_last[row] = p.ts_val
@@ -391,6 +409,8 @@ class Listener:
             s, cache.laddr[row], cache.ports[row] >> 16, cache.faddr[row],
             cache.ports[row] & 0xFFFF, t.ttl, t.tos,
         )  # fmt: skip
+        if len(s.ways) > 0:
+            lay(s, p)
         p.seq = add(cache.iss[row], 1)
         p.ack = add(cache.irs[row], 1)
         p.flags = ACK
@@ -426,6 +446,8 @@ class Listener:
                     cache.ts_recent[row] = p.ts_val
                 else:
                     cache.flags[row] &= ~SC_TS
+            if cfg.tcp_log_debug:
+                s.say_of(SYNCACHE_DUPLICATE, p, 0)
             cache.flags[row] &= ~SC_ECN
             if self.ecn_asked(s, p):
                 cache.flags[row] |= SC_ECN
@@ -480,6 +502,8 @@ class Listener:
             over = True
         if over:
             s.stat.sc_stale += 1
+            if s.cfg.tcp_log_debug:
+                self.say_of_row(s, SYNCACHE_STALE, row, 0)
             if t.state != LISTEN:
                 self.forget(s, row)
                 return drop(s, t, ETIMEDOUT, False)
@@ -490,9 +514,23 @@ class Listener:
             cache.rexmits[row] += 1
         if again:
             s.stat.sc_retransmitted += 1
+            if s.cfg.tcp_log_debug:
+                self.say_of_row(s, SYNCACHE_AGAIN, row, tries + 1)
             self.answer(s, row)
         s.wheel.arm(cache.timer[row], s.now + self.timeout(s, row))
         return 0
+
+    def say_of_row(self, s, note, row, number):
+        """The kernel says something of a half-open connection, of no segment."""
+        cache = self.cache
+        s.vain = (
+            cache.faddr[row],
+            cache.ports[row] & 0xFFFF,
+            cache.laddr[row],
+            cache.ports[row] >> 16,
+            0,
+        )
+        return s.say(note, None, number, 0)
 
     def forget(self, s, row):
         """The row goes, with its timer."""
@@ -508,7 +546,19 @@ class Listener:
                 t.fo_row = 0
                 if t.listener is not None:
                     t.listener.fo_pending -= 1
+        if len(s.ways) > 0:
+            self.forget_way(s, row)
         cache.remove(row)
+        return 0
+
+    def forget_way(self, s, row):
+        """A source route goes with the row, unless a connection came of it."""
+        cache = self.cache
+        ports: cython.uint = cache.ports[row]
+        laddr: cython.uint = cache.laddr[row]
+        faddr: cython.uint = cache.faddr[row]
+        if s.demux.find(laddr, ports >> 16, faddr, ports & 0xFFFF) == 0:
+            forget(s, laddr, ports >> 16, faddr, ports & 0xFFFF)
         return 0
 
     def forget_of(self, s, t):

@@ -1,11 +1,12 @@
 from pystack._fast.packet cimport Packet
 from pystack._fast.seq cimport add
+from pystack._fast.source_routes cimport forget, lay, learn
 from pystack._fast.tcb cimport Stack, Tcb
 from pystack._fast.tcp_delack cimport ack_sent
 from pystack._fast.tcp_build cimport blank, fill_sack, stamp, transmit
 from pystack._fast.tcp_window cimport offered, receive_window, window_field
 
-cdef int ACK, CHALLENGE_HOST, FIN, RST, SYN, TF_RCVD_TS, TF_SACK_PERMIT
+cdef int ACK, CHALLENGE_HOST, FIN, RST, SO_ROUTED, SOURCE_ROUTES_LINUX, SYN, TF_RCVD_TS, TF_SACK_PERMIT
 
 cpdef int respond(
     Stack s, unsigned int laddr, int lport, unsigned int faddr, int fport, unsigned int seq,

@@ -5,9 +5,10 @@ RFC 9293 section 3.10.7.1 (what a RST looks like), RFC 5961 section 7 (how many 
 
 import cython
 
-from pystack._fast.consts import ACK, CHALLENGE_HOST, FIN, RST, SYN
+from pystack._fast.consts import ACK, CHALLENGE_HOST, FIN, RST, SOURCE_ROUTES_LINUX, SYN
 from pystack._fast.seq import add
-from pystack._fast.tcb import TF_RCVD_TS, TF_SACK_PERMIT
+from pystack._fast.source_routes import forget, lay, learn
+from pystack._fast.tcb import SO_ROUTED, TF_RCVD_TS, TF_SACK_PERMIT
 from pystack._fast.tcp_build import blank, fill_sack, stamp, transmit
 from pystack._fast.tcp_delack import ack_sent
 from pystack._fast.tcp_window import offered, receive_window, window_field
@@ -33,29 +34,31 @@ def reset_for(s, p):
         return 0
     s.stat.out_rsts += 1
     s.stat.sndctrl += 1
-    return transmit(s, reset_of(s, p))
+    out = reset_of(s, p)
+    if p.ip_len > 20 and s.cfg.policy_source_routes == SOURCE_ROUTES_LINUX and learn(s, p):
+        # Linux: the RST goes back by the way that the segment came, which is then forgotten
+        lay(s, out)
+        forget(s, p.dst, p.dport, p.src, p.sport)
+    return transmit(s, out)
 
 
 def reset_of(s, p):
     """That RST, as a packet that is not sent yet."""
-    length: cython.int = p.length
     out = blank(s, p.dst, p.dport, p.src, p.sport, s.cfg.ip_ttl, 0)
     if p.flags & ACK:
         out.seq = p.ack
         out.flags = RST
-        return out
-    if p.flags & SYN:
-        length += 1
-    if p.flags & FIN:
-        length += 1
-    out.ack = add(p.seq, length)
-    out.flags = RST | ACK
+    else:
+        out.ack = add(p.seq, p.length + (1 if p.flags & SYN else 0) + (1 if p.flags & FIN else 0))
+        out.flags = RST | ACK
     return out
 
 
 def bare(s, t, at, flags):
     """A segment of the connection without text, at sequence number `at`: acknowledgment, window, timestamp."""
     p = blank(s, t.laddr, t.lport, t.faddr, t.fport, t.ttl, t.tos)
+    if t.so_options & SO_ROUTED:
+        lay(s, p)
     win: cython.int = receive_window(s, t)
     p.flags = flags
     p.seq = at

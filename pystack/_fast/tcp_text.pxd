@@ -21,6 +21,7 @@ cpdef int text(Stack s, Tcb t, Packet p) except -1
 cdef int in_order(Stack s, Tcb t, Packet p, int length) except -1
 cdef bint has_memory(Stack s, Tcb t, int length) except -1
 cdef int out_of_order(Stack s, Tcb t, Packet p, int length) except -1
+cdef bint guarded(Stack s, Tcb t, Packet p, int length) noexcept
 cdef bint may_wait(Stack s, Tcb t, Packet p) noexcept
 cdef int fill_hole(Stack s, Tcb t, Packet p, int length, int memory) except -1
 cdef int end_reassembly(Tcb t) except -1
@@ -31,4 +32,5 @@ cdef int tell_of_text(Stack s, Tcb t, unsigned int left, int length, unsigned in
 cpdef int pull_urgent(Stack s, Tcb t) except -1
 cpdef int take_payload(Stack s, Packet p) noexcept
 cdef int begin_reassembly(Stack s, Tcb t) except -1
+cpdef int give_up_islands(Stack s, Tcb t) except -1
 cpdef int got_fin(Stack s, Tcb t) except -1

@@ -210,6 +210,8 @@ def out_of_order(s, t, p, length):
         return 0
     if s.cfg.tcp_reass_maxsegments > 0 and not may_wait(s, t, p):
         return end_reassembly(t)
+    if s.cfg.tcp_reass_new_limit and not guarded(s, t, p, length):
+        return end_reassembly(t)
     m = take_payload(s, p)
     if m == 0:
         s.stat.rcvmemdrop += 1
@@ -251,6 +253,16 @@ def may_wait(s, t, p):
     What fills the hole is always taken.
     """
     if p.seq == t.rcv_nxt or s.reass_segments < s.cfg.tcp_reass_maxsegments:
+        return True
+    s.reass_failures += 1
+    s.reass_failed_at = s.now
+    s.stat.rcvmemdrop += 1
+    return False
+
+
+def guarded(s, t, p, length):
+    """FreeBSD 13's other limit: may a segment wait that is shorter than an mbuf, behind so many that wait already?"""
+    if p.seq == t.rcv_nxt or length >= 256 or t.reass.n <= s.cfg.tcp_reass_queueguard:
         return True
     s.reass_failures += 1
     s.reass_failed_at = s.now
@@ -380,9 +392,25 @@ def take_payload(s, p):
 def begin_reassembly(s, t):
     """Something is out of order: from now on the connection holds islands."""
     most: cython.longlong = s.cfg.tcp_reass_maxqueuelen
-    if s.cfg.policy_window != WINDOW_LINUX and t.rcvq.hiwat // t.maxseg + 1 < most:
+    if s.cfg.tcp_reass_new_limit:
+        most = 1 << 20
+    elif s.cfg.policy_window != WINDOW_LINUX and t.rcvq.hiwat // t.maxseg + 1 < most:
         most = t.rcvq.hiwat // t.maxseg + 1
     t.reass = Reassembly(s.pool, most if most > 0 else 1000)
+    return 0
+
+
+def give_up_islands(s, t):
+    """What came out of order is forgotten, a FIN with it: the peer will send it again (FreeBSD's tcp_drain)."""
+    if t.reass is None:
+        return 0
+    t.rcvq.rmem -= t.reass.rmem
+    s.reass_segments -= t.reass.n
+    t.reass.flush()
+    t.reass = None
+    t.t_flags &= ~TF_FIN_PENDING
+    if t.sacks is not None:
+        t.sacks.clear()
     return 0
 
 
@@ -402,10 +430,7 @@ def got_fin(s, t):
     else:
         t.t_flags |= TF_ACKNOW
     if t.reass is not None:  # octets beyond a FIN: a peer that lies, and nobody will read them
-        t.rcvq.rmem -= t.reass.rmem
-        s.reass_segments -= t.reass.n
-        t.reass.flush()
-        t.reass = None
+        give_up_islands(s, t)
     if t.sacks is not None:
         t.sacks.covered(t.rcv_nxt)
     s.wakeup(t, EV_READ)

@@ -269,6 +269,7 @@ def retransmit(s, t):
         if t.rxtshift > 1 or not s.cfg.tcp_rto_keeps_sack:
             t.board.clear()  # RFC 2018 section 8: the peer may have dropped what it reported
         t.board.high_rxt = t.snd_una
+        s.count_holes(t, t.board.n)
     if t.board is None or t.board.n == 0:
         t.t_flags &= ~(TF_FASTRECOVERY | TF_CONGRECOVERY)
         t.board = None

@@ -519,9 +519,10 @@ def grow_send_buffer(s, t):
         if wanted > hiwat:
             q.hiwat = wanted
         return
+    spare: cython.int = q.lowat if cfg.tcp_sendbuf_auto_lowat else 0
     if (
-        cython.cast(cython.longlong, t.snd_wnd) // 4 * 5 >= hiwat
-        and q.cc >= hiwat // 8 * 7
+        cython.cast(cython.longlong, t.snd_wnd) // 4 * 5 >= hiwat - spare
+        and q.cc >= hiwat // 8 * 7 - spare
         and q.cc < cfg.tcp_sendbuf_max
         and minimum_i(t.cwnd, t.snd_wnd) >= q.cc - dist(t.snd_una, t.snd_nxt)
     ):

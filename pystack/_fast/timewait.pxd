@@ -41,3 +41,4 @@ cdef class TimeWaitTable:
     cdef unsigned int bucket(self, int row) noexcept
     cdef void append(self, int row) noexcept
     cdef void detach(self, int row) noexcept
+    cpdef bint port_waits(self, unsigned int laddr, int port, bint reuse) noexcept

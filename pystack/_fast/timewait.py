@@ -164,14 +164,21 @@ class TimeWaitTable:
             n += 1
         return n
 
-    def port_waits(self, port, reuse):
-        """Does a row hold this local port against a bind (not hot: bind only)? `reuse`: rows of sockets with
+    def port_waits(self, laddr, port, reuse):
+        """Does a row hold this local port against a bind to the address (0: any)? `reuse`: rows of sockets with
         SO_REUSEADDR do not.
         """
-        return any(
-            row["lport"] == port and not (reuse and row["options"] & TWO_REUSE)
-            for row in self.rows()
-        )
+        row: cython.int = self.oldest
+        number: cython.uint = port
+        while row != 0:
+            if (
+                self.ports[row] >> 16 == number
+                and (laddr == 0 or self.laddr[row] == laddr)
+                and not (reuse and self.options[row] & 2)
+            ):
+                return True
+            row = self.newer[row]
+        return False
 
     def set_maximum(self, rows):
         """Another limit; rows above it stay until their time. No more than there is storage for."""

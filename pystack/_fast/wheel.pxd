@@ -1,5 +1,7 @@
 from pystack._fast.chain cimport FreeList
 
+cpdef int lowest_bit(unsigned long long bits) noexcept
+
 
 cdef class Wheel:
     cdef readonly FreeList rows

@@ -32,10 +32,7 @@ _LAST = cython.declare(cython.longlong, NEVER - TICK + 1)
 _LEVELS = cython.declare(cython.int, LEVELS)
 
 
-@cython.cfunc
-@cython.inline
-@cython.exceptval(check=False)
-def _lowest(bits: cython.ulonglong) -> cython.int:
+def lowest_bit(bits):
     """The number of the lowest bit that is set, by halving; `bits` is not 0."""
     low: cython.ulonglong = bits ^ (bits & (bits - 1))
     n: cython.int = 0
@@ -216,7 +213,7 @@ class Wheel:
         level: cython.int
         for level in range(_LEVELS):
             if self._bits[level] != 0:
-                return (level << 6) + _lowest(self._bits[level])
+                return (level << 6) + lowest_bit(self._bits[level])
         return -1
 
     @cython.cfunc

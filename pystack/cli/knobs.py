@@ -26,7 +26,7 @@ def knobs(
 ) -> None:
     """List the knobs (sysctls): what they mean and take, and their default on each system.
 
-    `*` behind a name: it is known, and nothing obeys it yet.
+    `*` behind a name: it is known, and has no effect here.
     """
     from pystack import profiles
     from pystack.sysctl import registry

@@ -101,6 +101,7 @@ POLICIES: Mapping[str, str] = MappingProxyType(
         "challenge_ack": "CHALLENGE_",
         "acceptance": "ACCEPTANCE_",
         "icmp_errors": "ICMP_ERRORS_",
+        "source_routes": "SOURCE_ROUTES_",
         "shut_rd": "SHUT_RD_",
         "rst_flush": "RST_",
         "ct_hash": "CT_HASH_",

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from socket import SHUT_WR
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httptools
 
@@ -224,7 +224,10 @@ class HttpConnection(Connection):
             self.rest = memoryview(self.rest)[sent:]
         if body is not None:
             flags = MSG_SPLICE_PAGES if service.habits.sendfile else 0
+            files: Any = self.sock.host.core.files
             while piece := body.piece():
+                if flags:
+                    files.sendfiles += 1
                 sent = send(piece, flags)
                 service.body_octets += sent
                 body.sent(sent)

@@ -1,4 +1,4 @@
-"""TCP's counters under the names of Linux: /proc/net/snmp, /proc/net/netstat, nstat, netstat -s.
+"""The counters of a machine under the names of Linux: /proc/net/snmp, /proc/net/netstat, nstat, netstat -s.
 
 Order and names are those of a running 6.18. What pystack does not count, because nothing here can
 happen that it would count, is 0.
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from pystack._fast.consts import CLOSE_WAIT, ESTABLISHED
+from pystack._fast.consts import CLOSE_WAIT, ESTABLISHED, Drop
 
 if TYPE_CHECKING:
     from pystack.host import Host
@@ -134,19 +134,157 @@ def recycles(host: Host) -> bool:
     return "net.ipv4.tcp_tw_recycle" in host.sysctl
 
 
-NO_COUNTERS = frozenset(("RtoAlgorithm", "RtoMin", "RtoMax", "MaxConn", "CurrEstab"))
-"""What stands in the line `Tcp:` and never grows: nstat leaves it out."""
+NO_COUNTERS = frozenset(
+    ("RtoAlgorithm", "RtoMin", "RtoMax", "MaxConn", "CurrEstab", "Forwarding", "DefaultTTL")
+)
+"""What stands in the lines `Tcp:` and `Ip:` and never grows: nstat leaves it out."""
+
+ICMP_TYPES: Mapping[str, int] = MappingProxyType(
+    {
+        "DestUnreachs": 3,
+        "TimeExcds": 11,
+        "ParmProbs": 12,
+        "SrcQuenchs": 4,
+        "Redirects": 5,
+        "Echos": 8,
+        "EchoReps": 0,
+        "Timestamps": 13,
+        "TimestampReps": 14,
+        "AddrMasks": 17,
+        "AddrMaskReps": 18,
+    }
+)
+"""Linux's name of an ICMP message -> its type."""
+
+
+def _drops(core: Any, *reasons: Drop) -> int:
+    return sum(int(core.drops[reason]) for reason in reasons)
+
+
+def ip(core: Any) -> dict[str, int]:
+    """The line `Ip:` of /proc/net/snmp."""
+    seen, frags = core.ipstat, core.frags
+    headers = (Drop.IP_TRUNCATED, Drop.IP_VERSION, Drop.IP_HEADER_LENGTH, Drop.IP_CHECKSUM)
+    return {
+        "Forwarding": 1 if core.cfg.ip_forwarding else 2,
+        "DefaultTTL": core.cfg.ip_ttl,
+        "InReceives": seen.total,
+        "InHdrErrors": _drops(core, *headers, Drop.IP_OPTION, Drop.IP_TTL),
+        "InAddrErrors": _drops(core, Drop.IP_NOT_OURS, Drop.IP_DESTINATION_INVALID),
+        "ForwDatagrams": seen.forwarded,
+        "InUnknownProtos": _drops(core, Drop.IP_PROTOCOL),
+        "InDiscards": _drops(core, Drop.MBUF),
+        "InDelivers": seen.delivered - _drops(core, Drop.IP_PROTOCOL),
+        "OutRequests": seen.localout,
+        "OutDiscards": _drops(core, Drop.TX_QUEUE),
+        "OutNoRoutes": seen.noroute,
+        "ReasmTimeout": frags.timed_out,
+        "ReasmReqds": frags.received,
+        "ReasmOKs": frags.completed,
+        "ReasmFails": frags.timed_out + frags.evicted + frags.overlapped,
+        "FragOKs": seen.fragmented,
+        "FragFails": seen.cantfrag,
+        "FragCreates": seen.ofragments,
+        "OutTransmits": seen.transmits,
+    }
+
+
+def icmp(core: Any) -> dict[str, int]:
+    """The line `Icmp:` of /proc/net/snmp."""
+    seen = core.ipstat
+    bad = _drops(core, Drop.ICMP_TRUNCATED, Drop.ICMP_CHECKSUM)
+    return {
+        "InMsgs": sum(seen.icmp_in) + bad,
+        "InErrors": bad,
+        "InCsumErrors": _drops(core, Drop.ICMP_CHECKSUM),
+        **{f"In{name}": seen.icmp_in[number] for name, number in ICMP_TYPES.items()},
+        "OutMsgs": sum(seen.icmp_out),
+        "OutErrors": 0,
+        "OutRateLimitGlobal": seen.icmp_limit_all,
+        "OutRateLimitHost": seen.icmp_limit_host,
+        **{f"Out{name}": seen.icmp_out[number] for name, number in ICMP_TYPES.items()},
+    }
+
+
+def icmp_msg(core: Any) -> dict[str, int]:
+    """The line `IcmpMsg:` of /proc/net/snmp: types that there were."""
+    found: dict[str, int] = {}
+    for name, counts in (("In", core.ipstat.icmp_in), ("Out", core.ipstat.icmp_out)):
+        found |= {f"{name}Type{number}": n for number, n in enumerate(counts) if n}
+    return found
+
+
+def udp(core: Any) -> dict[str, int]:
+    """The line `Udp:` of /proc/net/snmp."""
+    seen = core.ipstat
+    sums = _drops(core, Drop.UDP_CHECKSUM)
+    return {
+        "InDatagrams": seen.udp_read,
+        "NoPorts": seen.udp_noport,
+        "InErrors": seen.udp_fullsock + sums + _drops(core, Drop.UDP_TRUNCATED, Drop.UDP_LENGTH),
+        "OutDatagrams": seen.udp_opackets,
+        "RcvbufErrors": seen.udp_fullsock,
+        "SndbufErrors": 0,
+        "InCsumErrors": sums,
+        "IgnoredMulti": seen.udp_noportbcast,
+        "MemErrors": 0,
+    }
+
+
+def ip_ext(core: Any) -> dict[str, int]:
+    """The line `IpExt:` of /proc/net/netstat."""
+    seen = core.ipstat
+    found = {
+        "InNoRoutes": _drops(core, Drop.IP_NO_ROUTE) - seen.noroute,
+        "InTruncatedPkts": _drops(core, Drop.IP_TOTAL_LENGTH),
+        "InBcastPkts": seen.bcast_in,
+        "OutBcastPkts": seen.bcast_out,
+        "InOctets": seen.octets_in,
+        "OutOctets": seen.octets_out,
+        "InCsumErrors": _drops(core, Drop.IP_CHECKSUM),
+        "InNoECTPkts": seen.ecn[0],
+        "InECT1Pkts": seen.ecn[1],
+        "InECT0Pkts": seen.ecn[2],
+        "InCEPkts": seen.ecn[3],
+        "ReasmOverlaps": core.frags.overlapped,
+    }
+    return {name: found.get(name, 0) for name in IP_EXT}
+
+
+IP_EXT = tuple(
+    """
+    InNoRoutes InTruncatedPkts InMcastPkts OutMcastPkts InBcastPkts OutBcastPkts InOctets OutOctets
+    InMcastOctets OutMcastOctets InBcastOctets OutBcastOctets InCsumErrors InNoECTPkts InECT1Pkts
+    InECT0Pkts InCEPkts ReasmOverlaps
+    """.split()
+)
+
+
+def snmp(core: Any) -> dict[str, dict[str, int]]:
+    """The lines of /proc/net/snmp by their names."""
+    return {
+        "Ip": ip(core),
+        "Icmp": icmp(core),
+        **({"IcmpMsg": types} if (types := icmp_msg(core)) else {}),
+        "Tcp": tcp(core),
+        "Udp": udp(core),
+        "UdpLite": dict.fromkeys(udp(core), 0),
+    }
+
+
+def netstat(core: Any, recycling: bool = False) -> dict[str, dict[str, int]]:
+    """The lines of /proc/net/netstat by their names."""
+    return {"TcpExt": tcp_ext(core, recycling), "IpExt": ip_ext(core)}
 
 
 def nstat(core: Any, recycling: bool = False) -> dict[str, int]:
-    """All counters by nstat's names: TcpActiveOpens, TcpExtTW …"""
-    return named(tcp(core), tcp_ext(core, recycling))
-
-
-def named(tcp: dict[str, int], ext: dict[str, int]) -> dict[str, int]:
-    """Counters of both lines by nstat's names."""
-    every = {f"Tcp{name}": value for name, value in tcp.items() if name not in NO_COUNTERS}
-    return every | {f"TcpExt{name}": value for name, value in ext.items()}
+    """All counters by nstat's names: IpInReceives, TcpActiveOpens, TcpExtTW …"""
+    return {
+        f"{line}{name}": value
+        for line, values in (snmp(core) | netstat(core, recycling)).items()
+        for name, value in values.items()
+        if name not in NO_COUNTERS
+    }
 
 
 def _counter(core: Any, name: str) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pystack._fast import consts, mbuf_zones
+from pystack._fast.mbuf_books import storage
 from pystack._fast.mbuf_zones import (
     CLUSTER,
     JUMBO_9K,
@@ -18,6 +19,7 @@ from pystack._fast.mbuf_zones import (
     PACKET,
     SFBUF,
 )
+from pystack._fast.space import memory_allowed
 from pystack.addresses import dotted
 from pystack.views.era import era_of
 from pystack.views.table import SocketRow, tcp_sockets, udp_sockets
@@ -40,10 +42,15 @@ def sockets(host: Host, options: str) -> list[SocketRow]:
 def connections(host: Host, options: str) -> tuple[str, Any]:
     """`netstat -an`: connections; with -a listeners, and what has no own address, too."""
     every = "a" in options
-    lines = [
-        "Active Internet connections" + (" (including servers)" if every else ""),
-        f"{'Proto':<5} {'Recv-Q':<6} {'Send-Q':<6} {'Local Address':<22} {'Foreign Address':<22} (state)",
-    ]
+    counts = ("Rexmit", "OOORcv", "0-win") if "T" in options else ("Recv-Q", "Send-Q")
+    head = " ".join([f"{'Proto':<5}", *(f"{name:<6}" for name in counts)])
+    head += f" {'Local Address':<22} {'Foreign Address':<22}"
+    if "x" in options:
+        head += " " + " ".join(f"{name:<6}" for name in BUFFERS)
+        head += " " + " ".join(f"{name:>7}" for name in TIMERS)
+    elif "T" not in options:
+        head += " (state)"
+    lines = ["Active Internet connections" + (" (including servers)" if every else ""), head]
     values = []
     for sock in sockets(host, options):
         if not every and (sock.state == consts.LISTEN or not sock.laddr):
@@ -51,21 +58,77 @@ def connections(host: Host, options: str) -> tuple[str, Any]:
         here, there = end(sock.laddr, sock.lport), end(sock.faddr, sock.fport)
         proto = f"{sock.proto}4"
         state = sock.state_name if sock.proto == "tcp" else ""
-        lines.append(
-            f"{proto:<5} {sock.recv_q:6} {sock.send_q:6} {here:<22.22} {there:<22.22} "
-            + (f"{state:<11}" if state else "")
-        )
-        values.append(
-            {
-                "proto": proto,
-                "recv_q": sock.recv_q,
-                "send_q": sock.send_q,
-                "local": here,
-                "foreign": there,
-                "state": state,
-            }
-        )
+        line = f"{proto:<5} {sock.recv_q:6} {sock.send_q:6} {here:<22.22} {there:<22.22} "
+        value = {
+            "proto": proto,
+            "recv_q": sock.recv_q,
+            "send_q": sock.send_q,
+            "local": here,
+            "foreign": there,
+            "state": state,
+        }
+        if "T" in options:
+            found = _losses(sock)
+            shown = " ".join(f"{n:6}" for n in found.values()) if found else " " * 20
+            line = f"{proto:<5} {shown} {here:<22.22} {there:<22.22} "
+            value |= found
+        if "x" in options:
+            buffers, timers = _buffers(host, sock), _timers(host, sock)
+            line += " ".join(f"{n:6}" for n in buffers.values())
+            line += "".join(f" {ms // 1000:4}.{ms % 1000 // 10:02}" for ms in timers.values())
+            value |= buffers | timers
+        elif "T" not in options:
+            line += f"{state:<11}" if state else ""
+        lines.append(line)
+        values.append(value)
     return "\n".join(lines) + "\n", values
+
+
+BUFFERS = tuple(
+    f"{way}-{name}"
+    for name in ("MBUF", "CLUS", "HIWA", "LOWA", "BCNT", "BMAX")
+    for way in ("R", "S")
+)
+TIMERS = ("rexmt", "persist", "keep", "2msl", "delack", "rcvtime")
+"""What `netstat -x` adds: of each buffer mbufs, clusters, marks and memory; then when each timer comes up."""
+
+
+def _losses(sock: SocketRow) -> dict[str, int]:
+    """`netstat -T`: segments sent again, segments out of order, windows of zero that were sent."""
+    t = sock.whole
+    if sock.proto != "tcp":
+        return {}
+    if t is None:
+        return {"rexmit": 0, "ooo_received": 0, "zero_windows": 0}
+    return {"rexmit": t.segs_again, "ooo_received": t.ooo_in, "zero_windows": t.zero_windows}
+
+
+def _buffers(host: Host, sock: SocketRow) -> dict[str, int]:
+    t, cfg = sock.whole, host.core.cfg
+    if t is None:
+        return dict.fromkeys(BUFFERS, 0)
+    if sock.proto == "udp":
+        pairs = [(0, 0), (0, 0), (t.hiwat, t.sndbuf), (1, 2048), (0, 0)]
+        tops = (memory_allowed(cfg, t.hiwat), memory_allowed(cfg, t.sndbuf))
+    else:
+        r, s = t.rcvq, t.sndq
+        (rm, rc), (sm, sc) = (storage(host.core.pool, q.first_mbuf()) for q in (r, s))
+        pairs = [(rm, sm), (rc, sc), (r.hiwat, s.hiwat), (r.lowat, s.lowat), (r.mbcnt, s.mbcnt)]
+        tops = (memory_allowed(cfg, r.hiwat), memory_allowed(cfg, s.hiwat))
+    return dict(zip(BUFFERS, (n for pair in (*pairs, tops) for n in pair), strict=True))
+
+
+def _timers(host: Host, sock: SocketRow) -> dict[str, int]:
+    """Milliseconds until each comes up, 0 where it does not run; and since something came last."""
+    t = sock.whole
+    found = dict.fromkeys(TIMERS, 0)
+    if sock.proto == "tcp" and t is not None:
+        due = (t.at_rexmt, t.at_persist, t.at_keep, t.at_2msl, t.at_delack)
+        left = [max(at - host.now, 0) // 1_000_000 if at != consts.NEVER else 0 for at in due]
+        found = dict(zip(TIMERS, [*left, (host.now - t.rcvtime) // 1_000_000], strict=True))
+    elif sock.timer == "timewait":
+        found["2msl"] = sock.left // 1_000_000
+    return found
 
 
 def listen_queues(host: Host) -> tuple[str, Any]:
@@ -87,7 +150,8 @@ def listen_queues(host: Host) -> tuple[str, Any]:
 
 def mbufs(host: Host) -> tuple[str, Any]:
     """`netstat -m`."""
-    zones = host.core.pool.zones()
+    core: Any = host.core
+    zones = core.pool.zones()
     era = era_of(host)
     m, p, c = zones[MBUF], zones[PACKET], zones[CLUSTER]
     jumbo = [
@@ -101,7 +165,7 @@ def mbufs(host: Host) -> tuple[str, Any]:
     cached += sum(z["free"] * z["size"] for z, _ in jumbo)
     clusters = (c["used"] - p["free"], c["free"] + p["free"], c["used"] + c["free"], c["limit"])
     if era < 5:
-        return _mbufs_of_4(used, m, p, c, octets)
+        return _mbufs_of_4(used, m, p, c, octets, core.pool.drained)
     sizes = "/".join(map(str, clusters))
     kilo = f"{octets // 1024}K/{cached // 1024}K/{(octets + cached) // 1024}K"
     lines = [
@@ -128,8 +192,8 @@ def mbufs(host: Host) -> tuple[str, Any]:
     lines.append(f"{fails} requests for jumbo clusters denied {kinds}")
     if era >= 11:
         lines += [
-            "0 sendfile syscalls",
-            "0 sendfile syscalls completed without I/O request",
+            f"{core.files.sendfiles} sendfile syscalls",
+            f"{core.files.sendfiles} sendfile syscalls completed without I/O request",
             "0 requests for I/O initiated by sendfile",
             "0 pages read by sendfile as part of a request",
             "0 pages were valid at time of a sendfile request",
@@ -154,7 +218,7 @@ def mbufs(host: Host) -> tuple[str, Any]:
     return "\n".join(lines) + "\n", zones
 
 
-def _mbufs_of_4(used: int, m: Any, p: Any, c: Any, octets: int) -> tuple[str, Any]:
+def _mbufs_of_4(used: int, m: Any, p: Any, c: Any, octets: int, drained: int) -> tuple[str, Any]:
     """`netstat -m` of FreeBSD 4: current, peak, maximum, and the types."""
     most = 4 * c["limit"]
     share = 100 * octets // (c["limit"] * 2048 + most * 256) if c["limit"] else 0
@@ -165,7 +229,7 @@ def _mbufs_of_4(used: int, m: Any, p: Any, c: Any, octets: int) -> tuple[str, An
         f"{octets // 1024} Kbytes allocated to network ({share}% of mb_map in use)",
         f"{m['fail'] + p['fail']} requests for memory denied",
         f"{m['sleep'] + p['sleep']} requests for memory delayed",
-        "0 calls to protocol drain routines",
+        f"{drained} calls to protocol drain routines",
     ]
     return "\n".join(lines) + "\n", [m, p, c]
 
@@ -192,9 +256,13 @@ def zones(host: Host) -> tuple[str, Any]:
     ]
     demux, tw, cache, stat = core.demux, core.timewait, core.listeners.cache, core.stat
     most = core.cfg.maxsockets
-    sockets = (most, demux.used, demux.high_water, demux.taken, demux.failures)
+    others = demux.others
+    every = (demux.used + others, demux.high_water, demux.taken + others, demux.failures)
+    peak = max(demux.used, demux.high_water - others)
+    sockets = (most, demux.used, peak, demux.taken, demux.failures)
     tables = [
-        ("socket", 696, *sockets),
+        ("socket", 696, most, *every),
+        ("udp_inpcb", 392, most, others, others, others, 0),
         ("tcp_inpcb", 392, *sockets),
         ("tcpcb", 1040, *sockets),
         ("tcptw", 88, tw.maximum, tw.used, tw.high_water, stat.tw_started + stat.tw_short, 0),
@@ -209,7 +277,7 @@ def zones(host: Host) -> tuple[str, Any]:
         ),
     ]
     if "net.inet.tcp.maxtcptw" not in host.sysctl:
-        del tables[3]  # whole connections wait there
+        del tables[4]  # whole connections wait there
     rows += [
         (name, size, limit, used, high - used, requests, failed, 0)
         for name, size, limit, used, high, requests, failed in tables

@@ -1,7 +1,7 @@
 """FreeBSD's `netstat -r` and `netstat -i`, in the form of each era.
 
-Formats: netstat/route.c and netstat/if.c of 4, 9, 10, 11 and 13. Only what the machine has is shown: there is no lo0
-here, and no route to an own address through it.
+Formats: netstat/route.c and netstat/if.c of 4, 9, 10, 11 and 13. lo0 is the last interface; since 8 a machine has
+routes to its own addresses through it.
 """
 
 from __future__ import annotations
@@ -42,6 +42,29 @@ def in_order(host: Host) -> list[tuple[int, int, int, Any]]:
     return sorted(rows, key=lambda row: (row[0], -row[1]))
 
 
+def listed(host: Host, era: float) -> list[tuple[int, int, str, str, str]]:
+    """(network, prefix, gateway, flags, interface) as the kernel's tree is walked, those of lo0 among them."""
+    rows = [
+        (
+            net,
+            prefix,
+            dotted(gateway) if gateway else f"link#{iface.number + 1}",
+            _flags(net, prefix, gateway, iface, era),
+            iface.name,
+        )
+        for net, prefix, gateway, iface in in_order(host)
+    ]
+    lo = host.loopback
+    link = f"link#{len(host.interfaces) + 1}" if era >= 8 else dotted(lo.addr)
+    rows.append((lo.addr, 32, link, "UH", lo.name))
+    if era >= 8:
+        rows += [
+            (iface.addr, 32, f"link#{iface.number + 1}", "UHS", lo.name)
+            for iface in host.interfaces
+        ]
+    return sorted(rows, key=lambda row: (row[0], -row[1]))
+
+
 def _flags(net: int, prefix: int, gateway: int, iface: Any, era: float) -> str:
     own = not gateway and prefix == iface.prefix and net == iface.addr & mask_of(prefix)
     flags = "U" + "G" * bool(gateway) + "H" * (prefix == 32)
@@ -62,21 +85,17 @@ def routes(host: Host) -> tuple[str, Any]:
         head += f"{'Netif':>8}"
     lines = ["Routing tables", "", "Internet:", f"{head} {'Expire':>6}"]
     values = []
-    for net, prefix, gateway, iface in in_order(host):
+    for net, prefix, via, flags, iface in listed(host, era):
         where = network(net, prefix, era)
-        via = dotted(gateway) if gateway else f"link#{iface.number + 1}"
-        flags = _flags(net, prefix, gateway, iface, era)
         line = f"{where:<18} {via:<18} {flags:<6}"
         if era < 10:
-            line += f" {0:6} {0:8} {iface.name:>6}"
+            line += f" {0:6} {0:8} {iface:>6}"
         elif era < 13:
-            line += f"{iface.name:>8}"
+            line += f"{iface:>8}"
         else:
-            line += f" {iface.name:>8}"
+            line += f" {iface:>8}"
         lines.append(line)
-        values.append(
-            {"destination": where, "gateway": via, "flags": flags, "interface": iface.name}
-        )
+        values.append({"destination": where, "gateway": via, "flags": flags, "interface": iface})
     return "\n".join(lines) + "\n", values
 
 
@@ -88,7 +107,7 @@ def interfaces(host: Host) -> tuple[str, Any]:
     head += f" {'Idrop':>5}" * drops
     lines = [f"{head} {'Opkts':>8} {'Oerrs':>5} {'Coll':>5}"]
     values = []
-    for iface in host.interfaces:
+    for number, iface in enumerate([*host.interfaces, host.loopback], 1):
         name = iface.name + "*" * (not iface.up)
         row: dict[str, Any] = {
             "name": iface.name,
@@ -103,7 +122,7 @@ def interfaces(host: Host) -> tuple[str, Any]:
             "collisions": 0,
         }
         link = name if era >= 11 else ""
-        lines.append(_interface(name, row, f"<Link#{iface.number + 1}>", link, era, True))
+        lines.append(_interface(name, row, f"<Link#{number}>", link, era, True))
         lines.append(_interface(name, row, row["network"], row["address"], era, False))
         values.append(row)
     return "\n".join(lines) + "\n", values

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pystack._fast import consts
+from pystack._fast.tcp_mem import sent_memory
 from pystack.addresses import dotted
-from pystack.views import counters
+from pystack.views import counters, ss_filter
 from pystack.views.table import SocketRow, tcp_sockets, udp_sockets
 
 if TYPE_CHECKING:
@@ -99,17 +100,49 @@ def columns(rows: Sequence[Sequence[str]], right: Iterable[int], before: Sequenc
     return "\n".join(lines) + "\n"
 
 
-def ss(host: Host, options: str) -> tuple[str, Any]:
-    """`ss -tan`, `-ltn`, `-tano`, `-an`, `-s`: text, and the same as plain values."""
+def memory(host: Host, sock: SocketRow) -> str:
+    """What `ss -m` adds: the memory of the socket's queues. Nothing waits in a device, and no packet was refused."""
+    t = sock.whole
+    if t is None:
+        return "\n\t"
+    if sock.proto == "udp":
+        return f"\n\t skmem:(r{t.cc},rb{t.hiwat},t0,tb{t.sndbuf},f0,w0,o0,bl0,d{t.dropped})"
+    received = 0 if sock.state == consts.LISTEN else t.rcvq.rmem
+    written = sent_memory(t)
+    spare = max(t.mem_pages * 4096 - received - written, 0)
+    return (
+        f"\n\t skmem:(r{received},rb{t.rcvq.hiwat},t0,tb{t.sndq.hiwat},f{spare},w{written},"
+        "o0,bl0,d0)"
+    )
+
+
+def users(sock: SocketRow) -> str:
+    """What `ss -p` adds: users:(("nginx",pid=1001,fd=6))."""
+    if sock.owner is None or sock.fd < 0:
+        return ""
+    return f' users:(("{sock.owner.name}",pid={sock.owner.pid},fd={sock.fd}))'
+
+
+USUAL = ss_filter.ALL - {consts.LISTEN, consts.CLOSED, consts.TIME_WAIT, consts.SYN_RECEIVED}
+"""The states of what is shown without -a and -l."""
+
+
+def ss(host: Host, options: str, words: list[str]) -> tuple[str, Any]:
+    """`ss -tan`, `-ltn`, `-tanomp`, `-an`, `-s`, and what its filters leave: text, and the same as plain values."""
     if "s" in options:
         return summary(host)
     tcp, udp = kinds(options)
-    shown = []
-    for sock in [*(udp_sockets(host.core) if udp else ()), *(ordered(host) if tcp else ())]:
-        listening = sock.state in (consts.LISTEN, consts.CLOSED)
-        small = sock.state in (consts.TIME_WAIT, consts.SYN_RECEIVED)
-        if "a" in options or (listening if "l" in options else not (listening or small)):
-            shown.append(sock)
+    usual = USUAL
+    if "a" in options:
+        usual = ss_filter.ALL
+    elif "l" in options:
+        usual = frozenset((consts.LISTEN, consts.CLOSED))
+    states, test = ss_filter.parse(words, usual)
+    shown = [
+        sock
+        for sock in [*(udp_sockets(host.core) if udp else ()), *(ordered(host) if tcp else ())]
+        if sock.state in states and test(sock)
+    ]
     head = [
         "State",
         "Recv-Q",
@@ -125,9 +158,11 @@ def ss(host: Host, options: str) -> tuple[str, Any]:
     for sock in shown:
         (local, lport), (peer, fport) = ends(sock)
         recv_q, send_q = queues(sock)
-        more = timer(sock) if "o" in options else ""
+        more = users(sock) if "p" in options else ""
+        more += timer(sock) if "o" in options else ""
+        more += memory(host, sock) if "m" in options else ""
         state = SS_STATES[sock.state]
-        row = [state, str(recv_q), str(send_q), f"{local}:", lport, f"{peer}:", fport, more]
+        row = [state, f"{recv_q:<6}", f"{send_q:<6}", f"{local}:", lport, f"{peer}:", fport, more]
         rows.append([sock.proto, *row])
         values.append(
             {
@@ -137,13 +172,27 @@ def ss(host: Host, options: str) -> tuple[str, Any]:
                 "send_q": send_q,
                 "local": f"{local}:{lport}",
                 "peer": f"{peer}:{fport}",
-                "timer": more.strip(),
+                "timer": timer(sock).strip() if "o" in options else "",
+                "process": users(sock).strip() if "p" in options else "",
+                "memory": memory(host, sock).strip() if "m" in options else "",
             }
         )
-    between = ("", " ", " ", " ", "", " ", "", "")
-    if tcp and udp:
-        return columns(rows, (4, 6), ("", " ", *between[1:])), values
-    return columns([row[1:] for row in rows], (3, 5), between), values
+    between = ["", " ", " ", " ", " ", "", " ", "", ""]
+    aligned = {4, 6}
+    hidden = {1} if len(states) == 1 else set()  # all lines would say the same
+    if not (tcp and udp):
+        hidden.add(0)
+    kept = [i for i in range(len(between)) if i not in hidden]
+    if "H" in options:
+        del rows[0]
+    if not rows:
+        return "", values
+    text = columns(
+        [[row[i] for i in kept] for row in rows],
+        [at for at, i in enumerate(kept) if i in aligned],
+        ["", *(between[i] for i in kept[1:])],
+    )
+    return text, values
 
 
 def summary(host: Host) -> tuple[str, Any]:
@@ -172,7 +221,7 @@ def sockstat_values(host: Host) -> dict[str, int]:
     udp = len(udp_sockets(core))
     bound = [s for s in tcp_sockets(core, host.now) if s.row]
     return {
-        "used": core.demux.used + udp,
+        "used": core.demux.used + core.demux.others,
         "inuse": len(bound),
         "orphan": core.orphans,
         "tw": core.timewait.used,
@@ -198,18 +247,22 @@ def sockstat_file(host: Host) -> tuple[str, Any]:
 
 
 def netstat_file(host: Host) -> tuple[str, Any]:
-    """/proc/net/netstat: its lines `TcpExt:`."""
-    return _two_lines("TcpExt", counters.tcp_ext(host.core, counters.recycles(host)))
+    """/proc/net/netstat."""
+    return _pairs(counters.netstat(host.core, counters.recycles(host)))
 
 
 def snmp_file(host: Host) -> tuple[str, Any]:
-    """/proc/net/snmp: its lines `Tcp:`."""
-    return _two_lines("Tcp", counters.tcp(host.core))
+    """/proc/net/snmp."""
+    return _pairs(counters.snmp(host.core))
 
 
-def _two_lines(name: str, values: dict[str, int]) -> tuple[str, Any]:
-    numbers = " ".join(map(str, values.values()))
-    return f"{name}: {' '.join(values)}\n{name}: {numbers}\n", values
+def _pairs(lines: dict[str, dict[str, int]]) -> tuple[str, Any]:
+    """Two lines for each: the names, and the numbers."""
+    text = "".join(
+        f"{line}: {' '.join(values)}\n{line}: {' '.join(map(str, values.values()))}\n"
+        for line, values in lines.items()
+    )
+    return text, lines
 
 
 def nstat(host: Host, options: str) -> tuple[str, Any]:

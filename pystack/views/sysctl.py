@@ -20,7 +20,7 @@ from pystack.sysctl.values import text as text_of
 if TYPE_CHECKING:
     from pystack.host import Host
 
-FREEBSD, LINUX = "aeinNq", "aenNqwAX"
+FREEBSD, LINUX = "adeinNq", "aenNqwAX"
 """The options that are known."""
 
 
@@ -58,7 +58,7 @@ def sysctl(host: Host, options: str, words: list[str]) -> Said:
         said.err.append(
             "sysctl: no variables specified\nTry `sysctl --help' for more information."
             if linux
-            else "usage: sysctl [-einNq] name[=value] ...\n       sysctl [-enNq] -a"
+            else "usage: sysctl [-deinNq] name[=value] ...\n       sysctl [-denNq] -a"
         )
         said.status = 1
     elif linux:
@@ -85,6 +85,10 @@ def _show(host: Host, name: str, options: str, said: Said) -> None:
     said.values[name] = value
     if "N" in options:
         said.out.append(name)
+    elif "d" in options:
+        doc = host.sysctl.find(name)[1].doc.rstrip(".")
+        said.values[name] = doc
+        said.out.append(doc if "n" in options else f"{name}: {doc}")
     elif "n" in options:
         said.out.append(text_of(value))
     else:

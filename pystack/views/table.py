@@ -51,6 +51,8 @@ class SocketRow:
     row: int = 0
     """Its number; 0 for what is not a whole socket."""
     proto: str = "tcp"
+    whole: Any = None
+    """The socket itself, where it is a whole one."""
 
     @property
     def state_name(self) -> str:
@@ -77,8 +79,13 @@ def udp_sockets(core: Any) -> list[SocketRow]:
                     faddr=d.faddr,
                     fport=d.fport,
                     recv_q=d.cc,
+                    orphan=d.owner is None,
+                    uid=d.owner.uid if d.owner is not None else 0,
+                    owner=d.owner,
+                    fd=d.fd,
                     row=1,
                     proto="udp",
+                    whole=d,
                 )
             )
             d = d.next
@@ -112,6 +119,7 @@ def _whole(core: Any, now: int) -> Iterator[SocketRow]:
             owner=t.owner,
             fd=t.fd,
             row=t.row,
+            whole=t,
         )
 
 

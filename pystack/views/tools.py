@@ -23,6 +23,8 @@ from pystack.views import (
     linux_stats,
     sysctl,
 )
+from pystack.views.era import era_of
+from pystack.views.ss_filter import FilterError
 
 if TYPE_CHECKING:
     from pystack.host import Host
@@ -50,9 +52,11 @@ class Tool:
     """A command of one system: the letters of its options, those that take a word, and what it shows."""
 
     letters: str
-    view: Callable[[Any, str], Shown]
+    view: Callable[..., Shown]
     valued: str = ""
     """Options with a word behind them; the only ones here are a protocol (-p) and a family (-f)."""
+    words: bool = False
+    """It takes words that are no options, and `view` gets them as a list."""
 
 
 def show(host: Host, tool: str, arguments: str) -> str:
@@ -61,9 +65,9 @@ def show(host: Host, tool: str, arguments: str) -> str:
     found = tools_of(host).get(tool)
     if found is None:
         raise UsageError(_no_tool(host, tool))
-    options = _options(tool, found, [word for word in words if word != JSON])
+    options, others = _options(tool, found, [word for word in words if word != JSON])
     host.core.settle(host.now)
-    text, values = found.view(host, options)
+    text, values = found.view(host, options, *([others] if found.words else []))
     return as_json(values) if JSON in words else text
 
 
@@ -77,7 +81,7 @@ def run(host: Host, tool: str, words: list[str]) -> Outcome:
         if special is not None:
             return special(host, words, wants_json)
         return Outcome(0, show(host, tool, " ".join([*words, JSON] if wants_json else words)))
-    except UsageError as error:
+    except (UsageError, FilterError) as error:
         return Outcome(2, err=f"{error}\n")
 
 
@@ -108,12 +112,15 @@ def _no_tool(host: Host, tool: str) -> str:
     return f"{host.profile.title} has no {tool} here: it has {have}"
 
 
-def _options(name: str, tool: Tool, words: list[str]) -> str:
-    """The letters that were given, each as often as it was. Raises UsageError."""
-    letters = []
+def _options(name: str, tool: Tool, words: list[str]) -> tuple[str, list[str]]:
+    """The letters that were given, each as often as it was, and the words that are no options. Raises UsageError."""
+    letters, others = [], []
     waiting = iter(words)
     for word in waiting:
         if not word.startswith("-") or word == "-":
+            if tool.words:
+                others.append(word)
+                continue
             raise UsageError(
                 f"{name}: {word}: this takes options only (known here: {tool.letters})"
             )
@@ -125,10 +132,10 @@ def _options(name: str, tool: Tool, words: list[str]) -> str:
                 known = f"{tool.letters}{tool.valued}"
                 raise UsageError(f"{name}: illegal option -- {letter} (known here: {known})")
             letters.append(letter)
-    return "".join(letters)
+    return "".join(letters), others
 
 
-PROTOCOLS = {"tcp": "t", "udp": "u"}
+PROTOCOLS = {name: letter for name, (letter, _) in freebsd_stats.PROTOCOLS.items()}
 
 
 def _valued(tool: str, letter: str, value: str) -> str:
@@ -149,15 +156,18 @@ def _bsd_netstat(host: Host, options: str) -> Shown:
     if "m" in options:
         return freebsd.mbufs(host)
     if "s" in options:
-        if "u" in options:
-            raise UsageError("netstat: udp: only TCP is counted here")
-        return freebsd_stats.tcp(host, options.count("s") > 1)
+        return freebsd_stats.protocols(host, options)
     if "r" in options:
         return freebsd_net.routes(host)
     if "i" in options:
         return freebsd_net.interfaces(host)
     if "L" in options:
         return freebsd.listen_queues(host)
+    for letter, release in (("x", 8), ("T", 9)):
+        if letter in options and era_of(host) < release:
+            raise UsageError(f"netstat: illegal option -- {letter} (it came with {release})")
+    if "x" in options and "T" in options:
+        raise UsageError("netstat: -x and -T are incompatible, try one of them")
     return freebsd.connections(host, options)
 
 
@@ -167,7 +177,7 @@ def _linux_netstat(host: Host, options: str) -> Shown:
     if "i" in options:
         return linux_net.interfaces(host)
     if "s" in options:
-        return linux_stats.statistics(host)
+        return linux_stats.statistics(host, options)
     return linux.netstat(host, options)
 
 
@@ -178,12 +188,12 @@ def _vmstat(host: Host, options: str) -> Shown:
 
 
 FREEBSD: dict[str, Tool] = {
-    "netstat": Tool("anLmrsi", _bsd_netstat, "pf"),
+    "netstat": Tool("anLmrsixT", _bsd_netstat, "pf"),
     "vmstat": Tool("z", _vmstat),
     "sockstat": Tool("4cls", freebsd.sockstat),
 }
 LINUX: dict[str, Tool] = {
-    "ss": Tool("tuanlos", linux.ss),
+    "ss": Tool("tuanlosmpH", linux.ss, words=True),
     "netstat": Tool("tuanlris", _linux_netstat),
     "nstat": Tool("az", linux.nstat),
 }
@@ -269,6 +279,8 @@ FILES: dict[str, Callable[[Any], Shown]] = {
     "/proc/net/route": linux_net.route_file,
     "/proc/net/snmp": linux.snmp_file,
     "/proc/net/sockstat": linux.sockstat_file,
+    "/proc/net/tcp": linux_net.tcp_file,
+    "/proc/net/udp": linux_net.udp_file,
 }
 """Files of Linux's /proc that there are; those under /proc/sys are the knobs."""
 

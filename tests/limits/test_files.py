@@ -5,6 +5,8 @@ uipc_syscalls.c (facts: freebsd-tcp 2.3).
 """
 
 import errno
+import socket as std
+from functools import partial
 
 import pytest
 from limits.machines import host, row
@@ -305,3 +307,24 @@ def test_hundreds_of_descriptors():
     for sock in socks[::2]:
         sock.close()
     assert [sock.fileno() for sock in opened(process, 499)] == list(range(3, 1000, 2))
+
+
+def test_datagram_sockets_are_sockets():
+    """One below, at and one above kern.ipc.maxsockets, whatever they are; then one is closed and another made."""
+    web = host("freebsd-10", **{"kern.ipc.maxsockets": 4})
+    held = [web.socket(), web.socket(std.SOCK_DGRAM), web.socket(std.SOCK_DGRAM)]
+    assert row(web, "sockets").used == web.sysctl["kern.ipc.numopensockets"] == 3
+    held.append(web.socket(std.SOCK_DGRAM))
+    assert row(web, "sockets").failures == 0
+    for kind in (std.SOCK_STREAM, std.SOCK_DGRAM):
+        fails(partial(web.socket, kind), errno.ENOBUFS)
+    assert (row(web, "sockets").used, row(web, "sockets").failures) == (4, 2)
+    assert web.dmesg() == ["[zone: socket] kern.ipc.maxsockets limit reached"]
+    held.pop().close()
+    assert web.program.used == 6, "the descriptors of those that failed were given back"
+    web.socket(std.SOCK_STREAM)
+    fails(partial(web.socket, std.SOCK_DGRAM), errno.ENOBUFS)
+    zones = {line.split(":")[0]: line for line in web.vmstat("-z").splitlines()}
+    assert zones["socket"].split(",")[2].strip() == "4"
+    assert zones["tcp_inpcb"].split(",")[2].strip() == "2"
+    assert zones["udp_inpcb"].split(",")[2].strip() == "2"

@@ -193,3 +193,41 @@ def test_challenges_of_a_connection_are_counted_in_the_row():
     m.run(1.1)
     p.send("R 100:100(0)")
     assert (t.challenge_count, m.stat("challenge_suppressed")) == (1, 1)
+
+
+@pytest.mark.parametrize(("local", "error"), [(0, ConnectionRefusedError), (1, TimeoutError)])
+def test_blackhole_spares_the_machine_itself(local, error):
+    """FreeBSD 14, blackhole_local: strangers meet silence in any case."""
+    web = host("freebsd-14", **{"net.inet.tcp.blackhole": 2, "net.inet.tcp.blackhole_local": local})
+    for address, machine, failure in (
+        ("127.0.0.1", web, error),
+        ("192.0.2.1", web.me, TimeoutError),
+    ):
+        sock = machine.socket()
+        sock.settimeout(2)
+        with pytest.raises(failure):
+            sock.connect((address, 23))
+
+
+@pytest.mark.parametrize(("new", "short", "long"), [(0, 40, 40), (1, 5, 40)])
+def test_reass_queueguard(new, short, long):
+    """FreeBSD 13 and later: with new_limit short segments are refused behind queueguard others, long ones never."""
+    for size, most in ((100, short), (256, long)):
+        m, p, t = opened("freebsd-14", tcp_reass_new_limit=new, tcp_reass_queueguard=4)
+        for i in range(40):
+            at = 1001 + i * 1000
+            p.send(f". {at}:{at + size}({size}) ack 1 win 65535")
+        assert t.reass.n == most
+        assert m.stat("rcvmemdrop") == 40 - most
+        p.send(f". 1:{size + 1}({size}) ack 1 win 65535")
+        assert t.rcvq.cc == size, "what comes in order is always taken"
+
+
+def test_new_limit_has_no_other():
+    """maxqueuelen and the size of the buffer count no more."""
+    for new, most in ((0, 8), (1, 40)):
+        m, p, t = opened("freebsd-14", tcp_reass_new_limit=new, tcp_reass_maxqueuelen=8)
+        for i in range(40):
+            at = 1001 + i * 1000
+            p.send(f". {at}:{at + 300}(300) ack 1 win 65535")
+        assert (t.reass.n, m.stat("rcvmemdrop")) == (most, 40 - most)

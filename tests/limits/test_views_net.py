@@ -39,6 +39,7 @@ def gateway(era: str) -> Host:
 Destination        Gateway            Flags    Refs      Use  Netif Expire
 default            192.0.2.254        UGSc        0        0    em0
 10.9/24            link#2             UC          0        0    em1
+127.0.0.1          127.0.0.1          UH          0        0    lo0
 172.16/12          link#2             USc         0        0    em1
 192.0.2            link#1             UC          0        0    em0
 198.51.100.7       10.9.0.254         UGHSc       0        0    em1
@@ -50,8 +51,11 @@ default            192.0.2.254        UGSc        0        0    em0
 Destination        Gateway            Flags    Refs      Use  Netif Expire
 default            192.0.2.254        UGS         0        0    em0
 10.9.0.0/24        link#2             U           0        0    em1
+10.9.0.1           link#2             UHS         0        0    lo0
+127.0.0.1          link#3             UH          0        0    lo0
 172.16.0.0/12      link#2             US          0        0    em1
 192.0.2.0/24       link#1             U           0        0    em0
+192.0.2.1          link#1             UHS         0        0    lo0
 198.51.100.7       10.9.0.254         UGHS        0        0    em1
 """,
         ),
@@ -61,8 +65,11 @@ default            192.0.2.254        UGS         0        0    em0
 Destination        Gateway            Flags      Netif Expire
 default            192.0.2.254        UGS        em0
 10.9.0.0/24        link#2             U          em1
+10.9.0.1           link#2             UHS        lo0
+127.0.0.1          link#3             UH         lo0
 172.16.0.0/12      link#2             US         em1
 192.0.2.0/24       link#1             U          em0
+192.0.2.1          link#1             UHS        lo0
 198.51.100.7       10.9.0.254         UGHS       em1
 """,
         ),
@@ -72,8 +79,11 @@ default            192.0.2.254        UGS        em0
 Destination        Gateway            Flags     Netif Expire
 default            192.0.2.254        UGS         em0
 10.9.0.0/24        link#2             U           em1
+10.9.0.1           link#2             UHS         lo0
+127.0.0.1          link#3             UH          lo0
 172.16.0.0/12      link#2             US          em1
 192.0.2.0/24       link#1             U           em0
+192.0.2.1          link#1             UHS         lo0
 198.51.100.7       10.9.0.254         UGHS        em1
 """,
         ),
@@ -120,6 +130,8 @@ def moved(era: str) -> Host:
                 "Name    Mtu Network       Address              Ipkts Ierrs    Opkts Oerrs  Coll",
                 "em0    1500 <Link#1>                        12345678     0        2     3     0 ",
                 "em0    1500 10.9/24       10.9.0.1          12345678     -        2     -     - ",
+                "lo0   16384 <Link#2>                               0     0        0     0     0 ",
+                "lo0   16384 127           127.0.0.1                0     -        0     -     - ",
             ],
         ),
         (
@@ -128,6 +140,8 @@ def moved(era: str) -> Host:
                 "Name    Mtu Network       Address              Ipkts Ierrs Idrop    Opkts Oerrs  Coll",
                 "em0    1500 <Link#1>                        12345678     0     1        2     3     0",
                 "em0    1500 10.9.0.0/24   10.9.0.1          12345678     -     -        2     -     -",
+                "lo0   16384 <Link#2>                               0     0     0        0     0     0",
+                "lo0   16384 127.0.0.0/8   127.0.0.1                0     -     -        0     -     -",
             ],
         ),
         (
@@ -136,6 +150,8 @@ def moved(era: str) -> Host:
                 "Name    Mtu Network       Address              Ipkts Ierrs Idrop    Opkts Oerrs  Coll",
                 "em0    1500 <Link#1>      em0               12345678     0     1        2     3     0",
                 "em0       - 10.9.0.0/24   10.9.0.1          12345678     -     -        2     -     -",
+                "lo0   16384 <Link#2>      lo0                      0     0     0        0     0     0",
+                "lo0       - 127.0.0.0/8   127.0.0.1                0     -     -        0     -     -",
             ],
         ),
     ],
@@ -175,6 +191,7 @@ def test_interfaces_of_linux():
         "Iface             MTU    RX-OK RX-ERR RX-DRP RX-OVR    TX-OK TX-ERR TX-DRP TX-OVR Flg\n"
         "eth0             1500        3      0      0 0             2      0      2      0 BMRU\n"
         "eth1             1500        0      0      0 0             0      0      0      0 BMRU\n"
+        "lo              65536        0      0      0 0             0      0      0      0 LRU\n"
     )
 
 
@@ -195,6 +212,8 @@ def test_files_that_netstat_reads():
         "Inter-|   Receive                                                |  Transmit",
         " face |bytes    packets errs drop fifo frame compressed multicast"
         "|bytes    packets errs drop fifo colls carrier compressed",
+        "    lo:       0       0    0    0    0     0          0         0        0       0    0    0"
+        "    0     0       0          0",
         "  eth0:    1234       3    0    0    0     0          0         0       99       2    0    2"
         "    0     0       0          0",
         "  eth1:       0       0    0    0    0     0          0         0        0       0    0    0"
@@ -285,21 +304,23 @@ def test_a_protocol_is_a_word_of_its_own_or_not(words):
 @pytest.mark.parametrize("profile", ["freebsd-4", "freebsd-14", "linux-6"])
 def test_the_same_as_values(profile, tool, options):
     web = host(profile)
-    (row,) = json.loads(getattr(web, tool)(f"{options} --json"))
-    assert row["interface" if "r" in options or profile == "linux-6" else "name"] in ("em0", "eth0")
+    rows = json.loads(getattr(web, tool)(f"{options} --json"))
+    name = "interface" if "r" in options or profile == "linux-6" else "name"
+    assert {row[name] for row in rows} - {"lo", "lo0"} in ({"em0"}, {"eth0"})
+    assert ("lo" in {row[name] for row in rows}) == (profile == "linux-6" and "i" in options)
 
 
 @pytest.mark.parametrize("name", profiles.names())
 def test_machines_without_an_interface_print_headers(name):
     web = Host("web", profile=name)
     linux = web.profile.system == "linux"
-    assert len(web.netstat("-rn").splitlines()) == (2 if linux else 4)
-    assert len(web.netstat("-in").splitlines()) == (2 if linux else 1)
+    assert len(web.netstat("-rn").splitlines()) == (2 if linux else 5)
+    assert len(web.netstat("-in").splitlines()) == 3
     assert run(web, "dmesg", []).status == 0
     assert run(web, "sysctl", ["-a"]).out.count("\n") == len(web.sysctl)
     if linux:
         assert len(web.ss("-s").splitlines()) > 5
-        for path in ("sockstat", "snmp", "netstat", "route", "dev"):
+        for path in ("sockstat", "snmp", "netstat", "route", "dev", "tcp", "udp"):
             assert web.proc(f"/proc/net/{path}")
 
 
@@ -310,7 +331,7 @@ def test_dmesg_of_each_system():
         assert run(web, "dmesg", []).out == text
         assert json.loads(run(web, "dmesg", ["--json"]).out) == [{"ns": 0, "text": "hello"}]
         with pytest.raises(UsageError):
-            web.netstat("-x")
+            web.netstat("-X")
         assert run(web, "dmesg", ["-T"]).status == 2
 
 
@@ -326,14 +347,14 @@ def test_netstat_s_of_linux():
         "    1 passive connection openings",
     ]
     assert lines[5] == "    1 connections established"
-    assert lines[11:13] == ["    InCsumErrors: 2", "TcpExt:"]
+    assert lines[11:14] == ["    InCsumErrors: 2", "UdpLite:", "TcpExt:"]
     assert "    1 times the listen queue of a socket overflowed" in lines
     assert "    0 packet headers predicted" in lines
     assert "    TCPTimeWaitOverflow: 3" in lines
-    assert web.netstat("-s") == web.netstat("-st")
     assert not any(
-        re.match(r" +(?:\w+: )?0\b", line) for line in lines[13:] if "predicted" not in line
+        re.match(r" +(?:\w+: )?0\b", line) for line in lines[14:] if "predicted" not in line
     )
+    assert lines[-4] == "IpExt:"
     assert json.loads(web.netstat("-s --json"))["TcpExtTCPTimeWaitOverflow"] == 3
 
 
@@ -344,12 +365,180 @@ def test_the_harm_of_tcp_tw_recycle_has_a_counter_until_4_11(profile, has_it):
     sentence = "    7 passive connections rejected because of time stamp\n"
     assert (sentence in web.netstat("-s")) == has_it
     assert ("TcpExtPAWSPassive               7 " in web.nstat("-a")) == has_it
-    names, values = web.proc("/proc/net/netstat").splitlines()
+    names, values, *_ = web.proc("/proc/net/netstat").splitlines()
     assert len(names.split()) == len(values.split()) == 136 + has_it
     assert (" TWKilled PAWSPassive PAWSActive " in names) == has_it
 
 
+REAL = """\
+Ip:
+    Forwarding: 2
+    5 total packets received
+    0 forwarded
+    0 incoming packets discarded
+    5 incoming packets delivered
+    5 requests sent out
+    OutTransmits: 5
+Icmp:
+    3 ICMP messages received
+    0 input ICMP message failed
+    ICMP input histogram:
+        destination unreachable: 1
+        echo requests: 1
+        echo replies: 1
+    3 ICMP messages sent
+    0 ICMP messages failed
+    ICMP output histogram:
+        destination unreachable: 1
+        echo requests: 1
+        echo replies: 1
+IcmpMsg:
+        InType0: 1
+        InType3: 1
+        InType8: 1
+        OutType0: 1
+        OutType3: 1
+        OutType8: 1
+Tcp:
+    0 active connection openings
+    0 passive connection openings
+    0 failed connection attempts
+    0 connection resets received
+    0 connections established
+    0 segments received
+    0 segments sent out
+    0 segments retransmitted
+    0 bad segments received
+    0 resets sent
+Udp:
+    1 packets received
+    1 packets to unknown port received
+    0 packet receive errors
+    2 packets sent
+    0 receive buffer errors
+    0 send buffer errors
+UdpLite:
+TcpExt:
+    0 packet headers predicted
+IpExt:
+    InOctets: 173
+    OutOctets: 173
+    InNoECTPkts: 5
+"""
+"""What netstat -s said of a namespace in which these three things had happened, but for Multipath TCP's headline."""
+
+
+def talked_to_itself(profile: str) -> Host:
+    """A datagram to a closed port, one to an open one, and a ping, all to the machine itself."""
+    web = host(profile)
+    sock = web.socket(SOCK_DGRAM)
+    sock.connect(("127.0.0.1", 9))
+    sock.send(b"x")
+    other = web.socket(SOCK_DGRAM)
+    other.bind(("127.0.0.1", 10))
+    other.sendto(b"abc", ("127.0.0.1", 10))
+    assert other.recv(10) == b"abc"
+    ping = web.socket(SOCK_DGRAM, 1)
+    ping.sendto(b"\x08" + bytes(6) + b"\x01", ("127.0.0.1", 0))
+    assert ping.recv(10)[0] == 0
+    web.kept = sock, other, ping
+    return web
+
+
+def test_netstat_s_of_a_real_kernel():
+    web = talked_to_itself("linux-6")
+    assert web.netstat("-s") == REAL
+    assert web.netstat("-su").splitlines()[:2] == ["IcmpMsg:", "    InType0: 1"]
+    assert "IcmpMsgOutType8                 1                  0.0\n" in web.nstat("-a")
+    snmp = web.proc("/proc/net/snmp").splitlines()
+    assert snmp[1] == "Ip: 2 64 5 0 0 0 0 0 5 5 0 0 0 0 0 0 0 0 0 5"
+    assert snmp[3] == "Icmp: 3 0 0 1 0 0 0 0 1 1 0 0 0 0 3 0 0 0 1 0 0 0 0 1 1 0 0 0 0"
+    assert snmp[4:6] == [
+        "IcmpMsg: InType0 InType3 InType8 OutType0 OutType3 OutType8",
+        "IcmpMsg: 1 1 1 1 1 1",
+    ]
+    assert snmp[9] == "Udp: 1 1 0 2 0 0 0 0 0"
+    assert json.loads(web.netstat("-s --json"))["IpExtInOctets"] == 173
+    assert (web.loopback.ipackets, web.loopback.ibytes) == (5, 173)
+
+
+def test_netstat_s_of_all_protocols_of_freebsd():
+    """netstat/inet.c: udp_stats, ip_stats, icmp_stats; what is 0 goes with the second -s."""
+    web = talked_to_itself("freebsd-10")
+    text = web.netstat("-s")
+    heads = [line for line in text.splitlines() if not line.startswith("\t")]
+    assert heads == ["tcp:", "udp:", "ip:", "icmp:"]
+    assert web.netstat("-s -p udp").splitlines()[:7] == [
+        "udp:",
+        "\t2 datagrams received",
+        "\t0 with incomplete header",
+        "\t0 with bad data length field",
+        "\t0 with bad checksum",
+        "\t0 with no checksum",
+        "\t1 dropped due to no socket",
+    ]
+    assert "\t0 packets forwarded (0 packets fast forwarded)\n" in web.netstat("-s -p ip")
+    assert web.netstat("-ss -p ip") == (
+        "ip:\n\t5 total packets received\n\t5 packets for this host\n\t5 packets sent from this host\n"
+    )
+    assert web.netstat("-ss -p icmp") == (
+        "icmp:\n\t1 call to icmp_error\n\tOutput histogram:\n\t\techo reply: 1\n"
+        "\t\tdestination unreachable: 1\n\t\techo: 1\n\tInput histogram:\n\t\techo reply: 1\n"
+        "\t\tdestination unreachable: 1\n\t\techo: 1\n\t1 message response generated\n"
+    )
+    values = json.loads(web.netstat("-s --json"))
+    assert values["icmp"]["in"]["echo"] == 1
+    assert values["udp"]["noport"] == 1
+
+
+def damaged(web: Host, packet: bytes, at: int) -> bytes:
+    """The packet with one octet changed."""
+    return packet[:at] + bytes([packet[at] ^ 0x55]) + packet[at + 1 :]
+
+
+def test_what_is_bad_is_counted_where_it_is_bad():
+    """A datagram whose checksum is wrong, then a header whose is, then no header at all; and a packet for others."""
+    for profile in ("freebsd-10", "linux-6"):
+        web = host(profile)
+        good = bytes.fromhex("4500001d00010000401100000a0000020a00000103e80035000900007800")[:29]
+        head = bytearray(good[:20])
+        head[12:16], head[16:20] = bytes([192, 0, 2, 2]), bytes([192, 0, 2, 1])
+
+        def packet(head: bytearray, rest: bytes) -> bytes:
+            head[10:12] = b"\0\0"
+            total = sum(int.from_bytes(head[i : i + 2], "big") for i in range(0, 20, 2))
+            while total >> 16:
+                total = (total & 0xFFFF) + (total >> 16)
+            head[10:12] = (total ^ 0xFFFF).to_bytes(2, "big")
+            return bytes(head) + rest
+
+        whole = packet(head, good[20:26] + b"\x12\x34" + b"x")
+        for octets in (whole, damaged(web, whole, 1), whole[:10]):
+            web.core.ingress_bytes(0, octets, 0)
+        head[19] = 77
+        web.core.ingress_bytes(0, packet(head, good[20:]), 0)
+        if profile == "linux-6":
+            assert counters.udp(web.core)["InCsumErrors"] == 1
+            assert counters.udp(web.core)["InErrors"] == 1
+            found = counters.ip(web.core)
+            assert (found["InReceives"], found["InHdrErrors"], found["InAddrErrors"]) == (4, 2, 1)
+            assert counters.ip_ext(web.core)["InCsumErrors"] == 1
+        else:
+            assert "\t1 with bad checksum\n" in web.netstat("-s -p udp")
+            text = web.netstat("-s -p ip")
+            for line in (
+                "4 total packets received",
+                "1 bad header checksum",
+                "1 with size smaller than minimum",
+                "1 packet not forwardable",
+            ):
+                assert f"\t{line}\n" in text
+
+
 def test_every_sentence_of_linux_is_of_a_counter():
+    core = host("linux-6").core
+    assert set(linux_stats.IP) < set(counters.ip(core))
+    assert set(linux_stats.UDP) < set(counters.udp(core))
     assert set(linux_stats.TCP) < set(counters.TCP)
     assert set(linux_stats.TCP_EXT) - {"PAWSPassive"} < set(counters.TCP_EXT)
 

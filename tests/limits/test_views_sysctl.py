@@ -97,7 +97,7 @@ def linux() -> Host:
             "net.inet.tcp.msl: 30000\nnet.inet.tcp.keepidle: 7200000\n",
             "sysctl: unknown oid 'nothing'\n",
         ),
-        ([], 1, "", "usage: sysctl [-einNq] name[=value] ..."),
+        ([], 1, "", "usage: sysctl [-deinNq] name[=value] ..."),
     ],
 )
 def test_freebsd(words, status, out, err):
@@ -273,7 +273,7 @@ def test_a_change_has_effects_at_once():
 
 def test_options_that_are_none():
     assert run(bsd(), "sysctl", ["-w"]) == Outcome(
-        2, err="sysctl: illegal option -- w (known here: aeinNq)\n"
+        2, err="sysctl: illegal option -- w (known here: adeinNq)\n"
     )
 
 

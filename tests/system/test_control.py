@@ -93,7 +93,7 @@ def test_two_machines(machines: Callable[..., Machine]) -> None:
     assert (web.name, other.name) == ("web", "web-2")
     fetch(web, 10)
     assert "accepts" in pystack("netstat", "-s", "-M", "web", "--json")
-    assert json.loads(pystack("netstat", "-s", "-M", "web", "--json"))["accepts"] == 1
+    assert json.loads(pystack("netstat", "-s", "-M", "web", "--json"))["tcp"]["accepts"] == 1
     assert "0.0.0.0:80" in pystack("ss", "-ltn", "-M", "web-2")
     assert "several machines are running: web, web-2" in pystack("netstat", status=2)
     assert [each["name"] for each in json.loads(pystack("machines", "--json"))] == ["web", "web-2"]

@@ -413,3 +413,21 @@ def test_duplicates_without_news_are_none_with_sack():
         p.send(f". 1:1(0) ack 1 win 65535 <nop,nop,sack {1 + z}:{1 + 2 * z}>")
     p.quiet()
     assert t.dupacks == 1
+
+
+@pytest.mark.parametrize("ends", ["acknowledged", "gone"])
+def test_blocks_are_remembered_only_while_something_is_sacked(ends):
+    """Linux's recv_sack_cache: a row of it is taken by the first SACK, and given back."""
+    m, p, t, z = burst("linux-6", "sack")
+    remembered = m.core.segments.blocks.free
+    assert remembered.used == 0
+    p.send(f". 1:1(0) ack 1 win 65535 <nop,nop,sack {1 + z}:{1 + 2 * z}>")
+    assert remembered.used == 1
+    p.send(f". 1:1(0) ack 1 win 65535 <nop,nop,sack {1 + z}:{1 + 4 * z}>")
+    assert remembered.used == 1
+    if ends == "acknowledged":
+        p.send(f". 1:1(0) ack {1 + 10 * z} win 65535")
+    else:
+        p.send("R 1:1(0)")
+    assert t.flight.seen == 0
+    assert remembered.used == 0

@@ -205,3 +205,46 @@ def test_syn_flood():
             print(net.trace_hash(), web.stats["sc_added"], web.stats["sc_sendcookie"])
         """
     )
+
+
+def test_portmap():
+    """Every word boundary, both strides, places that give way to others."""
+    assert_twins(
+        """
+from pystack._fast.portmap import PortMap
+from pystack._fast.rng import Rng
+
+bits, rng = PortMap(0xFFFFFFFE), Rng(4)
+for i in range(4000):
+    bits.use(1024 + rng.below(64512))
+for port in range(1, 65536, 61):
+    print(bits.next_clear(0, port, 65535, 1), bits.next_clear(0, port, min(65535, port + 200), 2))
+for i in range(3000):
+    laddr, faddr, port = 0xFFFFFFFF - rng.below(4), 0x80000000 + rng.below(99), rng.below(65536)
+    if rng.below(3):
+        bits.mark(laddr, port, faddr, 80)
+    else:
+        bits.freed(laddr, port, faddr, 80)
+    print(bits.marks, bits.row_of(laddr, faddr, 80))
+bits.reserve([1, 63, 64, 65535])
+print([port for port in range(65536) if bits.is_reserved(port)])
+"""
+    )
+
+
+def test_icmp_limit():
+    assert_twins(
+        """
+from pystack._fast.config import Config
+from pystack._fast.core import Core
+
+cfg = Config()
+cfg.icmp_ratemask, cfg.icmp_ratelimit, cfg.icmp_msgs_per_sec = 0x1818, 250_000_000, 1000
+core = Core(cfg, 7)
+limit, stat = core.icmp_limit, core.ipstat
+for i in range(4000):
+    core.settle(i * 700_001)
+    print(limit.may_send(core, stat, (3, 0, 11)[i % 3], i % 7, 0xC0000200 + core.rng.below(9)), limit.credit)
+print(stat.icmp_limit_host, stat.icmp_limit_all)
+"""
+    )

@@ -7,6 +7,7 @@ from net_kit import SERVER, pair
 
 import pystack
 from pystack import profiles
+from pystack._fast.tcp_build import our_mss
 from pystack.sysctl import InvalidValue, UnknownKnob
 
 
@@ -190,3 +191,13 @@ def test_a_reserved_port_needs_root():
     with pytest.raises(PermissionError) as caught:
         host.socket(uid=80).bind(SERVER)
     assert caught.value.errno == errno.EACCES
+
+
+@pytest.mark.parametrize("profile", ["linux-6", "freebsd-14"])
+def test_the_mss_is_that_of_the_interface_of_the_route(profile):
+    """RFC 9293 SHLD-6 would have the smallest of all interfaces; neither system does."""
+    host = pystack.Host("h", profile=profile)
+    host.add_interface("192.0.2.1/24", "tun0", mtu=1500)
+    host.add_interface("198.51.100.1/24", "tun1", mtu=9000)
+    assert our_mss(host.core, 0xC0000202, 0) == 1460
+    assert our_mss(host.core, 0xC6336402, 0) == 8960

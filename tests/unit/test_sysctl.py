@@ -66,7 +66,6 @@ def test_a_write_acts_at_once() -> None:
             (4096, 8192, 16384),
             {
                 "tcp_rmem_min": 4096,
-                "tcp_rmem_default": 8192,
                 "tcp_recvspace": 8192,
                 "tcp_recvbuf_max": 16384,
             },

@@ -31,9 +31,9 @@ def test_find_restart_remove():
     assert table.find(B, 1, A, 80) == 0
     table.restart(row, 200)
     assert [r["lport"] for r in table.rows()] == [2, 1]
-    assert table.port_waits(2, False)
+    assert table.port_waits(0, 2, False)
     table.remove(other)
-    assert not table.port_waits(2, False)
+    assert not table.port_waits(0, 2, False)
     assert table.find(A, 2, B, 80) == 0
 
 

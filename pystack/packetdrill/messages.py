@@ -147,6 +147,8 @@ class Incoming:
 
 def _more_comes(sock: Any) -> bool:
     row = sock.row
+    if not row.so_state & (SS_CONNECTED | SS_CONNECTING):
+        return False
     return not row.so_error and not row.so_state & (SS_CANTRCVMORE | SS_DISCONNECTED)
 
 

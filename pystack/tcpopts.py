@@ -14,7 +14,7 @@ from pystack._fast.consts import (
     SOCKOPT_BSD,
     SOCKOPT_BSD_14,
     SOCKOPT_LINUX,
-    WINDOW_LINUX,
+    WINDOW_BSD_14,
     Err,
 )
 from pystack._fast.tcp_out import tcp_output
@@ -91,7 +91,7 @@ def get_maxseg(sock: StreamSocket) -> int:
     t = sock.row
     cfg = sock.host.core.cfg
     if t.maxseg:
-        return int(t.maxseg if cfg.policy_window == WINDOW_LINUX else whole_mss(t))
+        return int(whole_mss(t) if cfg.policy_window == WINDOW_BSD_14 else t.maxseg)
     return int(t.user_mss or (t.extras or {}).get("TCP_MAXSEG", cfg.tcp_mssdflt))
 
 
@@ -110,7 +110,7 @@ def set_maxseg(sock: StreamSocket, value: Any) -> None:
     if not t.maxseg:
         t.extras = (t.extras or {}) | {"TCP_MAXSEG": mss}
         return
-    t.maxseg -= whole_mss(t) - mss
+    t.maxseg -= get_maxseg(sock) - mss
 
 
 def get_congestion(sock: StreamSocket) -> str:

@@ -25,6 +25,7 @@ cdef class SynCache:
     cdef signed char[::1] peer_scale
     cdef unsigned char[::1] flags
     cdef unsigned char[::1] rexmits
+    cdef unsigned char[::1] tos
     cdef unsigned char[::1] ecn
     cdef int[::1] listener
     cdef int[::1] timer

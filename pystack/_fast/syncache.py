@@ -53,6 +53,7 @@ class SynCache:
         self.peer_scale = column("b", rows)
         self.flags = column("B", rows)
         self.rexmits = column("B", rows)
+        self.tos = column("B", rows)
         self.ecn = column("B", rows)
         self.listener = column("i", rows)
         self.timer = column("i", rows)

@@ -35,6 +35,7 @@ from pystack._fast.consts import (
     SYN_SENT,
     TIME_WAIT,
     TIMEWAIT_LINUX,
+    WINDOW_LINUX,
     Drop,
     Err,
     Note,
@@ -75,7 +76,7 @@ from pystack._fast.tcp_handshake import (
 from pystack._fast.tcp_out import tcp_output
 from pystack._fast.tcp_reply import reset_for, timewait_ack
 from pystack._fast.tcp_text import text
-from pystack._fast.tcp_window import accepted_window, first_window
+from pystack._fast.tcp_window import accepted_window, first_window, settle_buffers
 from pystack._fast.tfo import FastOpen
 
 TCP_AFTER_CLOSE = int(Drop.TCP_AFTER_CLOSE)
@@ -139,6 +140,8 @@ def listen_input(s, listeners, t, p):
     if child is None:
         return p.drop
     set_mss(s, child)
+    if s.cfg.policy_window != WINDOW_LINUX:
+        settle_buffers(s, child)  # before what the third segment brings is cut to them
     child.cwnd = congestion.initial_window(s, child)
     child.ssthresh = 0x40000000
     if child.fo_row:

@@ -93,8 +93,9 @@ def restart_after_idle(s, t, idle, unsent):
     if f is not None:
         if f.packets_out == 0 and unsent and s.now - f.data_sent_at > t.rxtcur:
             congestion.restart(s, t, f, s.now - f.data_sent_at)
-    elif idle and s.now - (t.data_sent if t.data_sent < t.rcvtime else t.rcvtime) >= t.rxtcur:
-        # neither heard nor, but for acknowledgments, said anything
+    elif idle and (
+        s.now - t.rcvtime >= t.rxtcur or (t.data_sent >= 0 and s.now - t.data_sent >= t.rxtcur)
+    ):  # nothing was heard, or (FreeBSD from 13 on) no data sent
         t.cwnd = congestion.restart_window(s, t)
 
 

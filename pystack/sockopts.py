@@ -1,7 +1,7 @@
 """Socket options: what setsockopt and getsockopt of each kind of socket do.
 
 Levels and names are the numbers of the standard library's `socket`; options that it does not have where
-it runs have Linux's numbers, or (TCP_NOPUSH, TCP_KEEPINIT: FreeBSD's own) the ones below.
+it runs have Linux's numbers, or (TCP_NOPUSH, TCP_KEEPINIT, SO_ACCEPTFILTER: FreeBSD's own) the ones below.
 """
 
 from __future__ import annotations
@@ -11,13 +11,18 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 from pystack import ip_options, linux_options, sockreports, tcpinfo, tcpopts
-from pystack._fast import reports, tcb
+from pystack._fast import accept_filter, reports, tcb
 from pystack._fast.consts import (
+    CLOSING,
+    FIN_WAIT_2,
     LISTEN,
     MS,
     NEVER,
+    SECOND,
     SOCKBUF_LINUX,
     SOCKOPT_LINUX,
+    SYN_RECEIVED,
+    SYN_SENT,
     Err,
 )
 from pystack._fast.opening import take_error
@@ -66,6 +71,10 @@ SO_TIMESTAMPNS = 35
 SO_TIMESTAMPING = 37
 SO_PROTOCOL = _number("SO_PROTOCOL", 38)
 SO_ZEROCOPY = 60
+SO_LISTENQLIMIT = 0x11011
+SO_LISTENQLEN = 0x11012
+SO_LISTENINCQLEN = 0x11013
+SO_ACCEPTFILTER = 0x11000
 SO_NOSIGPIPE = 0x800
 """FreeBSD; nothing here ever sends a signal."""
 
@@ -98,6 +107,7 @@ TCP_INQ = 36
 TCP_NOPUSH = _number("TCP_NOPUSH", 0x10004)
 TCP_NOOPT = _number("TCP_NOOPT", 0x10008)
 TCP_KEEPINIT = _number("TCP_KEEPINIT", 0x10080)
+TCP_MAXUNACKTIME = _number("TCP_MAXUNACKTIME", 0x10044)
 
 _LINGER = struct.Struct("ii")
 
@@ -235,7 +245,8 @@ def _set_linger(sock: StreamSocket, value: Any) -> None:
 
 def _set_keepalive(sock: StreamSocket, value: Any) -> None:
     _KEEPALIVE[1](sock, value)
-    _restart_keepalive(sock)
+    if sock.host.core.cfg.policy_sockopt == SOCKOPT_LINUX:
+        _restart_keepalive(sock)  # on FreeBSD the timer always runs
 
 
 def _restart_keepalive(sock: StreamSocket) -> None:
@@ -252,14 +263,58 @@ def _restart_keepalive(sock: StreamSocket) -> None:
     core.arm(t)
 
 
-def _keep(name: str, low: int, high: int, scale: int) -> tuple[Getter, Setter]:
-    read, write = field(name, low, high, scale)
+def _keep(name: str, high: int, scale: int) -> tuple[Getter, Setter]:
+    """TCP_KEEPIDLE and its neighbours. Linux has bounds; to FreeBSD 0 is the knob's value."""
+    read, write = field(name, 1, high, scale)
 
     def write_and_restart(sock: StreamSocket, value: Any) -> None:
-        write(sock, value)
-        _restart_keepalive(sock)
+        if sock.host.core.cfg.policy_sockopt == SOCKOPT_LINUX:
+            write(sock, value)
+            _restart_keepalive(sock)
+            return
+        number = integer(value)
+        if not 0 <= number <= 2147483:
+            raise error_of(Err.EINVAL)
+        knob = getattr(sock.host.core.cfg, f"tcp_{name}")
+        setattr(sock.row, name, number * scale or (knob if scale == 1 else knob // MS))
+        _restart_bsd(sock, name)
 
     return read, write_and_restart
+
+
+def _restart_bsd(sock: StreamSocket, name: str) -> None:
+    """FreeBSD: which timer begins anew, from now on, when one of its times is set."""
+    t = sock.row
+    core = sock.host.core
+    if t.row == 0:
+        return
+    if name == "keepidle" and LISTEN < t.state <= CLOSING:
+        t.at_keep = core.now + t.keepidle * MS
+    elif name == "keepinit" and t.state in (SYN_SENT, SYN_RECEIVED):
+        t.at_keep = core.now + t.keepinit * MS
+    elif name in ("keepintvl", "keepcnt") and t.state == FIN_WAIT_2:
+        t.at_2msl = core.now + t.keepcnt * t.keepintvl * MS
+    core.arm(t)
+
+
+# --- accept filters ---------------------------------------------------------------------------------
+
+
+def _get_filter(sock: StreamSocket) -> str:
+    if sock.row.state != LISTEN or not sock.row.accept_filter:
+        raise error_of(Err.EINVAL)
+    return accept_filter.NAMES[sock.row.accept_filter]
+
+
+def _set_filter(sock: StreamSocket, value: Any) -> None:
+    """The filter of a listener by its name, which b"" or None takes away (accept_filter(9))."""
+    t = sock.row
+    name = value if isinstance(value, str) else bytes(value or b"").split(b"\0")[0].decode()
+    if t.state != LISTEN or (name and t.accept_filter):
+        raise error_of(Err.EINVAL)
+    if name not in accept_filter.NAMES:
+        raise error_of(Err.ENOENT)
+    t.accept_filter = accept_filter.NAMES.index(name)
 
 
 # --- the tables --------------------------------------------------------------------------------------
@@ -321,6 +376,12 @@ STREAM: Options = COMMON | {
     (SOL_SOCKET, SO_SNDLOWAT): (lambda sock: int(sock.row.sndq.lowat) or 1, _set_sndlowat),
     (SOL_SOCKET, SO_RCVLOWAT): (lambda sock: int(sock.row.rcvq.lowat), _set_rcvlowat),
     (SOL_SOCKET, SO_OOBINLINE): flag(tcb.SO_OOBINLINE),
+    (SOL_SOCKET, SO_ACCEPTFILTER): bsd_only((_get_filter, _set_filter)),
+    (SOL_SOCKET, SO_LISTENQLIMIT): bsd_only(read_only(lambda sock: int(sock.row.backlog))),
+    (SOL_SOCKET, SO_LISTENQLEN): bsd_only(read_only(lambda sock: int(sock.row.qlen))),
+    (SOL_SOCKET, SO_LISTENINCQLEN): bsd_only(
+        read_only(lambda sock: len(sock.row.books.filtered) if sock.row.books else 0)
+    ),
     (SOL_SOCKET, SO_NOSIGPIPE): bsd_only(flag(tcb.SO_NOSIGPIPE)),
     (SOL_SOCKET, SO_KEEPALIVE): (_KEEPALIVE[0], _set_keepalive),
     (SOL_SOCKET, SO_LINGER): (_get_linger, _set_linger),
@@ -330,10 +391,11 @@ STREAM: Options = COMMON | {
     (IPPROTO_TCP, TCP_NOPUSH): tcpopts.tcp_flag(tcb.TF_NOPUSH, push=True),
     (IPPROTO_TCP, TCP_NOOPT): bsd_only(tcpopts.NO_OPTIONS),
     (IPPROTO_TCP, TCP_MAXSEG): (tcpopts.get_maxseg, tcpopts.set_maxseg),
-    (IPPROTO_TCP, TCP_KEEPIDLE): _keep("keepidle", 1, 32767, 1000),
-    (IPPROTO_TCP, TCP_KEEPINTVL): _keep("keepintvl", 1, 32767, 1000),
-    (IPPROTO_TCP, TCP_KEEPCNT): _keep("keepcnt", 1, 127, 1),
-    (IPPROTO_TCP, TCP_KEEPINIT): field("keepinit", 1, 2147483, 1000),
+    (IPPROTO_TCP, TCP_KEEPIDLE): _keep("keepidle", 32767, 1000),
+    (IPPROTO_TCP, TCP_KEEPINTVL): _keep("keepintvl", 32767, 1000),
+    (IPPROTO_TCP, TCP_KEEPCNT): _keep("keepcnt", 127, 1),
+    (IPPROTO_TCP, TCP_KEEPINIT): bsd_only(_keep("keepinit", 2147483, 1000)),
+    (IPPROTO_TCP, TCP_MAXUNACKTIME): bsd_only(field("user_timeout", 0, 4294967, SECOND)),
     (IPPROTO_TCP, TCP_USER_TIMEOUT): field("user_timeout", 0, 2**31 - 1, MS),
     (IPPROTO_TCP, TCP_LINGER2): (tcpopts.get_linger2, tcpopts.set_linger2),
     (IPPROTO_TCP, TCP_QUICKACK): (tcpopts.get_quickack, tcpopts.set_quickack),

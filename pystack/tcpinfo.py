@@ -26,6 +26,7 @@ from pystack._fast.consts import (
 )
 from pystack._fast.seq import dist
 from pystack._fast.tcp_build import our_mss
+from pystack.tcpopts import get_maxseg
 
 if TYPE_CHECKING:
     from pystack.sockets import StreamSocket
@@ -39,6 +40,7 @@ _OPTION_WSCALE = 4
 _OPTION_ECN = 8
 _OPTION_ECN_SEEN = 16
 _OPTION_SYN_DATA = 32
+_OPTION_ACE = 64
 _UNTIL_NOW = 2**31 - 1
 _INFINITE = 0x40000000
 _LEAST_MSS = 88
@@ -159,7 +161,8 @@ def of(sock: StreamSocket) -> TcpInfo:
         _OPTION_TIMESTAMPS * bool(flags & tcb.TF_RCVD_TS)
         | _OPTION_SACK * bool(flags & tcb.TF_SACK_PERMIT)
         | _OPTION_WSCALE * bool(flags & tcb.TF_RCVD_SCALE)
-        | _OPTION_ECN * bool(flags & tcb.TF_ECN)
+        | _OPTION_ECN * bool(flags & tcb.TF_ECN and not t.ace)
+        | _OPTION_ACE * bool(t.ace)
         | _OPTION_ECN_SEEN * (linux and t.ecn_seen)
         | _OPTION_SYN_DATA * bool(t.fo & tcb.FO_TAKEN)
     )
@@ -195,8 +198,8 @@ def of(sock: StreamSocket) -> TcpInfo:
         tcpi_rcv_wscale=t.rcv_scale,
         tcpi_rto=t.rxtcur // US,
         tcpi_ato=(t.ato if linux else core.cfg.tcp_delacktime) // US,
-        tcpi_snd_mss=t.maxseg,
-        tcpi_rcv_mss=(t.rcv_mss if linux else 0) or t.maxseg,
+        tcpi_snd_mss=t.maxseg if linux else get_maxseg(sock),
+        tcpi_rcv_mss=((t.rcv_mss or t.maxseg) if linux else get_maxseg(sock)),
         tcpi_unacked=counts[0],
         tcpi_sacked=counts[1],
         tcpi_lost=counts[2],

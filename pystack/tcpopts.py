@@ -14,10 +14,11 @@ from pystack._fast.consts import (
     SOCKOPT_BSD,
     SOCKOPT_BSD_14,
     SOCKOPT_LINUX,
+    WINDOW_BSD_14,
     Err,
 )
 from pystack._fast.tcp_out import tcp_output
-from pystack._fast.tcp_window import read_opens, set_clamp
+from pystack._fast.tcp_window import read_opens, set_clamp, whole_mss
 from pystack.errors import error_of
 from pystack.optkinds import LEAST_RCVBUF, Getter, Setter, integer, linux_only
 
@@ -88,9 +89,10 @@ def flush(core: Any, t: Any) -> None:
 
 def get_maxseg(sock: StreamSocket) -> int:
     t = sock.row
+    cfg = sock.host.core.cfg
     if t.maxseg:
-        return int(t.maxseg)
-    return int(t.user_mss or sock.host.core.cfg.tcp_mssdflt)
+        return int(whole_mss(t) if cfg.policy_window == WINDOW_BSD_14 else t.maxseg)
+    return int(t.user_mss or (t.extras or {}).get("TCP_MAXSEG", cfg.tcp_mssdflt))
 
 
 def set_maxseg(sock: StreamSocket, value: Any) -> None:
@@ -101,12 +103,14 @@ def set_maxseg(sock: StreamSocket, value: Any) -> None:
             raise error_of(Err.EINVAL)
         sock.row.user_mss = mss
         return
+    # BSD: only ever smaller; what is set before the handshake, the handshake forgets
     t = sock.row
-    if not cfg.tcp_minmss <= mss <= (t.maxseg or MAX_SEG):  # BSD: only ever smaller
+    if not 0 < mss <= get_maxseg(sock) or mss + 40 < cfg.tcp_minmss:
         raise error_of(Err.EINVAL)
-    t.user_mss = mss
-    if t.maxseg:
-        t.maxseg = mss
+    if not t.maxseg:
+        t.extras = (t.extras or {}) | {"TCP_MAXSEG": mss}
+        return
+    t.maxseg -= get_maxseg(sock) - mss
 
 
 def get_congestion(sock: StreamSocket) -> str:

@@ -24,8 +24,9 @@ FAST_ORDER = """
     ring sendq recvq sackreport sack scoreboard sackseen flight portmap demux timewait
     tcp_state draft tcb source_routes files ipstat icmp_limit tcp_mem space reports ports rtt newreno cubic
     cubic_count congestion prr
-    undo rack dupacks frto syncache departures syncookies tfo tcp_window tcp_delack persist nagle bursts
-    tcp_build tcp_sent tcp_emit holes mtu_probe tcp_out fast_recovery recovery loss_timers
+    undo rack dupacks frto ecn accept_filter syncache departures syncookies tfo tcp_window
+    tcp_delack persist nagle bursts tcp_build tcp_sent tcp_emit holes mtu_probe tcp_out
+    fast_recovery recovery loss_timers
     tcp_reply tcp_close tcp_handshake tcp_ack tcp_text tcp_check tcp_listen tcp_halfopen tcp_in
     blackhole probes tcp_timers tcp_icmp udp
     internet netfilter tfo_calls opening commands datagrams core endpoint fabric flood crowd device

@@ -108,6 +108,10 @@ cdef class Config:
     cdef public long long tcp_sack_maxholes
     cdef public long long tcp_sack_globalmaxholes
     cdef public long long tcp_ecn
+    cdef public long long tcp_abe
+    cdef public long long tcp_abe_frlossreduce
+    cdef public long long tcp_newreno_beta
+    cdef public long long tcp_newreno_beta_ecn
     cdef public long long tcp_ecn_maxretries
     cdef public long long tcp_fastopen
     cdef public long long tcp_fastopen_client

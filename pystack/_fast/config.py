@@ -120,7 +120,11 @@ DEFAULTS = {
     "tcp_dsack": 1,  # RFC 2883
     "tcp_sack_maxholes": 128,  # FreeBSD: holes remembered for a connection
     "tcp_sack_globalmaxholes": 65536,  # FreeBSD: holes remembered in all
-    "tcp_ecn": 0,  # RFC 3168: 0 no, 1 ask and agree, 2 agree only
+    "tcp_ecn": 0,  # RFC 3168: 0 no, 1 ask and agree, 2 agree only; FreeBSD: 3 and 4 the same for RFC 9768
+    "tcp_abe": 0,  # a mark costs less than a loss (RFC 8511)
+    "tcp_abe_frlossreduce": 0,  # a loss that follows a mark costs the rest
+    "tcp_newreno_beta": 50,  # what NewReno keeps of its window at a loss, per cent
+    "tcp_newreno_beta_ecn": 80,  # and at a mark, with tcp_abe
     "tcp_ecn_maxretries": 1,  # repetitions of a SYN that still ask for ECN
     "tcp_fastopen": 0,  # Linux: RFC 7413, bits: 1 client, 2 server, 4 …, see tfo.py
     "tcp_fastopen_client": 0,  # FreeBSD: data on our SYNs
@@ -145,7 +149,7 @@ DEFAULTS = {
     "tcp_blackhole_local": 1,  # that holds for segments of this machine itself, too
     "tcp_drop_synfin": 0,  # SYN with FIN is dropped
     "tcp_insecure_rst": 0,  # any RST in the window resets (before RFC 5961)
-    "tcp_insecure_syn": 0,  # a SYN in the window resets (before RFC 5961)
+    "tcp_insecure_syn": 0,  # a SYN in the window resets; 2: and an older one is an octet that came before
     "tcp_insecure_ack": 0,  # an ACK older than the window is no reason to drop (before RFC 5961)
     "tcp_challenge_ack_limit": 10,  # challenge ACKs in a window of time; 0 = no limit
     "tcp_challenge_ack_window": 5 * consts.SECOND,  # that window of time, ns (RFC 5961 section 7)

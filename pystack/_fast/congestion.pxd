@@ -7,10 +7,13 @@ cdef int A_ACKED, A_SACKED, CA_OPEN, CC_CUBIC, RECOVERY_LINUX
 
 cpdef void on_ack(Stack s, Tcb t, int acked) noexcept
 cpdef unsigned int after_loss(Stack s, Tcb t) noexcept
+cpdef unsigned int after_mark(Stack s, Tcb t) noexcept
+cpdef unsigned int lost_too(Stack s, Tcb t) noexcept
 cpdef unsigned int after_timeout(Tcb t) noexcept
 cpdef void undo_timeout(Tcb t) noexcept
 cpdef unsigned int recovered(Tcb t, int pipe) noexcept
 cpdef unsigned int initial_window(Stack s, Tcb t) noexcept
+cdef unsigned int largest_initial(Stack s, unsigned int mss) noexcept
 cpdef unsigned int restart_window(Stack s, Tcb t) noexcept
 cpdef bint may_raise(Stack s, Flight f, int found) noexcept
 cpdef void on_segments(Stack s, Tcb t, Flight f, int delivered) noexcept

@@ -33,7 +33,17 @@ def after_loss(s, t):
         return window * t.maxseg
     if t.cc == CC_CUBIC:
         return cubic.after_loss(s, t)
-    return newreno.after_loss(t)
+    return newreno.after_loss(s, t)
+
+
+def after_mark(s, t):
+    """The same after a congestion mark, octets (FreeBSD)."""
+    return cubic.after_loss(s, t) if t.cc == CC_CUBIC else newreno.after_mark(s, t)
+
+
+def lost_too(s, t):
+    """The same when a mark has reduced the window already in this round trip, octets (FreeBSD)."""
+    return t.ssthresh if t.cc == CC_CUBIC else newreno.lost_too(s, t)
 
 
 def after_timeout(t):
@@ -66,8 +76,12 @@ def initial_window(s, t):
     if s.cfg.policy_recovery == RECOVERY_LINUX:
         # whole segments, and a SYN may be lost once (Linux tcp_init_transfer)
         return mss if t.syn_rexmits > 1 else segments * mss
-    if t.syn_rexmits > 0:
-        return mss
+    return mss if t.syn_rexmits > 0 else largest_initial(s, mss)
+
+
+def largest_initial(s, mss):
+    """What the knobs let an initial window be for this MSS, octets (FreeBSD tcp_compute_initwnd)."""
+    segments: cython.uint = s.cfg.tcp_initcwnd_segments
     if segments == 0 and not s.cfg.tcp_rfc3390:
         return (2 if mss > 2190 else 3 if mss > 1095 else 4) * mss
     if segments == 0:
@@ -79,7 +93,7 @@ def restart_window(s, t):
     """After an idle time of one RTO: no more than the initial window (RFC 5681 section 4.1); ssthresh remembers three
     quarters of what it was (RFC 2861 section 2).
     """
-    initial: cython.uint = initial_window(s, t)
+    initial: cython.uint = largest_initial(s, t.maxseg)
     was: cython.uint = t.cwnd - (t.cwnd >> 2)
     if t.cc == CC_CUBIC:
         cubic.after_idle(s, t)

@@ -34,6 +34,8 @@ ACK = 16
 URG = 32
 ECE = 64
 CWR = 128
+AE = 256
+"""The lowest of the four bits before CWR (RFC 9768). `Packet.flags` has it in what is sent only."""
 
 # --- TCP states, in FreeBSD's order (netinet/tcp_fsm.h): comparisons such as `state >= ESTABLISHED` rely on it -----
 CLOSED = 0
@@ -320,6 +322,7 @@ SYN_GIVE_UP_MODEL = 1
 
 SIMULTANEOUS_BSD = 0
 SIMULTANEOUS_LINUX = 1
+SIMULTANEOUS_BSD_14 = 2
 
 FW2_RECEIVE_SHUT = 0
 FW2_ORPHAN = 1

@@ -32,7 +32,7 @@ from pystack._fast.landing import Landing
 from pystack._fast.mbuf import Pool
 from pystack._fast.mbuf_zones import JUMBO_PAGE, SFBUF
 from pystack._fast.rng import Rng
-from pystack._fast.tcb import Tcb
+from pystack._fast.tcb import TF_DELACK, Tcb
 from pystack._fast.tcp_close import expire_timewait
 from pystack._fast.tcp_listen import UNLIMITED_HALF_OPEN
 from pystack._fast.tcp_out import tcp_output
@@ -264,6 +264,7 @@ class Core(Internet):
             t: Tcb = pending[i]
             t.pending = False
             tcp_output(self, t)
+            t.t_flags &= ~TF_DELACK
         return 0
 
     def take_ready(self):

@@ -131,6 +131,8 @@ def congestion_signal(s, t):
         t.t_flags |= TF_ECN_SND_CWR
     if t.t_flags & TF_CONGRECOVERY == 0:
         t.ssthresh = congestion.after_loss(s, t)
+    else:
+        t.ssthresh = congestion.lost_too(s, t)
     t.t_flags |= TF_FASTRECOVERY | TF_CONGRECOVERY
 
 

@@ -1,6 +1,6 @@
 """NewReno's window in octets: RFC 5681 slow start and avoidance, byte counting of RFC 3465 (FreeBSD netinet/cc/cc.c).
 
-`on_ack` grows, `after_loss` is the new ssthresh of a loss or a mark, `after_timeout` that of a timeout.
+`on_ack` grows, `after_loss`, `after_mark` and `after_timeout` are the new ssthresh.
 """
 
 import cython
@@ -50,10 +50,31 @@ def on_ack(s, t, acked):
         t.cwnd += slow_start(s, t, acked)
 
 
-def after_loss(t):
-    """Half the window in whole segments, two at least (RFC 5681 section 3.1, equation 4)."""
-    half: cython.uint = t.cwnd // (2 * t.maxseg)
-    return (half if half > 2 else 2) * t.maxseg
+def reduced(t, percent):
+    """So much of the window, in whole segments, two at least."""
+    octets: cython.longlong = t.cwnd
+    segments: cython.uint = octets * percent // (100 * t.maxseg)
+    return (segments if segments > 2 else 2) * t.maxseg
+
+
+def after_loss(s, t):
+    """Half the window (RFC 5681 section 3.1, equation 4)."""
+    return reduced(t, s.cfg.tcp_newreno_beta)
+
+
+def after_mark(s, t):
+    """A mark costs less than a loss with net.inet.tcp.cc.abe (RFC 8511)."""
+    return reduced(t, s.cfg.tcp_newreno_beta_ecn if s.cfg.tcp_abe else s.cfg.tcp_newreno_beta)
+
+
+def lost_too(s, t):
+    """Ssthresh when a loss follows a mark in the same window: what the mark has cost less is made good, if the operator
+    wants (net.inet.tcp.cc.abe_frlossreduce).
+    """
+    octets: cython.longlong = t.ssthresh
+    if s.cfg.tcp_abe and s.cfg.tcp_abe_frlossreduce:
+        octets = octets * s.cfg.tcp_newreno_beta // s.cfg.tcp_newreno_beta_ecn
+    return octets
 
 
 def after_timeout(t):

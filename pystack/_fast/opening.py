@@ -324,6 +324,7 @@ def revive(s, t):
     t.rxtshift = t.syn_rexmits = t.dupacks = t.keep_probes = 0
     t.zero_windows = t.segs_again = 0
     t.ecn_seen = False
+    t.ace = t.scep = t.rcep = 0
     t.ooo_in = t.rto_count = t.rto_episodes = 0
     t.rto_since = t.rto_time = 0
     t.fo &= FO_LISTEN | FO_SOCKET | FO_CONNECT | FO_NO_COOKIE

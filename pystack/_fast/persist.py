@@ -33,6 +33,7 @@ def set_persist(s, t):
         else:
             wait = 4 * t.srtt + 8 * t.rttvar
         wait <<= t.rxtshift if t.rxtshift < 9 else 9
+        wait += s.cfg.tcp_rexmit_slop
     if wait < s.cfg.tcp_persmin and (s.cfg.policy_persist == PERSIST_BSD or t.user_timeout == 0):
         wait = s.cfg.tcp_persmin
     if wait > s.cfg.tcp_persmax:

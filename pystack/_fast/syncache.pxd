@@ -2,6 +2,9 @@ from pystack._fast.chain cimport Chain, FreeList
 from pystack._fast.hashing cimport jhash_3words
 
 
+cdef int _ACE, _ECN
+
+
 cdef class SynCache:
     cdef public int used
     cdef public int high_water
@@ -23,6 +26,7 @@ cdef class SynCache:
     cdef unsigned char[::1] flags
     cdef unsigned char[::1] rexmits
     cdef unsigned char[::1] tos
+    cdef unsigned char[::1] ecn
     cdef int[::1] listener
     cdef int[::1] timer
     cdef long long[::1] born
@@ -40,3 +44,5 @@ cdef class SynCache:
     cpdef int oldest_in(self, unsigned int bucket) noexcept
     cpdef int add(self, unsigned int laddr, int lport, unsigned int faddr, int fport) noexcept
     cpdef void remove(self, int row) noexcept
+    cpdef int all_flags(self, int row) noexcept
+    cpdef void without_ecn(self, int row) noexcept

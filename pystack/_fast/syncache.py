@@ -20,6 +20,11 @@ SC_ACKED = 16
 SC_UNREACH = 32
 SC_COOKIE = 64
 SC_COOKIE_EXP = 128
+SC_ACE = 256
+"""In this unit the ECN that a SYN asked for, beyond SC_ECN (ecn.asked); a column of its own."""
+
+_ACE = SC_ACE
+_ECN = SC_ECN
 
 
 @cython.final
@@ -49,6 +54,7 @@ class SynCache:
         self.flags = column("B", rows)
         self.rexmits = column("B", rows)
         self.tos = column("B", rows)
+        self.ecn = column("B", rows)
         self.listener = column("i", rows)
         self.timer = column("i", rows)
         self.born = column("q", rows)
@@ -118,6 +124,15 @@ class SynCache:
         self.length[bucket] -= 1
         self.free.give(row)
         self.used -= 1
+
+    def all_flags(self, row):
+        """What the row's SYN and its answer agreed on, Accurate ECN too."""
+        return self.flags[row] | self.ecn[row] * _ACE
+
+    def without_ecn(self, row):
+        """The SYN-ACK says nothing more of ECN."""
+        self.flags[row] &= ~_ECN
+        self.ecn[row] = 0
 
     def longest_now(self):
         """Entries in the fullest bucket (for views, not hot)."""

@@ -52,6 +52,7 @@ cdef class TcpStat:
 cdef class ListenBooks:
     cdef public long long overflows, said, told, when, last_cookie
     cdef public int qlen_high, synqlen_high
+    cdef public list filtered
     cdef public bint flood_told
 
 
@@ -88,6 +89,7 @@ cdef class Tcb:
     cdef public int zero_windows, segs_again, ooo_in, rto_count, rto_episodes
     cdef public long long rto_since, rto_time
     cdef public bint ecn_seen
+    cdef public unsigned int scep, rcep
     # round trip and timers
     cdef public long long srtt, rttvar, rttmin, rxtcur, rtt_time, rtt_min_window
     cdef public unsigned int rtt_seq, rtt_round
@@ -151,7 +153,7 @@ cdef class Tcb:
     cdef public ListenBooks books
     # small numbers, side by side: a crowd of idle connections is mostly this structure
     cdef public signed char snd_scale, rcv_scale, request_r_scale, oob_state, cc, limit
-    cdef public unsigned char tos, ttl
+    cdef public unsigned char tos, ttl, ace, accept_filter
     cdef public short rxtshift, syn_rexmits, quick_acks, comp_acks, syncnt, defer_accept
     # the application
     cdef public object handler

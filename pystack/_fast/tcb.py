@@ -89,6 +89,7 @@ SS_UNCONNECTED = 0x800
 SS_PORT_CHOSEN = 0x1000
 SS_ORPHAN = 0x2000
 SS_DONE = 0x4000
+SS_FILTERED = 0x8000
 
 # oob_state: is there urgent data, and where is its last octet; oob_left: octets that are read before it;
 # oob_mark: it was announced, and no read has passed it
@@ -173,6 +174,7 @@ class ListenBooks:
         self.told = self.last_cookie = -(2**62)
         self.flood_told = False
         self.qlen_high = self.synqlen_high = 0
+        self.filtered = []
 
 
 @cython.final
@@ -256,6 +258,7 @@ class Tcb:
         self.challenge_start = 0
         self.invalid_at = -(2**62)
         self.challenge_count = self.bh_mss = self.tos = self.ttl = 0
+        self.accept_filter = self.ace = self.scep = self.rcep = 0
         self.listener = self.accept_first = self.accept_last = self.accept_next = None
         self.backlog = self.qlen = self.synqlen = self.young = 0
         self.defer_accept = self.syncnt = 0

@@ -26,7 +26,7 @@ cdef long long MS, NEVER
 cpdef int acknowledge(Stack s, Tcb t, Packet p) except -1
 cpdef int acknowledge_segments(Stack s, Tcb t, Packet p) except -1
 cpdef int tell(Stack s, Tcb t, int data, bint fin_acked, bint more) except -1
-cpdef int ecn_congestion(Stack s, Tcb t) except -1
+cpdef int ecn_congestion(Stack s, Tcb t, unsigned int ack) except -1
 cpdef bint needless(Stack s, Tcb t, Packet p) noexcept
 cpdef void undo_timeout(Stack s, Tcb t) noexcept
 cpdef int new_ack(Stack s, Tcb t, Packet p) except -1

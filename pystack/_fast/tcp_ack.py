@@ -107,8 +107,7 @@ def acknowledge(s, t, p):
     if (
         before(t.snd_wl1, p.seq)
         or (t.snd_wl1 == p.seq and before(t.snd_wl2, p.ack))
-        or (t.snd_wl2 == p.ack and win > t.snd_wnd)
-        or (t.snd_wl1 == p.seq and t.snd_wl2 == p.ack and win != t.snd_wnd)
+        or (t.snd_wl1 == p.seq and t.snd_wl2 == p.ack and win > t.snd_wnd)
     ):
         if p.length == 0 and t.snd_wl2 == p.ack and win > t.snd_wnd:
             s.stat.rcvwinupd += 1
@@ -189,17 +188,17 @@ def acknowledge_segments(s, t, p):
     return 0
 
 
-def ecn_congestion(s, t):
-    """The peer echoes a congestion mark: reduce once a window (RFC 3168 section 6.1.2)."""
-    if s.cfg.policy_recovery == RECOVERY_LINUX:
-        return 0  # the acknowledgment as a whole says what to do: recovery.py
-    if t.t_flags & TF_CONGRECOVERY and before(t.snd_una, t.recover):
+def ecn_congestion(s, t, ack):
+    """The peer, whose segment acknowledges `ack`, echoes a congestion mark: reduce once a window (RFC 3168 section
+    6.1.2). Where losses are repaired by segments the acknowledgment as a whole says what to do: recovery.py.
+    """
+    if t.t_flags & TF_CONGRECOVERY and before(ack, t.recover):
         return 0
     t.t_flags &= ~TF_CONGRECOVERY
     s.stat.ecn_rcwnd += 1
     t.recover = add(t.snd_max, 1)
     t.t_flags |= TF_ECN_SND_CWR
-    t.ssthresh = congestion.after_loss(s, t)
+    t.ssthresh = congestion.after_mark(s, t)
     t.cwnd = t.ssthresh
     t.t_flags |= TF_CONGRECOVERY
     return 0

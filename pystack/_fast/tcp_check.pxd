@@ -4,7 +4,7 @@ from pystack._fast.tcb cimport Stack, Tcb
 from pystack._fast.tcp_close cimport close, drop
 from pystack._fast.tcp_delack cimport quick_mode
 from pystack._fast.tcp_out cimport tcp_output
-from pystack._fast.tcp_reply cimport answer_invalid, challenge, reset_for
+from pystack._fast.tcp_reply cimport answer_invalid, challenge, reset_for, reset_of
 from pystack._fast.tcp_text cimport note_duplicate
 from pystack._fast.tcp_window cimport accepted_window
 
@@ -21,6 +21,8 @@ cpdef bint stale(Stack s, Tcb t, Packet p) except -1
 cpdef int answer_now(Stack s, Tcb t) except -1
 cpdef int reset_by_peer(Stack s, Tcb t) except -1
 cpdef int check_bsd(Stack s, Tcb t, Packet p) except -1
+cdef int BEFORE_5961
+cdef unsigned int oldest_ack(Tcb t) noexcept
 cpdef int reset_bsd(Stack s, Tcb t, Packet p) except -1
 cpdef int syn_bsd(Stack s, Tcb t, Packet p) except -1
 cpdef int trim_left(Stack s, Tcb t, Packet p) except -1

@@ -52,7 +52,7 @@ from pystack._fast.tcb import (
 from pystack._fast.tcp_close import close, drop
 from pystack._fast.tcp_delack import QUICK, quick_mode
 from pystack._fast.tcp_out import tcp_output
-from pystack._fast.tcp_reply import answer_invalid, challenge, reset_for
+from pystack._fast.tcp_reply import answer_invalid, challenge, reset_for, reset_of
 from pystack._fast.tcp_text import note_duplicate
 from pystack._fast.tcp_window import accepted_window
 
@@ -70,6 +70,8 @@ ECONNREFUSED = int(Err.ECONNREFUSED)
 ECONNRESET = int(Err.ECONNRESET)
 EPIPE = int(Err.EPIPE)
 HELD = 60 * SECOND
+BEFORE_5961 = 2
+"""A value of `tcp_insecure_syn`: the SYN of a system that knows nothing of RFC 5961."""
 
 
 def acceptable(s, t, p):
@@ -135,7 +137,7 @@ def check_bsd(s, t, p):
             before(p.seq, t.irs) and not (stamped and stale(s, t, p))
         ):
             if s.bandlim(BANDLIM_RST_OPEN):
-                reset_for(s, p)
+                reset_of(s, t, p)
             return TCP_BAD_ACK
     elif p.flags & SYN and syn_bsd(s, t, p):
         return TCP_BAD_SYN
@@ -170,11 +172,22 @@ def check_bsd(s, t, p):
         s.stat.rcvacktoomuch += 1
         answer_now(s, t)
         return TCP_BAD_ACK
-    if before(p.ack, t.snd_una) and before(p.ack, sub(t.snd_una, t.max_sndwnd)):
-        if not cfg.tcp_insecure_ack:
-            challenge(s, t)
-            return TCP_BAD_ACK
+    if not cfg.tcp_insecure_ack and before(p.ack, t.snd_una) and before(p.ack, oldest_ack(t)):
+        challenge(s, t)
+        return TCP_BAD_ACK
     return 0
+
+
+def oldest_ack(t):
+    """The least acknowledgment that can be honest: within the largest window (RFC 5961 section 5.2), and of something
+    that was sent, until so much was sent that this says nothing more.
+    """
+    least: cython.uint = sub(t.snd_una, t.max_sndwnd)
+    first: cython.uint = add(t.iss, 1)
+    most: cython.longlong = 65535
+    if sub(t.snd_una, t.iss) < most << t.snd_scale and after(first, least):
+        return first
+    return least
 
 
 def reset_bsd(s, t, p):
@@ -192,13 +205,13 @@ def reset_bsd(s, t, p):
 
 def syn_bsd(s, t, p):
     """SYN on a connection (RFC 5961 section 4): challenged; with insecure_syn it resets, or is an old octet."""
+    if s.cfg.tcp_insecure_syn == BEFORE_5961 and before(p.seq, t.rcv_nxt):
+        p.seq = add(p.seq, 1)
+        p.flags &= ~SYN
+        t.t_flags |= TF_ACKNOW
+        return 0
     if s.cfg.tcp_insecure_syn:
-        if before(p.seq, t.rcv_nxt):
-            p.seq = add(p.seq, 1)
-            p.flags &= ~SYN
-            t.t_flags |= TF_ACKNOW
-            return 0
-        if between(p.seq, t.rcv_nxt, add(t.rcv_nxt, t.rcv_wnd)):
+        if between(p.seq, t.last_ack_sent, add(t.last_ack_sent, t.rcv_wnd)):
             drop(s, t, ECONNRESET, True)
             return TCP_BAD_SYN
     challenge(s, t)

@@ -1,16 +1,17 @@
+from pystack._fast cimport accept_filter
 from pystack._fast.reports cimport abandoned
 from pystack._fast.seq cimport add, after
 from pystack._fast.tcb cimport Stack, Tcb
 from pystack._fast.tcp_mem cimport sent_memory
 from pystack._fast.tcp_out cimport tcp_output
-from pystack._fast.tcp_reply cimport respond, send_reset_of
+from pystack._fast.tcp_reply cimport bare_room, respond, send_reset_of
 from pystack._fast.tcp_window cimport accepted_window
 
 cdef int ACCEPTANCE_LINUX, CLOSE_UNREAD_RST, CLOSE_WAIT, CLOSING, ECONNABORTED, ECONNRESET, ESTABLISHED, ETIMEDOUT
 cdef int EV_CONNECT, EV_ERROR, EV_HANGUP, EV_READ, EV_WRITE, FIN_WAIT_1, FIN_WAIT_2
 cdef int FW2_ORPHAN, FW2_RECEIVE_SHUT, LAST_ACK, LISTEN, SS_CANTRCVMORE, SS_CANTSENDMORE
-cdef int SS_CONNECTED, SS_CONNECTING, SS_DEAD, SS_DISCONNECTED, SS_INQUEUE, SS_NOFDREF, SYN_RECEIVED
-cdef int SYN_SENT, TF_RCVD_TS, TIMEWAIT_LINUX, TIME_WAIT
+cdef int SS_CONNECTED, SS_CONNECTING, SS_DEAD, SS_DISCONNECTED, SS_FILTERED, SS_INQUEUE, SS_NOFDREF, SYN_RECEIVED
+cdef int SYN_SENT, TF_RCVD_TS, TIMEWAIT_BSD_14, TIMEWAIT_LINUX, TIME_WAIT
 cdef int FW2_ANY, FW2_KEEPALIVE, FW2_NONE, MIN_SNDBUF, ORPHANS, TCP_MEMORY, RST, TIME_WAIT_OVERFLOW
 cdef int FO_QUEUED, SO_REUSEADDR, SS_ORPHAN, SS_PORT_CHOSEN, TWO_CHOSEN, TWO_REUSE
 cdef long long MS, NEVER, SECOND, SHORT_WAIT

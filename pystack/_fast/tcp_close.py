@@ -13,6 +13,7 @@ only for a connection that no application holds, and such a one is a row, too, f
 
 import cython
 
+from pystack._fast import accept_filter
 from pystack._fast.consts import (
     ACCEPTANCE_LINUX,
     CLOSE_UNREAD_RST,
@@ -41,6 +42,7 @@ from pystack._fast.consts import (
     SYN_RECEIVED,
     SYN_SENT,
     TIME_WAIT,
+    TIMEWAIT_BSD_14,
     TIMEWAIT_LINUX,
     Err,
     Note,
@@ -56,6 +58,7 @@ from pystack._fast.tcb import (
     SS_CONNECTING,
     SS_DEAD,
     SS_DISCONNECTED,
+    SS_FILTERED,
     SS_INQUEUE,
     SS_NOFDREF,
     SS_ORPHAN,
@@ -64,7 +67,7 @@ from pystack._fast.tcb import (
 )
 from pystack._fast.tcp_mem import sent_memory
 from pystack._fast.tcp_out import tcp_output
-from pystack._fast.tcp_reply import respond, send_reset_of
+from pystack._fast.tcp_reply import bare_room, respond, send_reset_of
 from pystack._fast.tcp_window import accepted_window
 from pystack._fast.timewait import TWO_CHOSEN, TWO_REUSE
 
@@ -118,6 +121,8 @@ def close(s, t):
     disconnected(s, t)
     if t.reports is not None:
         abandoned(s, t)
+    if t.so_state & SS_FILTERED:
+        accept_filter.leave(t)
     s.detach(t)
     t.so_state |= SS_DEAD
     if t.so_state & SS_NOFDREF and not t.so_state & SS_INQUEUE:
@@ -236,8 +241,11 @@ def application_shutdown_send(s, t):
 
 
 def abort_queue(s, t):
-    """The connections that wait for accept(2) are reset: their listener listens no more."""
+    """The connections that wait for accept(2), or for its filter, are reset: their listener listens no more."""
     child = t.accept_first
+    for held in list(t.books.filtered):
+        held.so_state |= SS_NOFDREF
+        drop(s, held, ECONNABORTED, True)
     while child is not None:
         following = child.accept_next
         child.so_state &= ~SS_INQUEUE
@@ -369,6 +377,8 @@ def become_row(s, t, state, wait):
     tw.snd_nxt[row] = t.snd_max
     tw.rcv_nxt[row] = t.rcv_nxt
     tw.win[row] = accepted_window(s, t) if state == FIN_WAIT_2 else t.rcv_wnd
+    if state == TIME_WAIT and s.cfg.policy_timewait == TIMEWAIT_BSD_14:
+        tw.win[row] = bare_room(s, t)
     tw.scale[row] = t.rcv_scale
     tw.has_ts[row] = 1 if t.t_flags & TF_RCVD_TS else 0
     tw.ts_recent[row] = t.ts_recent

@@ -46,7 +46,7 @@ def delay_bsd(s, t, length):
     """FreeBSD: `length` octets came in order. The second segment is acknowledged, and any after a window of zero."""
     if (
         t.at_delack != NEVER
-        or t.t_flags & (TF_RXWIN0SENT | TF_DELACK)
+        or t.t_flags & TF_RXWIN0SENT
         or length > t.maxseg + (12 if t.t_flags & TF_RCVD_TS else 0)
         or not s.cfg.tcp_delayed_ack
     ):
@@ -224,9 +224,8 @@ def ack_due(s, t):
                 t.pingpong = 0  # nobody answered
                 t.ato = s.cfg.tcp_delack_min
             t.t_flags |= TF_ACKNOW
-    elif t.t_flags & TF_DELACK:
+    else:
         t.t_flags |= TF_ACKNOW
-    t.t_flags &= ~TF_DELACK
     return t.t_flags & TF_ACKNOW != 0
 
 

@@ -1,3 +1,4 @@
+from pystack._fast cimport ecn
 from pystack._fast.bursts cimport current_mss
 from pystack._fast.packet cimport Packet
 from pystack._fast.reports cimport departed
@@ -9,8 +10,9 @@ from pystack._fast.tcp_sent cimport sent
 from pystack._fast.tcp_window cimport offered, receive_window, syn_window, window_field
 from pystack._fast.tcp_wire cimport option_length
 
-cdef int ACK, CWR, ECE, ESTABLISHED, FIN, PSH, PUSH_LINUX, RECOVERY_LINUX, RST, SYN, SYN_SENT, URG, WINDOW_LINUX
-cdef int SO_ROUTED, FO_QUEUED, TF_ECN, TF_ECN_SND_CWR, TF_ECN_SND_ECE, TF_FORCE, TF_NO_ECN
+cdef int ACK, CWR, ECE, ESTABLISHED, FIN, PSH, PUSH_LINUX, RECOVERY_LINUX, RST
+cdef int SIMULTANEOUS_BSD_14, SYN, URG, WINDOW_LINUX
+cdef int SO_ROUTED, FO_QUEUED, TF_ECN, TF_ECN_SND_CWR, TF_ECN_SND_ECE, TF_FORCE
 cdef int TF_RCVD_TS, TF_RXWIN0SENT, TF_SACK_PERMIT
 cdef long long NEVER
 

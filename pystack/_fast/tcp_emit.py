@@ -6,6 +6,7 @@ urgent pointer.
 
 import cython
 
+from pystack._fast import ecn
 from pystack._fast.bursts import current_mss
 from pystack._fast.consts import (
     ACK,
@@ -18,8 +19,8 @@ from pystack._fast.consts import (
     PUSH_LINUX,
     RECOVERY_LINUX,
     RST,
+    SIMULTANEOUS_BSD_14,
     SYN,
-    SYN_SENT,
     URG,
     WINDOW_LINUX,
 )
@@ -34,7 +35,6 @@ from pystack._fast.tcb import (
     TF_ECN_SND_CWR,
     TF_ECN_SND_ECE,
     TF_FORCE,
-    TF_NO_ECN,
     TF_RCVD_TS,
     TF_RXWIN0SENT,
     TF_SACK_PERMIT,
@@ -63,11 +63,12 @@ def emit(s, t, at, off, length, flags, rexmit):
     length = fit(s, t, p, length, add_options(s, t, p, synchronized), rexmit)
     if length > 0 and not add_text(s, t, p, off, length, rexmit):
         return 0
-    if t.t_flags & TF_ECN and synchronized:
+    if (t.t_flags & TF_ECN or t.ace) and synchronized:
         mark_ecn(s, t, p, rexmit)
-    elif flags & SYN and s.cfg.tcp_ecn == 1 and not t.t_flags & TF_NO_ECN:
-        if t.state == SYN_SENT and t.rxtshift <= s.cfg.tcp_ecn_maxretries:
-            p.flags |= ECE | CWR
+    elif flags & SYN and s.cfg.tcp_ecn:
+        p.flags |= ecn.syn_flags(s, t)
+        if s.cfg.policy_simultaneous == SIMULTANEOUS_BSD_14:
+            p.flags |= ecn.say_crossed(t)
     if flags & ACK:
         p.ack = t.rcv_nxt
     if synchronized:
@@ -157,10 +158,12 @@ def mark_ecn(s, t, p, rexmit):
     if p.length > 0 and not rexmit and not t.t_flags & TF_FORCE:
         p.tos = (p.tos & 0xFC) | 2
         s.stat.ecn_ect0 += 1
-        if t.t_flags & TF_ECN_SND_CWR:
+        if t.ace == 0 and t.t_flags & TF_ECN_SND_CWR:
             p.flags |= CWR
             t.t_flags &= ~TF_ECN_SND_CWR
-    if t.t_flags & TF_ECN_SND_ECE:
+    if t.ace:
+        p.flags |= ecn.say(t)
+    elif t.t_flags & TF_ECN_SND_ECE:
         p.flags |= ECE
 
 

@@ -12,6 +12,7 @@ tcp_syncache.c (facts: freebsd-tcp 3.3); Linux 6.18 as measured, segment by segm
 
 import cython
 
+from pystack._fast import ecn
 from pystack._fast.consts import (
     ACK,
     BANDLIM_RST_OPEN,
@@ -31,7 +32,7 @@ from pystack._fast.consts import (
 from pystack._fast.packet import Packet  # noqa: F401
 from pystack._fast.seq import add, after, before, between, dist, sub
 from pystack._fast.source_routes import forget, learn
-from pystack._fast.syncache import SC_ACKED, SC_ECN, SC_SACK, SC_SCALE, SC_TS
+from pystack._fast.syncache import SC_ACE, SC_ACKED, SC_ECN, SC_SACK, SC_SCALE, SC_TS
 from pystack._fast.syncookies import COOKIE_MSS, COOKIE_SCALE, TS_ECN, TS_NO_SCALE, TS_SACK
 from pystack._fast.tcb import (
     FO_QUEUED,
@@ -39,7 +40,6 @@ from pystack._fast.tcb import (
     SO_ROUTED,
     SS_BOUND,
     SS_NOFDREF,
-    TF_ECN,
     TF_NODELAY,
     TF_NOPUSH,
     TF_PASSIVE,
@@ -418,7 +418,7 @@ def complete(listeners, s, t, p, row):
         return None
     child = child_of(
         s, t, p, cache.iss[row], cache.irs[row], cache.mss[row], cache.win[row],
-        cache.peer_scale[row], cache.flags[row], cache.ts_recent[row], cache.ts_offset[row],
+        cache.peer_scale[row], cache.all_flags(row), cache.ts_recent[row], cache.ts_offset[row],
     )  # fmt: skip
     if child is not None:
         child.syn_rexmits = cache.rexmits[row]
@@ -512,9 +512,7 @@ def child_of(s, t, p, iss, irs, mss, win, peer_scale, flags, ts_recent, ts_offse
         c.ts_recent_age = s.now
     if flags & SC_SACK:
         c.t_flags |= TF_SACK_PERMIT
-    if flags & SC_ECN:
-        c.t_flags |= TF_ECN
-        s.stat.ecn_shs += 1
+    ecn.child(s, c, ecn.ASKED_CLASSIC if flags & SC_ECN else flags // SC_ACE)
     if flags & SC_SCALE:
         c.t_flags |= TF_RCVD_SCALE
         c.snd_scale = peer_scale

@@ -5,7 +5,7 @@ RFC 9293 sections 3.7.1 (MSS) and 3.10.7.3, RFC 7323 section 1.3, RFC 2018 secti
 
 import cython
 
-from pystack._fast import mtu_probe
+from pystack._fast import accept_filter, mtu_probe
 from pystack._fast.consts import (
     ESTABLISHED,
     EV_ACCEPT,
@@ -15,8 +15,10 @@ from pystack._fast.consts import (
     MS,
     NAGLE_LINUX,
     NEVER,
+    PERSIST_LINUX,
     SOCKBUF_LINUX,
     SYN_SENT,
+    Err,
 )
 from pystack._fast.source_routes import room
 from pystack._fast.tcb import (
@@ -34,8 +36,12 @@ from pystack._fast.tcb import (
     TF_RCVD_TS,
     TF_SACK_PERMIT,
     TF_SND_AUTO_OFF,
+    Tcb,
 )
+from pystack._fast.tcp_close import drop
 from pystack._fast.tcp_window import grow_send_buffer, settle_buffers
+
+ECONNABORTED = int(Err.ECONNABORTED)
 
 
 def peer_options(s, t, p):
@@ -102,7 +108,11 @@ def established(s, t):
     if not t.fo & FO_QUEUED:
         begin_transfer(s, t)
     t.at_keep = NEVER
-    if s.cfg.tcp_always_keepalive or t.so_options & SO_KEEPALIVE:
+    if (
+        s.cfg.tcp_always_keepalive
+        or t.so_options & SO_KEEPALIVE
+        or s.cfg.policy_persist != PERSIST_LINUX  # who asks for it later finds the timer running
+    ):
         t.at_keep = s.now + t.keepidle * MS
     t.keep_probes = 0
     if t.rto_since:
@@ -134,6 +144,12 @@ def join_queue(s, t):
     listener = t.listener
     if listener is None:
         return 0
+    if listener.accept_filter and not accept_filter.passes(t):
+        accept_filter.wait(t)
+        while len(listener.books.filtered) > listener.backlog + 1:
+            oldest: Tcb = listener.books.filtered[0]
+            drop(s, oldest, ECONNABORTED, True)
+        return 0
     s.stat.accepts += 1
     t.so_state |= SS_INQUEUE
     t.accept_next = None
@@ -146,4 +162,12 @@ def join_queue(s, t):
     if listener.qlen > listener.books.qlen_high:
         listener.books.qlen_high = listener.qlen
     s.wakeup(listener, EV_ACCEPT | EV_READ)
+    return 0
+
+
+def let_pass(s, t):
+    """More has come of a connection that the listener's filter holds back: can it be accepted now?"""
+    if accept_filter.passes(t):
+        accept_filter.leave(t)
+        join_queue(s, t)
     return 0

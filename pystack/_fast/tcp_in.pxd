@@ -1,4 +1,4 @@
-from pystack._fast cimport congestion, rtt
+from pystack._fast cimport congestion, ecn, rtt
 from pystack._fast.packet cimport Packet
 from pystack._fast.seq cimport add, after, before, before_eq, dist
 from pystack._fast.tcb cimport Stack, Tcb
@@ -11,16 +11,16 @@ from pystack._fast.tcp_listen cimport Listener
 from pystack._fast.tcp_out cimport tcp_output
 from pystack._fast.tcp_reply cimport reset_for, timewait_ack
 from pystack._fast.tcp_text cimport text
-from pystack._fast.tcp_window cimport accepted_window, first_window
+from pystack._fast.tcp_window cimport accepted_window, first_window, settle_buffers
 from pystack._fast.tfo cimport FastOpen
 
 cdef int BANDLIM_RST_CLOSED
 cdef int ACCEPTANCE_LINUX, ACK, CLOSING, CWR, ECE, ECONNREFUSED, FIN, FIN_WAIT_1, FIN_WAIT_2
 cdef int LAST_ACK, RST, SS_CANTSENDMORE, SS_INQUEUE, SS_NOFDREF, SYN, SYN_RECEIVED, SYN_SENT
 cdef int TCP_BAD_ACK, TCP_BAD_RST, TCP_BAD_SYN, TCP_BLACKHOLE, TCP_PAWS
-cdef int FO_ASK, FO_DATA, FO_TAKEN, SIMULTANEOUS_LINUX, SS_CONNECTED, TF_DELACK, TF_NO_TS
+cdef int FO_ASK, FO_DATA, FO_TAKEN, SIMULTANEOUS_BSD_14, SIMULTANEOUS_LINUX, SS_CONNECTED, TF_DELACK, TF_NO_TS
 cdef int TCP_NO_PORT, TCP_NO_TIMESTAMP, TCP_SYNFIN, TCP_TIME_WAIT, TF_ACKNOW, TF_DSACK, TF_ECN
-cdef int TF_ECN_SND_ECE, TF_FASTRECOVERY, TF_RCVD_TS, TIMEWAIT_LINUX
+cdef int TF_ECN_SND_ECE, TF_FASTRECOVERY, TF_RCVD_TS, TIMEWAIT_LINUX, WINDOW_LINUX
 cdef int TCP_AFTER_CLOSE, TCP_OLD, TCP_WINDOW, TIME_WAIT
 cdef long long MS, NEVER, PAWS_IDLE, PAWS_MSL, SYN_AGAIN
 

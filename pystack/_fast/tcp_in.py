@@ -11,7 +11,7 @@ Functions answer 0 or the drop reason (consts.Drop) of the segment; nothing that
 
 import cython
 
-from pystack._fast import congestion, rtt
+from pystack._fast import congestion, ecn, rtt
 from pystack._fast.consts import (
     ACCEPTANCE_LINUX,
     ACK,
@@ -28,12 +28,14 @@ from pystack._fast.consts import (
     PAWS_IDLE,
     PAWS_MSL,
     RST,
+    SIMULTANEOUS_BSD_14,
     SIMULTANEOUS_LINUX,
     SYN,
     SYN_RECEIVED,
     SYN_SENT,
     TIME_WAIT,
     TIMEWAIT_LINUX,
+    WINDOW_LINUX,
     Drop,
     Err,
     Note,
@@ -74,7 +76,7 @@ from pystack._fast.tcp_handshake import (
 from pystack._fast.tcp_out import tcp_output
 from pystack._fast.tcp_reply import reset_for, timewait_ack
 from pystack._fast.tcp_text import text
-from pystack._fast.tcp_window import accepted_window, first_window
+from pystack._fast.tcp_window import accepted_window, first_window, settle_buffers
 from pystack._fast.tfo import FastOpen
 
 TCP_AFTER_CLOSE = int(Drop.TCP_AFTER_CLOSE)
@@ -138,6 +140,8 @@ def listen_input(s, listeners, t, p):
     if child is None:
         return p.drop
     set_mss(s, child)
+    if s.cfg.policy_window != WINDOW_LINUX:
+        settle_buffers(s, child)  # before what the third segment brings is cut to them
     child.cwnd = congestion.initial_window(s, child)
     child.ssthresh = 0x40000000
     if child.fo_row:
@@ -304,6 +308,7 @@ def finwait2_row(s, row, p, stale):
 def syn_sent_input(s, t, p):
     """SYN-SENT (RFC 9293 section 3.10.7.3)."""
     ticks: cython.longlong
+    marked: cython.bint = False
     if p.flags & ACK and (before_eq(p.ack, t.iss) or after(p.ack, t.snd_max)):
         if s.cfg.policy_acceptance == ACCEPTANCE_LINUX and t.rxtshift == 0:
             t.at_rexmt = (
@@ -337,7 +342,9 @@ def syn_sent_input(s, t, p):
     t.snd_wl1 = p.seq
     t.snd_wl2 = t.iss
     if p.flags & ACK:
-        if p.flags & ECE and p.flags & CWR == 0 and s.cfg.tcp_ecn == 1:
+        if s.cfg.policy_acceptance != ACCEPTANCE_LINUX:
+            marked = ecn.answered(s, t, p)
+        elif p.flags & ECE and p.flags & CWR == 0 and s.cfg.tcp_ecn == 1:
             t.t_flags |= TF_ECN
             s.stat.ecn_shs += 1
         t.snd_wnd = p.win
@@ -357,7 +364,7 @@ def syn_sent_input(s, t, p):
         t.snd_nxt = p.ack
         t.snd_up = t.snd_una
         t.at_rexmt = NEVER
-        t.cwnd = congestion.initial_window(s, t)
+        t.cwnd = congestion.initial_window(s, t) if not marked else 2 * t.maxseg
         t.ssthresh = 0x40000000
         t.t_flags |= TF_ACKNOW
         fin: cython.bint = t.so_state & SS_CANTSENDMORE != 0
@@ -380,6 +387,8 @@ def syn_sent_input(s, t, p):
             if p.flags & (ECE | CWR) == (ECE | CWR) and s.cfg.tcp_ecn == 1:
                 t.t_flags |= TF_ECN
                 s.stat.ecn_shs += 1
+        elif s.cfg.policy_simultaneous == SIMULTANEOUS_BSD_14:
+            ecn.crossed(s, t, p)
         tcp_output(s, t)
         return 0
     p.seq = add(p.seq, 1)
@@ -426,20 +435,15 @@ def segment_arrives(s, t, p):
         t.rcvtime = s.now
         if t.keep_probes:
             t.keep_probes = 0
+    if not linux and (t.t_flags & TF_ECN or t.ace) and ecn.arrived(s, t, p):
+        ecn_congestion(s, t, p.ack)  # of any segment, before it is looked at
     reason = acceptable(s, t, p)
     if reason or t.row == 0:
         return reason
-    if t.t_flags & TF_ECN:
-        if p.flags & CWR:
-            # the peer's window may be small by now: it is answered at once (RFC 3168 section 6.1.5 leaves it open)
-            t.t_flags &= ~TF_ECN_SND_ECE
-            if p.length > 0 or not linux:
-                t.t_flags |= TF_ACKNOW
-        if p.tos & 3 == 3 and not linux:
-            s.stat.ecn_ce += 1
-            t.t_flags |= TF_ECN_SND_ECE
-        if p.flags & ECE and after(p.ack, t.snd_una):
-            ecn_congestion(s, t)
+    if linux and p.flags & CWR and t.t_flags & TF_ECN:
+        t.t_flags &= ~TF_ECN_SND_ECE
+        if p.length > 0:
+            t.t_flags |= TF_ACKNOW
     reason = acknowledge(s, t, p)
     if reason or t.row == 0:
         return reason
@@ -453,6 +457,7 @@ def segment_arrives(s, t, p):
         return 0
     if t.reass is not None or t.t_flags & (TF_FASTRECOVERY | TF_DSACK) or t.snd_nxt != t.snd_max:
         tcp_output(s, t)  # the peer counts these answers: one for each segment
+        t.t_flags &= ~TF_DELACK
     elif (
         t.t_flags & TF_ACKNOW
         or t.sndq.cc > dist(t.snd_una, t.snd_max)
@@ -462,5 +467,6 @@ def segment_arrives(s, t, p):
     ):
         s.defer(t)
     else:
+        t.t_flags &= ~TF_DELACK
         s.arm(t)
     return reason

@@ -1,3 +1,4 @@
+from pystack._fast cimport ecn
 from pystack._fast.packet cimport Packet
 from pystack._fast.seq cimport add
 from pystack._fast.syncache cimport SynCache
@@ -10,7 +11,7 @@ from pystack._fast.tcp_window cimport syn_window
 from pystack._fast.tfo cimport FastOpen
 
 cdef int ACK, BACKLOG_AND_ONE, COOKIES_LINUX, COOKIE_ROOM, CWR, ECE, ETIMEDOUT, FO_LISTEN
-cdef int FO_NO_COOKIE, HALF_OPEN_REQUEST, LISTEN, SC_ACKED, SC_COOKIE, SC_COOKIE_EXP, SC_ECN
+cdef int FO_NO_COOKIE, HALF_OPEN_REQUEST, LISTEN, SC_ACE, SC_ACKED, SC_COOKIE, SC_COOKIE_EXP, SC_ECN
 cdef int SC_SACK, SC_SCALE, SC_TS, SC_UNREACH, SERVER, SERVER_ALL, SERVER_NO_COOKIE, SYN
 cdef int SO_NO_TCP_OPTIONS
 cdef int TCP_BAD_SYN, TCP_LISTEN_OVERFLOW, TCP_SYN_LIMIT, TF_NO_SACK, TF_NO_SCALE, TF_NO_TS
@@ -36,7 +37,7 @@ cdef class Listener:
     cpdef int overflowed(self, Stack s, Tcb t) except -1
     cdef int flooded(self, Stack s, Tcb t, bint cookies) except -1
     cdef int agree(self, Stack s, Tcb t, Packet p) except -1
-    cdef bint ecn_asked(self, Stack s, Packet p) noexcept
+    cdef int ecn_asked(self, Stack s, Packet p) noexcept
     cdef int new_row(self, Stack s, Tcb t, Packet p) except -1
     cdef int overflow(self, Stack s, int bucket, Packet p) except -1
     cdef int fill(self, Stack s, int row, Packet p, int flags) except -1

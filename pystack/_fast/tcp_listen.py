@@ -10,6 +10,7 @@ measured (duplicate SYNs, TCP_DEFER_ACCEPT, cookies with timestamps, Fast Open).
 
 import cython
 
+from pystack._fast import ecn
 from pystack._fast.consts import (
     ACK,
     BACKLOG_AND_ONE,
@@ -30,6 +31,7 @@ from pystack._fast.packet import COOKIE_ROOM
 from pystack._fast.seq import add
 from pystack._fast.source_routes import forget, lay
 from pystack._fast.syncache import (
+    SC_ACE,
     SC_ACKED,
     SC_COOKIE,
     SC_COOKIE_EXP,
@@ -204,15 +206,19 @@ class Listener:
             flags |= SC_SACK
         if p.opt_wscale >= 0 and cfg.tcp_window_scaling and not t.t_flags & TF_NO_SCALE:
             flags |= SC_SCALE
-        if self.ecn_asked(s, p):
-            flags |= SC_ECN
-        return flags
+        return flags | self.ecn_asked(s, p)
 
     def ecn_asked(self, s, p):
-        """A SYN that asks for ECN, and is not marked itself on Linux (RFC 3168 section 6.1.1)."""
-        if s.cfg.tcp_ecn == 0 or p.flags & (ECE | CWR) != (ECE | CWR):
-            return False
-        return s.cfg.policy_half_open != HALF_OPEN_REQUEST or p.tos & 3 == 0
+        """SC_ECN, or SC_ACE and more, for a SYN that asks for ECN, and is not marked itself on Linux (RFC 3168 section
+        6.1.1).
+        """
+        what: cython.int
+        if s.cfg.policy_half_open == HALF_OPEN_REQUEST:
+            if s.cfg.tcp_ecn == 0 or p.flags & (ECE | CWR) != (ECE | CWR):
+                return 0
+            return SC_ECN if p.tos & 3 == 0 else 0
+        what = ecn.asked(s, p)
+        return SC_ECN if what == ecn.ASKED_CLASSIC else what * SC_ACE
 
     def new_row(self, s, t, p):
         """A row and its timer, in whose place an old one may go; 0 when there is no room."""
@@ -264,7 +270,8 @@ class Listener:
         cache.mss[row] = p.opt_mss if 0 <= p.opt_mss else s.cfg.tcp_mssdflt
         cache.win[row] = p.win
         cache.peer_scale[row] = p.opt_wscale if flags & SC_SCALE else -1
-        cache.flags[row] = flags
+        cache.flags[row] = flags & (SC_ACE - 1)
+        cache.ecn[row] = flags // SC_ACE
         cache.ts_recent[row] = p.ts_val if flags & SC_TS else 0
         cache.ts_offset[row] = s.new_ts_offset(p.dst, p.src)
         cache.ts_first[row] = s.ts_at(cache.ts_offset[row])
@@ -295,7 +302,7 @@ class Listener:
                 flags = 0
         else:
             iss = self.cookies.make(p, self.cookies.encode(p), s.now)
-            flags &= ~SC_ECN
+            flags &= SC_ACE - 1 - SC_ECN
             if not cfg.tcp_syncookies_only:
                 cache.overflowed[cache.bucket_of(p.dst, p.dport, p.src, p.sport)] = s.now
                 cache.last_overflow = s.now
@@ -361,7 +368,7 @@ class Listener:
             lay(s, p)
         p.seq = iss
         p.ack = ack
-        p.flags = SYN | ACK | (ECE if flags & SC_ECN else 0)
+        p.flags = SYN | ACK | (ECE if flags & SC_ECN else ecn.syn_ack_flags(flags // SC_ACE))
         p.opt_mss = our_mss(s, faddr, t.user_mss)
         p.win = syn_window(s, t, p.opt_mss - (12 if flags & SC_TS else 0))
         if t.so_options & SO_NO_TCP_OPTIONS:
@@ -376,7 +383,7 @@ class Listener:
         """Send the row's SYN-ACK."""
         cache = self.cache
         t: Tcb = s.tcbs[cache.listener[row]]
-        flags: cython.int = cache.flags[row]
+        flags: cython.int = cache.all_flags(row)
         ack: cython.uint = add(cache.irs[row], 1)
         i: cython.int
         if t.fo_row == row:
@@ -433,6 +440,7 @@ class Listener:
         """The SYN again: the SYN-ACK again, at most so often on Linux, whose timer goes on from where it is."""
         cache = self.cache
         cfg = s.cfg
+        what: cython.int
         if cfg.policy_half_open == HALF_OPEN_REQUEST:
             if s.now - cache.answered[row] < cfg.tcp_invalid_ratelimit:
                 s.stat.challenge_suppressed += 1
@@ -448,9 +456,11 @@ class Listener:
                     cache.flags[row] &= ~SC_TS
             if cfg.tcp_log_debug:
                 s.say_of(SYNCACHE_DUPLICATE, p, 0)
-            cache.flags[row] &= ~SC_ECN
-            if self.ecn_asked(s, p):
-                cache.flags[row] |= SC_ECN
+            if cache.all_flags(row) & ~(SC_ACE - 1 - SC_ECN):
+                cache.without_ecn(row)  # asked for once more, and perhaps otherwise
+                what = self.ecn_asked(s, p)
+                cache.flags[row] |= what & (SC_ACE - 1)
+                cache.ecn[row] = what // SC_ACE
             self.answer(s, row)
             cache.rexmits[row] = 0
             s.wheel.arm(cache.timer[row], s.now + cfg.tcp_rexmit_initial)
@@ -513,6 +523,8 @@ class Listener:
         if tries < 255:
             cache.rexmits[row] += 1
         if again:
+            if s.cfg.policy_half_open != HALF_OPEN_REQUEST and tries >= s.cfg.tcp_ecn_maxretries:
+                cache.without_ecn(row)
             s.stat.sc_retransmitted += 1
             if s.cfg.tcp_log_debug:
                 self.say_of_row(s, SYNCACHE_AGAIN, row, tries + 1)

@@ -37,7 +37,7 @@ from pystack._fast.consts import (
 from pystack._fast.departures import room, sent_segments
 from pystack._fast.draft import Draft  # noqa: F401
 from pystack._fast.mtu_probe import probe
-from pystack._fast.seq import before, dist
+from pystack._fast.seq import before, dist, sub
 from pystack._fast.tcb import (
     FO_DATA,
     FO_QUEUED,
@@ -93,7 +93,9 @@ def restart_after_idle(s, t, idle, unsent):
     if f is not None:
         if f.packets_out == 0 and unsent and s.now - f.data_sent_at > t.rxtcur:
             congestion.restart(s, t, f, s.now - f.data_sent_at)
-    elif idle and t.srtt != 0 and s.now - t.last_sent >= t.rxtcur:
+    elif idle and (
+        s.now - t.rcvtime >= t.rxtcur or (t.data_sent >= 0 and s.now - t.data_sent >= t.rxtcur)
+    ):  # nothing was heard, or (FreeBSD from 13 on) no data sent
         t.cwnd = congestion.restart_window(s, t)
 
 
@@ -136,6 +138,8 @@ def send_one(s, t, idle):
         if d.queued > 0 and t.state >= ESTABLISHED:
             persist.begin(s, t)
         return 0
+    if d.flags & FIN and t.t_flags & TF_SENTFIN and t.snd_nxt == t.snd_max:
+        t.snd_nxt = sub(t.snd_nxt, 1)
     at = t.snd_nxt
     if d.length == 0 and d.flags & (SYN | FIN) == 0 and t.at_persist == NEVER:
         at = t.snd_max
@@ -222,7 +226,9 @@ def place_fin(s, t, d):
     elif t.snd_nxt != t.snd_max:
         pass
     elif t.t_flags & TF_SENTFIN:
-        d.flags &= ~FIN  # it is out already and not asked for again
+        # it is out already and not asked for again; but every acknowledgment of a BSD repeats it
+        if s.cfg.policy_persist == PERSIST_LINUX or t.snd_una == t.snd_max:
+            d.flags &= ~FIN
     elif s.cfg.policy_persist == PERSIST_LINUX and (
         d.off + d.length >= cython.cast(cython.int, t.snd_wnd)
         or (d.length == 0 and t.flight is not None and room(t, t.flight) == 0)

@@ -5,9 +5,19 @@ RFC 9293 section 3.10.7.1 (what a RST looks like), RFC 5961 section 7 (how many 
 
 import cython
 
-from pystack._fast.consts import ACK, CHALLENGE_HOST, FIN, RST, SOURCE_ROUTES_LINUX, SYN
+from pystack._fast.consts import (
+    ACK,
+    CHALLENGE_HOST,
+    FIN,
+    RST,
+    SOURCE_ROUTES_LINUX,
+    SYN,
+    WINDOW_BSD_14,
+    WINDOW_LINUX,
+)
 from pystack._fast.seq import add
 from pystack._fast.source_routes import forget, lay, learn
+from pystack._fast.space import recv_space
 from pystack._fast.tcb import SO_ROUTED, TF_RCVD_TS, TF_SACK_PERMIT
 from pystack._fast.tcp_build import blank, fill_sack, stamp, transmit
 from pystack._fast.tcp_delack import ack_sent
@@ -54,12 +64,22 @@ def reset_of(s, p):
     return out
 
 
-def bare(s, t, at, flags):
+def reset_of(s, t, p):
+    """The RST that a segment for a half-open connection deserves, which on FreeBSD 14 has the connection's timestamp
+    (tcp_respond).
+    """
+    if not t.t_flags & TF_RCVD_TS or not p.flags & ACK or s.cfg.policy_window != WINDOW_BSD_14:
+        return reset_for(s, p)
+    s.stat.sndctrl += 1
+    s.stat.out_rsts += 1
+    return transmit(s, bare(s, t, p.ack, RST, 0))
+
+
+def bare(s, t, at, flags, win):
     """A segment of the connection without text, at sequence number `at`: acknowledgment, window, timestamp."""
     p = blank(s, t.laddr, t.lport, t.faddr, t.fport, t.ttl, t.tos)
     if t.so_options & SO_ROUTED:
         lay(s, p)
-    win: cython.int = receive_window(s, t)
     p.flags = flags
     p.seq = at
     p.ack = t.rcv_nxt if flags & ACK else 0
@@ -70,22 +90,37 @@ def bare(s, t, at, flags):
 
 
 def send_reset_of(s, t, at):
-    """The RST of a connection that ends on our side: with ACK, window and timestamp, as both systems send it."""
+    """The RST of a connection that ends on our side: with ACK and timestamp, and a window unless it is FreeBSD 14."""
+    win: cython.int = 0
+    if s.cfg.policy_window != WINDOW_BSD_14:
+        win = receive_window(s, t)
     s.stat.sndctrl += 1
     s.stat.out_rsts += 1
-    return transmit(s, bare(s, t, at, RST | ACK))
+    return transmit(s, bare(s, t, at, RST | ACK, win))
+
+
+def bare_room(s, t):
+    """FreeBSD: what an answer out of turn offers is the room of the buffer as it is (tcp_respond)."""
+    win: cython.int = recv_space(s, t)
+    return win if win > 0 else 0
 
 
 def send_ack_only(s, t, at):
-    """An ACK without data at sequence number `at`: keep-alive probes, challenge ACKs, Linux's window probes."""
-    p = bare(s, t, at, ACK)
+    """An ACK without data at sequence number `at`: keep-alive probes, challenge ACKs, Linux's window probes.
+
+    FreeBSD's is no segment of the connection's output: it reports no blocks, remembers no offer, and leaves an
+    acknowledgment that is due to its timer.
+    """
+    s.stat.sndacks += 1
+    t.segs_out += 1
+    if s.cfg.policy_window != WINDOW_LINUX:
+        return transmit(s, bare(s, t, at, ACK, bare_room(s, t)))
+    p = bare(s, t, at, ACK, receive_window(s, t))
     if t.t_flags & TF_SACK_PERMIT and t.sacks is not None:
         fill_sack(s, t, p)
     offered(s, t, receive_window(s, t))
     ack_sent(s, t, 0)
     t.last_sent = s.now
-    s.stat.sndacks += 1
-    t.segs_out += 1
     return transmit(s, p)
 
 
@@ -138,8 +173,10 @@ def challenge(s, t):
             if t.challenge_count > s.challenge_high:
                 s.challenge_high = t.challenge_count
     s.stat.challenge_acks += 1
-    send_ack_only(s, t, t.snd_max)
-    return 0
+    if cfg.policy_window == WINDOW_LINUX:
+        return send_ack_only(s, t, t.snd_max)
+    t.last_ack_sent = t.rcv_nxt
+    return send_ack_only(s, t, t.snd_nxt)
 
 
 def suppressed(s):

@@ -6,11 +6,12 @@ from pystack._fast.seq cimport add, after, after_eq, before, before_eq, dist, ma
 from pystack._fast.tcb cimport Stack, Tcb
 from pystack._fast.tcp_close cimport enter_timewait
 from pystack._fast.tcp_delack cimport answer_data, converse, data_came, delay_bsd, measure, see_mark
+from pystack._fast.tcp_handshake cimport let_pass
 from pystack._fast.tcp_mem cimport account, may_receive
 from pystack._fast.tcp_out cimport tcp_output
 from pystack._fast.tcp_window cimport grow_buffer, grow_linux, memory_of, open_window, room_behind
 
-cdef int CALLS_LINUX, SS_DONE
+cdef int CALLS_LINUX, SS_DONE, SS_FILTERED
 cdef int FO_QUEUED
 cdef int OOB_EXPECTED, OOB_HERE, OOB_NONE, SO_OOBINLINE
 cdef int ACK_SCHEDULED, CLOSE_WAIT, CLOSING, DELACK_LINUX, ESTABLISHED, EV_ERROR, EV_READ, FIN

@@ -52,6 +52,7 @@ from pystack._fast.tcb import (
     SO_OOBINLINE,
     SS_CANTRCVMORE,
     SS_DONE,
+    SS_FILTERED,
     TF_ACKNOW,
     TF_DSACK,
     TF_ECN,
@@ -68,6 +69,7 @@ from pystack._fast.tcp_delack import (
     measure,
     see_mark,
 )
+from pystack._fast.tcp_handshake import let_pass
 from pystack._fast.tcp_mem import account, may_receive
 from pystack._fast.tcp_out import tcp_output
 from pystack._fast.tcp_window import grow_buffer, grow_linux, memory_of, open_window, room_behind
@@ -115,6 +117,8 @@ def text(s, t, p):
         got_fin(s, t)
     if (length > 0 or fin) and t.row != 0 and s.cfg.policy_delack == DELACK_LINUX:
         answer_data(s, t)
+    if t.so_state & SS_FILTERED:
+        let_pass(s, t)
     return 0
 
 

@@ -294,7 +294,7 @@ class TcpTracker:
         ):
             timeout = self.timeouts[TCPCT_RETRANS]
         elif not self.old and kind == RST:
-            timeout = self.timeouts[TCPCT_CLOSE]  # whatever the state: see docs/adr/0026
+            timeout = self.timeouts[TCPCT_CLOSE]  # whatever the state: see docs/adr/0025
         elif (
             self.t.octet[o + O_FLAGS] | self.t.octet[o + O_REPLY + O_FLAGS]
         ) & F_UNACKED and timeout > unack:

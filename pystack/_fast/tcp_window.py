@@ -23,7 +23,6 @@ from pystack._fast.consts import (
     FIN_WAIT_1,
     FIN_WAIT_2,
     MS,
-    NEVER,
     SOCKBUF_LINUX,
     WINDOW_BSD_14,
     WINDOW_LINUX,
@@ -34,6 +33,7 @@ from pystack._fast.tcb import (
     ACK_PUSHED,
     ACK_PUSHED2,
     ACK_SCHEDULED,
+    TF_DELACK,
     TF_NOMEM,
     TF_RCV_AUTO_OFF,
     TF_RCVD_SCALE,
@@ -545,7 +545,7 @@ def worth_an_update(s, t):
     """FreeBSD: does the right edge move far enough for a segment of its own (MUST-39)?
 
     Two segments that are a quarter of the buffer (or anything of two segments when the buffer is small or nearly full),
-    or half of the buffer. Never while an acknowledgment is on its way anyway.
+    or half of the buffer. Not for a segment whose acknowledgment was just put off.
     """
     win: cython.int = recv_space(s, t)
     old: cython.int = dist(t.rcv_nxt, t.rcv_adv)
@@ -553,7 +553,7 @@ def worth_an_update(s, t):
     most: cython.int = 65535 << t.rcv_scale
     mss: cython.int = whole_mss(t)
     advance: cython.int
-    if t.at_delack != NEVER or not takes_data(t):
+    if t.t_flags & TF_DELACK or not takes_data(t):
         return False
     if win > most:
         win = most

@@ -68,11 +68,15 @@ def set_option(calls: Calls, file: SocketFile, level: Arg, name: Arg, value: Arg
             given = value.value if length < 0 else value.value.ljust(length, b"\0")[:length]
         case List_(items=(item,)):
             given = _packed(names.value(item), length)
+        case Symbol(name="NULL"):
+            given = None
         case Number() | Symbol() | Or() | Call():
             given = _packed(names.value(value), length)
         case Struct() if value.get("onoff") is not None and value.get("linger") is not None:
             pair = (names.value(value.get("onoff")), names.value(value.get("linger")))
             given = pair if length in (-1, 8) else struct.pack("ii", *pair)[: max(length, 0)]
+        case Struct() if isinstance(name_ := value.get("af_name"), String):
+            given = name_.value
         case _:
             raise Skip(f"the option value {describe(value)}")
     file.sock.setsockopt(ours, number, given)
@@ -149,6 +153,8 @@ def _compare_number(names: Symbols, text: str, value: Arg, room: int | None, got
 
 def _compare_name(names: Symbols, text: str, value: Arg, got: str) -> int:
     octets = got.encode()
+    if isinstance(value, Struct) and (filtered := value.get("af_name")) is not None:
+        value = filtered
     if isinstance(value, String):
         if value.value.rstrip(b"\0") != octets:
             _differ(f"optval for {text}", describe(value), f'"{got}"')

@@ -40,6 +40,7 @@ _SEND_FLAGS = (
     "MSG_NOSIGNAL",
     "MSG_MORE",
     "MSG_FASTOPEN",
+    "MSG_EOF",
     "MSG_EOR",
     "MSG_ZEROCOPY",
 )
@@ -147,6 +148,8 @@ class Incoming:
 
 def _more_comes(sock: Any) -> bool:
     row = sock.row
+    if not row.so_state & (SS_CONNECTED | SS_CONNECTING):
+        return False
     return not row.so_error and not row.so_state & (SS_CANTRCVMORE | SS_DISCONNECTED)
 
 
@@ -186,6 +189,10 @@ def send(
     for name in wanted & {"MSG_OOB", "MSG_MORE", "MSG_EOR", "MSG_ZEROCOPY"}:
         number |= getattr(sockbase, name)
     asked = sockreports.asked_by(sock, control or ())
+    if "MSG_EOF" in wanted:  # FreeBSD: the end of sending, in one segment with the last octets
+        done: int = yield from _send_all(sock, n, number | sockbase.MSG_MORE, patient, asked)
+        sock.shutdown(std.SHUT_WR)
+        return done
     return (yield from _send_all(sock, n, number, patient, asked))
 
 

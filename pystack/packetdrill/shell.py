@@ -43,7 +43,7 @@ _QUOTED = re.compile(r"'[^']*'|\"[^\"$`\\]*\"")
 _SYNTAX = re.compile(r"[$<(){}*?\[\]!`\\'\"]|\|\||(?<!&)&(?![&\d])")
 """What only a shell understands, outside of quotes."""
 _IGNORED = {"true", ":", "logger"}
-_MODULE = re.compile(r"(cc|tcp)_[a-z0-9]+(\.ko)?")
+_MODULE = re.compile(r"(accf|cc|tcp)_[a-z0-9]+(\.ko)?")
 """Modules that change nothing by being loaded: what they bring is chosen by a knob or a socket option, and that is
 where a choice that this machine does not have is a Skip."""
 

@@ -22,7 +22,11 @@ def of(sut: Sut | None, host: Any) -> dict[str, int]:
     if host.profile.system == "freebsd":  # whose structure has these besides
         t = sock.row
         found |= {"tcpi_snd_nxt": int(t.snd_nxt), "tcpi_rcv_nxt": int(t.rcv_nxt)}
-        found |= {"tcpi_snd_bwnd": 0, "tcpi_toe_tid": 0}
+        found |= {"tcpi_snd_bwnd": 0, "tcpi_toe_tid": 0, "tcpi_dupacks": int(t.dupacks)}
+        found |= {"tcpi_snd_una": int(t.snd_una), "tcpi_snd_max": int(t.snd_max)}
+        found |= {"tcpi_rcv_adv": int(t.rcv_adv), "tcpi_rcv_numsacks": t.sacks.n if t.sacks else 0}
+        found |= {"tcpi_delivered_ce": int(t.scep) - 5 * bool(t.ace)}
+        found |= {"tcpi_received_ce": int(t.rcep)}
         found |= {"tcpi_snd_rexmitpack": int(t.segs_again), "tcpi_snd_zerowin": int(t.zero_windows)}
     return found
 

@@ -32,7 +32,15 @@ _CONGESTION = ("Open", "Disorder", "CWR", "Recovery", "Loss")
 _OPTIONS = {
     "TIMESTAMPS": 1, "SACK": 2, "WSCALE": 4, "ECN": 8, "ECN_SEEN": 16, "SYN_DATA": 32,
 }  # fmt: skip
-_FREEBSD_OPTIONS = {"TIMESTAMPS": 1, "SACK": 2, "WSCALE": 4, "ECN": 8, "TOE": 16, "TFO": 32}
+_FREEBSD_OPTIONS = {
+    "TIMESTAMPS": 1,
+    "SACK": 2,
+    "WSCALE": 4,
+    "ECN": 8,
+    "TOE": 16,
+    "TFO": 32,
+    "ACE": 64,
+}
 _MEMINFO = "RMEM_ALLOC RCVBUF WMEM_ALLOC SNDBUF FWD_ALLOC WMEM_QUEUED OPTMEM BACKLOG DROPS"
 
 

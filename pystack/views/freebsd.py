@@ -142,9 +142,16 @@ def listen_queues(host: Host) -> tuple[str, Any]:
     for sock in tcp_sockets(host.core, host.now):
         if sock.state == consts.LISTEN and sock.backlog:
             here = end(sock.laddr, sock.lport)
-            sizes = f"{sock.qlen}/0/{sock.backlog}"
+            sizes = f"{sock.qlen}/{sock.incqlen}/{sock.backlog}"
             lines.append(f"{'tcp4':<5} {sizes:<{wide}.{wide}} {here:<22.22}")
-            values.append({"qlen": sock.qlen, "incqlen": 0, "maxqlen": sock.backlog, "local": here})
+            values.append(
+                {
+                    "qlen": sock.qlen,
+                    "incqlen": sock.incqlen,
+                    "maxqlen": sock.backlog,
+                    "local": here,
+                }
+            )
     return "\n".join(lines) + "\n", values
 
 

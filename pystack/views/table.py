@@ -39,6 +39,7 @@ class SocketRow:
     tries: int = 0
     """How often that was tried already."""
     qlen: int = 0
+    incqlen: int = 0
     backlog: int = 0
     half_open: int = 0
     """Of a listener: connections that wait to be accepted, the limit, SYNs that were answered."""
@@ -112,6 +113,7 @@ def _whole(core: Any, now: int) -> Iterator[SocketRow]:
             left=left,
             tries=tries,
             qlen=t.qlen,
+            incqlen=len(t.books.filtered) if t.books else 0,
             backlog=t.backlog,
             half_open=t.synqlen,
             orphan=_orphan(t),

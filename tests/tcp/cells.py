@@ -283,7 +283,15 @@ class Cell:
                 return list(CLIENT)
             if self.state.name == "LISTEN":
                 return [re.sub(r"\(3|= 3$", lambda m: m[0].replace("3", "4"), x) for x in LISTENER]
+        if self.repeats_fin() and self.state.name.startswith("CLOSING"):
+            return [line.replace("> . 2:2(0)", "> F. 1:1(0)") for line in self.state.steps]
         return list(self.state.steps)
+
+    def repeats_fin(self) -> bool:
+        """Does each acknowledgment of this state say FIN again, as FreeBSD's does until ours is acknowledged?"""
+        return self.system == "freebsd" and self.state.name.startswith(
+            ("FIN_WAIT_1", "CLOSING", "LAST_ACK")
+        )
 
     def event_lines(self) -> list[str]:
         """The event, ready to be played; calls without their results."""
@@ -371,9 +379,9 @@ class Cell:
             descriptors.discard(4)
         for line in self.event_lines():
             if line == "> ?":
-                out.append(
-                    f"*  > . {self.state.nxt}:{self.state.nxt}(0) ack {self.state.rcv + 10} <...>"
-                )
+                at = self.state.nxt - self.repeats_fin()
+                flags = "F." if self.repeats_fin() else "."
+                out.append(f"*  > {flags} {at}:{at}(0) ack {self.state.rcv + 10} <...>")
             elif line.startswith("< "):
                 out.append("+0 " + line)
             elif line.startswith("setsockopt"):

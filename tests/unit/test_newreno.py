@@ -60,10 +60,22 @@ def test_a_window_larger_than_the_peers_does_not_grow():
 
 
 def test_losses():
-    _s, t = connection()
+    s, t = connection()
     t.cwnd = 11_900
-    assert newreno.after_loss(t) == 5_000, "whole segments"
+    assert newreno.after_loss(s, t) == 5_000, "whole segments"
     t.cwnd = 1_000
-    assert newreno.after_loss(t) == 2_000
+    assert newreno.after_loss(s, t) == 2_000
     t.cwnd, t.snd_wnd = 20_000, 10_000
     assert newreno.after_timeout(t) == 5_000
+
+
+def test_a_mark_costs_less():
+    s, t = connection(tcp_abe=1, tcp_abe_frlossreduce=1)
+    t.cwnd = 10_000
+    assert newreno.after_mark(s, t) == 8_000
+    t.ssthresh = 8_000
+    assert newreno.lost_too(s, t) == 5_000, "as if the loss had come alone"
+    s, t = connection()
+    t.cwnd, t.ssthresh = 10_000, 8_000
+    assert newreno.after_mark(s, t) == 5_000
+    assert newreno.lost_too(s, t) == 8_000

@@ -55,7 +55,6 @@ def test_flags(me: str, level: int, name: int):
         (TCP, so.TCP_KEEPIDLE, 300, 0),
         (TCP, so.TCP_KEEPINTVL, 7, 40000),
         (TCP, so.TCP_KEEPCNT, 5, 128),
-        (TCP, so.TCP_KEEPINIT, 10, 0),
         (TCP, so.TCP_USER_TIMEOUT, 30_000, -1),
         (TCP, so.TCP_MAXSEG, 1000, 50_000),
         (IP, so.IP_TTL, 9, 256),

@@ -172,7 +172,7 @@ class Drop(IntEnum):
     TX_QUEUE = 61
     NO_DEVICE = 62
     # links
-    NETFILTER = 60
+    NETFILTER = 63
     LINK_LOSS = 70
     LINK_QUEUE = 71
     LINK_CORRUPT = 72

@@ -5,7 +5,7 @@ from pystack._fast.nf_hook cimport HookState, Hooks, NatRange
 from pystack._fast.packet cimport Packet
 from pystack._fast.routes cimport Interface
 from pystack._fast.tcp_build cimport transmit
-from pystack._fast.tcp_reply cimport reset_of
+from pystack._fast.tcp_reply cimport unsent_reset
 
 cdef int CT_DROP, CTS_NEW, CTS_RELATED, H_STATUS, IPS_CONFIRMED, IPS_DST_NAT_DONE, IPS_SRC_NAT_DONE
 cdef int FORWARD, LOCAL_IN, LOCAL_OUT, NF_ACCEPT, NF_DROP, POSTROUTING, PREROUTING, TABLE_FULL

@@ -49,7 +49,7 @@ from pystack._fast.nf_hook import (
 )
 from pystack._fast.routes import Interface
 from pystack._fast.tcp_build import transmit
-from pystack._fast.tcp_reply import reset_of
+from pystack._fast.tcp_reply import unsent_reset
 
 TABLE_FULL = int(Note.CONNTRACK_FULL)
 
@@ -102,7 +102,7 @@ class MachineState(HookState):
             return net.icmp_error(p, ICMP_UNREACH, kind, 0)
         if p.proto != PROTO_TCP or p.flags & RST or p.frag_off != 0 or net.is_broadcast(p.dst):
             return 0
-        out = reset_of(net, p)
+        out = unsent_reset(net, p)
         if p.ct != 0:
             out.ct = p.ct
             out.ct_way = 1 - p.ct_way

@@ -15,7 +15,7 @@ cpdef int respond(
     unsigned int ack, int flags, int win, int ttl, int tos,
 ) except -1
 cpdef int reset_for(Stack s, Packet p) except -1
-cpdef Packet reset_of(Stack s, Packet p)
+cpdef Packet unsent_reset(Stack s, Packet p)
 cdef long long NO_CHALLENGE_LIMIT
 
 cpdef int reset_of(Stack s, Tcb t, Packet p) except -1

@@ -44,7 +44,7 @@ def reset_for(s, p):
         return 0
     s.stat.out_rsts += 1
     s.stat.sndctrl += 1
-    out = reset_of(s, p)
+    out = unsent_reset(s, p)
     if p.ip_len > 20 and s.cfg.policy_source_routes == SOURCE_ROUTES_LINUX and learn(s, p):
         # Linux: the RST goes back by the way that the segment came, which is then forgotten
         lay(s, out)
@@ -52,7 +52,7 @@ def reset_for(s, p):
     return transmit(s, out)
 
 
-def reset_of(s, p):
+def unsent_reset(s, p):
     """That RST, as a packet that is not sent yet."""
     out = blank(s, p.dst, p.dport, p.src, p.sport, s.cfg.ip_ttl, 0)
     if p.flags & ACK:

@@ -4,7 +4,7 @@ Plain ints, so that both speeds and every user of the library import the same fi
 with `cython.declare` at import (STYLE 2.9).
 """
 
-from enum import IntEnum
+from enum import IntEnum, unique
 
 NS = 1
 US = 1_000
@@ -107,6 +107,7 @@ ONE_STOP = 4
 """It goes to the next address of its route."""
 
 
+@unique
 class Drop(IntEnum):
     """Why a packet went no further. One counter for each (`Core.drops`); 0 is "it was not dropped"."""
 
@@ -241,6 +242,7 @@ class Err(IntEnum):
     ESRCH = 33
 
 
+@unique
 class Note(IntEnum):
     """What a kernel tells its operator; `kernlog.py` has the words, which are the profile's ([messages])."""
 

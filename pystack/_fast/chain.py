@@ -11,6 +11,10 @@ import cython
 from pystack._fast.columns import column, grown
 
 
+_MANY = 1 << 19
+"""Buckets that fill a large page."""
+
+
 def _power_of_two(buckets):
     if not 0 < buckets <= 1 << 30 or buckets & (buckets - 1):
         raise ValueError(f"{buckets} buckets are not a power of two in [1, 2**30]")
@@ -56,7 +60,7 @@ class Chain:
             self.mask = self.buckets - 1
         self.rows = _row_count(rows)
         self.count = 0
-        self.head = column("i", buckets)
+        self.head = column("i", buckets, buckets >= _MANY)
         self.next = column("i", rows + 1)
         self.prev = column("i", rows + 1)
 

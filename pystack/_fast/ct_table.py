@@ -278,13 +278,14 @@ class ConnTable:
         node: cython.int = self.chain.head[self.bucket_of(h)]
         after: cython.int
         while node != 0:
+            if self.keys[2 * node] == addrs and self.keys[2 * node + 1] == ports:
+                if not self.expired(node >> 1):
+                    return node
             after = self.chain.next[node]
             if self.expired(node >> 1):
                 if after >> 1 == node >> 1:
                     after = self.chain.next[after]  # the other node of the same flow goes, too
                 self.unlink(node >> 1)
-            elif self.keys[2 * node] == addrs and self.keys[2 * node + 1] == ports:
-                return node
             node = after
         return 0
 

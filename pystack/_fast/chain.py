@@ -10,7 +10,6 @@ import cython
 
 from pystack._fast.columns import column, grown
 
-
 _MANY = 1 << 19
 """Buckets that fill a large page."""
 

@@ -21,9 +21,6 @@ from pystack._fast.consts import (
     CLASH,
     CT_ACCEPT,
     CT_DROP,
-    CT_EVICT_BUCKETS,
-    CT_EVICT_CHAIN,
-    CT_EVICT_NODES,
     CT_INVALID,
     CT_REPEAT,
     CT_TRACKER_3,
@@ -67,18 +64,11 @@ from pystack._fast.consts import (
     W_LAST_SEQ,
     W_MARK,
 )
-from pystack._fast.ct_table import ConnTable
+from pystack._fast.ct_room import ConnRoom
 from pystack._fast.packet import Packet
 from pystack._fast.tcp_track import TcpTracker
 from pystack._fast.udp_icmp import Quote
 
-_EARLY_DROP_RANGE = 8
-HZ = 1_000_000_000 // JIFFY
-_GC_MIN = 1 * HZ
-_GC_MAX = 60 * HZ
-_GC_CLAMP = 300 * HZ
-_GC_COUNT = 100
-_GC_EXPIRED = 64000 // HZ
 _U32 = cython.declare(cython.uint, 0xFFFFFFFF)
 _ICMP_REPLY = cython.declare(
     cython.const[cython.uchar][::1],
@@ -99,7 +89,7 @@ def ticks(ns):
 
 @cython.final
 @cython.cclass
-class Conntrack(ConnTable):
+class Conntrack(ConnRoom):
     """The flows of one machine, its counters (`conntrack -S`), its knobs and its worker.
 
     `listener(event, row)`, if there is one, is called for each event. `refused` says that the table was full for the
@@ -107,11 +97,7 @@ class Conntrack(ConnTable):
     """
 
     def __init__(self, cfg, rng, now):
-        ConnTable.__init__(
-            self, max(1, cfg.ct_buckets), cfg.policy_ct_hash, rng.next64(), rng.next64()
-        )
-        self.cfg = cfg
-        self.rng = rng
+        ConnRoom.__init__(self, cfg, rng, now)
         self.tcp = TcpTracker(self)
         self.quote = Quote()
         self.listener = None
@@ -121,20 +107,11 @@ class Conntrack(ConnTable):
         self.inserted = 0
         self.insert_failed = 0
         self.drop = 0
-        self.early_drop = 0
         self.error = 0
         self.clash_resolve = 0
         self.chaintoolong = 0
         self.high_water = 0
         self.last_failure = 0
-        self.now = now
-        self.jiffies = (now // JIFFY) & _U32
-        self.gc_bucket = 0
-        self.gc_mean = _GC_MAX
-        self.gc_count = _GC_COUNT
-        self.gc_start = 0
-        self.gc_wanted = False
-        self.gc_next = now + 1_000_000_000
         self._ahead = column("i", 64)
         self.packets = None
         self.octets = None
@@ -179,7 +156,7 @@ class Conntrack(ConnTable):
 
     def reserve(self, capacity):
         """As `ConnTable` has it."""
-        ConnTable.reserve(self, capacity)
+        ConnRoom.reserve(self, capacity)
         if self.packets is not None:
             self.packets = grown(memoryview(self.packets), 2 * (self.capacity + 1))
             self.octets = grown(memoryview(self.octets), 2 * (self.capacity + 1))
@@ -245,12 +222,6 @@ class Conntrack(ConnTable):
         """As `ConnTable` has it."""
         if self.listener is not None:
             self.listener(EVENT_DESTROY, row)
-        return 0
-
-    def kill(self, row):
-        """A flow in the table ends. Answers 0."""
-        if self.half[(row << 5) + H_STATUS] & IPS_CONFIRMED:
-            self.unlink(row)
         return 0
 
     @cython.exceptval(check=False)
@@ -586,137 +557,6 @@ class Conntrack(ConnTable):
             self.octet[(row << 6) + O_STATE] = TCPCT_CLOSE
             self.refresh(row, self.tcp.timeouts[TCPCT_CLOSE])
         return 0
-
-    # --- room ------------------------------------------------------------------------------------------------
-
-    def _make_room(self, h):
-        """The table is full: is there a flow in reach that nobody answered (facts: conntrack 2.5)?"""
-        bucket: cython.uint = self.bucket_of(h)
-        policy: cython.int = self.cfg.policy_ct_evict
-        killed: cython.int
-        if policy == CT_EVICT_BUCKETS:
-            for _i in range(_EARLY_DROP_RANGE):
-                killed = self._empty_bucket(bucket)
-                if killed:
-                    self.early_drop += killed
-                    return True
-                bucket = bucket + 1 if bucket + 1 < self.chain.buckets else 0
-            return False
-        if policy == CT_EVICT_NODES:
-            seen: cython.int = 0
-            for _i in range(self.chain.buckets):
-                killed = self._oldest(bucket)
-                seen += self._length
-                if killed:
-                    self.early_drop += 1
-                    self.kill(killed)
-                    return True
-                if seen >= _EARLY_DROP_RANGE:
-                    return False
-                bucket = bucket + 1 if bucket + 1 < self.chain.buckets else 0
-            return False
-        if policy == CT_EVICT_CHAIN:
-            killed = self._oldest(bucket)
-            if killed:
-                self.early_drop += 1
-                self.kill(killed)
-                return True
-        return False
-
-    def _empty_bucket(self, bucket):
-        """Remove every flow of a chain that is not ASSURED; how many. Expired ones go uncounted."""
-        killed: cython.int = 0
-        node: cython.int = self.chain.head[bucket]
-        after: cython.int
-        row: cython.int
-        while node != 0:
-            after = self.chain.next[node]
-            row = node >> 1
-            if after >> 1 == row:
-                after = self.chain.next[after]
-            if self.expired(row):
-                self.unlink(row)
-            elif self.half[(row << 5) + H_STATUS] & IPS_ASSURED == 0:
-                self.unlink(row)
-                killed += 1
-            node = after
-        return killed
-
-    def _oldest(self, bucket):
-        """The flow of a chain that came first and is not ASSURED, or 0; `_length` is how many nodes there are."""
-        node: cython.int = self.chain.head[bucket]
-        victim: cython.int = 0
-        self._length = 0
-        while node != 0:
-            self._length += 1
-            if self.half[(node >> 1 << 5) + H_STATUS] & IPS_ASSURED == 0:
-                victim = node >> 1
-            node = self.chain.next[node]
-        return victim
-
-    # --- the worker ------------------------------------------------------------------------------------------
-
-    def gc(self, now):
-        """The worker runs: expired flows go, and after a refusal closing ones. `gc_next` is when it runs again."""
-        self.now = now
-        self.jiffies = cython.cast(cython.uint, (now // JIFFY) & _U32)
-        if self.gc_bucket == 0:
-            self.gc_mean = _GC_MAX
-            self.gc_count = _GC_COUNT
-            self.gc_start = self.jiffies
-        gone: cython.int = 0
-        early: cython.bint = self.gc_wanted
-        while self.gc_bucket < self.chain.buckets:
-            if gone > _GC_EXPIRED:
-                self.gc_next = now + JIFFY
-                return 0
-            gone += self._sweep(self.gc_bucket, early)
-            self.gc_bucket += 1
-        self.gc_bucket = 0
-        self.gc_wanted = False
-        spent: cython.int = cython.cast(cython.int, (self.jiffies - self.gc_start) & 0x7FFFFFFF)
-        wait: cython.int = max(_GC_MIN, min(_GC_MAX, self.gc_mean))
-        wait = wait - spent if wait > spent else 1
-        self.gc_next = now + cython.cast(cython.longlong, wait) * JIFFY
-        return 0
-
-    def _sweep(self, bucket, early):
-        """One chain of the worker's pass; how many expired."""
-        gone: cython.int = 0
-        node: cython.int = self.chain.head[bucket]
-        after: cython.int
-        row: cython.int
-        left: cython.int
-        while node != 0:
-            after = self.chain.next[node]
-            row = node >> 1
-            if self.expired(row):
-                if after >> 1 == row:
-                    after = self.chain.next[after]
-                self.unlink(row)
-                gone += 1
-            else:
-                left = max(_GC_MIN, min(_GC_CLAMP, self.left(row)))
-                self.gc_count += 1
-                if left >= self.gc_mean:
-                    self.gc_mean += (left - self.gc_mean) // self.gc_count
-                else:
-                    self.gc_mean -= (self.gc_mean - left) // self.gc_count
-                if early and self._closing(row):
-                    if self.free.used >= self.cfg.ct_max // 100 * 95:
-                        if after >> 1 == row:
-                            after = self.chain.next[after]
-                        self.unlink(row)
-            node = after
-        return gone
-
-    def _closing(self, row):
-        """May the worker end this flow after the table was full: nobody answered, or it closes anyway?"""
-        state: cython.int = self.octet[(row << 6) + O_STATE]
-        proto: cython.int = (self.keys[4 * row + 1] >> 16) & 0xFF
-        if self.half[(row << 5) + H_STATUS] & IPS_ASSURED == 0:
-            return True
-        return proto == PROTO_TCP and TCPCT_FIN_WAIT <= state <= TCPCT_CLOSE
 
 
 _IS_QUESTION = cython.declare(

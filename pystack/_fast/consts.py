@@ -553,8 +553,9 @@ TOO_LONG = 2
 CLASH = 1
 """Why `insert` refused."""
 
-JIFFY = 4_000_000
-"""ns of a tick: HZ is 250 in the kernels that were recorded."""
+HZ = 250
+JIFFY = 1_000_000_000 // HZ
+"""Ticks of a second in the kernels that were recorded, and ns of a tick."""
 
 # --- rules of netfilter: what a target answers, what matches and targets are told ------------------------------------
 STATE_SNAT = 128

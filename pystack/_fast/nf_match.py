@@ -13,9 +13,9 @@ from pystack._fast.consts import (
     CTS_INVALID,
     CTS_UNTRACKED,
     H_STATUS,
+    HZ,
     IPS_DST_NAT,
     IPS_SRC_NAT,
-    JIFFY,
     PORT_DESTINATION,
     PORT_SOURCE,
     PROTO_ICMP,
@@ -31,7 +31,6 @@ from pystack._fast.consts import (
 from pystack._fast.nf_hook import HookState
 from pystack._fast.packet import Packet
 
-HZ = 1_000_000_000 // JIFFY
 _U32 = cython.declare(cython.uint, 0xFFFFFFFF)
 
 

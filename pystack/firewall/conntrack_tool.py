@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
-from pystack._fast.conntrack import HZ
 from pystack._fast.consts import (
+    HZ,
     IPS_ASSURED,
     IPS_CONFIRMED,
     IPS_SEEN_REPLY,

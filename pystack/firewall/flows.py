@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
-from pystack._fast.conntrack import HZ
 from pystack._fast.consts import (
     H_STATUS,
+    HZ,
     IPS_ASSURED,
     IPS_DST_NAT,
     IPS_FIXED_TIMEOUT,

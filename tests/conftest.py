@@ -5,6 +5,7 @@ that a leg of the gate cannot pass by testing something else.
 """
 
 import os
+import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -36,6 +37,9 @@ def pytest_configure(config: pytest.Config) -> None:
     expected = os.environ.get("PYSTACK_EXPECT", speed())
     if expected != speed():
         raise pytest.UsageError(f"this run should be {expected}, but pystack is {speed()}")
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # a shell that runs us in the background ignores Ctrl-C, and so would the commands that we send it to
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _refuse_stale() -> None:

@@ -87,6 +87,12 @@ def test_open_loop():
     assert found["open"].percentile(99) > 500_000_000
 
 
+def test_no_nat_ports(capsys: pytest.CaptureFixture[str]):
+    seen = load("no_nat_ports").main()
+    assert [seen[name] for name in seen] == [(10, 3), (10, 3), (13, 0)]
+    assert "insert_failed=3 drop=3" in capsys.readouterr().out
+
+
 @pytest.mark.slow
 def test_no_clusters(capsys: pytest.CaptureFixture[str]):
     module = load("no_clusters")

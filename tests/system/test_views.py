@@ -93,6 +93,11 @@ ELSEWHERE = (
     "net.core.wmem_",
     "net.ipv4.tcp_ehash_entries",
     "net.ipv4.tcp_congestion_control",
+    "net.netfilter.nf_conntrack_buckets",
+    "net.netfilter.nf_conntrack_expect_max",
+    "net.netfilter.nf_conntrack_frag6_high_thresh",
+    "net.netfilter.nf_conntrack_frag6_low_thresh",
+    "net.netfilter.nf_conntrack_max",
 )
 """Knobs that a namespace of a real kernel only shows, or that depend on what is built into it."""
 

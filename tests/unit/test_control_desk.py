@@ -125,6 +125,35 @@ def test_one_message_changes_one_thing(office: Office):
     assert office.host.sysctl["net.inet.tcp.msl"] == 30000
 
 
+def test_rules_and_flows_are_changed(run_dir: Path):
+    office = Office(run_dir, "linux-6")
+    try:
+        words = [
+            "-A",
+            "INPUT",
+            "-p",
+            "tcp",
+            "--dport",
+            "81",
+            "-j",
+            "REJECT",
+            "--reject-with",
+            "tcp-reset",
+        ]
+        assert office.ask("iptables", *words) == Answer(0)
+        assert "--dport 81 -j REJECT --reject-with tcp-reset" in office.host.iptables("-S INPUT")
+        assert office.ask("iptables", "-S", "INPUT").out == office.host.iptables("-S INPUT")
+        assert office.ask("iptables", "-A", "INPUT", "--bogus").status == 2
+        office.host.conntrack(
+            "-I -s 192.0.2.9 -d 192.0.2.1 -p udp --sport 9 --dport 53 -t 30 -u SEEN_REPLY"
+        )
+        assert office.ask("conntrack", "-D", "-s", "192.0.2.8").status == 1
+        assert "sport=9 dport=53" in office.ask("conntrack", "-D", "-s", "192.0.2.9").out
+        assert len(office.host.conntrack) == 0
+    finally:
+        office.close()
+
+
 def test_what_is_not_known_is_looked_up_by_a_child(office: Office, monkeypatch: pytest.MonkeyPatch):
     """Finding the nearest names takes milliseconds each: not the machine's."""
     here = os.getpid()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +29,8 @@ CLIENT, SERVER = "10.9.1.2", "10.9.2.2"
 SERVICE = 80
 BETWEEN = 300_000
 """ns between two packets: no timeout passes within a flow."""
+MOST = 1400
+"""Octets of payload: nothing is to be fragmented."""
 STATES = {
     CTS_NEW: "NEW",
     CTS_ESTABLISHED: "ESTABLISHED",
@@ -190,11 +192,52 @@ def recorded(lines: Iterable[str], name: str) -> Iterator[dict[str, Any]]:
             continue
         try:
             flow = json.loads(line)
-            if not {"id", "loose", "liberal", "sport", "packets"} <= set(flow):
-                raise ValueError("not a recorded flow: it needs id, loose, liberal, sport, packets")
+            check(flow, FLOW, "a recorded flow")
+            for packet in flow["packets"]:
+                check(packet, PACKET, "a packet of a recorded flow")
+                check(packet.get("opts") or {}, OPTIONS, "its options", needed=False)
+                if packet["entry"] is not None:
+                    check(packet["entry"], ENTRY, "an entry")
         except ValueError as e:
             raise ValueError(f"{name}:{number}: {e}") from None
         yield flow
+
+
+FLOW = {"id": str, "loose": int, "liberal": int, "sport": int, "packets": list}
+PACKET = {
+    "dir": int,
+    "flags": int,
+    "seq": int,
+    "ack": int,
+    "win": int,
+    "len": int,
+    "ctstate": str,
+    "entry": (dict, type(None)),
+}
+OPTIONS = {"mss": int, "sackok": int, "wscale": int, "sack": list}
+ENTRY = {"state": str, "timeout": int, "original": int, "assured": bool, "unreplied": bool}
+BITS = {"sport": 16, "dir": 1, "flags": 8, "seq": 32, "ack": 32, "win": 16, "mss": 16, "wscale": 8}
+"""How large the numbers are that go into headers."""
+
+
+def check(value: Any, form: Mapping[str, Any], what: str, *, needed: bool = True) -> None:
+    """Raise ValueError unless `value` has these keys with values of these types, as large as the wire takes them."""
+    if not isinstance(value, dict):
+        raise ValueError(f"not {what}: {value!r}")
+    for key, kind in form.items():
+        if key not in value:
+            if needed:
+                raise ValueError(f"not {what}: it needs {', '.join(form)}")
+            continue
+        if not isinstance(value[key], kind):
+            raise ValueError(f"not {what}: {key} is {value[key]!r}")
+        if key in BITS and not 0 <= value[key] < 1 << BITS[key]:
+            raise ValueError(f"not {what}: {key} is {value[key]}, and has {BITS[key]} bits")
+    if not 0 <= value.get("len", 0) <= MOST:
+        raise ValueError(f"not {what}: len is {value['len']}, which no packet holds")
+    edges = value.get("sack", (0, 0))
+    if len(edges) != 2 or not all(isinstance(n, int) and 0 <= n < 1 << 32 for n in edges):
+        raise ValueError(f"not {what}: sack is {edges!r}, and should be two sequence numbers")
 
 
 def replay(flows: Iterable[dict[str, Any]], profile: str = "linux-6") -> Result:

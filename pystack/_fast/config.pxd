@@ -287,4 +287,5 @@ cdef class Config:
     cdef public long long policy_rst_flush
     cdef public long long policy_ct_hash
     cdef public long long policy_ct_evict
+    cdef public long long policy_nat_ports
     cdef public long long policy_ct_tracker

@@ -300,6 +300,7 @@ DEFAULTS = {
     "policy_rst_flush": consts.RST_KEEPS_DATA,  # what a RST does to data that was not read
     "policy_ct_hash": consts.CT_HASH_SIP,  # Linux: the hash of conntrack
     "policy_ct_evict": consts.CT_EVICT_BUCKETS,  # Linux: which flow makes room in a full table
+    "policy_nat_ports": consts.NAT_PORTS_ROUNDS,  # Linux: how NAT looks for a free port
     "policy_ct_tracker": consts.CT_TRACKER_6,  # Linux: tables and rules of the TCP tracker
 }
 """Name and value of each attribute of a `Config` that no profile has filled."""

@@ -510,6 +510,10 @@ CT_EVICT_NODES = 1
 CT_EVICT_CHAIN = 2
 CT_EVICT_NONE = 3
 
+NAT_PORTS_ROUNDS = 0
+NAT_PORTS_RANGE = 1
+"""How NAT looks for a free port: 128 in a row and fewer from elsewhere, or the whole range once (up to 4.20)."""
+
 CT_TRACKER_6 = 0
 CT_TRACKER_4 = 1
 CT_TRACKER_3 = 2

@@ -136,7 +136,6 @@ class Core(Internet):
         self.settle(now)
         p.mark = 0
         p.ct_state = 0
-        p.ct_hash = 0
         if not p.csum_ok:
             # its octets were touched on the way: read them as a device would have landed them
             iface: cython.int = p.iface_in

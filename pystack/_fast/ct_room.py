@@ -101,19 +101,14 @@ class ConnRoom(ConnTable):
         """Remove every flow of a chain that is not ASSURED; how many. Expired ones go uncounted."""
         killed: cython.int = 0
         node: cython.int = self.chain.head[bucket]
-        after: cython.int
-        row: cython.int
         while node != 0:
-            after = self.chain.next[node]
-            row = node >> 1
-            if after >> 1 == row:
-                after = self.chain.next[after]
-            if self.expired(row):
-                self.unlink(row)
-            elif self.half[(row << 5) + H_STATUS] & IPS_ASSURED == 0:
-                self.unlink(row)
+            if self.expired(node >> 1):
+                node = self.reap(node)
+            elif self.half[(node >> 1 << 5) + H_STATUS] & IPS_ASSURED == 0:
+                node = self.reap(node)
                 killed += 1
-            node = after
+            else:
+                node = self.chain.next[node]
         return killed
 
     def _oldest(self, bucket):
@@ -158,30 +153,22 @@ class ConnRoom(ConnTable):
         """One chain of the worker's pass; how many expired."""
         gone: cython.int = 0
         node: cython.int = self.chain.head[bucket]
-        after: cython.int
-        row: cython.int
         left: cython.int
         while node != 0:
-            after = self.chain.next[node]
-            row = node >> 1
-            if self.expired(row):
-                if after >> 1 == row:
-                    after = self.chain.next[after]
-                self.unlink(row)
+            if self.expired(node >> 1):
+                node = self.reap(node)
                 gone += 1
+                continue
+            left = max(_GC_MIN, min(_GC_CLAMP, self.left(node >> 1)))
+            self.gc_count += 1
+            if left >= self.gc_mean:
+                self.gc_mean += (left - self.gc_mean) // self.gc_count
             else:
-                left = max(_GC_MIN, min(_GC_CLAMP, self.left(row)))
-                self.gc_count += 1
-                if left >= self.gc_mean:
-                    self.gc_mean += (left - self.gc_mean) // self.gc_count
-                else:
-                    self.gc_mean -= (self.gc_mean - left) // self.gc_count
-                if early and self._closing(row):
-                    if self.free.used >= self.cfg.ct_max // 100 * 95:
-                        if after >> 1 == row:
-                            after = self.chain.next[after]
-                        self.unlink(row)
-            node = after
+                self.gc_mean -= (self.gc_mean - left) // self.gc_count
+            if early and self._closing(node >> 1) and self.free.used >= self.cfg.ct_max // 100 * 95:
+                node = self.reap(node)
+            else:
+                node = self.chain.next[node]
         return gone
 
     def _closing(self, row):

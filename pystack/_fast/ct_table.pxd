@@ -26,6 +26,7 @@ cdef class ConnTable:
     cpdef int detach(self, int row) except -1
     cpdef int release(self, int row) except -1
     cpdef int unlink(self, int row) except -1
+    cdef int reap(self, int node) except -1
     cdef unsigned int source_hash(self, int node) noexcept
     cdef unsigned int _source_bucket(self, int row) noexcept
     cpdef int link_source(self, int row) except -1

@@ -238,6 +238,14 @@ class ConnTable:
         self.detach(row)
         return self.release(row)
 
+    def reap(self, node):
+        """The flow of a node that a walk has met ends; the node of the chain that the walk goes on with."""
+        after: cython.int = self.chain.next[node]
+        if after >> 1 == node >> 1:
+            after = self.chain.next[after]  # the other node of the same flow goes, too
+        self.unlink(node >> 1)
+        return after
+
     # --- by source, for NAT ----------------------------------------------------------------------------------
 
     @cython.cfunc
@@ -276,17 +284,13 @@ class ConnTable:
     def find(self, addrs, ports, h):
         """The node with this key, or 0. Expired flows that are met on the way are removed, as the kernel does."""
         node: cython.int = self.chain.head[self.bucket_of(h)]
-        after: cython.int
         while node != 0:
-            if self.keys[2 * node] == addrs and self.keys[2 * node + 1] == ports:
-                if not self.expired(node >> 1):
-                    return node
-            after = self.chain.next[node]
             if self.expired(node >> 1):
-                if after >> 1 == node >> 1:
-                    after = self.chain.next[after]  # the other node of the same flow goes, too
-                self.unlink(node >> 1)
-            node = after
+                node = self.reap(node)
+            elif self.keys[2 * node] == addrs and self.keys[2 * node + 1] == ports:
+                return node
+            else:
+                node = self.chain.next[node]
         return 0
 
     @cython.cfunc
@@ -338,13 +342,10 @@ class ConnTable:
         for bucket in range(self.chain.buckets):
             node = self.chain.head[bucket]
             while node != 0:
-                after = self.chain.next[node]
-                row = node >> 1
-                if self.expired(row):
-                    if after >> 1 == row:
-                        after = self.chain.next[after]
-                    self.unlink(row)
-                elif node & 1 == 0:
-                    out.append(row)
-                node = after
+                if self.expired(node >> 1):
+                    node = self.reap(node)
+                    continue
+                if node & 1 == 0:
+                    out.append(node >> 1)
+                node = self.chain.next[node]
         return out

@@ -22,6 +22,7 @@ from pystack._fast.consts import (
     IPS_CONFIRMED,
     IPS_DST_NAT_DONE,
     IPS_SRC_NAT_DONE,
+    NAT_PORTS_RANGE,
     PROTO_ICMP,
     PROTO_TCP,
     RST,
@@ -158,7 +159,7 @@ class Netfilter(Hooks):
     `tracks`: conntrack is at work; `translates`: so is NAT.
     """
 
-    def __init__(self, net, old_nat):
+    def __init__(self, net):
         Hooks.__init__(self)
         state = MachineState(net, self)
         self.net = net
@@ -166,7 +167,7 @@ class Netfilter(Hooks):
         self.conntrack = Conntrack(net.cfg, net.rng, net.now)
         state.conntrack = self.conntrack
         state.rng = net.rng
-        self.nat_engine = Nat(self.conntrack, net.rng, old_nat)
+        self.nat_engine = Nat(self.conntrack, net.rng, net.cfg.policy_nat_ports == NAT_PORTS_RANGE)
         self.raw = self.mangle = self.nat = self.filter = None
         self.tracks = False
         self.translates = False

@@ -120,7 +120,7 @@ class HookState:
 
     def address_type(self, addr, iface):
         """ADDR_* of an address, on one interface or (-1) on any."""
-        raise NotImplementedError
+        raise AssertionError("HookState.address_type is the machine's")
 
     def iface_name(self, number):
         """The name of an interface, "" for -1."""
@@ -128,24 +128,24 @@ class HookState:
 
     def iface_addr(self, number):
         """The first address of an interface, 0 for none."""
-        raise NotImplementedError
+        raise AssertionError("HookState.iface_addr is the machine's")
 
     def reject(self, p, kind):
         """Tell the sender of `p` in the way of REJECT: the code of an ICMP unreachable, or -1 for a RST. Answers 0."""
-        raise NotImplementedError
+        raise AssertionError("HookState.reject is the machine's")
 
     def log(self, p, prefix, level):
         """A line about `p` for the kernel's log. Answers 0."""
-        raise NotImplementedError
+        raise AssertionError("HookState.log is the machine's")
 
     def set_nat(self, p, wanted, source):
         """SNAT (`source`) or DNAT for the flow of `p` in a `NatRange`: NF_ACCEPT or NF_DROP."""
-        raise NotImplementedError
+        raise AssertionError("HookState.set_nat is the machine's")
 
     def masquerade(self, p, wanted):
         """SNAT to the address of the interface that `p` leaves by: NF_ACCEPT or NF_DROP."""
-        raise NotImplementedError
+        raise AssertionError("HookState.masquerade is the machine's")
 
     def clamp_mss(self, p):
         """The MTU of the way of `p`, in both directions the smaller."""
-        raise NotImplementedError
+        raise AssertionError("HookState.clamp_mss is the machine's")

@@ -41,7 +41,7 @@ class Conntrack:
         if host.system != "linux":
             raise NoNetfilter(f"{host.profile.title} has no netfilter: its firewall is ipfw")
         self.host = host
-        self.netfilter: Any = Netfilter(host.core, host.profile.policy["ct_tracker"] != "6")
+        self.netfilter: Any = Netfilter(host.core)
         self.table: Any = self.netfilter.conntrack
         self.events: deque[tuple[int, str, Flow, bool]] = deque(maxlen=KEPT_EVENTS)
         """(ns, kind, flow, whether its state was told), oldest first, since `listen`."""

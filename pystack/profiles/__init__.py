@@ -107,11 +107,12 @@ POLICIES: Mapping[str, str] = MappingProxyType(
         "ct_hash": "CT_HASH_",
         "ct_evict": "CT_EVICT_",
         "ct_tracker": "CT_TRACKER_",
+        "nat_ports": "NAT_PORTS_",
     }
 )
 """Policy of a profile -> how its constants in _fast/consts.py begin."""
 
-OF_LINUX = frozenset({"ct_hash", "ct_evict", "ct_tracker"})
+OF_LINUX = frozenset({"ct_hash", "ct_evict", "ct_tracker", "nat_ports"})
 """Policies that only Linux has: netfilter's."""
 
 _HEAD: Mapping[str, type] = MappingProxyType(

@@ -295,7 +295,7 @@ def _machine(host: Host, words: list[str], wants_json: bool) -> Outcome:
                 "profile": host.profile.name,
                 "title": host.profile.title,
                 "addresses": [f"{dotted(i.addr)}/{i.prefix}" for i in host.interfaces],
-                "tools": sorted([*tools_of(host), "dmesg", "limits", "sysctl"]),
+                "tools": sorted([*tools_of(host), *OF_SYSTEM[host.system]]),
                 "states": dict(host.tcp_states()),
             }
         ),
@@ -337,6 +337,12 @@ def _ruled(host: Host, tool: str, wants_json: bool, run: Callable[[], str]) -> O
     except firewall.FirewallError as error:
         return Outcome(error.status, err=f"{error}\n")
 
+
+OF_SYSTEM = {
+    "freebsd": ("dmesg", "limits", "sysctl"),
+    "linux": ("cat", "conntrack", "dmesg", "iptables", "iptables-save", "limits", "sysctl"),
+}
+"""Commands that a machine of a system can be given, besides the tools that only look."""
 
 COMMANDS: dict[str, Callable[[Any, list[str], bool], Outcome]] = {
     "cat": _cat,

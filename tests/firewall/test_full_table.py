@@ -147,7 +147,6 @@ def test_a_chain_that_is_too_long():
     curve = {point["sent"]: point["count"] for point in record["curve"]}
     first = None
     for n in range(1, 25_001):
-        g.gw.conntrack  # noqa: B018
         g.a.send(tcp(client(n % 60_000), 1024 + n // 60_000, SERVER, 80, SYN))
         if n % 500 == 0:
             g.net.run(for_=1_000_000)

@@ -72,12 +72,43 @@ def test_command(tmp_path):
     assert f"flow {flow['id']}, packet {len(flow['packets'])}" in done.stdout
 
 
-def test_a_file_that_is_no_recording(tmp_path):
+def broken(change):
+    """A good flow, and the same with something wrong, as two lines."""
+    flow = flows("loose0")[0]
+    wrong = copy.deepcopy(flow)
+    change(wrong)
+    return f"{json.dumps(flow)}\n{json.dumps(wrong)}\n"
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda flow: flow.pop("sport"), "not a recorded flow: it needs id, loose"),
+        (lambda flow: flow.update(packets=3), "not a recorded flow: packets is 3"),
+        (lambda flow: flow["packets"].append(7), "not a packet of a recorded flow: 7"),
+        (lambda flow: flow["packets"][0].pop("seq"), "it needs dir, flags, seq"),
+        (lambda flow: flow["packets"][0].update(seq="x"), "seq is 'x'"),
+        (lambda flow: flow["packets"][0].update(seq=1 << 32), "and has 32 bits"),
+        (lambda flow: flow["packets"][0].update(dir=2), "dir is 2, and has 1 bits"),
+        (lambda flow: flow["packets"][0].update(len=70000), "len is 70000"),
+        (lambda flow: flow["packets"][0].update(opts={"sack": [1]}), "sack is [1]"),
+        (lambda flow: flow["packets"][0].update(entry={"state": 1}), "not an entry"),
+    ],
+)
+def test_a_file_that_is_no_recording(tmp_path, change, why):
     path = tmp_path / "not.jsonl"
-    path.write_text('{"id": 1}\n')
+    path.write_text(broken(change))
     done = run("conntrack-replay", str(path))
     assert done.exit_code == 2
-    assert "not.jsonl:1: not a recorded flow" in done.stderr
+    assert "not.jsonl:2: not " in done.stderr
+    assert why in done.stderr
+
+
+def test_a_file_that_is_no_json(tmp_path):
+    path = tmp_path / "not.jsonl"
+    path.write_text("{")
+    assert "not.jsonl:1: Expecting" in run("conntrack-replay", str(path)).stderr
+    assert run("conntrack-replay", str(tmp_path / "none")).exit_code == 2
 
 
 def test_serve_refuses_rules_with_their_place(tmp_path):

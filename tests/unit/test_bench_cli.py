@@ -38,6 +38,10 @@ def run(*arguments: str) -> Any:
             "parked",
             ["freebsd_10_hour_ms", "freebsd_14_hour_ms", "linux_6_half_closed_hour_ms"],
         ),
+        (
+            "conntrack",
+            ["packets_100_per_second", "new_flows_per_second", "packets_in_1024_per_second"],
+        ),
         ("demux", ["packets_250_128_per_second", "packets_10_alone_per_second"]),
         (
             "tcp",

@@ -1,0 +1,129 @@
+"""The instructions of ipfw's rules: numbers and layout as the command gives them to the kernel (netinet/ip_fw.h).
+
+A rule is a row of instructions: patterns first, the action part behind them. An instruction is one word of 32 bits and
+`length - 1` words of operands behind it:
+
+    word    opcode | length << 8 | F_NOT | F_OR | argument << 16
+
+The kernel prints opcodes by number (`opcode 10 size 32 wrong`, `drop session type 40`), so the numbers are a promise.
+"""
+
+F_NOT = 0x8000
+"""The pattern is negated."""
+F_OR = 0x4000
+"""The next pattern is another way for this one to hold."""
+F_LEN_MASK = 0x3F00
+
+O_NOP = 0
+O_IP_SRC = 1
+O_IP_SRC_MASK = 2
+O_IP_SRC_ME = 3
+O_IP_SRC_SET = 4
+O_IP_DST = 5
+O_IP_DST_MASK = 6
+O_IP_DST_ME = 7
+O_IP_DST_SET = 8
+O_IP_SRCPORT = 9
+O_IP_DSTPORT = 10
+O_PROTO = 11
+O_MACADDR2 = 12
+O_MAC_TYPE = 13
+O_LAYER2 = 14
+O_IN = 15
+O_FRAG = 16
+O_RECV = 17
+O_XMIT = 18
+O_VIA = 19
+O_IPOPT = 20
+O_IPLEN = 21
+O_IPID = 22
+O_IPTOS = 23
+O_IPPRECEDENCE = 24
+O_IPTTL = 25
+O_IPVER = 26
+O_UID = 27
+O_GID = 28
+O_ESTAB = 29
+O_TCPFLAGS = 30
+O_TCPWIN = 31
+O_TCPSEQ = 32
+O_TCPACK = 33
+O_ICMPTYPE = 34
+O_TCPOPTS = 35
+O_VERREVPATH = 36
+O_VERSRCREACH = 37
+O_PROBE_STATE = 38
+O_KEEP_STATE = 39
+O_LIMIT = 40
+O_LIMIT_PARENT = 41
+O_LOG = 42
+O_PROB = 43
+O_CHECK_STATE = 44
+O_ACCEPT = 45
+O_DENY = 46
+O_REJECT = 47
+O_COUNT = 48
+O_SKIPTO = 49
+O_PIPE = 50
+O_QUEUE = 51
+O_DIVERT = 52
+O_TEE = 53
+O_FORWARD_IP = 54
+O_FORWARD_MAC = 55
+O_NAT = 56
+O_REASS = 57
+O_IPSEC = 58
+O_IP_SRC_LOOKUP = 59
+O_IP_DST_LOOKUP = 60
+O_ANTISPOOF = 61
+O_JAIL = 62
+O_ALTQ = 63
+O_DIVERTED = 64
+O_TCPDATALEN = 65
+O_IP6_SRC = 66
+O_IP6_SRC_ME = 67
+O_IP6_SRC_MASK = 68
+O_IP6_DST = 69
+O_IP6_DST_ME = 70
+O_IP6_DST_MASK = 71
+O_FLOW6ID = 72
+O_ICMP6TYPE = 73
+O_EXT_HDR = 74
+O_IP6 = 75
+O_NETGRAPH = 76
+O_NGTEE = 77
+O_IP4 = 78
+O_UNREACH6 = 79
+O_TAG = 80
+O_TAGGED = 81
+O_SETFIB = 82
+O_FIB = 83
+O_SOCKARG = 84
+O_CALLRETURN = 85
+O_FORWARD_IP6 = 86
+O_DSCP = 87
+O_SETDSCP = 88
+O_IP_FLOW_LOOKUP = 89
+O_TCPMSS = 90
+O_SET_MSS = 91
+O_SKIP_ACTION = 92
+
+TABLEARG_OLD = 65535
+"""Argument that stands for the value found in a table, up to the 2012 interface."""
+TABLEARG = 0
+"""As `TABLEARG_OLD`, since 2014."""
+
+REJECT_RST = 0x100
+"""Argument of O_REJECT: answer with a TCP reset; others are codes of an ICMP unreachable."""
+REJECT_ABORT = 0x101
+"""Argument of O_REJECT: answer with an SCTP ABORT (12 and later)."""
+
+LIMIT_SRC_ADDR = 1
+LIMIT_SRC_PORT = 2
+LIMIT_DST_ADDR = 4
+LIMIT_DST_PORT = 8
+
+RULE_MAX = 65535
+"""Number of the default rule."""
+SETS = 32
+"""Sets are 0..30; 31 is that of rules that a flush leaves alone."""

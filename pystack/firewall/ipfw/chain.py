@@ -1,0 +1,147 @@
+"""The kernel's side of a rule set: rules by number, sets, and the books of each rule (ip_fw_sockopt.c)."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from itertools import count
+from typing import Any
+
+from sortedcontainers import SortedDict
+
+from pystack._fast.ipfw_ops import O_ACCEPT, O_DENY, O_LOG, RULE_MAX, SETS
+from pystack.firewall.ipfw.insn import Insn, Rule
+
+RESERVED = SETS - 1
+"""The set of the default rule and of rules that a flush leaves alone."""
+
+
+class KernelRefusal(Exception):
+    """The kernel does not do what a control message asked for. `number`: the errno."""
+
+    def __init__(self, number: int):
+        super().__init__(errno.errorcode[number])
+        self.number = number
+
+
+class Chain:
+    """The rules of a machine, in the order in which packets meet them.
+
+    `engine` runs them (`pystack._fast.ipfw.Ipfw`): it has the books of each rule in columns, gives rows and takes them
+    back, and is handed the rules anew before the next packet when something has changed. Raises KernelRefusal.
+    """
+
+    def __init__(self, engine: Any):
+        self.engine = engine
+        self.disabled = 0
+        """A bit for each set whose rules are skipped."""
+        self._order: SortedDict[tuple[int, int], Rule] = SortedDict()
+        self._idents = count(1)
+        accepts = engine.cfg.fw_default_to_accept
+        self.default = Rule([], [Insn(O_ACCEPT if accepts else O_DENY)], RULE_MAX, RESERVED)
+        self._insert(self.default)
+        self._changed()
+
+    def _insert(self, rule: Rule) -> None:
+        rule.ident = next(self._idents)
+        rule.row = self.engine.take_rule(rule.number)
+        self._order[rule.number, rule.ident] = rule
+        self._fill_log(rule)
+
+    def _changed(self) -> None:
+        """The engine has to look at the rules again."""
+        self.engine.load(list(self._order.values()), self.disabled)
+
+    def _fill_log(self, rule: Rule) -> None:
+        """As many lines as the rule may log are left."""
+        for insn in rule.actions:
+            if insn.op == O_LOG:
+                self.engine.log_left[rule.row] = insn.data[0]
+
+    # --- what there is -----------------------------------------------------------------------------------------
+
+    def __iter__(self) -> Iterator[Rule]:
+        return iter(list(self._order.values()))
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def between(self, first: int, last: int) -> list[Rule]:
+        """The rules numbered `first` to `last`."""
+        return [self._order[key] for key in self._order.irange((first, 0), (last + 1, 0))]
+
+    def is_disabled(self, rule: Rule) -> bool:
+        return bool(self.disabled >> rule.set & 1)
+
+    # --- changes -----------------------------------------------------------------------------------------------
+
+    def add(self, rule: Rule) -> Rule:
+        """Put a rule behind those of its number; 0: the last rule's number and a step (`autoinc_step`)."""
+        step = min(1000, max(1, self.engine.cfg.fw_autoinc_step))
+        if rule.number == 0:
+            last = max((number for number, _ in self._order if number < RULE_MAX), default=0)
+            rule.number = last + step if last < RULE_MAX - step else last
+        self._insert(rule)
+        self._changed()
+        return rule
+
+    def _remove(self, rules: list[Rule]) -> None:
+        for rule in rules:
+            del self._order[rule.number, rule.ident]
+        for rule in rules:
+            self.engine.give_rule(rule.row)
+        self._changed()
+
+    def delete(self, number: int, set: int = -1) -> None:
+        """The rules of a number, of one set or (-1) of all. EINVAL: there is none, or it is the default rule's."""
+        rules = [r for r in self.between(number, number) if set in (-1, r.set)]
+        if number == RULE_MAX or not rules:
+            raise KernelRefusal(errno.EINVAL)
+        self._remove(rules)
+
+    def delete_set(self, set: int) -> None:
+        """All rules of a set but the default rule."""
+        self._remove([r for r in self if r.set == set and r is not self.default])
+
+    def flush(self) -> None:
+        """All rules but those of set 31."""
+        self._remove([r for r in self if r.set != RESERVED])
+
+    def zero(self, number: int = 0, only_log: bool = False, set: int = -1) -> None:
+        """Counters (unless `only_log`) and the lines that may be logged start again; 0: of all rules, and of all
+        entries. EINVAL: no such rule.
+        """
+        rules = list(self) if number == 0 else self.between(number, number)
+        rules = [r for r in rules if set in (-1, r.set)]
+        if number != 0 and not rules:
+            raise KernelRefusal(errno.EINVAL)
+        for rule in rules:
+            if not only_log:
+                self.engine.zero_rule(rule.row)
+            self._fill_log(rule)
+
+    def set_disabled(self, disable: int, enable: int) -> None:
+        """Skip the rules of some sets and no longer of others: a bit for each. Set 31 is always there."""
+        self.disabled = (self.disabled | disable) & ~enable & ~(1 << RESERVED)
+        self._changed()
+
+    def move_rule(self, number: int, to: int) -> None:
+        """The rules of a number go to another set."""
+        for rule in self.between(number, number):
+            if rule is not self.default:
+                rule.set = to
+        self._changed()
+
+    def move_set(self, source: int, to: int) -> None:
+        """All rules of a set go to another one."""
+        for rule in self:
+            if rule.set == source and rule is not self.default:
+                rule.set = to
+        self._changed()
+
+    def swap_sets(self, one: int, other: int) -> None:
+        """Two sets change their numbers."""
+        for rule in self:
+            if rule is not self.default and rule.set in (one, other):
+                rule.set = other if rule.set == one else one
+        self._changed()

@@ -1,13 +1,12 @@
 from pystack._fast cimport ip4, source_routes, udp_icmp
 from pystack._fast.frag cimport Reassembler
 from pystack._fast.icmp_limit cimport IcmpLimit
-from pystack._fast.ipstat cimport IpStat
-from pystack._fast.nf_hook cimport Hooks
-from pystack._fast.packet cimport Packet, PacketQueue
+from pystack._fast.ip_output cimport IpOutput
+from pystack._fast.packet cimport Packet
 from pystack._fast.reports cimport refused
-from pystack._fast.routes cimport Interface, RouteTable
+from pystack._fast.routes cimport Interface
 from pystack._fast.seq cimport after, before
-from pystack._fast.tcb cimport Stack, Tcb
+from pystack._fast.tcb cimport Tcb
 from pystack._fast.tcp_close cimport drop
 from pystack._fast.tcp_icmp cimport error_of, told_of, too_big
 from pystack._fast.tcp_halfopen cimport fast_established
@@ -24,28 +23,18 @@ cdef int FRAG_HELD, FRAG_TIMEOUT, ICMP_ECHO, ICMP_ECHO_REPLY, ICMP_SOURCE_QUENCH
 cdef int ICMP_TYPE, ICMP_UNREACH, ICMP_UNREACH_NEEDFRAG, ICMP_UNREACH_NET, ICMP_UNREACH_PORT
 cdef int ICMP_UNREACH_PROTOCOL, IP_DESTINATION_INVALID, IP_NEED_FRAGMENT, IP_NOT_OURS, IP_NO_ROUTE
 cdef int IP_PROTOCOL, IP_TTL, MBUF, PROTO_ICMP, PROTO_TCP, PROTO_UDP, SYN_SENT, TCP_BROADCAST
-cdef int TX_LIMIT, TX_QUEUE, UDP_BUFFER, UDP_NO_PORT
+cdef int UDP_BUFFER, UDP_NO_PORT
 cdef int BAD_ADDRESS, GO_ON, ICMP_UNREACH_SRCFAIL, IP_SOURCE_ROUTE, ONE_STOP, REFUSE, ROUTE_STRICT
 cdef int BANDLIM_ECHO, BANDLIM_UNREACH, CTS_RELATED, ICMP_LIMIT, NETFILTER, NF_ACCEPT
 
 
-cdef class Internet(Stack):
-    cdef public list interfaces
-    cdef public Interface lo
-    cdef public RouteTable routes
-    cdef public PacketQueue txq
-    cdef PacketQueue loop
+cdef class Internet(IpOutput):
     cdef public Reassembler frags
     cdef public Listener listeners
     cdef public dict udp
     cdef public dict echo
-    cdef public dict path_mtu
-    cdef public object tap
-    cdef public Hooks hooks
-    cdef public IpStat ipstat
     cdef public IcmpLimit icmp_limit
     cdef Quote quote
-    cdef int ip_id
     cdef int frag_timer
     cpdef int ip_input(self, Packet p) except -1
     cdef bint reassembled(self, Packet p) except -1
@@ -53,21 +42,15 @@ cdef class Internet(Stack):
     cdef int count_in(self, Packet p) noexcept
     cdef int redirect(self, Packet p, int route, Interface iface) except -1
     cdef int forward(self, Packet p) except -1
-    cdef int send_out(self, Packet p, Interface iface) except -1
-    cdef int finish_output(self, Packet p, int route) except -1
-    cdef int reject(self, Packet p, int reason) except -1
     cdef int icmp_error(self, Packet p, int kind, int code, unsigned int rest) except -1
     cdef int icmp_input(self, Packet p) except -1
     cdef int icmp_quote(self, Packet p) except -1
     cdef int half_open_unreachable(self, int row, Packet p) except -1
     cdef int tcp_unreachable(self, Tcb t, Packet p) except -1
     cdef int tcp_too_big(self, Tcb t) except -1
-    cdef int known_mtu(self, unsigned int dst, int mtu) except -1
     cdef int udp_input(self, Packet p) except -1
     cdef int queue_datagram(self, DatagramSocket d, Packet p) except -1
     cdef int drain_loop(self) except -1
-    cdef bint is_broadcast(self, unsigned int addr) except -1
-    cpdef unsigned int source_for(self, unsigned int dst) except? 0
     cdef bint by_source_route(self, Packet p) except -1
     cdef int own_payload(self, Packet p) noexcept
 

@@ -1,10 +1,9 @@
-"""The internet layer of one machine: what arrives, what leaves, what is passed on, what ICMP says about it.
+"""The internet layer of one machine: what arrives, what is passed on, what ICMP says about it.
 
-The way of a packet, in and out (docs/packet_path.md has the picture):
+The way of a packet, in (docs/packet_path.md has the picture; out is `ip_output`):
 
     ip_input  → local_input → reassembly → tcp_input | udp_input | icmp_input
-              → forward     → send_out
-    output    → finish_output → send_out → txq | loop
+              → forward     → finish_output
 
 Rules: RFC 1122 section 3, RFC 1812 section 5.3 for forwarding, RFC 792 and 1191 for ICMP. Nothing that arrives raises:
 a packet that goes no further is counted under its reason (`drops`).
@@ -52,13 +51,13 @@ from pystack._fast.consts import (
 )
 from pystack._fast.frag import Reassembler
 from pystack._fast.icmp_limit import IcmpLimit
-from pystack._fast.ipstat import IpStat
+from pystack._fast.ip_output import IpOutput
 from pystack._fast.nf_hook import NF_ACCEPT
-from pystack._fast.packet import Packet, PacketQueue
+from pystack._fast.packet import Packet
 from pystack._fast.reports import refused
-from pystack._fast.routes import Interface, RouteTable
+from pystack._fast.routes import Interface
 from pystack._fast.seq import after, before
-from pystack._fast.tcb import FO_QUEUED, SO_PMTU_OFF, Stack, Tcb
+from pystack._fast.tcb import FO_QUEUED, SO_PMTU_OFF, Tcb
 from pystack._fast.tcp_close import drop
 from pystack._fast.tcp_halfopen import fast_established
 from pystack._fast.tcp_icmp import error_of, told_of, too_big
@@ -81,7 +80,6 @@ IP_SOURCE_ROUTE = int(Drop.IP_SOURCE_ROUTE)
 IP_TTL = int(Drop.IP_TTL)
 MBUF = int(Drop.MBUF)
 NETFILTER = int(Drop.NETFILTER)
-TX_QUEUE = int(Drop.TX_QUEUE)
 TCP_BROADCAST = int(Drop.TCP_BROADCAST)
 UDP_BUFFER = int(Drop.UDP_BUFFER)
 UDP_NO_PORT = int(Drop.UDP_NO_PORT)
@@ -91,23 +89,14 @@ EHOSTUNREACH = int(Err.EHOSTUNREACH)
 ENETUNREACH = int(Err.ENETUNREACH)
 EMSGSIZE = int(Err.EMSGSIZE)
 ENOPROTOOPT = int(Err.ENOPROTOOPT)
-TX_LIMIT = 1 << 20
-"""Packets that may wait in `txq` for the device; whoever drives the core empties it after every call."""
 
 
 @cython.cclass
-class Internet(Stack):
-    """A machine up to its internet layer. `interfaces` by number; `lo`: what it says to itself goes over that one;
-    `txq`: packets for the devices.
-    """
+class Internet(IpOutput):
+    """A machine up to its internet layer: what it does with a packet that came."""
 
     def init_internet(self):
         """Called once, after init_stack."""
-        self.interfaces = []
-        self.lo = Interface(-1, "lo0", 0x7F000001, 8, 16384)
-        self.routes = RouteTable()
-        self.txq = PacketQueue()
-        self.loop = PacketQueue()
         cfg = self.cfg
         self.frags = Reassembler(
             self.pool,
@@ -121,13 +110,9 @@ class Internet(Stack):
         self.fastopen = FastOpen(keys.derived(1), keys.derived(2))
         self.udp = {}
         self.echo = {}
-        self.path_mtu = {}
-        self.tap = None
-        self.hooks = None
-        self.ipstat = IpStat()
         self.icmp_limit = IcmpLimit()
         self.quote = Quote()
-        self.ip_id = self.rng.next32() & 0xFFFF
+        self.init_output()
         self.frag_timer = self.wheel.alloc(TIMER_FRAG, 0)
 
     def forget_half_open(self, row):
@@ -137,151 +122,6 @@ class Internet(Stack):
     def repeat_syn_ack(self, row, p):
         """The SYN of a Fast Open connection came again."""
         return self.listeners.duplicate(self, row, p)
-
-    def add_interface(self, name, addr, prefix, mtu):
-        """A new interface with the route to its own prefix; answers its number."""
-        iface = Interface(len(self.interfaces), name, addr, prefix, mtu)
-        self.interfaces.append(iface)
-        self.routes.add(addr, prefix, iface.number, 0)
-        return iface.number
-
-    # --- questions ---------------------------------------------------------------------------------------------
-
-    def is_local(self, addr):
-        """Is `addr` one of this machine's own, or loopback?"""
-        i: cython.int
-        n: cython.int = len(self.interfaces)
-        for i in range(n):
-            iface: Interface = self.interfaces[i]
-            if iface.addr == addr:
-                return True
-        return addr >> 24 == 127
-
-    def is_broadcast(self, addr):
-        """Is `addr` the limited broadcast, or the directed broadcast or the network of one of the interfaces?"""
-        if addr == _BROADCAST:
-            return True
-        i: cython.int
-        n: cython.int = len(self.interfaces)
-        for i in range(n):
-            iface: Interface = self.interfaces[i]
-            if iface.prefix < 31 and addr & iface.mask == iface.addr & iface.mask:
-                if addr | iface.mask == _BROADCAST or addr == iface.addr & iface.mask:
-                    return True
-        return False
-
-    def mtu_to(self, dst):
-        """MTU of the interface towards `dst`, 0 without a route; no packet is larger than 65535 octets."""
-        if self.is_local(dst):
-            return self.lo.mtu if self.lo.mtu < 65535 else 65535
-        route: cython.int = self.routes.find(dst)
-        if route < 0:
-            return 0
-        iface: Interface = self.interfaces[self.routes.iface[route]]
-        if len(self.path_mtu) > 0:
-            return self.known_mtu(dst, iface.mtu)
-        return iface.mtu
-
-    def source_for(self, dst):
-        """The address that a connection to `dst` is made from, 0 without a route."""
-        if self.is_local(dst):
-            return dst
-        route: cython.int = self.routes.find(dst)
-        if route < 0:
-            return 0
-        iface: Interface = self.interfaces[self.routes.iface[route]]
-        return iface.addr
-
-    # --- out ---------------------------------------------------------------------------------------------------
-
-    def output(self, p):
-        """Send a packet of this machine: its L4 header is built, `src`, `dst`, `ttl`, `tos` are set."""
-        route: cython.int
-        self.ipstat.localout += 1
-        self.ip_id = (self.ip_id + 1) & 0xFFFF
-        p.ip_id = self.ip_id
-        if p.gso_size > 0:
-            self.ip_id = (self.ip_id + p.length // p.gso_size) & 0xFFFF
-        local: cython.bint = self.is_local(p.dst)
-        route = -1 if local else self.routes.find(p.dst)
-        if route < 0 and not local:
-            self.ipstat.noroute += 1
-            return self.reject(p, IP_NO_ROUTE)
-        if not local and p.df and len(self.path_mtu) > 0 and self.cfg.ip_min_pmtu > 0:
-            if self.known_mtu(p.dst, 65535) <= self.cfg.ip_min_pmtu:
-                p.df = False  # a way that small is not believed: routers shall cut it
-        ip4.build(p)
-        if self.hooks is not None:
-            dst: cython.uint = p.dst
-            p.iface_out = -1 if local else self.routes.iface[route]
-            if self.hooks.local_out(p) != NF_ACCEPT:
-                return self.reject(p, NETFILTER)
-            if p.dst != dst:  # it was sent elsewhere
-                local = self.is_local(p.dst)
-                route = -1 if local else self.routes.find(p.dst)
-                if route < 0 and not local:
-                    self.ipstat.noroute += 1
-                    return self.reject(p, IP_NO_ROUTE)
-        if not local:
-            return self.finish_output(p, route)
-        p.iface_out = -1
-        if self.hooks is not None and self.hooks.postrouting(p) != NF_ACCEPT:
-            return self.reject(p, NETFILTER)
-        p.iface_in = -1
-        self.ipstat.octets_out += p.total
-        self.ipstat.transmits += 1
-        self.lo.opackets += 1
-        self.lo.obytes += p.total
-        self.loop.push(p)
-        return 0
-
-    def finish_output(self, p, route):
-        """The packet is complete: on to its interface, in fragments if it must and may be."""
-        iface: Interface = self.interfaces[self.routes.iface[route]]
-        gateway: cython.uint = self.routes.gateway[route]
-        p.nexthop = gateway if gateway != 0 else p.dst
-        p.iface_out = iface.number
-        if self.hooks is not None and self.hooks.postrouting(p) != NF_ACCEPT:
-            return self.reject(p, NETFILTER)
-        if p.gso_size == 0 and p.head_len + p.length > iface.mtu:
-            if p.df:
-                self.ipstat.cantfrag += 1
-                return self.reject(p, IP_NEED_FRAGMENT)
-            parts: PacketQueue = PacketQueue()
-            count: cython.int = ip4.fragment(p, iface.mtu, self.spare, parts)
-            if count == 0:
-                return self.reject(p, MBUF)
-            p.release()
-            self.ipstat.fragmented += 1
-            self.ipstat.ofragments += count
-            while parts.count > 0:
-                part: Packet = parts.pop()
-                self.send_out(part, iface)
-            return 0
-        return self.send_out(p, iface)
-
-    def send_out(self, p, iface):
-        """Into the queue of the devices."""
-        if not iface.up or self.txq.count >= TX_LIMIT:
-            iface.odrops += 1
-            return self.reject(p, TX_QUEUE)
-        iface.opackets += 1
-        iface.obytes += p.head_len + p.length
-        self.ipstat.transmits += 1
-        self.ipstat.octets_out += p.head_len + p.length
-        self.txq.push(p)
-        return 0
-
-    def reject(self, p, reason):
-        """The packet goes no further; it is counted and released."""
-        self.drops[reason] += 1
-        p.drop = reason
-        if p.ct != 0:
-            self.hooks.forget(p)
-        if self.tap is not None:
-            self.tap(self.now, p, reason)
-        p.release()
-        return 0
 
     def drain_loop(self):
         """What the machine sent to itself arrives."""
@@ -618,17 +458,6 @@ class Internet(Stack):
             self.path_mtu[t.faddr] = (mtu, self.now + self.cfg.ip_pmtu_expires)
         return too_big(self, t, mtu)
 
-    def known_mtu(self, dst, mtu):
-        """The MTU of the way to `dst` as routers have told, at most `mtu`."""
-        entry = self.path_mtu.get(dst)
-        if entry is None:
-            return mtu
-        size, until = entry
-        if self.now >= until:
-            del self.path_mtu[dst]
-            return mtu
-        return min(size, mtu)
-
     # --- UDP ---------------------------------------------------------------------------------------------------
 
     def udp_input(self, p):
@@ -736,5 +565,4 @@ def plateau_below(total):
     return 68
 
 
-_BROADCAST = cython.declare(cython.uint, 0xFFFFFFFF)
 _ICMP_QUOTE = cython.declare(cython.int, int(Drop.ICMP_QUOTE))

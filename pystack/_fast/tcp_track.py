@@ -3,9 +3,9 @@
 
 """The TCP tracker of conntrack: which state a segment makes of a flow, and whether it belongs there at all.
 
-Two tables say what follows from a state and a kind of segment, one for each direction; the windows of both sides say
-whether a segment can be what it claims to be. A tracker sees what passes and acknowledges nothing, so it believes more
-than an end does.
+Tables (`ct_states`) say what follows from a state and a kind of segment, one for each direction; the windows of both
+sides say whether a segment can be what it claims to be. A tracker sees what passes and acknowledges nothing, so it
+believes more than an end does.
 
 Source: nf_conntrack_proto_tcp.c; facts: conntrack 3. The names of the rules are those of the facts.
 """
@@ -46,16 +46,9 @@ from pystack._fast.consts import (
     W_MAXWIN,
     W_REPLY,
 )
+from pystack._fast.ct_states import ACK, BAD, FIN, IGNORE, NEXT_STATES, NONE, RST, SYN, SYNACK
 from pystack._fast.packet import Packet
 from pystack._fast.seq import add, after, after_eq, before, before_eq, sub
-
-# Kinds of segments, as the kernel numbers them
-SYN = 0
-SYNACK = 1
-FIN = 2
-ACK = 3
-RST = 4
-NONE = 5
 
 # Flags of a side
 F_SCALE = 1
@@ -67,55 +60,7 @@ F_MAXACK = 32
 F_CHALLENGE = 64
 F_SIMULTANEOUS = 128
 
-IGNORE = 10
-BAD = 11
-_IG = "IG"
-_IV = "IV"
-
-STATE_NAMES = "NONE SYN_SENT SYN_RECV ESTABLISHED FIN_WAIT CLOSE_WAIT LAST_ACK TIME_WAIT CLOSE SYN_SENT2".split()
-"""As /proc/net/nf_conntrack prints them, by TCPCT_*."""
-
-_WORDS = {"SS": 1, "SR": 2, "ES": 3, "FW": 4, "CW": 5, "LA": 6, "TW": 7, "CL": 8, "S2": 9} | {
-    _IG: IGNORE,
-    _IV: BAD,
-}
-
-# Rows: direction, kind of segment; columns: NONE SYN_SENT SYN_RECV ESTABLISHED FIN_WAIT CLOSE_WAIT LAST_ACK TIME_WAIT
-# CLOSE SYN_SENT2 (facts: conntrack 3.2).
-TABLE_6 = """
-    SS SS IG IG IG IG IG SS SS S2
-    IV IV SR IV IV IV IV IV IV SR
-    IV IV FW FW LA LA LA TW CL IV
-    ES IV ES ES CW CW TW TW CL IV
-    IV CL CL CL CL CL CL CL CL CL
-    IV IV IV IV IV IV IV IV IV IV
-
-    IV S2 IV IV IV IV IV SS IV S2
-    IV SR IG IG IG IG IG IG IG SR
-    IV IV FW FW LA LA LA TW CL IV
-    IV IG SR ES CW CW TW TW CL IG
-    IV CL CL CL CL CL CL CL CL CL
-    IV IV IV IV IV IV IV IV IV IV
-"""
-TABLE_3 = """
-    SS SS IG IG IG IG IG SS SS S2
-    IV IV IG IG IG IG IG IG IG SR
-    IV IV FW FW LA LA LA TW CL IV
-    ES IV ES ES CW CW TW TW CL IV
-    IV CL CL CL CL CL CL CL CL CL
-    IV IV IV IV IV IV IV IV IV IV
-
-    IV S2 IV IV IV IV IV IV IV S2
-    IV SR IG IG IG IG IG IG IG SR
-    IV IV FW FW LA LA LA TW CL IV
-    IV IG SR ES CW CW TW TW CL IG
-    IV CL CL CL CL CL CL CL CL CL
-    IV IV IV IV IV IV IV IV IV IV
-"""
-"""The tables of today's kernels and of those up to 3.8."""
-
-_NUMBERS = bytes(_WORDS[w] for w in (TABLE_6 + TABLE_3).split())
-_table = cython.declare(cython.const[cython.uchar][::1], memoryview(_NUMBERS))
+_table = cython.declare(cython.const[cython.uchar][::1], memoryview(NEXT_STATES))
 
 MAX_ACK_WINDOW = 66000
 SECOND = 250

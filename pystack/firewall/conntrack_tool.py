@@ -22,7 +22,7 @@ from pystack._fast.consts import (
     PROTO_TCP,
     PROTO_UDP,
 )
-from pystack._fast.tcp_track import STATE_NAMES
+from pystack._fast.ct_states import STATE_NAMES
 from pystack.addresses import parse_network
 from pystack.firewall import flows
 from pystack.firewall.flows import Flow

@@ -27,7 +27,7 @@ from pystack._fast.consts import (
     UNCOUNTED,
     W_MARK,
 )
-from pystack._fast.tcp_track import STATE_NAMES
+from pystack._fast.ct_states import STATE_NAMES
 from pystack.addresses import dotted
 
 NAMES = {

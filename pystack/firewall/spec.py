@@ -14,14 +14,16 @@ from pystack._fast.nf_target import Target
 from pystack.firewall import words
 from pystack.firewall.extension import MatchText, TargetText
 from pystack.firewall.matches import MATCHES
+from pystack.firewall.nat_targets import NAT_TARGETS
+from pystack.firewall.protocols import PROTOCOLS
 from pystack.firewall.rates import RATES
 from pystack.firewall.targets import TARGETS
 
 if TYPE_CHECKING:
     from pystack.firewall.tables import Shared
 
-MATCH_NAMES: dict[str, type[MatchText]] = {m.name: m for m in (*MATCHES, *RATES)}
-TARGET_NAMES: dict[str, type[TargetText]] = {t.name: t for t in TARGETS}
+MATCH_NAMES: dict[str, type[MatchText]] = {m.name: m for m in (*PROTOCOLS, *MATCHES, *RATES)}
+TARGET_NAMES: dict[str, type[TargetText]] = {t.name: t for t in (*TARGETS, *NAT_TARGETS)}
 
 
 @dataclass

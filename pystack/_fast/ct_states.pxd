@@ -1,0 +1,1 @@
+# Tables and numbers: nothing here has a C face (STYLE 2.9).

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any
 
@@ -33,6 +33,8 @@ class Chain:
 
     def __init__(self, engine: Any):
         self.engine = engine
+        self.log: Callable[[str, str], None] = lambda channel, text: None
+        """Where the kernel's lines go: syslog's facility and level ("security.notice") or "printf", and the text."""
         self.disabled = 0
         """A bit for each set whose rules are skipped."""
         self._order: SortedDict[tuple[int, int], Rule] = SortedDict()
@@ -79,7 +81,7 @@ class Chain:
         """Put a rule behind those of its number; 0: the last rule's number and a step (`autoinc_step`)."""
         step = min(1000, max(1, self.engine.cfg.fw_autoinc_step))
         if rule.number == 0:
-            last = max((number for number, _ in self._order if number < RULE_MAX), default=0)
+            last = self._order.peekitem(-2)[0][0] if len(self._order) > 1 else 0
             rule.number = last + step if last < RULE_MAX - step else last
         self._insert(rule)
         self._changed()
@@ -92,16 +94,31 @@ class Chain:
             self.engine.give_rule(rule.row)
         self._changed()
 
-    def delete(self, number: int, set: int = -1) -> None:
-        """The rules of a number, of one set or (-1) of all. EINVAL: there is none, or it is the default rule's."""
-        rules = [r for r in self.between(number, number) if set in (-1, r.set)]
-        if number == RULE_MAX or not rules:
+    def delete_range(self, first: int, last: int, set: int = -1, *, flushes: bool = False) -> None:
+        """The rules of some numbers, of one set or (-1) of all. EINVAL: there is none but the default rule.
+
+        `flushes`: number 0 means all rules, as it did up to 10.
+        """
+        if flushes and first == last == 0 and set < 0:
+            self.flush()
+            return
+        everything = flushes and first == last == 0
+        found = self if everything else self.between(first, last)
+        rules = [r for r in found if set in (-1, r.set) and r is not self.default]
+        if not rules:
             raise KernelRefusal(errno.EINVAL)
         self._remove(rules)
 
-    def delete_set(self, set: int) -> None:
-        """All rules of a set but the default rule."""
-        self._remove([r for r in self if r.set == set and r is not self.default])
+    def delete_states(self, first: int, last: int) -> None:
+        """The states that rules of some numbers made; the rules stay. EINVAL: there is none."""
+        if not self.engine.delete_states(first, last):
+            raise KernelRefusal(errno.EINVAL)
+
+    def delete_set(self, set: int) -> int:
+        """All rules of a set but the default rule. Returns how many there were."""
+        rules = [r for r in self if r.set == set and r is not self.default]
+        self._remove(rules)
+        return len(rules)
 
     def flush(self) -> None:
         """All rules but those of set 31."""

@@ -59,7 +59,8 @@ class Insn:
 class Rule:
     """A rule. `patterns` and `actions` in the order in which the kernel has them; `number` 0: to be chosen.
 
-    `row` is where the machine counts: 0 until the rule is in a `Chain`.
+    `row` is where the machine counts: 0 until the rule is in a `Chain`. `bare`: it was written without protocol and
+    addresses, which only matters to those who print it.
     """
 
     patterns: list[Insn]
@@ -67,5 +68,6 @@ class Rule:
     number: int = 0
     set: int = 0
     row: int = 0
+    bare: bool = False
     ident: int = field(default=0)
     """Counts the rules that were ever added: where equal numbers stand in order."""

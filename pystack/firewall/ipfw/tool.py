@@ -1,0 +1,233 @@
+"""The command `ipfw`: options, commands, rule files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pystack.firewall.ipfw import commands, show
+from pystack.firewall.ipfw.chain import Chain
+from pystack.firewall.ipfw.check import Kernel
+from pystack.firewall.ipfw.cnumbers import atoi, starts_digit, strtol
+from pystack.firewall.ipfw.eras import Era
+from pystack.firewall.ipfw.errors import EX_DATAERR, EX_OK, EX_USAGE, Refusal
+from pystack.firewall.ipfw.names import USUAL, Names
+from pystack.firewall.ipfw.run import Flags, Outcome, Run
+from pystack.firewall.ipfw.words import Words, matches
+
+_USAGE = 'usage: ipfw [options]\ndo "ipfw -h" or "man ipfw" for details\n'
+_HELP = """ipfw [-abcdefhnNqStTv] COMMAND, where COMMAND is one of
+add [NUMBER] [set N] [prob P] ACTION [log] [BODY]
+delete NUMBER..., zero|resetlog [NUMBER...], flush, list|show [NUMBER...]
+set show | disable N... enable N... | move [rule] X to Y | swap X Y, set N COMMAND
+table NAME add|delete|list|flush ..., enable|disable SWITCH
+nat N config|show|delete ..., pipe|queue|sched N config|show|delete ...
+"""
+
+_Command = Callable[[Run, Words], None]
+_FIRST: dict[str, _Command] = {
+    "add": commands.add,
+    "set": commands.sets,
+    "enable": commands.enable,
+    "disable": commands.disable,
+}
+"""Commands that are not about one set."""
+_SECOND: dict[str, _Command] = {
+    "delete": commands.delete,
+    "flush": commands.flush,
+    "zero": commands.zero,
+    "resetlog": commands.resetlog,
+    "print": show.list_rules,
+    "list": show.list_rules,
+    "show": show.show,
+}
+_FILE_OPTIONS = "cfNnp:qS"
+
+
+class Tool:
+    """The command of an era, at work on the rules of a machine.
+
+    `sysctl(name, value)` writes a knob, `answer(question)` is what a person types ("" at the end of input; without it
+    nobody is asked), `read(path)` gives a rule file's text (OSError if there is none). `boot`: when the machine
+    started, in seconds of the epoch. `strict_machine`: rules that this machine cannot carry out are refused in so many
+    words. `modules`: parts of the kernel that some actions need.
+    """
+
+    def __init__(
+        self,
+        chain: Chain,
+        era: str,
+        *,
+        sysctl: Callable[[str, int], None],
+        names: Names = USUAL,
+        answer: Callable[[str], str] | None = None,
+        read: Callable[[str], str] | None = None,
+        boot: int = 0,
+        strict_machine: bool = True,
+        modules: frozenset[str] = frozenset(),
+    ):
+        self.era = Era[era.upper()]
+        self.kernel = Kernel(chain, self.era, modules)
+        self._sysctl = sysctl
+        self._names = names
+        self._answer = answer
+        self._read = read
+        self._boot = boot
+        self._strict = strict_machine
+
+    def run(self, words: list[str]) -> Outcome:
+        """Do what a command line says, `words` being what stands behind `ipfw`."""
+        run = Run(
+            self.kernel,
+            self._names,
+            self._sysctl,
+            self._answer or (lambda question: ""),
+            self._boot,
+            self._strict,
+        )
+        try:
+            if words and words[-1].startswith("/"):
+                self._file(run, words)
+            else:
+                self._line(run, words)
+        except Refusal as refusal:
+            run.warn(refusal.text)
+            run.status = refusal.status
+        return Outcome(run.status, "".join(run.out), "".join(run.err))
+
+    def _file(self, run: Run, words: list[str]) -> None:
+        """A file of commands, one a line; the first that is refused ends it."""
+        options, words = _options(words[:-1], _FILE_OPTIONS), words[-1:]
+        if options is None:
+            raise Refusal(EX_USAGE, "bad arguments, for usage summary ``ipfw''")
+        if any(letter == "p" for letter, _ in options[0]):
+            raise Refusal(EX_USAGE, "-p: a preprocessor cannot be run on this machine")
+        try:
+            text = self._read(words[0]) if self._read is not None else None
+        except OSError:
+            text = None
+        if text is None:
+            raise Refusal(EX_USAGE, f"pathname: {words[0]}: No such file or directory")
+        flags = _flags(options[0])
+        for number, line in enumerate(text.splitlines(), 1):
+            run.program = f"Line {number}"
+            if _split(line):
+                self._line(run, [line], flags)
+                if run.status != EX_OK:
+                    return
+
+    def _line(self, run: Run, words: list[str], given: Flags | None = None) -> None:
+        """One command."""
+        parts = _split(words[0]) if len(words) == 1 else _joined(words)
+        letters = "abcdDefhinNp:qs:STtv" if self.era >= Era.E12 else "abcdefhinNp:qs:STtv"
+        options = _options(parts, letters) if parts else None
+        if options is None:
+            run.err.append(_USAGE)
+            run.status = EX_USAGE
+            return
+        found, rest = options
+        if any(letter == "p" for letter, _ in found):
+            raise Refusal(EX_USAGE, "An absolute pathname must be used with -p option.")
+        if any(letter == "h" for letter, _ in found):
+            run.err.append(_HELP)
+            return
+        run.flags = _flags(found, given)
+        run.flags.force = run.flags.force or self._answer is None
+        run.set = -1
+        if not rest:
+            raise Refusal(EX_USAGE, "bad arguments, for usage summary ``ipfw''")
+        if len(rest) > 1 and starts_digit(rest[0]):
+            rest[:2] = rest[1], rest[0]
+        self._command(run, rest)
+
+    def _command(self, run: Run, rest: list[str]) -> None:
+        if "set".startswith(rest[0]) and len(rest) > 1 and starts_digit(rest[1]):
+            number, left = strtol(rest[1])
+            if left or number > 31:
+                raise Refusal(EX_DATAERR, f"invalid set number {rest[1]}\n")
+            run.set = number
+            rest = rest[2:]
+        if not rest:
+            raise Refusal(EX_USAGE, "missing command")
+        tables = (_SECOND,) if run.set >= 0 else (_FIRST, _SECOND)
+        for table in tables:
+            for name, command in table.items():
+                if matches(rest[0], name, run.warn):
+                    command(run, run.words(rest[1:]))
+                    return
+        raise Refusal(EX_USAGE, f"bad command `{rest[0]}'")
+
+
+def _split(line: str) -> list[str]:
+    """The words of a command that comes in one piece: `#` begins a comment, blanks behind a comma do not count."""
+    line = line.partition("#")[0]
+    return _joined(line.split())
+
+
+def _joined(words: list[str]) -> list[str]:
+    """A word that ends with a comma goes on with the next one."""
+    found: list[str] = []
+    goes_on = False
+    for word in words:
+        if goes_on:
+            found[-1] += word
+        else:
+            found.append(word)
+        goes_on = word.endswith(",")
+    return found
+
+
+def _options(words: list[str], letters: str) -> tuple[list[tuple[str, str]], list[str]] | None:
+    """(letter, argument) of options, and the words behind them; None if there is one that does not exist."""
+    found: list[tuple[str, str]] = []
+    rest = list(words)
+    while rest and rest[0].startswith("-") and rest[0] != "-":
+        word = rest.pop(0)
+        if word == "--":
+            break
+        at = 1
+        while at < len(word):
+            letter = word[at]
+            at += 1
+            where = letters.find(letter)
+            if where < 0 or letter == ":":
+                return None
+            argument = ""
+            if letters[where + 1 : where + 2] == ":":
+                if at == len(word) and not rest:
+                    return None
+                argument = word[at:] or rest.pop(0)
+                at = len(word)
+            found.append((letter, argument))
+    return found, rest
+
+
+_LETTERS = {
+    "a": "counters",
+    "c": "compact",
+    "d": "dynamic",
+    "e": "expired",
+    "f": "force",
+    "i": "value_as_ip",
+    "n": "test_only",
+    "N": "resolve",
+    "q": "quiet",
+    "S": "show_sets",
+    "v": "verbose",
+}
+
+
+def _flags(options: list[tuple[str, str]], given: Flags | None = None) -> Flags:
+    """What options say, on top of what is said already."""
+    flags = Flags(**vars(given)) if given is not None else Flags()
+    for letter, argument in options:
+        if letter in _LETTERS:
+            setattr(flags, _LETTERS[letter], True)
+        elif letter == "b":
+            flags.comment_only = flags.compact = True
+        elif letter == "D":
+            flags.dynamic = flags.dynamic_only = True
+        elif letter == "s":
+            flags.sort = atoi(argument)
+        elif letter in "tT":
+            flags.time = 1 if letter == "t" else 2
+    return flags

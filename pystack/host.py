@@ -129,7 +129,8 @@ class Host:
     `addresses`: "192.0.2.1/24" or several, one interface each (em0, em1 … on FreeBSD, eth0 … on
     Linux). `profile`: the operating system (`pystack profiles`). `seed`: an int, or None for one that
     nobody knows. `ram`: "8GiB"; sizes follow from it. `sysctl`: knobs as the boot loader sets them, before it
-    runs: those that nothing can change later included. `forwarding`: it is a router.
+    runs: those that nothing can change later included. `policy`: behaviour other than the profile's, such as
+    {"ct_evict": "lru"} (`pystack profiles NAME` shows them). `forwarding`: it is a router.
 
     Raises ValueError, and what `Sysctl` raises, for what cannot be.
     """
@@ -144,10 +145,13 @@ class Host:
         forwarding: bool = False,
         ram: int | str | None = None,
         sysctl: Mapping[str, object] | None = None,
+        policy: Mapping[str, object] | None = None,
         mtu: int = 1500,
     ) -> None:
         self.name = name
         self.profile = profiles.load(profile) if isinstance(profile, str) else profile
+        if policy:
+            self.profile = profiles.behaving(self.profile, policy)
         self.seed = int.from_bytes(os.urandom(8), "big") if seed is None else seed
         given = dict(sysctl or {})
         if forwarding:

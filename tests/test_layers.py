@@ -21,7 +21,7 @@ FAST_ORDER = """
     config
     packet port fdio tcp_wire udp_icmp ip4 vnet landing frag trace record transit wire routes
     ipfw_ops ipfw_table ipfw_dyn ipfw_match ipfw_skip
-    ct_table ct_room ct_states tcp_track conntrack passing nf_hook nf_match nf_rate nf_target nf_rules nat
+    ct_table ct_room ct_age ct_states tcp_track conntrack passing nf_hook nf_match nf_rate nf_target nf_rules nat
     ring sendq recvq sackreport sack scoreboard sackseen flight portmap demux timewait
     tcp_state draft tcb source_routes files ipstat icmp_limit tcp_mem space reports ports rtt newreno cubic
     cubic_count congestion prr

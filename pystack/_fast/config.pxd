@@ -289,3 +289,6 @@ cdef class Config:
     cdef public long long policy_ct_evict
     cdef public long long policy_nat_ports
     cdef public long long policy_ct_tracker
+    cdef public long long policy_ct_expiry
+    cdef public long long policy_ct_proc
+    cdef public long long policy_ct_log

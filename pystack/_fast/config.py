@@ -302,6 +302,9 @@ DEFAULTS = {
     "policy_ct_evict": consts.CT_EVICT_BUCKETS,  # Linux: which flow makes room in a full table
     "policy_nat_ports": consts.NAT_PORTS_ROUNDS,  # Linux: how NAT looks for a free port
     "policy_ct_tracker": consts.CT_TRACKER_6,  # Linux: tables and rules of the TCP tracker
+    "policy_ct_expiry": consts.CT_EXPIRY_WORKER_MEAN,  # Linux: who removes flows that have expired, and when
+    "policy_ct_proc": consts.CT_PROC_NF,  # Linux: the file that lists flows
+    "policy_ct_log": consts.CT_LOG_PROTO,  # Linux: words about packets that are INVALID
 }
 """Name and value of each attribute of a `Config` that no profile has filled."""
 

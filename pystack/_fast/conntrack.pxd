@@ -1,20 +1,21 @@
-from pystack._fast.ct_room cimport ConnRoom
+from pystack._fast.ct_age cimport ConnAge
 from pystack._fast.packet cimport Packet
 from pystack._fast.tcp_track cimport TcpTracker
 from pystack._fast.udp_icmp cimport Quote
 
 cdef int CLASH, CT_ACCEPT, CT_DROP, CT_INVALID, CT_REPEAT, CTS_ESTABLISHED, CTS_INVALID, CTS_NEW, CTS_RELATED
-cdef int EVENT_DESTROY, EVENT_NEW, EVENT_UPDATE, H_STATUS, IPS_ASSURED, IPS_CONFIRMED, IPS_DST_NAT, IPS_DYING
-cdef int IPS_EXPECTED, IPS_FIXED_TIMEOUT, IPS_SEEN_REPLY, IPS_SRC_NAT, O_STATE, PROTO_GRE, PROTO_ICMP, PROTO_TCP
-cdef int PROTO_UDP, PROTO_UDPLITE, TCPCT_CLOSE, W_EXPIRES, W_LAST_SEQ, W_MARK
+cdef int EVENT_DESTROY, EVENT_NEW, EVENT_UPDATE, H_STATUS, INV_FLAGS, INV_ICMP, IPS_ASSURED, IPS_CONFIRMED
+cdef int IPS_DST_NAT, IPS_DYING
+cdef int IPS_EXPECTED, IPS_SEEN_REPLY, IPS_SRC_NAT, O_STATE, PROTO_GRE, PROTO_ICMP, PROTO_TCP
+cdef int PROTO_UDP, PROTO_UDPLITE, TCPCT_CLOSE, W_LAST_SEQ, W_MARK
 cdef long long JIFFY
 cdef unsigned long long UNCOUNTED
 
 
-cdef class Conntrack(ConnRoom):
+cdef class Conntrack(ConnAge):
     cdef readonly TcpTracker tcp
     cdef Quote quote
-    cdef public object listener
+    cdef public object listener, complain
     cdef public bint refused
     cdef public long long found, invalid, inserted, insert_failed, drop, error, clash_resolve
     cdef public long long chaintoolong, last_failure
@@ -26,8 +27,8 @@ cdef class Conntrack(ConnRoom):
     cpdef int settle(self, long long now) except -1
     cpdef int set_mark(self, int row, unsigned int value, unsigned int mask) except -1
     cdef int tell(self, int event, int row) except -1
-    cpdef void refresh(self, int row, int timeout) noexcept
     cpdef int conntrack_in(self, Packet p, long long now) except? -1
+    cdef int _say(self, Packet p, int reason, unsigned int number) except -1
     cdef int _reject(self, Packet p) except? -1
     cdef int _wrong(self, Packet p) except? -1
     cdef unsigned long long ports_of(self, Packet p) noexcept

@@ -6,7 +6,7 @@
     conntrack_in(p, now)   first: the flow of a packet is found or begun, its tracker looks at it
     confirm(p, now)        last: a flow that was begun goes into the table
     forget(p)              instead: the packet goes no further, and nor does a flow that it began
-    gc(now)                the worker that removes what has expired
+    gc(now)                the worker that removes what has expired; `time_out`, for kernels with a timer for each flow
 
 Between the first and the last a packet holds its flow (`Packet.ct`, a row) and says what it is to it
 (`Packet.ct_state`, CTS_*; `Packet.ct_way`). What rules and NAT do in between does not concern this module.
@@ -33,12 +33,13 @@ from pystack._fast.consts import (
     EVENT_NEW,
     EVENT_UPDATE,
     H_STATUS,
+    INV_FLAGS,
+    INV_ICMP,
     IPS_ASSURED,
     IPS_CONFIRMED,
     IPS_DST_NAT,
     IPS_DYING,
     IPS_EXPECTED,
-    IPS_FIXED_TIMEOUT,
     IPS_SEEN_REPLY,
     IPS_SRC_NAT,
     JIFFY,
@@ -60,11 +61,10 @@ from pystack._fast.consts import (
     TCPCT_TIME_WAIT,
     TCPCT_UNACK,
     UNCOUNTED,
-    W_EXPIRES,
     W_LAST_SEQ,
     W_MARK,
 )
-from pystack._fast.ct_room import ConnRoom
+from pystack._fast.ct_age import ConnAge
 from pystack._fast.packet import Packet
 from pystack._fast.tcp_track import TcpTracker
 from pystack._fast.udp_icmp import Quote
@@ -89,18 +89,20 @@ def ticks(ns):
 
 @cython.final
 @cython.cclass
-class Conntrack(ConnRoom):
+class Conntrack(ConnAge):
     """The flows of one machine, its counters (`conntrack -S`), its knobs and its worker.
 
-    `listener(event, row)`, if there is one, is called for each event. `refused` says that the table was full for the
+    `listener(event, row)`, if there is one, is called for each event; `complain(p, reason, number)` for each packet of
+    the protocol that nf_conntrack_log_invalid names (INV_*). `refused` says that the table was full for the
     last packet: whoever has a log says so. Counters: `found` is NAT's, `inserted` the administrator's.
     """
 
-    def __init__(self, cfg, rng, now):
-        ConnRoom.__init__(self, cfg, rng, now)
+    def __init__(self, cfg, rng, now, wheel=None):
+        ConnAge.__init__(self, cfg, rng, now, wheel)
         self.tcp = TcpTracker(self)
         self.quote = Quote()
         self.listener = None
+        self.complain = None
         self.refused = False
         self.found = 0
         self.invalid = 0
@@ -156,7 +158,7 @@ class Conntrack(ConnRoom):
 
     def reserve(self, capacity):
         """As `ConnTable` has it."""
-        ConnRoom.reserve(self, capacity)
+        ConnAge.reserve(self, capacity)
         if self.packets is not None:
             self.packets = grown(memoryview(self.packets), 2 * (self.capacity + 1))
             self.octets = grown(memoryview(self.octets), 2 * (self.capacity + 1))
@@ -198,7 +200,7 @@ class Conntrack(ConnRoom):
         if self.find(addrs, ports, self.hashes[node]) or self.insert(row, 0) != 0:
             self.release(row)
             return 0
-        self.half[(row << 5) + H_STATUS] = status | IPS_CONFIRMED
+        self.half[(row << 5) + H_STATUS] = status & ~IPS_CONFIRMED & 0xFFFF
         if back >> 32 != addrs & _U32 or (back_ports >> 48) != (ports >> 32) & 0xFFFF:
             self.half[(row << 5) + H_STATUS] |= IPS_DST_NAT
         if back & _U32 != addrs >> 32:
@@ -206,6 +208,7 @@ class Conntrack(ConnRoom):
         self.octet[(row << 6) + O_STATE] = state
         self.word[(row << 4) + W_MARK] = mark
         self.refresh(row, timeout)
+        self.start(row)
         self.inserted += 1
         self.tell(EVENT_NEW, row)
         return row
@@ -222,18 +225,7 @@ class Conntrack(ConnRoom):
         """As `ConnTable` has it."""
         if self.listener is not None:
             self.listener(EVENT_DESTROY, row)
-        return 0
-
-    @cython.exceptval(check=False)
-    def refresh(self, row: cython.int, timeout: cython.int) -> cython.void:
-        """The flow lives so many jiffies from now; one that is not in the table yet, from then."""
-        status: cython.int = self.half[(row << 5) + H_STATUS]
-        if status & IPS_FIXED_TIMEOUT:
-            return
-        if status & IPS_CONFIRMED:
-            self.word[(row << 4) + W_EXPIRES] = (self.jiffies + timeout) & _U32
-        else:
-            self.word[(row << 4) + W_EXPIRES] = timeout
+        return ConnAge.removed(self, row)
 
     # --- the first of the hooks ------------------------------------------------------------------------------
 
@@ -249,6 +241,8 @@ class Conntrack(ConnRoom):
             if p.icmp_type <= 12 and _IS_ERROR[p.icmp_type]:
                 return self.icmp_error(p)
             if p.icmp_type > 18:
+                if self.cfg.ct_log_invalid != 0:
+                    self._say(p, INV_ICMP, 0)
                 return self._wrong(p)
         verdict = self._look_up(p)
         if verdict != CT_ACCEPT:
@@ -276,6 +270,13 @@ class Conntrack(ConnRoom):
             if self.half[(p.ct << 5) + H_STATUS] & IPS_CONFIRMED:
                 self.tell(EVENT_UPDATE, p.ct)
         return CT_ACCEPT
+
+    def _say(self, p, reason, number):
+        """nf_conntrack_log_invalid: a line about a packet of this protocol, or of any (255). Answers 0."""
+        wanted: cython.longlong = self.cfg.ct_log_invalid
+        if self.complain is not None and (wanted == 255 or wanted == p.proto):
+            self.complain(p, reason, number)
+        return 0
 
     def _reject(self, p):
         """The packet is INVALID, and goes on."""
@@ -349,6 +350,7 @@ class Conntrack(ConnRoom):
             return self._begin(p, addrs, ports, h)
         p.ct = node >> 1
         p.ct_way = node & 1
+        self.seen(p.ct)
         status = self.half[(p.ct << 5) + H_STATUS]
         if p.ct_way == 1 or status & IPS_SEEN_REPLY:
             p.ct_state = CTS_ESTABLISHED
@@ -388,6 +390,8 @@ class Conntrack(ConnRoom):
         self.set_key(node + 1, back, other, self.hash_of(back, other))
         if p.proto == PROTO_TCP and not self.tcp.new(row, p):
             self.release(row)
+            if self.tcp.reason == INV_FLAGS and self.cfg.ct_log_invalid != 0:
+                self._say(p, INV_FLAGS, 0)
             return self._reject(p)
         p.ct = row
         p.ct_way = 0
@@ -404,6 +408,8 @@ class Conntrack(ConnRoom):
         self.tcp.changed = False
         if p.proto == PROTO_TCP:
             verdict = self.tcp.packet(row, p.ct_way, p)
+            if self.tcp.reason != 0 and self.cfg.ct_log_invalid != 0:
+                self._say(p, self.tcp.reason, self.tcp.number)
             timeout = self.tcp.timeout
             if verdict == CT_INVALID and timeout > 0:
                 self.refresh(row, timeout)
@@ -524,10 +530,7 @@ class Conntrack(ConnRoom):
             self.chaintoolong += 1
             self.release(row)
             return CT_DROP
-        self.word[(row << 4) + W_EXPIRES] = (
-            self.word[(row << 4) + W_EXPIRES] + self.jiffies
-        ) & _U32
-        self.half[(row << 5) + H_STATUS] = status | IPS_CONFIRMED
+        self.start(row)
         if self.since is not None and self.cfg.ct_timestamp:
             self.since[row] = now
         if self.listener is not None:

@@ -455,6 +455,7 @@ TIMER_TIMEWAIT = 1
 TIMER_SYNCACHE = 2
 TIMER_FRAG = 3
 TIMER_CONNTRACK = 4
+TIMER_FLOW = 5
 
 # --- netfilter: what a packet is to the flow that it belongs to (facts: conntrack 7.1) ------------------------------
 CTS_NONE = 0
@@ -509,6 +510,45 @@ CT_EVICT_BUCKETS = 0
 CT_EVICT_NODES = 1
 CT_EVICT_CHAIN = 2
 CT_EVICT_NONE = 3
+CT_EVICT_LRU = 4
+CT_EVICT_PF_ADAPTIVE = 5
+"""Whom a full table of conntrack lets go: three eras of the kernel, nobody, who was seen longest ago; or nobody, but
+the fuller the table the sooner everybody's time is over, as in pf."""
+
+CT_EXPIRY_WORKER_MEAN = 0
+CT_EXPIRY_WORKER_120S = 1
+CT_EXPIRY_WORKER_16S = 2
+CT_EXPIRY_WORKER_5S = 3
+CT_EXPIRY_TIMERS_HZ = 4
+CT_EXPIRY_TIMERS = 5
+"""How conntrack ends what has expired: a worker that comes after the mean of what flows have left (from 5.18), every
+two minutes (5.13), in 128 parts within 16 s (4.10), in 64 parts, one in 5 s (4.9); a timer for each flow that moves by
+a second or more (up to 4.8), or with every packet (up to 2.6.20)."""
+
+CT_PROC_NF = 0
+CT_PROC_IP = 1
+CT_PROC_BOTH = 2
+"""The file of /proc/net that lists flows: nf_conntrack, ip_conntrack, or both names."""
+
+CT_LOG_PROTO = 0
+CT_LOG_STATE = 1
+CT_LOG_TCP = 2
+"""Words of nf_conntrack_log_invalid: with the protocol's number, from 5.18 (or so) and before; with its name (to 4.14).
+"""
+
+INV_IGNORED = 1
+INV_STATE = 2
+INV_RST = 3
+INV_CHALLENGE = 4
+INV_SEQ_OVER = 5
+INV_ACK_OVER = 6
+INV_SEQ_UNDER = 7
+INV_ACK_UNDER = 8
+INV_BEYOND = 9
+INV_FLAGS = 10
+INV_SHORT = 11
+INV_ICMP = 12
+"""What nf_conntrack_log_invalid says of a packet."""
 
 NAT_PORTS_ROUNDS = 0
 NAT_PORTS_RANGE = 1

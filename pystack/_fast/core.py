@@ -18,6 +18,7 @@ from pystack._fast.config import Config  # noqa: F401
 from pystack._fast.consts import (
     NEVER,
     TIMER_CONNTRACK,
+    TIMER_FLOW,
     TIMER_FRAG,
     TIMER_SYNCACHE,
     TIMER_TCB,
@@ -47,6 +48,8 @@ TCP_TRUNCATED = int(Drop.TCP_TRUNCATED)
 UNLIMITED_TIME_WAIT = 1 << 20
 """Rows for TIME_WAIT at least, so that its limit can be raised while the machine runs."""
 UNLIMITED_SOCKETS = 1 << 20
+_FLOW_TIMERS = 1 << 26
+"""Timers of flows, in kernels where each has one: more than memory has room for."""
 """Rows for sockets at least, so that their limit can be raised while the machine runs (Linux has none): address space,
 not memory."""
 
@@ -110,7 +113,7 @@ class Core(Internet):
         room = max(waiting, UNLIMITED_TIME_WAIT)
         timewait = TimeWaitTable(room, power_of_two(waiting // 4, 512, 1 << 20), rng.next32())
         timewait.set_maximum(waiting)
-        wheel = Wheel(64, now, demux.capacity + listeners_limit(cfg) + 64)
+        wheel = Wheel(64, now, demux.capacity + listeners_limit(cfg) + 64 + _FLOW_TIMERS)
         self.init_stack(pool, wheel, cfg, rng, demux, timewait, now)
         self.tw_timer = wheel.alloc(TIMER_TIMEWAIT, 0)
         self.init_internet()
@@ -214,6 +217,8 @@ class Core(Internet):
                 self.expire_fragments()
             elif kind == TIMER_CONNTRACK:
                 self.hooks.tick()
+            elif kind == TIMER_FLOW:
+                self.hooks.flow_due(owner)
             row = self.wheel.expire(now)
         if self.loop.count:
             self.drain_loop()

@@ -1,43 +1,37 @@
 # cython: overflowcheck=False
 # Jiffies wrap; the checked build must not stop them.
 
-"""Which flows have to go: when the table is full, when nobody has asked for them, when the worker comes by.
+"""Which flows have to go when the table is full.
 
-Source: nf_conntrack_core.c (early_drop, gc_worker); facts: conntrack 2.4 to 2.6.
+Three policies are those of kernels (early_drop); two are not, and are there to be compared with them
+(docs/conntrack.md): whoever was seen longest ago goes (LRU), or nobody, but all timeouts shrink as the table fills, as
+in pf (`ct_age`).
+
+Source: nf_conntrack_core.c (early_drop); facts: conntrack 2.4, 2.5.
 """
 
 import cython
 
+from pystack._fast.chain import Chain
 from pystack._fast.consts import (
     CT_EVICT_BUCKETS,
     CT_EVICT_CHAIN,
+    CT_EVICT_LRU,
     CT_EVICT_NODES,
     H_STATUS,
-    HZ,
     IPS_ASSURED,
     IPS_CONFIRMED,
     JIFFY,
-    O_STATE,
-    PROTO_TCP,
-    TCPCT_CLOSE,
-    TCPCT_FIN_WAIT,
 )
 from pystack._fast.ct_table import ConnTable
 
 _EARLY_DROP_RANGE = 8
-_GC_MIN = 1 * HZ
-_GC_MAX = 60 * HZ
-_GC_CLAMP = 300 * HZ
-_GC_COUNT = 100
-_GC_EXPIRED = 64000 // HZ
 _U32 = cython.declare(cython.uint, 0xFFFFFFFF)
 
 
 @cython.cclass
 class ConnRoom(ConnTable):
-    """A table that makes room: early drop by the policy of the era, and the worker. `early_drop` counts whom the first
-    removed; what the second does is not counted, as in the kernel.
-    """
+    """A table that makes room by a policy, its era's or another. `early_drop` counts whom that removed."""
 
     def __init__(self, cfg, rng, now):
         ConnTable.__init__(
@@ -48,18 +42,47 @@ class ConnRoom(ConnTable):
         self.early_drop = 0
         self.now = now
         self.jiffies = (now // JIFFY) & _U32
-        self.gc_bucket = 0
-        self.gc_mean = _GC_MAX
-        self.gc_count = _GC_COUNT
-        self.gc_start = 0
-        self.gc_wanted = False
-        self.gc_next = now + 1_000_000_000
+        self.recent = None
+        self.stalest = 0
+        if cfg.policy_ct_evict == CT_EVICT_LRU:
+            self.recent = Chain(1, self.capacity + 1, any_size=True)
 
     def kill(self, row):
         """A flow in the table ends. Answers 0."""
         if self.half[(row << 5) + H_STATUS] & IPS_CONFIRMED:
             self.unlink(row)
         return 0
+
+    def reserve(self, capacity):
+        """As `ConnTable` has it."""
+        ConnTable.reserve(self, capacity)
+        if self.recent is not None:
+            self.recent.grow(self.capacity + 1)
+
+    # --- who was seen when, for LRU --------------------------------------------------------------------------
+
+    @cython.exceptval(check=False)
+    def seen_first(self, row: cython.int) -> cython.void:
+        """A flow is in the table: nobody was seen later."""
+        if self.recent is not None:
+            if self.stalest == 0:
+                self.stalest = row
+            self.recent.insert_head(0, row)
+
+    @cython.exceptval(check=False)
+    def seen_no_more(self, row: cython.int) -> cython.void:
+        """A flow leaves the table."""
+        if self.recent is not None:
+            if self.stalest == row:
+                self.stalest = self.recent.prev[row]
+            self.recent.remove(0, row)
+
+    @cython.exceptval(check=False)
+    def seen(self, row: cython.int) -> cython.void:
+        """A packet of a flow in the table has come."""
+        if self.recent is not None and self.half[(row << 5) + H_STATUS] & IPS_CONFIRMED:
+            self.seen_no_more(row)
+            self.seen_first(row)
 
     # --- room ------------------------------------------------------------------------------------------------
 
@@ -95,6 +118,11 @@ class ConnRoom(ConnTable):
                 self.early_drop += 1
                 self.kill(killed)
                 return True
+            return False
+        if policy == CT_EVICT_LRU and self.stalest != 0:
+            self.early_drop += 1
+            self.kill(self.stalest)
+            return True
         return False
 
     def _empty_bucket(self, bucket):
@@ -122,59 +150,3 @@ class ConnRoom(ConnTable):
                 victim = node >> 1
             node = self.chain.next[node]
         return victim
-
-    # --- the worker ------------------------------------------------------------------------------------------
-
-    def gc(self, now):
-        """The worker runs: expired flows go, and after a refusal closing ones. `gc_next` is when it runs again."""
-        self.now = now
-        self.jiffies = cython.cast(cython.uint, (now // JIFFY) & _U32)
-        if self.gc_bucket == 0:
-            self.gc_mean = _GC_MAX
-            self.gc_count = _GC_COUNT
-            self.gc_start = self.jiffies
-        gone: cython.int = 0
-        early: cython.bint = self.gc_wanted
-        while self.gc_bucket < self.chain.buckets:
-            if gone > _GC_EXPIRED:
-                self.gc_next = now + JIFFY
-                return 0
-            gone += self._sweep(self.gc_bucket, early)
-            self.gc_bucket += 1
-        self.gc_bucket = 0
-        self.gc_wanted = False
-        spent: cython.int = cython.cast(cython.int, (self.jiffies - self.gc_start) & 0x7FFFFFFF)
-        wait: cython.int = max(_GC_MIN, min(_GC_MAX, self.gc_mean))
-        wait = wait - spent if wait > spent else 1
-        self.gc_next = now + cython.cast(cython.longlong, wait) * JIFFY
-        return 0
-
-    def _sweep(self, bucket, early):
-        """One chain of the worker's pass; how many expired."""
-        gone: cython.int = 0
-        node: cython.int = self.chain.head[bucket]
-        left: cython.int
-        while node != 0:
-            if self.expired(node >> 1):
-                node = self.reap(node)
-                gone += 1
-                continue
-            left = max(_GC_MIN, min(_GC_CLAMP, self.left(node >> 1)))
-            self.gc_count += 1
-            if left >= self.gc_mean:
-                self.gc_mean += (left - self.gc_mean) // self.gc_count
-            else:
-                self.gc_mean -= (self.gc_mean - left) // self.gc_count
-            if early and self._closing(node >> 1) and self.free.used >= self.cfg.ct_max // 100 * 95:
-                node = self.reap(node)
-            else:
-                node = self.chain.next[node]
-        return gone
-
-    def _closing(self, row):
-        """May the worker end this flow after the table was full: nobody answered, or it closes anyway?"""
-        state: cython.int = self.octet[(row << 6) + O_STATE]
-        proto: cython.int = (self.keys[4 * row + 1] >> 16) & 0xFF
-        if self.half[(row << 5) + H_STATUS] & IPS_ASSURED == 0:
-            return True
-        return proto == PROTO_TCP and TCPCT_FIN_WAIT <= state <= TCPCT_CLOSE

@@ -164,7 +164,7 @@ class Netfilter(Hooks):
         state = MachineState(net, self)
         self.net = net
         self.state = state
-        self.conntrack = Conntrack(net.cfg, net.rng, net.now)
+        self.conntrack = Conntrack(net.cfg, net.rng, net.now, net.wheel)
         state.conntrack = self.conntrack
         state.rng = net.rng
         self.nat_engine = Nat(self.conntrack, net.rng, net.cfg.policy_nat_ports == NAT_PORTS_RANGE)
@@ -176,7 +176,7 @@ class Netfilter(Hooks):
     def track(self, on):
         """Conntrack begins, or ends: flows that there are stay as they are."""
         if on and not self.tracks:
-            self.conntrack.gc_next = self.net.now + 1_000_000_000
+            self.conntrack.begin_gc(self.net.now)
             self.net.wheel.arm(self.timer, self.conntrack.gc_next)
         self.tracks = on
         self.defrag = on
@@ -187,6 +187,10 @@ class Netfilter(Hooks):
             self.conntrack.gc(self.net.now)
             self.net.wheel.arm(self.timer, self.conntrack.gc_next)
         return 0
+
+    def flow_due(self, row):
+        """As `Hooks` has it."""
+        return self.conntrack.time_out(row, self.net.now)
 
     # --- the hooks -------------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ cdef class Hooks:
     cpdef int postrouting(self, Packet p) except -1
     cpdef int forget(self, Packet p) except -1
     cpdef int tick(self) except -1
+    cpdef int flow_due(self, int row) except -1
 
 
 cdef class HookState:

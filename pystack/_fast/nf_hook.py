@@ -101,6 +101,10 @@ class Hooks:
         """A timer of kind TIMER_CONNTRACK is due. Answers 0."""
         return 0
 
+    def flow_due(self, row):
+        """The timer of a flow (TIMER_FLOW) is due. Answers 0."""
+        return 0
+
 
 @cython.cclass
 class HookState:

@@ -8,6 +8,8 @@ cdef int TCPCT_LAST_ACK, TCPCT_RETRANS, TCPCT_SYN_RECV, TCPCT_SYN_SENT, TCPCT_SY
 cdef int TCPCT_UNACK, W_END, W_LAST_ACK, W_LAST_END, W_LAST_SEQ, W_MAXACK, W_MAXEND, W_MAXWIN, W_REPLY
 cdef int SYN, SYNACK, FIN, ACK, RST, NONE, F_SCALE, F_SACK, F_CLOSE_INIT, F_LIBERAL, F_UNACKED, F_MAXACK
 cdef int F_CHALLENGE, F_SIMULTANEOUS, IGNORE, BAD, _IGNORED, _KEEP, _IN_WINDOW, _UNACK_LEFT
+cdef int INV_ACK_OVER, INV_ACK_UNDER, INV_BEYOND, INV_CHALLENGE, INV_FLAGS, INV_IGNORED, INV_RST, INV_SEQ_OVER
+cdef int INV_SEQ_UNDER, INV_STATE
 cdef unsigned int MAX_ACK_WINDOW
 
 
@@ -16,6 +18,8 @@ cdef class TcpTracker:
     cdef public bint loose, liberal, ignore_invalid_rst, old, old_table
     cdef public int max_retrans, timeout
     cdef public bint dead, changed
+    cdef public int reason
+    cdef public unsigned int number
     cdef readonly int[::1] timeouts
     cpdef bint new(self, int row, Packet p) except -1
     cdef void _options(self, int side, Packet p) noexcept
@@ -26,7 +30,7 @@ cdef class TcpTracker:
     cdef void _resync(self, int row, int way) noexcept
     cdef void _invalid(self, int row, int way, int kind) noexcept
     cdef int _reset(self, int row, int way, Packet p, int old) noexcept
-    cdef int _failed(self, int flags, int verdict) noexcept
+    cdef int _failed(self, int flags, int verdict, int reason, unsigned int bound) noexcept
     cdef int _window(self, int row, int way, int kind, int state, Packet p) noexcept
     cdef void _begin(self, int row, int way, Packet p, unsigned int end, unsigned int window) noexcept
     cdef void _count_repeats(

@@ -18,6 +18,16 @@ from pystack._fast.consts import (
     CT_REPEAT,
     H_LAST_WIN,
     H_STATUS,
+    INV_ACK_OVER,
+    INV_ACK_UNDER,
+    INV_BEYOND,
+    INV_CHALLENGE,
+    INV_FLAGS,
+    INV_IGNORED,
+    INV_RST,
+    INV_SEQ_OVER,
+    INV_SEQ_UNDER,
+    INV_STATE,
     IPS_ASSURED,
     IPS_SEEN_REPLY,
     O_FLAGS,
@@ -93,7 +103,8 @@ class TcpTracker:
     """The tracker of one table. Its knobs are copies of the machine's; `timeouts` is by TCPCT_*, in jiffies.
 
     After `packet`, `timeout` is what the flow is to get (0: its timer stays as it is), `dead` says that the flow is to
-    be removed, `changed` that there is something to tell.
+    be removed, `changed` that there is something to tell; `reason` (INV_*) what nf_conntrack_log_invalid has to say,
+    and `number` what it says it about: a state, or a bound.
     """
 
     def __init__(self, table):
@@ -108,6 +119,8 @@ class TcpTracker:
         self.timeout = 0
         self.dead = False
         self.changed = False
+        self.reason = 0
+        self.number = 0
 
     # --- the first segment ---------------------------------------------------------------------------------------
 
@@ -133,6 +146,7 @@ class TcpTracker:
             self.t.octet[o + O_FLAGS] = F_SACK | F_LIBERAL
             self.t.octet[o + O_REPLY + O_FLAGS] = F_SACK | F_LIBERAL
         else:
+            self.reason = INV_FLAGS if kind < 0 else 0
             return False
         self.t.octet[o + O_LAST] = NONE
         return True
@@ -163,7 +177,10 @@ class TcpTracker:
         self.timeout = 0
         self.dead = False
         self.changed = False
+        self.reason = 0
+        self.number = old
         if kind < 0:
+            self.reason = INV_FLAGS
             return CT_INVALID
         new: cython.int = _table[(120 if self.old_table else 0) + 60 * way + 10 * kind + old]
         last = self.t.octet[o + O_LAST] & 7
@@ -187,8 +204,10 @@ class TcpTracker:
                 new = TCPCT_SYN_RECV
             else:
                 self._remember(row, way, kind, p, old)
+                self.reason = INV_IGNORED
                 return CT_ACCEPT
         elif new == BAD:
+            self.reason = INV_STATE
             return CT_INVALID
         elif new == TCPCT_TIME_WAIT:
             if (
@@ -199,6 +218,7 @@ class TcpTracker:
                 and self.t.octet[o + O_LAST_FLAGS] & F_CHALLENGE
             ):
                 self.t.octet[o + O_LAST_FLAGS] &= ~F_CHALLENGE & 0xFF
+                self.reason = INV_CHALLENGE
                 return CT_ACCEPT
         elif new == TCPCT_SYN_SENT2:
             self.t.octet[o + O_LAST_FLAGS] |= F_SIMULTANEOUS
@@ -208,6 +228,7 @@ class TcpTracker:
         elif new == TCPCT_CLOSE and kind == RST:
             verdict = self._reset(row, way, p, old)
             if verdict == CT_INVALID:
+                self.reason = INV_RST
                 self._invalid(row, way, kind)
                 return CT_INVALID
             if verdict == _IN_WINDOW:
@@ -396,10 +417,14 @@ class TcpTracker:
 
     @cython.cfunc
     @cython.exceptval(check=False)
-    def _failed(self, flags: cython.int, verdict: cython.int) -> cython.int:
+    def _failed(
+        self, flags: cython.int, verdict: cython.int, reason: cython.int, bound: cython.uint
+    ) -> cython.int:
         """A window check failed: so what, if the flow is believed in any case."""
         if self.liberal or flags & F_LIBERAL:
             return CT_ACCEPT
+        self.reason = reason
+        self.number = bound
         return CT_INVALID if self.old else verdict
 
     @cython.cfunc
@@ -480,17 +505,25 @@ class TcpTracker:
         )
         if not before_eq(seq, self.t.word[s + W_MAXEND]):
             if self.old or not (ii and iii and iv):
-                return self._failed(self.t.octet[so + O_FLAGS], CT_INVALID)
+                beyond = add(self.t.word[s + W_MAXEND], 1)
+                return self._failed(self.t.octet[so + O_FLAGS], CT_INVALID, INV_SEQ_OVER, beyond)
             beyond = add(sub(end, self.t.word[s + W_MAXEND]), 1)
             if beyond > their_window:
-                return self._failed(self.t.octet[so + O_FLAGS], CT_INVALID)
+                beyond = add(self.t.word[s + W_MAXEND], 1)
+                return self._failed(self.t.octet[so + O_FLAGS], CT_INVALID, INV_SEQ_OVER, beyond)
             self.t.word[s + W_END] = end
             self.t.octet[so + O_FLAGS] |= F_UNACKED
-            return self._failed(self.t.octet[so + O_FLAGS], _IGNORED)
+            return self._failed(self.t.octet[so + O_FLAGS], _IGNORED, INV_BEYOND, beyond)
         if not iii:
-            return self._failed(self.t.octet[so + O_FLAGS], CT_INVALID)
-        if not ii or not iv:
-            return self._failed(self.t.octet[so + O_FLAGS], _IGNORED)
+            beyond = add(self.t.word[r + W_END], 1)
+            return self._failed(self.t.octet[so + O_FLAGS], CT_INVALID, INV_ACK_OVER, beyond)
+        if not ii:
+            beyond = sub(sub(self.t.word[s + W_END], their_window), 1)
+            return self._failed(self.t.octet[so + O_FLAGS], _IGNORED, INV_SEQ_UNDER, beyond)
+        if not iv:
+            beyond = my_window if my_window > MAX_ACK_WINDOW else MAX_ACK_WINDOW
+            beyond = sub(sub(self.t.word[r + W_END], beyond), 1)
+            return self._failed(self.t.octet[so + O_FLAGS], _IGNORED, INV_ACK_UNDER, beyond)
         # the segment is what it claims to be
         if not syn:
             window = window << self.t.octet[so + O_SCALE]

@@ -70,6 +70,13 @@ def serve(
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="Set a knob (`pystack knobs`); may be repeated."),
     ] = None,
+    policy: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=WORD",
+            help="Behave other than the profile (`pystack profiles NAME`): ct_evict=lru; may be repeated.",
+        ),
+    ] = None,
     iptables: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Rules as iptables-save writes them (Linux profiles)."),

@@ -13,6 +13,9 @@ keepalive = "off"             # a change to them
 
 [sysctl]
 "net.inet.tcp.msl" = 1000
+
+[policy]
+timewait = "linux"            # behaviour other than the profile's (`pystack profiles NAME`)
 """
 
 from __future__ import annotations
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
     from pystack.services import Service
 
 _PORTS = ("http", "echo", "discard", "chargen")
+_PAIRS = ("sysctl", "policy", "http_option")
+"""Options that may be given again: NAME=VALUE."""
 
 
 @dataclass
@@ -59,6 +64,7 @@ class Settings:
     control: bool = True
     iptables: str | None = None
     sysctl: dict[str, object] = field(default_factory=dict)
+    policy: dict[str, object] = field(default_factory=dict)
 
     def host(self) -> Host:
         """The machine. Raises what `Host` raises."""
@@ -71,7 +77,14 @@ class Settings:
         ours, _ = choose_addresses(self.address, self.kernel_address)
         if not MTU_MIN <= self.mtu <= MTU_MAX:
             raise ValueError(f"mtu {self.mtu} is not from {MTU_MIN} to {MTU_MAX}")
-        made = Host(self.name, str(ours), profile=self.profile, mtu=self.mtu, sysctl=self.sysctl)
+        made = Host(
+            self.name,
+            str(ours),
+            profile=self.profile,
+            mtu=self.mtu,
+            sysctl=self.sysctl,
+            policy=self.policy,
+        )
         if self.iptables is not None:
             self._load_rules(made, self.iptables)
         return made
@@ -125,10 +138,11 @@ def read_settings(path: Path | None, options: Mapping[str, Any]) -> Settings:
     """What the file says, overridden by the options. Ends the process where one cannot be."""
     values = dict(_from_file(path)) if path is not None else {}
     knobs = dict(values.pop("sysctl", {})) | _pairs("--sysctl", options.get("sysctl", ()))
+    policy = dict(values.pop("policy", {})) | _pairs("--policy", options.get("policy", ()))
     habits = dict(values.pop("http_options", {}))
     habits |= _pairs("--http-option", options.get("http_option", ()))
-    values |= {k: value for k, value in options.items() if k not in ("sysctl", "http_option")}
-    return Settings(**values, sysctl=knobs, http_options=habits)
+    values |= {k: value for k, value in options.items() if k not in _PAIRS}
+    return Settings(**values, sysctl=knobs, policy=policy, http_options=habits)
 
 
 def _pairs(option: str, texts: Iterable[str]) -> dict[str, object]:

@@ -60,8 +60,10 @@ class Conntrack:
 
     def track(self, on: bool = True) -> None:
         """Packets are tracked from now on, or not any more."""
+        self.host.core.settle(self.host.now)
         self.netfilter.track(on)
         self.host.core.hooks = self.netfilter
+        self.host.after(self.host.core)  # the worker has a time now
 
     @property
     def tracking(self) -> bool:

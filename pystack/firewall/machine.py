@@ -37,6 +37,7 @@ class HostFirewall(Firewall):
             self._tracks = False
             netfilter.track(False)
         self.host.core.hooks = netfilter
+        self.host.after(self.host.core)  # the worker of conntrack may have a time now
 
     def _log(self, p: Any, prefix: str, level: int) -> None:
         """A line of LOG."""

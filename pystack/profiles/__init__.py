@@ -55,6 +55,7 @@ __all__ = [
     "Profile",
     "TomlError",
     "UnknownProfile",
+    "behaving",
     "build",
     "compare",
     "defaults",
@@ -107,12 +108,17 @@ POLICIES: Mapping[str, str] = MappingProxyType(
         "ct_hash": "CT_HASH_",
         "ct_evict": "CT_EVICT_",
         "ct_tracker": "CT_TRACKER_",
+        "ct_expiry": "CT_EXPIRY_",
+        "ct_proc": "CT_PROC_",
+        "ct_log": "CT_LOG_",
         "nat_ports": "NAT_PORTS_",
     }
 )
 """Policy of a profile -> how its constants in _fast/consts.py begin."""
 
-OF_LINUX = frozenset({"ct_hash", "ct_evict", "ct_tracker", "nat_ports"})
+OF_LINUX = frozenset(
+    {"ct_hash", "ct_evict", "ct_tracker", "ct_expiry", "ct_proc", "ct_log", "nat_ports"}
+)
 """Policies that only Linux has: netfilter's."""
 
 _HEAD: Mapping[str, type] = MappingProxyType(
@@ -239,6 +245,18 @@ def words(prefix: str) -> list[str]:
     """The words that a policy can be set to."""
     found = [name for name in vars(consts) if name.startswith(prefix)]
     return [name.removeprefix(prefix).lower().replace("_", "-") for name in found]
+
+
+def behaving(profile: Profile, policy: Mapping[str, object]) -> Profile:
+    """The same system with other policies. Raises ValueError for one that it has not, or a word that is none of it."""
+    for name, word in policy.items():
+        if name not in profile.policy:
+            raise ValueError(f"{profile.title} has no policy {name!r}{near(name, profile.policy)}")
+        known = words(POLICIES[name])
+        if word not in known:
+            raise ValueError(f"policy {name} is one of {', '.join(known)}, not {word!r}")
+    changed = dict(profile.policy) | {name: str(word) for name, word in policy.items()}
+    return dataclasses.replace(profile, policy=MappingProxyType(changed))
 
 
 def names() -> list[str]:

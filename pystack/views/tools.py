@@ -259,7 +259,7 @@ def file(host: Host, path: str) -> Shown:
 
 def _flows(host: Host, old: bool) -> Shown:
     """/proc/net/nf_conntrack; the file of the old name is there where the kernel is old."""
-    if old != (host.profile.policy["ct_tracker"] == "3"):
+    if host.profile.policy["ct_proc"] not in ("ip" if old else "nf", "both"):
         raise FileNotFoundError(2, "No such file or directory")
     rows = [flows.as_dict(one) for one in host.conntrack.flows()]
     return _lines(host.conntrack.proc_lines(old=old)), rows

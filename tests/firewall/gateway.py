@@ -63,10 +63,14 @@ def icmp(src, dst, kind, code=0, rest=0, payload=b""):
 class Gateway:
     """The machine `gw` between the taps `a` (clients) and `b` (servers); knobs without their common prefix."""
 
-    def __init__(self, profile="linux-6", **knobs):
+    def __init__(self, profile="linux-6", policy=None, **knobs):
         self.net = pystack.Network(seed=7)
         self.gw = self.net.host(
-            "gw", ["10.9.1.1/24", "10.9.2.1/24"], profile=profile, forwarding=True
+            "gw",
+            ["10.9.1.1/24", "10.9.2.1/24"],
+            profile=profile,
+            policy=policy,
+            forwarding=True,
         )
         self.a = self.net.tap(f"{CLIENT}/24")
         self.b = self.net.tap(f"{SERVER}/24")

@@ -29,7 +29,7 @@ from pystack.process import Process
 from pystack.sockets import StreamSocket
 from pystack.sysctl import Sysctl, Value
 from pystack.units import parse_size, parse_time
-from pystack.views.tools import file, show
+from pystack.views.tools import UsageError, file, run, show
 
 INTERFACES: Mapping[str, str] = {"freebsd": "em", "linux": "eth"}
 LOOPBACK: Mapping[str, str] = {"freebsd": "lo0", "linux": "lo"}
@@ -458,6 +458,16 @@ class Host:
         Raises `firewall.conntrack.NoNetfilter` (ValueError) on other systems.
         """
         return Conntrack(self)
+
+    def iptstate(self, arguments: str = "", *, columns: int = 80) -> str:
+        """What `iptstate -1 arguments` prints in a terminal so wide: the flows as a table, sorted and filtered.
+
+        Raises `views.tools.UsageError` (ValueError) with the tool's words.
+        """
+        done = run(self, "iptstate", [*arguments.split(), f"--columns={columns}"])
+        if done.status:
+            raise UsageError(done.err.strip())
+        return done.out
 
     @functools.cached_property
     def firewall(self) -> HostFirewall:

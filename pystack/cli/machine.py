@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
@@ -37,6 +38,10 @@ ABOUT = {
         "The flows that a Linux machine tracks: list, delete, change, count, counters, events.",
         "-L, -G, -D, -U, -I, -F, -C, -S, -E, with the filters of conntrack(8) and -o extended,id,xml,save.",
     ),
+    "iptstate": (
+        "The flows of a Linux machine as a table, as iptstate -1 prints it.",
+        "-t totals, -C counters, -b dDSpstbP sort by, -r, -s -d -S -D filters, -i invert, -L, -f, -o. Once, no window.",
+    ),
     "iptables": (
         "The rules of a Linux machine: show and change them while it runs.",
         "As iptables 1.8.9: -t TABLE, -A -I -R -D -C -L -S -F -Z -N -X -P -E.",
@@ -62,6 +67,8 @@ def command(tool: str) -> Callable[..., None]:
         as_json: Json = False,
     ) -> None:
         words = list(arguments or ())
+        if tool == "iptstate":
+            words.append(f"--columns={shutil.get_terminal_size().columns}")
         answers = [ask(machine, tool, part, as_json) for part in _parts(tool, words)]
         if as_json and len(answers) > 1:
             merged: dict[str, Any] = {}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pystack import firewall
 from pystack.addresses import dotted
-from pystack.firewall import conntrack_tool, flows
+from pystack.firewall import conntrack_tool, flows, iptstate
 from pystack.views import (
     freebsd,
     freebsd_net,
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 Shown = tuple[str, Any]
 """A view as text, and as plain values."""
 JSON = "--json"
+WIDTH = "--columns="
 
 
 class UsageError(ValueError):
@@ -314,6 +315,23 @@ def _conntrack(host: Host, words: list[str], wants_json: bool) -> Outcome:
     return Outcome(done.status, done.out, done.err)
 
 
+def _iptstate(host: Host, words: list[str], wants_json: bool) -> Outcome:
+    """Flows as a table; --columns is the width of the terminal that only the caller knows."""
+    if host.system != "linux":
+        raise UsageError(_no_tool(host, "iptstate"))
+    columns = iptstate.COLUMNS
+    for word in [word for word in words if word.startswith(WIDTH)]:
+        words = [other for other in words if other != word]
+        width = word.removeprefix(WIDTH)
+        if not width.isdecimal():
+            raise UsageError(f"iptstate: {word}: this is no width")
+        columns = int(width)
+    if wants_json:
+        rows = [flows.as_dict(one) for one in host.conntrack.flows()]
+        return Outcome(0, as_json(rows))
+    return Outcome(*iptstate.run(host.conntrack, words, columns))
+
+
 def _iptables(host: Host, words: list[str], wants_json: bool) -> Outcome:
     """The command of the rules."""
     return _ruled(host, "iptables", wants_json, lambda: firewall.iptables(host.firewall, words))
@@ -340,7 +358,16 @@ def _ruled(host: Host, tool: str, wants_json: bool, run: Callable[[], str]) -> O
 
 OF_SYSTEM = {
     "freebsd": ("dmesg", "limits", "sysctl"),
-    "linux": ("cat", "conntrack", "dmesg", "iptables", "iptables-save", "limits", "sysctl"),
+    "linux": (
+        "cat",
+        "conntrack",
+        "dmesg",
+        "iptables",
+        "iptables-save",
+        "iptstate",
+        "limits",
+        "sysctl",
+    ),
 }
 """Commands that a machine of a system can be given, besides the tools that only look."""
 
@@ -349,6 +376,7 @@ COMMANDS: dict[str, Callable[[Any, list[str], bool], Outcome]] = {
     "conntrack": _conntrack,
     "iptables": _iptables,
     "iptables-save": _iptables_save,
+    "iptstate": _iptstate,
     "dmesg": _dmesg,
     "limits": _limits,
     "machine": _machine,

@@ -67,7 +67,7 @@ class Kernel:
             insn.op in _LOOKUPS
             or insn.op == ops.O_IP_FLOW_LOOKUP
             or (insn.op in _INTERFACES and insn.arg == 1)
-            or (self.era.names_states and insn.op in _STATES)
+            or (self.era.names_states and insn.op in _STATES and insn.text)
             for insn in rule.patterns + rule.actions
         )
 

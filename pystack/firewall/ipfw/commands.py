@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from pystack._fast.ipfw_ops import RULE_MAX
 from pystack.firewall.ipfw.chain import RESERVED, KernelRefusal
 from pystack.firewall.ipfw.cnumbers import atoi, starts_digit, strtol
 from pystack.firewall.ipfw.eras import Era
-from pystack.firewall.ipfw.errors import EX_DATAERR, EX_UNAVAILABLE, EX_USAGE, Refusal
+from pystack.firewall.ipfw.errors import EX_DATAERR, EX_OSERR, EX_UNAVAILABLE, EX_USAGE, Refusal
 from pystack.firewall.ipfw.insn import Rule
 from pystack.firewall.ipfw.listing import rule_line
 from pystack.firewall.ipfw.parser import parse
@@ -210,7 +211,8 @@ def _move(run: Run, words: Words) -> None:
     if len(words) != 3 or not words.take() or not words.skip("to"):
         raise Refusal(EX_USAGE, "syntax: set move [rule] X to Y\n")
     number = atoi(what) & 0xFFFF
-    if not starts_digit(what) or (number > RESERVED and not rules) or number == 65535:
+    outside = (number > RESERVED and not rules) or number == RULE_MAX
+    if not starts_digit(what) or (outside and not run.era.names_objects):
         raise Refusal(EX_DATAERR, f"invalid source number {what}\n")
     target = words.take()
     to = atoi(target) & 0xFF
@@ -218,6 +220,8 @@ def _move(run: Run, words: Words) -> None:
         raise Refusal(EX_DATAERR, "invalid dest. set to\n")
     if run.flags.test_only:
         return
+    if outside:
+        raise Refusal(EX_OSERR, f"failed to move {'rule' if rules else 'set'}: Invalid argument")
     if rules:
         run.chain.move_rule(number, to)
     else:

@@ -6,7 +6,9 @@ import time
 
 from pystack._fast import ipfw_ops as ops
 from pystack.firewall.ipfw import tokens
+from pystack.firewall.ipfw.eras import Era
 from pystack.firewall.ipfw.insn import Insn, Rule
+from pystack.firewall.ipfw.listing12 import Body
 from pystack.firewall.ipfw.parser import PROBABILITY_ONE
 from pystack.firewall.ipfw.printing import (
     DESTINATIONS,
@@ -159,6 +161,8 @@ def rule_text(style: Style, rule: Rule) -> str:
     if first is not None and first.op == ops.O_PROB:
         parts.append(f"prob {first.data[0] / PROBABILITY_ONE:f}")
     parts.append(action_text(style, rule.actions))
+    if style.era >= Era.E12 and not style.comment_only:
+        return " ".join([*parts, *_since_12(style, rule)])
     checks = any(insn.op == ops.O_CHECK_STATE for insn in rule.actions)
     body = _Body(style, rule.patterns, rule.bare, _ALL | _IP if checks else 0)
     if style.comment_only:
@@ -171,6 +175,13 @@ def rule_text(style: Style, rule: Rule) -> str:
     if body.comment:
         parts.append(f"// {body.comment}")
     return " ".join(parts)
+
+
+def _since_12(style: Style, rule: Rule) -> list[str]:
+    """The words behind the action; check-state has none but a comment."""
+    checks = any(insn.op == ops.O_CHECK_STATE for insn in rule.actions)
+    words = [] if checks else Body(style, rule).parts
+    return words + [f"// {insn.text}" for insn in rule.patterns if insn.op == ops.O_NOP]
 
 
 def time_text(style: Style, stamp: int) -> str:

@@ -296,7 +296,7 @@ def _lookup(draft: Draft) -> None:
             raise Refusal(EX_USAGE, "format: lookup argument tablenum")
         name = str(number & 0xFFFF)
     elif not operands.valid_name(name):
-        raise Refusal(EX_USAGE, "format: lookup argument tablenum")
+        raise Refusal(EX_DATAERR, f"Invalid table name: {name}")
     draft.put(O_IP_DST_LOOKUP, number, (0, tokens.LOOKUP_KEYS.index(key)), name)
 
 
@@ -304,7 +304,7 @@ def _flow(draft: Draft) -> None:
     """`flow table(NAME)`."""
     text = draft.words.need("missing table name")
     if not text.startswith("table("):
-        raise Refusal(EX_DATAERR, f"invalid table name {text}")
+        raise Refusal(EX_DATAERR, 'enclose table name into "table()"')
     draft.words.take()
     name = operands.table_name(draft, text)
     _, comma, value = text.partition(",")

@@ -15,12 +15,16 @@ from pystack.firewall.ipfw.actions import action, parameters
 from pystack.firewall.ipfw.addresses import DESTINATION, SOURCE, Side, address
 from pystack.firewall.ipfw.cnumbers import atoi, starts_digit, strtoul
 from pystack.firewall.ipfw.draft import Draft, Settings
+from pystack.firewall.ipfw.eras import Era
 from pystack.firewall.ipfw.errors import EX_DATAERR, EX_USAGE, Refusal
 from pystack.firewall.ipfw.insn import Insn, Rule
 from pystack.firewall.ipfw.words import Words
 
 PROBABILITY_ONE = 0x7FFFFFFF
 _SET_MAX = 31
+_NEEDS_STATE = (
+    'Rule contains "defer-immediate-action" and doesn\'t contain any state-related options.'
+)
 _OPENING = ("(", "{")
 _CLOSING = (")", "}")
 
@@ -136,6 +140,7 @@ def _protocols(draft: Draft) -> bool:
         if not protocols.protocol(draft, text, old_names=True):
             if draft.body:
                 raise Refusal(EX_DATAERR, f"invalid protocol ``{text}''")
+            draft.bare = True
             return False
         draft.words.take()
         if not _another(draft):
@@ -162,7 +167,8 @@ def _ports(draft: Draft, op: int) -> None:
 def _options(draft: Draft) -> None:
     """The options to the end."""
     words = draft.words
-    draft.bare = bool(words) and not draft.body
+    if draft.era < Era.E12:
+        draft.bare = bool(words) and not draft.body
     draft.prev = -1
     while words:
         word = words.take()
@@ -212,6 +218,8 @@ def _assembled(draft: Draft) -> Rule:
     if state is not None:
         patterns.append(state)
     if draft.deferred:
+        if draft.state is None:
+            draft.words.warn(_NEEDS_STATE)
         patterns.append(Insn(O_SKIP_ACTION))
     actions = [
         each for each in (draft.log, draft.altq, draft.tag) if each is not None

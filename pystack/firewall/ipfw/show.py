@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from pystack._fast.ipfw_ops import RULE_MAX
 from pystack.firewall.ipfw.cnumbers import dotted, strtoul
 from pystack.firewall.ipfw.eras import Era
 from pystack.firewall.ipfw.errors import EX_UNAVAILABLE, EX_USAGE
@@ -49,19 +50,24 @@ class _Books:
     rules: list[Rule]
     states: list[State]
     widths: tuple[int, int] | None = None
-    last: str = ""
+    buffer: str = ""
+    """What the command of 2014 has in its buffer: it is printed again when nothing is put there."""
 
     def counted(self, packets: int, octets: int) -> str:
         if self.widths is None:
             return ""
         return f"{packets:{self.widths[0]}d} {octets:{self.widths[1]}d} "
 
-    def measure(self, show: bool) -> None:
-        """Counters are as wide as the widest of them."""
+    def measure(self, show: bool, first: int, last: int) -> None:
+        """Counters are as wide as the widest of them. `first`, `last`: rules that were asked for."""
         engine = self.run.chain.engine
         pairs = []
         if show:
-            pairs += [(engine.packets[r.row], engine.octets[r.row]) for r in self.rules]
+            pairs += [
+                (engine.packets[r.row], engine.octets[r.row])
+                for r in self.rules
+                if first <= r.number <= last
+            ]
         if show or self.run.era < Era.E11:
             pairs += [(s.packets, s.octets) for s in self.states]
         if pairs:
@@ -81,16 +87,17 @@ class _Books:
             counters=self.counted(engine.packets[rule.row], engine.octets[rule.row]),
             stamp=stamp + run.boot if stamp else 0,
         )
-        if not line and run.era == Era.E11:
-            # The 2014 command prints what its buffer still holds.
-            line = self.last
-        self.last = line
         if line:
-            run.say(line)
+            self.buffer = line + "\n"
+        if line or run.era == Era.E11:
+            run.out.append(self.buffer)
 
     def state(self, state: State) -> None:
+        era = self.run.era
         expired = state.left <= 0 and state.kind != "P"
-        if expired and (not self.run.flags.expired or self.run.era >= Era.E12):
+        if expired and (not self.run.flags.expired or era >= Era.E12):
+            if era >= Era.E11:
+                self.run.say(self.buffer if era == Era.E11 else "")
             return
         counters = self.counted(state.packets, state.octets)
         when = f" {counters}({max(0, state.left)}s)" if counters else ""
@@ -99,7 +106,8 @@ class _Books:
         ends = f"{dotted(state.src)} {state.sport} <-> {dotted(state.dst)} {state.dport}"
         name = f" :{state.name}" if self.run.era.names_states else ""
         more = _word_text(state) if self.run.flags.verbose and self.run.era >= Era.E12 else ""
-        self.run.say(f"{state.rule:05d}{when} {kind} {proto} {ends}{name}{more}")
+        self.buffer = f"{state.rule:05d}{when} {kind} {proto} {ends}{name}{more}"
+        self.run.say(self.buffer)
 
 
 def _word_text(state: State) -> str:
@@ -140,7 +148,7 @@ def _list(run: Run, words: Words, *, counters: bool) -> None:
         states = [State(*each) for each in run.chain.engine.states()]
         total = len(states)
         books.states = [s for s in states if run.set in (-1, s.set)]
-    books.measure(counters)
+    books.measure(counters, *_asked(run, words))
     static = not run.flags.dynamic_only
     if words:
         _some(books, words, total, static)
@@ -154,6 +162,18 @@ def _list(run: Run, words: Words, *, counters: bool) -> None:
         run.say(f"## Dynamic rules ({total}{size}):")
         for state in books.states:
             books.state(state)
+
+
+def _asked(run: Run, words: Words) -> tuple[int, int]:
+    """The rules that the kernel is asked for: since 11 only those between the numbers of the command line."""
+    firsts, lasts = [], []
+    for at in range(len(words)):
+        number, rest = strtoul(words.peek(at) or "")
+        firsts.append(number)
+        lasts.append(strtoul(rest[1:])[0] if rest.startswith("-") else number)
+    if run.era < Era.E11 or not lasts or max(lasts) == 0:
+        return 0, RULE_MAX
+    return min(firsts), max(lasts)
 
 
 def _some(books: _Books, words: Words, total: int, static: bool) -> None:

@@ -63,7 +63,7 @@ class Tool:
         read: Callable[[str], str] | None = None,
         boot: int = 0,
         strict_machine: bool = True,
-        modules: frozenset[str] = frozenset(),
+        modules: frozenset[str] = frozenset(("pmod",)),
     ):
         self.era = Era[era.upper()]
         self.kernel = Kernel(chain, self.era, modules)

@@ -11,6 +11,7 @@ from sortedcontainers import SortedDict
 
 from pystack._fast.ipfw_ops import O_ACCEPT, O_DENY, O_LOG, RULE_MAX, SETS
 from pystack.firewall.ipfw.insn import Insn, Rule
+from pystack.firewall.ipfw.tables import Tables
 
 RESERVED = SETS - 1
 """The set of the default rule and of rules that a flush leaves alone."""
@@ -35,6 +36,7 @@ class Chain:
         self.engine = engine
         self.log: Callable[[str, str], None] = lambda channel, text: None
         """Where the kernel's lines go: syslog's facility and level ("security.notice") or "printf", and the text."""
+        self.tables = Tables()
         self.disabled = 0
         """A bit for each set whose rules are skipped."""
         self._order: SortedDict[tuple[int, int], Rule] = SortedDict()

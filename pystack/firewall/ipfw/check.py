@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from dataclasses import replace
 
 from pystack._fast import ipfw_ops as ops
 from pystack.firewall.ipfw.chain import Chain, KernelRefusal
@@ -59,7 +60,29 @@ class Kernel:
     def add(self, rule: Rule) -> None:
         """Put a rule into the set. Raises KernelRefusal."""
         self.check(rule)
+        rule.patterns = [self._with_table(insn) for insn in rule.patterns]
         self.chain.add(rule)
+
+    def _with_table(self, insn: Insn) -> Insn:
+        """An instruction that names a table gets its number; a table that is not there yet is made."""
+        of_interface = insn.op in _INTERFACES and insn.arg == 1
+        if insn.op not in _LOOKUPS and insn.op != ops.O_IP_FLOW_LOOKUP and not of_interface:
+            return insn
+        tables = self.chain.tables
+        if not self.era.names_objects:
+            index = tables.numbered(int(insn.text)).index
+        else:
+            named = tables.get(insn.text)
+            kind = "iface" if of_interface else self._kind_of(insn)
+            index = (named or tables.create(insn.text, kind)).index
+        return replace(insn, data=(index,)) if of_interface else replace(insn, arg=index)
+
+    def _kind_of(self, insn: Insn) -> str:
+        """The kind of a table that a rule makes by naming it: `lookup dst-port` and the like look for numbers."""
+        looks_for_numbers = (
+            insn.op == ops.O_IP_DST_LOOKUP and len(insn.data) == 2 and insn.data[1] > 1
+        )
+        return "number" if looks_for_numbers else "addr"
 
     def uses_names(self, rule: Rule) -> bool:
         """Does a rule name things: tables, and since 12 states?"""

@@ -17,8 +17,11 @@ class Insn:
         O_IP_SRC, O_IP_DST                  address
         O_IP_SRC_MASK, O_IP_DST_MASK        address, mask, address, mask, ...
         O_IP_SRC_SET, O_IP_DST_SET          first address, then a bit for each; `arg`: how many addresses
-        O_IP_SRC_LOOKUP, O_IP_DST_LOOKUP    nothing, or the value; `arg`: the table; three words for `lookup KEY`
-                                            (0, number of the key)
+        O_IP_SRC_LOOKUP, O_IP_DST_LOOKUP, O_IP_FLOW_LOOKUP
+                                            nothing, or the value; `arg`: the table's number, `text`: its name;
+                                            of `lookup KEY TABLE` two words: 0, number of the key
+                                            (dst-ip, src-ip, dst-port, src-port, uid, jail, dscp)
+        O_MACADDR2                          destination, source, their masks: 24 octets in six words
         O_IP_SRCPORT, O_IP_DSTPORT          low | high << 16 for each port or range
         O_IPLEN, O_IPID, O_IPTTL, O_TCPDATALEN, O_TAGGED, O_TCPWIN, O_TCPMSS
                                             as ports; a single one without a range is `arg` and no data
@@ -28,7 +31,8 @@ class Insn:
         O_TCPSEQ, O_TCPACK                  number
         O_ICMPTYPE                          a bit for each type 0..31
         O_DSCP                              two words, a bit for each code point
-        O_RECV, O_XMIT, O_VIA               `text`: name or pattern; or data: an address
+        O_RECV, O_XMIT, O_VIA               `text`: name or pattern; or data: an address; `arg` 1: data is the number
+                                            of a table (`Chain.tables`), `text` its name
         O_KEEP_STATE, O_PROBE_STATE, O_CHECK_STATE
                                             `text`: the state's name (12 and later)
         O_LIMIT                             mask; `arg`: how many
@@ -36,7 +40,8 @@ class Insn:
         O_LOG                               most lines (0: no end)
         O_FORWARD_IP                        address, port (0: as it is)
         O_SKIPTO, O_PIPE, O_QUEUE, O_DIVERT, O_TEE, O_NAT, O_REJECT, O_TAG, O_SETFIB, O_FIB, O_NETGRAPH, O_NGTEE,
-        O_SETDSCP, O_SET_MSS                `arg`
+        O_SETDSCP, O_SET_MSS                `arg`; since 11 O_SETFIB and O_SETDSCP with 0x8000 (0: a table's value);
+                                            O_REJECT of `unreach needfrag MTU`: data is the MTU
         O_CALLRETURN                        `arg`; `neg`: return
         O_NOP                               `text`: the comment
     """

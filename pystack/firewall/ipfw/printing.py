@@ -169,8 +169,9 @@ def _tcp_flags(style: Style, insn: Insn) -> str:
 
 def _interface(keyword: str) -> Callable[[Style, Insn], str]:
     def text(style: Style, insn: Insn) -> str:
-        what = dotted(insn.data[0]) if insn.data else insn.text
-        return f"{keyword} {f'table({what})' if insn.arg else what}"
+        if insn.arg:
+            return f"{keyword} table({insn.text})"
+        return f"{keyword} {dotted(insn.data[0]) if insn.data else insn.text}"
 
     return text
 

@@ -18,6 +18,7 @@ _ERRORS = {
     2: "No such file or directory",
     3: "No such process",
     16: "Device busy",
+    13: "Permission denied",
     17: "File exists",
     22: "Invalid argument",
     28: "No space left on device",

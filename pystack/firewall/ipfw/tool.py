@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pystack.firewall.ipfw import commands, show
+from pystack.firewall.ipfw import commands, named_tables, show, table_command
 from pystack.firewall.ipfw.chain import Chain
 from pystack.firewall.ipfw.check import Kernel
 from pystack.firewall.ipfw.cnumbers import atoi, starts_digit, strtol
@@ -148,8 +148,9 @@ class Tool:
             rest = rest[2:]
         if not rest:
             raise Refusal(EX_USAGE, "missing command")
-        tables = (_SECOND,) if run.set >= 0 else (_FIRST, _SECOND)
-        for table in tables:
+        handler = named_tables.table if self.era.names_objects else table_command.table
+        first = {**_FIRST, "table": handler}
+        for table in (_SECOND,) if run.set >= 0 else (first, _SECOND):
             for name, command in table.items():
                 if matches(rest[0], name, run.warn):
                     command(run, run.words(rest[1:]))

@@ -252,6 +252,25 @@ cdef class Config:
     cdef public long long ct_chain_min
     cdef public long long ct_chain_random
     # Policies: how a system behaves where numbers do not say it
+    cdef public long long fw_dyn_max
+    cdef public long long fw_dyn_parent_max
+    cdef public long long fw_dyn_buckets
+    cdef public long long fw_dyn_ack_lifetime
+    cdef public long long fw_dyn_syn_lifetime
+    cdef public long long fw_dyn_fin_lifetime
+    cdef public long long fw_dyn_rst_lifetime
+    cdef public long long fw_dyn_udp_lifetime
+    cdef public long long fw_dyn_short_lifetime
+    cdef public long long fw_dyn_keepalive
+    cdef public long long fw_dyn_keep_states
+    cdef public long long fw_enable
+    cdef public long long fw_one_pass
+    cdef public long long fw_verbose
+    cdef public long long fw_verbose_limit
+    cdef public long long fw_autoinc_step
+    cdef public long long fw_default_to_accept
+    cdef public long long fw_tables_max
+    cdef public long long fw_tables_sets
     cdef public long long policy_options
     cdef public long long policy_close_unread
     cdef public long long policy_half_open
@@ -288,6 +307,7 @@ cdef class Config:
     cdef public long long policy_ct_hash
     cdef public long long policy_ct_evict
     cdef public long long policy_nat_ports
+    cdef public long long policy_ipfw
     cdef public long long policy_ct_tracker
     cdef public long long policy_ct_expiry
     cdef public long long policy_ct_proc

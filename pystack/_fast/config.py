@@ -265,6 +265,25 @@ DEFAULTS = {
     "ct_log_invalid": 0,  # Linux: protocol whose INVALID packets are logged, 255 = all
     "ct_chain_min": 50,  # Linux: nodes of a chain that may be passed when a flow is put in; 0 = no limit
     "ct_chain_random": 30,  # Linux: and up to so many more, drawn each time
+    "fw_dyn_max": 4096,  # FreeBSD: dynamic entries at most
+    "fw_dyn_parent_max": 4096,  # FreeBSD: parents of limits at most, from 12 on
+    "fw_dyn_buckets": 256,  # FreeBSD: chains of the table: the wanted number, from 10 on the most
+    "fw_dyn_ack_lifetime": 300,  # FreeBSD: seconds: both sides have acknowledged
+    "fw_dyn_syn_lifetime": 20,  # FreeBSD: seconds: a SYN, and whatever is new
+    "fw_dyn_fin_lifetime": 1,  # FreeBSD: seconds: both sides have closed
+    "fw_dyn_rst_lifetime": 1,  # FreeBSD: seconds: reset, or odd flags
+    "fw_dyn_udp_lifetime": 10,  # FreeBSD: seconds: UDP
+    "fw_dyn_short_lifetime": 5,  # FreeBSD: seconds: other protocols, and parents without a child
+    "fw_dyn_keepalive": 1,  # FreeBSD: entries that are about to go are probed
+    "fw_dyn_keep_states": 0,  # FreeBSD: entries outlive their rule
+    "fw_enable": 1,  # FreeBSD: packets meet the rules
+    "fw_one_pass": 1,  # FreeBSD: what leaves a pipe or NAT is accepted
+    "fw_verbose": 0,  # FreeBSD: rules with `log` write lines
+    "fw_verbose_limit": 0,  # FreeBSD: lines that a rule may write unless it says so; 0 = no end
+    "fw_autoinc_step": 100,  # FreeBSD: between the numbers of rules that are given none
+    "fw_default_to_accept": 0,  # FreeBSD: what the last rule does
+    "fw_tables_max": 128,  # FreeBSD: tables
+    "fw_tables_sets": 0,  # FreeBSD: tables belong to the set of their rule
     "policy_options": consts.OPTIONS_BSD,  # order and padding of TCP options
     "policy_close_unread": consts.CLOSE_UNREAD_FIN,  # close() with unread data
     "policy_half_open": consts.HALF_OPEN_SYNCACHE,  # where half-open connections are kept, and what meets them
@@ -301,6 +320,7 @@ DEFAULTS = {
     "policy_ct_hash": consts.CT_HASH_SIP,  # Linux: the hash of conntrack
     "policy_ct_evict": consts.CT_EVICT_BUCKETS,  # Linux: which flow makes room in a full table
     "policy_nat_ports": consts.NAT_PORTS_ROUNDS,  # Linux: how NAT looks for a free port
+    "policy_ipfw": consts.IPFW_10,  # FreeBSD: which era's dynamic rules ipfw has
     "policy_ct_tracker": consts.CT_TRACKER_6,  # Linux: tables and rules of the TCP tracker
     "policy_ct_expiry": consts.CT_EXPIRY_WORKER_MEAN,  # Linux: who removes flows that have expired, and when
     "policy_ct_proc": consts.CT_PROC_NF,  # Linux: the file that lists flows

@@ -174,6 +174,7 @@ class Drop(IntEnum):
     NO_DEVICE = 62
     # links
     NETFILTER = 63
+    IPFW = 64
     LINK_LOSS = 70
     LINK_QUEUE = 71
     LINK_CORRUPT = 72
@@ -456,6 +457,7 @@ TIMER_SYNCACHE = 2
 TIMER_FRAG = 3
 TIMER_CONNTRACK = 4
 TIMER_FLOW = 5
+TIMER_IPFW = 6
 
 # --- netfilter: what a packet is to the flow that it belongs to (facts: conntrack 7.1) ------------------------------
 CTS_NONE = 0
@@ -553,6 +555,11 @@ INV_ICMP = 12
 NAT_PORTS_ROUNDS = 0
 NAT_PORTS_RANGE = 1
 """How NAT looks for a free port: 128 in a row and fewer from elsewhere, or the whole range once (up to 4.20)."""
+
+IPFW_8 = 0
+IPFW_10 = 1
+IPFW_12 = 2
+"""The eras of ipfw's dynamic rules (facts: ipfw 0)."""
 
 CT_TRACKER_6 = 0
 CT_TRACKER_4 = 1

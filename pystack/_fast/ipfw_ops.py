@@ -127,3 +127,17 @@ RULE_MAX = 65535
 """Number of the default rule."""
 SETS = 32
 """Sets are 0..30; 31 is that of rules that a flush leaves alone."""
+
+V_PASS = 0
+V_DENY = 1
+V_DIVERT = 2
+V_TEE = 3
+V_NETGRAPH = 4
+V_NGTEE = 5
+V_DUMMYNET = 6
+V_NAT = 7
+V_REASS = 8
+"""What the rules make of a packet."""
+
+IPFW_STACK = 16
+"""Calls that may be open at a time."""

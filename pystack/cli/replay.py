@@ -1,20 +1,21 @@
-"""`pystack conntrack-replay`: recorded flows against our conntrack."""
+"""`pystack conntrack-replay` and `pystack ipfw-replay`: what others recorded, against what we make of it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from pystack.cli.common import Json, fail, print_json
 
+Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Recordings, JSON lines.")]
+
 
 def conntrack_replay(
-    files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="Recordings, a flow a line.")
-    ],
+    files: Files,
     profile: Annotated[str, typer.Option(help="Whose conntrack.")] = "linux-6",
     as_json: Json = False,
 ) -> None:
@@ -24,23 +25,52 @@ def conntrack_replay(
     """
     from pystack import replay
 
-    total = replay.Result()
+    _play(
+        files,
+        as_json,
+        "packets",
+        lambda lines, name: replay.replay(replay.recorded(lines, name), profile),
+    )
+
+
+def ipfw_replay(
+    files: Files,
+    profile: Annotated[str, typer.Option(help="Whose ipfw.")] = "freebsd-10",
+    as_json: Json = False,
+) -> None:
+    """Put recorded packets through ipfw rules, second by second, and compare each step with the recording.
+
+    Prints how many scenarios came out alike, and the first difference. Exit status 1 if any differs.
+    """
+    from pystack import ipfw_replay as replay
+
+    _play(
+        files,
+        as_json,
+        "steps",
+        lambda lines, name: replay.replay(replay.recorded(lines, name), profile),
+    )
+
+
+def _play(files: list[Path], as_json: bool, pieces: str, play: Callable[[Any, str], Any]) -> None:
+    """Play all files and print the sum; `pieces`: what a result counts besides."""
+    counts = {"equal": 0, "differ": 0, pieces: 0}
+    differences: list[Any] = []
     for path in files:
         try:
             with path.open(encoding="utf-8") as lines:
-                result = replay.replay(replay.recorded(lines, str(path)), profile)
+                result = play(lines, str(path))
         except (OSError, ValueError, KeyError) as error:
             fail(error)
-        total.equal += result.equal
-        total.packets += result.packets
-        total.differences += result.differences
+        for name in counts:
+            counts[name] += getattr(result, name)
+        differences += result.differences
     if as_json:
-        first = [asdict(each) for each in total.differences[:1]]
-        counts = {"equal": total.equal, "differ": total.differ, "packets": total.packets}
-        print_json({**counts, "first_difference": first[0] if first else None})
+        first = asdict(differences[0]) if differences else None
+        print_json({**counts, "first_difference": first})
     else:
-        if total.differences:
-            print(total.differences[0])
-        print(f"{total.equal} equal, {total.differ} differ")
-    if total.differences:
+        if differences:
+            print(differences[0])
+        print(f"{counts['equal']} equal, {counts['differ']} differ")
+    if differences:
         raise typer.Exit(1)

@@ -112,14 +112,20 @@ POLICIES: Mapping[str, str] = MappingProxyType(
         "ct_proc": "CT_PROC_",
         "ct_log": "CT_LOG_",
         "nat_ports": "NAT_PORTS_",
+        "ipfw": "IPFW_",
     }
 )
 """Policy of a profile -> how its constants in _fast/consts.py begin."""
 
-OF_LINUX = frozenset(
-    {"ct_hash", "ct_evict", "ct_tracker", "ct_expiry", "ct_proc", "ct_log", "nat_ports"}
+OF_SYSTEM: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "freebsd": frozenset({"ipfw"}),
+        "linux": frozenset(
+            {"ct_hash", "ct_evict", "ct_tracker", "ct_expiry", "ct_proc", "ct_log", "nat_ports"}
+        ),
+    }
 )
-"""Policies that only Linux has: netfilter's."""
+"""Policies that only one system has: those of its firewall."""
 
 _HEAD: Mapping[str, type] = MappingProxyType(
     {

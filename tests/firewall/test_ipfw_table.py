@@ -18,7 +18,10 @@ prefixes = st.tuples(near, st.integers(0, 32)).map(lambda pair: (pair[0] & mask(
 
 
 @settings(max_examples=150)
-@given(st.lists(st.tuples(st.booleans(), prefixes, st.integers(0, ALL)), max_size=60), st.lists(near, max_size=20))
+@given(
+    st.lists(st.tuples(st.booleans(), prefixes, st.integers(0, ALL)), max_size=60),
+    st.lists(near, max_size=20),
+)
 def test_the_longest_prefix_is_found(steps, keys):
     table = Table()
     model = {}
@@ -32,10 +35,13 @@ def test_the_longest_prefix_is_found(steps, keys):
         assert table.exact(key, length) == ((key, length) in model)
     assert table.count == len(model)
     assert table.entries() == sorted(
-        ((key, length, value) for (key, length), value in model.items()), key=lambda e: (e[0], -e[1])
+        ((key, length, value) for (key, length), value in model.items()),
+        key=lambda e: (e[0], -e[1]),
     )
     for key in keys + [each for each, _ in model]:
-        fitting = [(length, model[net, length]) for net, length in model if key & mask(length) == net]
+        fitting = [
+            (length, model[net, length]) for net, length in model if key & mask(length) == net
+        ]
         assert table.find(key) == bool(fitting)
         if fitting:
             assert table.value == max(fitting)[1]

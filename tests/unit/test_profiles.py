@@ -89,7 +89,9 @@ def test_defaults_pass_their_own_rules(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_each_policy_is_decided(name: str) -> None:
     profile = profiles.load(name)
-    others = profiles.OF_LINUX if profile.system != "linux" else frozenset()
+    others = frozenset().union(
+        *(of for system, of in profiles.OF_SYSTEM.items() if system != profile.system)
+    )
     assert set(profile.policy) == set(profiles.POLICIES) - others
     for policy in profiles.POLICIES:
         assert f"policy_{policy}" in DEFAULTS

@@ -28,13 +28,13 @@ class KernelRefusal(Exception):
 class Chain:
     """The rules of a machine, in the order in which packets meet them.
 
-    `engine` runs them (`pystack._fast.ipfw.Ipfw`): it has the books of each rule in columns, gives rows and takes them
-    back, and is handed the rules anew before the next packet when something has changed. Raises KernelRefusal.
+    `engine` runs them (`engine.Engine`): it has the books of each rule in columns, gives rows and takes them back, and
+    asks for the rules anew before the next packet when something has changed. Raises KernelRefusal.
     """
 
     def __init__(self, engine: Any):
         self.engine = engine
-        self.log: Callable[[str, str], None] = lambda channel, text: None
+        self.log: Callable[[str, str], object] = lambda channel, text: None
         """Where the kernel's lines go: syslog's facility and level ("security.notice") or "printf", and the text."""
         self.tables = Tables()
         self.disabled = 0
@@ -44,7 +44,7 @@ class Chain:
         accepts = engine.cfg.fw_default_to_accept
         self.default = Rule([], [Insn(O_ACCEPT if accepts else O_DENY)], RULE_MAX, RESERVED)
         self._insert(self.default)
-        self._changed()
+        engine.attach(self)
 
     def _insert(self, rule: Rule) -> None:
         rule.ident = next(self._idents)
@@ -54,7 +54,7 @@ class Chain:
 
     def _changed(self) -> None:
         """The engine has to look at the rules again."""
-        self.engine.load(list(self._order.values()), self.disabled)
+        self.engine.changed()
 
     def _fill_log(self, rule: Rule) -> None:
         """As many lines as the rule may log are left."""
@@ -93,7 +93,7 @@ class Chain:
         for rule in rules:
             del self._order[rule.number, rule.ident]
         for rule in rules:
-            self.engine.give_rule(rule.row)
+            self.engine.give_rule(rule)
         self._changed()
 
     def delete_range(self, first: int, last: int, set: int = -1, *, flushes: bool = False) -> None:

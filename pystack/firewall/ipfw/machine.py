@@ -1,0 +1,175 @@
+"""ipfw in a machine: `host.ipfw("add allow ip from any to any")`, its rules and its states."""
+
+from __future__ import annotations
+
+from collections import deque
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pystack._fast.consts import IPFW_8, IPFW_12
+from pystack._fast.ipfw import LOOPBACK, Ipfw, MachineGround
+from pystack._fast.rng import Rng
+from pystack.addresses import dotted
+from pystack.firewall.ipfw.chain import Chain
+from pystack.firewall.ipfw.engine import CLAMPED, Engine
+from pystack.firewall.ipfw.ifnames import name_fits
+from pystack.firewall.ipfw.logline import log_packet
+from pystack.firewall.ipfw.tool import Tool
+
+if TYPE_CHECKING:
+    from pystack.host import Host
+
+NET = "net.inet.ip.fw."
+SECURITY = 512
+"""Lines of /var/log/security that are kept."""
+
+
+class NoIpfw(ValueError):
+    """The system has no ipfw."""
+
+
+class IpfwError(ValueError):
+    """A command was refused. `str()` is what the tool prints, `status` its exit status."""
+
+    def __init__(self, text: str, status: int):
+        super().__init__(text)
+        self.status = status
+
+
+class HostGround(MachineGround):
+    """What rules ask of a host, as far as it has to do with words."""
+
+    def __init__(self, host: Host, log: Any):
+        super().__init__(host.core)
+        self.host = host
+        self.write = log
+        self.engine: Engine
+        self.tags: list[frozenset[int]] = [frozenset()]
+        """Sets of tags; a packet's mark is the number of its own."""
+
+    def renew(self) -> int:
+        self.engine.renew()
+        return 0
+
+    def say(self, channel: str, text: str) -> int:
+        self.write(channel, text)
+        return 0
+
+    def warn(self, text: str) -> int:
+        return self.say("printf", text)
+
+    def rule_number(self, rule: int) -> int:
+        return int(self.engine.rules.number[rule])
+
+    def name_of(self, iface: int) -> str:
+        """The name of an interface by the number that rules know."""
+        return "lo0" if iface == LOOPBACK else str(self.host.core.interfaces[iface].name)
+
+    def iface_fits(self, iface: int, pattern: str) -> bool:
+        if name_fits(self.name_of(iface), pattern):
+            return True
+        own = self.host.core.lo if iface == LOOPBACK else self.host.core.interfaces[iface]
+        return bool(dotted(own.addr) == pattern)
+
+    def log(self, p: Any, position: int, out: bool, arg: int) -> int:
+        rule = self.engine.rule_at(position)
+        number = p.iface_out if out else p.iface_in
+        way = f"{'out' if out else 'in'} via {self.name_of(number if number >= 0 else LOOPBACK)}"
+        for channel, text in log_packet(self.engine, rule, arg, p, way):
+            self.say(channel, text)
+        return 0
+
+    def has_tag(self, p: Any, low: int, high: int) -> bool:
+        return any(low <= tag <= high for tag in self.tags[p.mark])
+
+    def set_tag(self, p: Any, tag: int, on: bool) -> int:
+        wanted = self.tags[p.mark] | {tag} if on else self.tags[p.mark] - {tag}
+        if wanted not in self.tags:
+            self.tags.append(wanted)
+        p.mark = self.tags.index(wanted)
+        return 0
+
+
+class HostIpfw:
+    """The firewall of a FreeBSD host: it is loaded with the first look at it, and denies all that no rule allows
+    (unless `net.inet.ip.fw.default_to_accept` was set at boot). Raises NoIpfw (ValueError) on other systems.
+    """
+
+    def __init__(self, host: Host):
+        if host.system != "freebsd":
+            raise NoIpfw(f"{host.profile.title} has no ipfw: its firewall is netfilter")
+        self.host = host
+        self.security: deque[tuple[int, str]] = deque(maxlen=SECURITY)
+        """(ns, text) of what syslogd writes to /var/log/security, oldest first."""
+        cfg = host.core.cfg
+        ground = HostGround(host, self._say)
+        seed = host.core.rng.next64()
+        self.engine = Engine(cfg, ground, Rng(seed), seed & 0xFFFFFFFF)
+        ground.engine = self.engine
+        self.chain = Chain(self.engine)
+        self.chain.log = self._say
+        self.tool = Tool(
+            self.chain,
+            {IPFW_8: "e8", IPFW_12: "e12"}.get(cfg.policy_ipfw, "e10"),
+            sysctl=self._write,
+            read=lambda path: Path(path).read_text("utf-8"),
+        )
+        self._provide()
+        host.core.hooks = Ipfw(host.core, self.engine.rules)
+        default = "accept" if cfg.fw_default_to_accept else "deny"
+        logging = "disabled"
+        if cfg.fw_verbose:
+            most = cfg.fw_verbose_limit
+            logging = f"limited to {most} packets/entry by default" if most else "unlimited"
+        host.log.write(
+            "ipfw2 (+ipv6) initialized, divert loadable, nat loadable, "
+            f"default to {default}, logging {logging}"
+        )
+
+    def __call__(self, arguments: str) -> str:
+        """One command, as on a command line; what it prints. Raises IpfwError; then nothing has changed."""
+        done = self.tool.run(arguments.split())
+        if done.status:
+            raise IpfwError(done.err.rstrip("\n"), done.status)
+        return done.out
+
+    def load(self, text: str) -> None:
+        """The lines of a rule file, each a command. Raises IpfwError with the line; those before it are done."""
+        for number, line in enumerate(text.splitlines(), 1):
+            words = line.split("#", 1)[0].split()
+            if words[:1] == ["ipfw"]:
+                del words[0]
+            if not words:
+                continue
+            done = self.tool.run(words)
+            if done.status:
+                raise IpfwError(f"line {number}: {done.err.rstrip()}", done.status)
+
+    def states(self) -> list[tuple[Any, ...]]:
+        """The dynamic entries (`Engine.states`)."""
+        return self.engine.states()
+
+    def _write(self, name: str, value: int) -> None:
+        self.host.sysctl[name] = value
+
+    def _say(self, channel: str, text: str) -> None:
+        if channel.startswith("security"):
+            self.security.append((self.host.now, text))
+        else:
+            self.host.log.write(text)
+
+    def _provide(self) -> None:
+        """What the knobs show that report something, or that the kernel itself changes."""
+        cfg, table = self.host.core.cfg, self.engine.table
+        live = {
+            "static_count": lambda: len(self.chain),
+            "dyn_count": lambda: table.count,
+            "curr_dyn_buckets": lambda: table.chain.buckets,
+            "curr_max_length": lambda: table.longest,
+            "dyn_parent_count": lambda: table.parent_count,
+        }
+        live |= {name: partial(getattr, cfg, f"fw_{name}") for name in (*CLAMPED, "dyn_buckets")}
+        for name, read in live.items():
+            if self.host.profile.find(NET + name):
+                self.host.sysctl.provide(NET + name, read)

@@ -22,6 +22,7 @@ from pystack._fast.core import Core, Driver
 from pystack.addresses import dotted, parse_host, parse_interface, parse_network
 from pystack.datagram import DatagramSocket
 from pystack.firewall.conntrack import Conntrack
+from pystack.firewall.ipfw.machine import HostIpfw
 from pystack.firewall.machine import HostFirewall
 from pystack.kernlog import KernelLog
 from pystack.limits import Limit, limits
@@ -468,6 +469,14 @@ class Host:
         if done.status:
             raise UsageError(done.err.strip())
         return done.out
+
+    @functools.cached_property
+    def ipfw(self) -> HostIpfw:
+        """FreeBSD's firewall, loaded with the first look at it: host.ipfw("add allow ip from any to any").
+
+        Raises `firewall.ipfw.NoIpfw` (ValueError) on other systems.
+        """
+        return HostIpfw(self)
 
     @functools.cached_property
     def firewall(self) -> HostFirewall:

@@ -11,6 +11,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import zip_longest
 from typing import Any
 
@@ -31,7 +32,7 @@ from pystack._fast.packet import Packet
 from pystack._fast.rng import Rng
 from pystack.addresses import dotted, parse_host
 from pystack.firewall.ipfw.chain import Chain
-from pystack.firewall.ipfw.engine import Engine
+from pystack.firewall.ipfw.engine import CLAMPED, Engine
 from pystack.firewall.ipfw.ifnames import name_fits
 from pystack.firewall.ipfw.logline import log_packet
 from pystack.firewall.ipfw.tool import Tool
@@ -117,8 +118,7 @@ class Stand(Ground):
         return 0
 
     def log(self, p: Any, position: int, out: bool, arg: int) -> int:
-        row = self.engine.rules.row[position]
-        rule = next(r for r in self.chain if r.row == row)
+        rule = self.engine.rule_at(position)
         name = self.interfaces[p.iface_out if out else p.iface_in]
         way = f"{'out' if out else 'in'} via {name}"
         for channel, text in log_packet(self.engine, rule, arg, p, way):
@@ -193,10 +193,8 @@ class Lab:
         self.stand.engine = self.engine
         self.chain = self.stand.chain = Chain(self.engine)
         self.chain.log = self.stand.say
-        for name in ("dyn_fin_lifetime", "dyn_rst_lifetime"):
-            self.sysctl.provide(
-                NET + name, lambda name=name: getattr(self.sysctl.config, f"fw_{name}")
-            )
+        for name in CLAMPED:
+            self.sysctl.provide(NET + name, partial(getattr, self.sysctl.config, f"fw_{name}"))
         self.tool = Tool(
             self.chain, "e10", sysctl=self.write, strict_machine=False, modules=MODULES
         )
@@ -287,14 +285,14 @@ class Lab:
 
     def grow(self) -> Difference | None:
         """Many new connections at once, second after second: how large the table gets."""
-        batches = {second: number for second, number in self.scenario["batches"]}
+        batches = dict(self.scenario["batches"])
         flow = 0
         for second, *expected in self.scenario["trace"]:
             for _ in self.until(second):
                 pass
             self.set(self.scenario.get("sysctl_at", {}).get(str(second), {}))
             got = [self.engine.table.chain.buckets, self.engine.table.count]
-            verdicts = Counter()
+            verdicts: Counter[str] = Counter()
             for _ in range(batches.get(second, 0)):
                 flow += 1
                 verdicts[self.pass_packet(syn(flow))["verdict"]] += 1
@@ -346,7 +344,7 @@ class Lab:
         return out
 
     def end(self) -> Difference | None:
-        """The settings and listings at the end, which came some seconds in which nothing happened after the last step."""
+        """The settings and listings at the end, some seconds after the last step, in which nothing happened."""
         wanted = self.scenario.get("show")
         if wanted is not None:
             last = self.uptime
@@ -354,9 +352,8 @@ class Lab:
                 if list(self.until(self.uptime + 1 - self.scenario["uptime0"])):
                     break
         for key, value in self.scenario.get("end", {}).items():
-            got = self.ending(key)
-            if got != value:
-                return Difference(self.scenario["id"], 0, {"sysctl": key}, value, got)
+            if self.ending(key) != value:
+                return Difference(self.scenario["id"], 0, {"sysctl": key}, value, self.ending(key))
         for key in ("show", "list"):
             wanted, got = self.scenario.get(key), self.listing(key)
             if wanted not in (None, got):

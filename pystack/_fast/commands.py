@@ -51,6 +51,7 @@ from pystack._fast.tcp_window import moderate, read_opens, worth_an_update
 from pystack._fast.tfo import FastOpen
 from pystack._fast.tfo_calls import fast_open, first_write
 
+EACCES = int(Err.EACCES)
 EAGAIN = int(Err.EAGAIN)
 ECONNABORTED = int(Err.ECONNABORTED)
 EINPROGRESS = int(Err.EINPROGRESS)
@@ -154,10 +155,15 @@ def tcp_send(s, t, data, off, n, how):
         account(s, t)
     if how & WRITE_MORE:
         t.t_flags |= TF_MORETOCOME
+    refusals: cython.uint = s.refusals
     s.draft.writing = True
     tcp_output(s, t)
     s.draft.writing = False
     t.t_flags &= ~TF_MORETOCOME
+    if s.refusals != refusals and s.cfg.policy_calls != CALLS_LINUX:
+        return (
+            -EACCES
+        )  # the machine's own firewall; what was written is sent again later all the same
     return done
 
 

@@ -173,8 +173,7 @@ class Drop(IntEnum):
     TX_QUEUE = 61
     NO_DEVICE = 62
     # links
-    NETFILTER = 63
-    IPFW = 64
+    FIREWALL = 63
     LINK_LOSS = 70
     LINK_QUEUE = 71
     LINK_CORRUPT = 72

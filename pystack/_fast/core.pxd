@@ -8,7 +8,7 @@ from pystack._fast.tcp_out cimport tcp_output
 from pystack._fast.tcp_text cimport give_up_islands
 from pystack._fast.tcp_timers cimport fire
 
-cdef int TF_DELACK, TIMER_CONNTRACK, TIMER_FLOW
+cdef int TF_DELACK, TIMER_CONNTRACK, TIMER_FLOW, TIMER_IPFW
 cdef int TCP_CHECKSUM, TCP_OFFSET, TCP_TRUNCATED, TIMER_FRAG, TIMER_SYNCACHE, TIMER_TCB, TIMER_TIMEWAIT
 cdef long long NEVER
 

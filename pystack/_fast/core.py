@@ -20,6 +20,7 @@ from pystack._fast.consts import (
     TIMER_CONNTRACK,
     TIMER_FLOW,
     TIMER_FRAG,
+    TIMER_IPFW,
     TIMER_SYNCACHE,
     TIMER_TCB,
     TIMER_TIMEWAIT,
@@ -215,7 +216,7 @@ class Core(Internet):
                 expire_timewait(self)
             elif kind == TIMER_FRAG:
                 self.expire_fragments()
-            elif kind == TIMER_CONNTRACK:
+            elif kind == TIMER_CONNTRACK or kind == TIMER_IPFW:
                 self.hooks.tick()
             elif kind == TIMER_FLOW:
                 self.hooks.flow_due(owner)

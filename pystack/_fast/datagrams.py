@@ -8,6 +8,7 @@ import cython
 
 from pystack._fast import udp_icmp
 from pystack._fast.consts import (
+    CALLS_LINUX,
     EV_WRITE,
     ICMP_ECHO,
     MBUF_SHORTAGE_SLEEP,
@@ -22,6 +23,7 @@ from pystack._fast.tcb import SO_BROADCAST, SO_REUSEADDR, SO_REUSEPORT
 from pystack._fast.udp import DatagramSocket
 
 EACCES = int(Err.EACCES)
+EPERM = int(Err.EPERM)
 EADDRINUSE = int(Err.EADDRINUSE)
 EADDRNOTAVAIL = int(Err.EADDRNOTAVAIL)
 EAGAIN = int(Err.EAGAIN)
@@ -207,7 +209,10 @@ def datagram_send(s, d, data, off, n, addr, port):
         p.icmp_rest = (ident << 16) | (high << 8) | low
         s.ipstat.icmp_out[ICMP_ECHO] += 1
         udp_icmp.build_icmp(p)
+    refusals: cython.uint = s.refusals
     s.output(p)
+    if s.refusals != refusals:
+        return -(EPERM if s.cfg.policy_calls == CALLS_LINUX else EACCES)
     return n
 
 

@@ -79,7 +79,7 @@ IP_PROTOCOL = int(Drop.IP_PROTOCOL)
 IP_SOURCE_ROUTE = int(Drop.IP_SOURCE_ROUTE)
 IP_TTL = int(Drop.IP_TTL)
 MBUF = int(Drop.MBUF)
-NETFILTER = int(Drop.NETFILTER)
+FIREWALL = int(Drop.FIREWALL)
 TCP_BROADCAST = int(Drop.TCP_BROADCAST)
 UDP_BUFFER = int(Drop.UDP_BUFFER)
 UDP_NO_PORT = int(Drop.UDP_NO_PORT)
@@ -131,7 +131,7 @@ class Internet(IpOutput):
             self.lo.ipackets += 1
             self.lo.ibytes += p.total
             if self.hooks is not None and self.hooks.prerouting(p) != NF_ACCEPT:
-                self.reject(p, NETFILTER)
+                self.reject(p, FIREWALL)
             else:
                 self.local_input(p)
         return 0
@@ -157,7 +157,7 @@ class Internet(IpOutput):
                 if not self.reassembled(p):
                     return 0
             if self.hooks.prerouting(p) != NF_ACCEPT:
-                return self.reject(p, NETFILTER)
+                return self.reject(p, FIREWALL)
         if p.ip_len > 20 and not self.by_source_route(p):
             pass
         elif self.is_local(p.dst):
@@ -241,7 +241,7 @@ class Internet(IpOutput):
             if not self.reassembled(p):
                 return 0
         if self.hooks is not None and self.hooks.local_in(p) != NF_ACCEPT:
-            return self.reject(p, NETFILTER)
+            return self.reject(p, FIREWALL)
         self.ipstat.delivered += 1
         if p.proto == PROTO_TCP:
             if p.src >> 28 >= 14 or self.is_broadcast(p.src):
@@ -283,7 +283,7 @@ class Internet(IpOutput):
         if self.hooks is not None:
             p.iface_out = iface.number
             if self.hooks.forwarding(p) != NF_ACCEPT:
-                return self.reject(p, NETFILTER)
+                return self.reject(p, FIREWALL)
         self.ipstat.forwarded += 1
         return self.finish_output(p, route)
 

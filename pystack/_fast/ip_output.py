@@ -18,7 +18,7 @@ from pystack._fast.tcb import Stack
 IP_NEED_FRAGMENT = int(Drop.IP_NEED_FRAGMENT)
 IP_NO_ROUTE = int(Drop.IP_NO_ROUTE)
 MBUF = int(Drop.MBUF)
-NETFILTER = int(Drop.NETFILTER)
+FIREWALL = int(Drop.FIREWALL)
 TX_QUEUE = int(Drop.TX_QUEUE)
 TX_LIMIT = 1 << 20
 """Packets that may wait in `txq` for the device; whoever drives the core empties it after every call."""
@@ -131,7 +131,7 @@ class IpOutput(Stack):
             dst: cython.uint = p.dst
             p.iface_out = -1 if local else self.routes.iface[route]
             if self.hooks.local_out(p) != NF_ACCEPT:
-                return self.reject(p, NETFILTER)
+                return self.refuse(p)
             if p.dst != dst:  # it was sent elsewhere
                 local = self.is_local(p.dst)
                 route = -1 if local else self.routes.find(p.dst)
@@ -142,7 +142,7 @@ class IpOutput(Stack):
             return self.finish_output(p, route)
         p.iface_out = -1
         if self.hooks is not None and self.hooks.postrouting(p) != NF_ACCEPT:
-            return self.reject(p, NETFILTER)
+            return self.refuse(p)
         p.iface_in = -1
         self.ipstat.octets_out += p.total
         self.ipstat.transmits += 1
@@ -158,7 +158,7 @@ class IpOutput(Stack):
         p.nexthop = gateway if gateway != 0 else p.dst
         p.iface_out = iface.number
         if self.hooks is not None and self.hooks.postrouting(p) != NF_ACCEPT:
-            return self.reject(p, NETFILTER)
+            return self.refuse(p)
         if p.gso_size == 0 and p.head_len + p.length > iface.mtu:
             if p.df:
                 self.ipstat.cantfrag += 1
@@ -187,6 +187,12 @@ class IpOutput(Stack):
         self.ipstat.octets_out += p.head_len + p.length
         self.txq.push(p)
         return 0
+
+    def refuse(self, p):
+        """A firewall does not let a packet leave; if it is the machine's own, whoever sends it can be told."""
+        if p.iface_in < 0:
+            self.refusals += 1
+        return self.reject(p, FIREWALL)
 
     def reject(self, p, reason):
         """The packet goes no further; it is counted and released."""

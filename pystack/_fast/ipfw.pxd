@@ -1,6 +1,7 @@
 from pystack._fast.internet cimport Internet
 from pystack._fast.ipfw_match cimport Ground, Rules
 from pystack._fast.nf_hook cimport Hooks
+from pystack._fast.nf_target cimport TcpMss, put_tos
 from pystack._fast.packet cimport Packet
 from pystack._fast.routes cimport Interface
 from pystack._fast.seq cimport add
@@ -8,6 +9,7 @@ from pystack._fast.tcp_build cimport blank
 from pystack._fast.tcp_wire cimport build
 
 cdef int ACK, ICMP_UNREACH, PROTO_TCP, PROTO_UDP, RST, SYN, TIMER_IPFW
+cdef unsigned int O_SETDSCP
 cdef int REJECT_RST, V_PASS, NF_ACCEPT, NF_DROP, LOOPBACK, _LOW_DELAY
 cdef unsigned int _SKIP
 cdef long long _SECOND
@@ -15,6 +17,7 @@ cdef long long _SECOND
 
 cdef class MachineGround(Ground):
     cdef readonly Internet net
+    cdef TcpMss clamp
     cdef int _send(
         self, unsigned int src, int sport, unsigned int dst, int dport, unsigned int seq, unsigned int ack, int flags,
     ) except -1

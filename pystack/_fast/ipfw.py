@@ -11,8 +11,9 @@ import cython
 
 from pystack._fast.consts import ACK, ICMP_UNREACH, PROTO_TCP, PROTO_UDP, RST, SYN, TIMER_IPFW
 from pystack._fast.ipfw_match import Ground
-from pystack._fast.ipfw_ops import REJECT_RST, V_PASS
+from pystack._fast.ipfw_ops import O_SETDSCP, REJECT_RST, V_PASS
 from pystack._fast.nf_hook import NF_ACCEPT, NF_DROP, Hooks
+from pystack._fast.nf_target import TcpMss, put_tos
 from pystack._fast.routes import Interface
 from pystack._fast.seq import add
 from pystack._fast.tcp_build import blank
@@ -33,6 +34,7 @@ class MachineGround(Ground):
 
     def __init__(self, net):
         self.net = net
+        self.clamp = TcpMss(0)
 
     def is_own(self, address):
         """As `Ground` has it."""
@@ -70,6 +72,19 @@ class MachineGround(Ground):
             return self._send(p.dst, p.dport, p.src, p.sport, p.ack, 0, RST)
         ack: cython.uint = add(p.seq, 1 if p.flags & SYN else 0)
         return self._send(p.dst, p.dport, p.src, p.sport, 0, ack, RST | ACK)
+
+    def rewrite(self, p, op, value):
+        """As `Ground` has it: another code point, or a smaller segment size in a SYN that names one."""
+        at: cython.int = p.ip_len + 20
+        if op == O_SETDSCP:
+            put_tos(p, cython.cast(cython.int, value & 0x3F) << 2 | (p.tos & 3))
+            return 0
+        while at + 4 <= p.head_len and p.frag_off == 0 and p.proto == PROTO_TCP and p.flags & SYN:
+            if p.head[at] == 2 and p.head[at + 1] == 4:
+                self.clamp.lower(p, at + 2, cython.cast(cython.int, value))
+                break
+            at += 1 if p.head[at] < 2 or p.head[at + 1] == 0 else p.head[at + 1]
+        return 0
 
     def _send(self, src, sport, dst, dport, seq, ack, flags):
         """A bare segment that no rule sees."""

@@ -611,6 +611,12 @@ class DynTable:
             return self.sweep_rule(rule, True)
         return self._expire(rule, False)
 
+    def drop_rule(self, rule):
+        """The entries of a rule go, and the rule stays; how many."""
+        before: cython.longlong = self.count + self.parent_count
+        self._sweep(rule, True)
+        return before - self.count - self.parent_count
+
     def sweep(self):
         """Era 8: everything that has expired goes, children first; at most once a second."""
         if self.last_sweep == self.uptime:
@@ -627,20 +633,27 @@ class DynTable:
         return self._sweep(rule, whole)
 
     def _sweep(self, rule, whole):
-        """Two passes over the table: states, then parents that have none."""
-        parents: cython.bint
-        for parents in (False, True):
-            for bucket in range(self.chain.buckets):
-                row: cython.int = self.chain.head[bucket]
-                while row != 0:
-                    after: cython.int = self.chain.next[row]
-                    at: cython.int = row << 4
-                    if rule == 0 or self.word[at + W_RULE] == rule:
-                        if (self.word[at + W_KIND] >> 8 & 0xFF == O_LIMIT_PARENT) == parents:
-                            if whole or self._over(row):
-                                if not parents or self.word[at + W_COUNT] == 0:
-                                    self._unlink(row)
-                    row = after
+        """Two passes: states, then parents that have none."""
+        self._pass(self.chain, rule, whole, False)
+        return self._pass(self.parents, rule, whole, True)
+
+    def _pass(self, chain, rule, whole, parents):
+        """One of these passes over one table."""
+        bucket: cython.uint
+        row: cython.int
+        after: cython.int
+        at: cython.int
+        for bucket in range(chain.buckets):
+            row = chain.head[bucket]
+            while row != 0:
+                after = chain.next[row]
+                at = row << 4
+                if rule == 0 or cython.cast(cython.int, self.word[at + W_RULE]) == rule:
+                    if (self.word[at + W_KIND] >> 8 & 0xFF == O_LIMIT_PARENT) == parents:
+                        if whole or self._over(row):
+                            if not parents or self.word[at + W_COUNT] == 0:
+                                self._unlink(row)
+                row = after
         return 0
 
     # --- keep-alives -----------------------------------------------------------------------------------------

@@ -76,7 +76,7 @@ cdef class Rules:
     cdef bint _address(self, Packet p, unsigned int op, unsigned int head) except -1
     cdef bint _lookup(self, Packet p, unsigned int address, unsigned int head) except -1
     cdef bint _in_ranges(self, unsigned int head, unsigned int value) except -1
-    cdef bint _via(self, int iface) except -1
+    cdef bint _via(self, int iface, unsigned int head) except -1
     cdef bint _tcp(self, Packet p, unsigned int op, unsigned int head) except -1
     cdef bint _header(self, Packet p, unsigned int op, unsigned int head) except -1
     cdef bint _tagged(self, Packet p, unsigned int head) except -1

@@ -397,6 +397,8 @@ class Rules:
             return _MATCH
         if op == O_REJECT:
             if _may_answer(p):
+                if head >> 8 & 0x3F == 2:
+                    arg |= self.code[self.at + 1] << 16  # the MTU of `unreach needfrag`
                 self.ground.answer(p, arg)
             return self._decided(V_DENY, 0)
         return self._action(p, op, head)
@@ -536,11 +538,11 @@ class Rules:
         if op == O_IN:
             return not self.out
         if op == O_VIA:
-            return self._via(self.iface_out if self.out else self.iface_in)
+            return self._via(self.iface_out if self.out else self.iface_in, head)
         if op == O_RECV:
-            return self._via(self.iface_in)
+            return self._via(self.iface_in, head)
         if op == O_XMIT:
-            return self._via(self.iface_out)
+            return self._via(self.iface_out, head)
         if op == O_FRAG:
             return p.frag_off != 0
         if op == O_ICMPTYPE:
@@ -618,12 +620,18 @@ class Rules:
             at += 1
         return False
 
-    def _via(self, iface):
+    def _via(self, iface, head):
         """Is this interface one that the instruction names? Asked once for each interface and name."""
         place: cython.int
         pattern: cython.uint = self.code[self.at + 1]
         if iface < 0:
             return False
+        if head >> 16 != 0:
+            table: Table = self.tables.get(pattern)
+            if table is None or not table.find(cython.cast(cython.uint, iface)):
+                return False
+            self.tablearg = table.value
+            return True
         place = cython.cast(cython.int, pattern) * 64 + (iface & 63)
         if self.iface_known[place] == 0:
             self.iface_known[place] = (

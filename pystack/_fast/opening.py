@@ -284,7 +284,13 @@ def tcp_connect(s, t, addr, port):
             t.so_state &= ~SS_ASKED
             s.wakeup(t, EV_CONNECT | EV_WRITE)
             return 0
+    refusals: cython.uint = s.refusals
     tcp_output(s, t)
+    if s.refusals != refusals and s.cfg.policy_calls != CALLS_LINUX:
+        t.so_state &= ~SS_CONNECTING
+        return (
+            -EACCES
+        )  # the machine's own firewall: the call says so, the SYN is repeated all the same
     return -EINPROGRESS
 
 

@@ -176,6 +176,7 @@ cdef class Stack(Port):
     cdef public TimeWaitTable timewait
     cdef public list tcbs
     cdef public list ready
+    cdef public unsigned int refusals
     cdef public list pending
     cdef public int n_pending
     cdef public int n_ready

@@ -287,7 +287,8 @@ class Stack(Port):
     """What the connections of one machine share: buffers, timers, tables, knobs, counters, the present.
 
     `Core` is the machine itself; it overrides the methods through which TCP reaches the layers below:
-    `output`, `mtu_to`, `is_local`, and two that are the listeners'.
+    `output`, `mtu_to`, `is_local`, and two that are the listeners'. `refusals`: packets of its own that a firewall did
+    not let out.
     """
 
     def output(self, p):
@@ -314,6 +315,7 @@ class Stack(Port):
         """The parts; called once by the Core."""
         self.pool = pool
         self.wheel = wheel
+        self.refusals = 0
         self.cfg = cfg
         self.rng = rng
         self.now = now

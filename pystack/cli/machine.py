@@ -47,6 +47,10 @@ ABOUT = {
         "As iptables 1.8.9: -t TABLE, -A -I -R -D -C -L -S -F -Z -N -X -P -E.",
     ),
     "iptables-save": ("The rules of a Linux machine as text.", "-c, -t TABLE."),
+    "ipfw": (
+        "The firewall of a FreeBSD machine: show and change it while it runs.",
+        "As its system's ipfw(8): add, delete, flush, zero, resetlog, list, show, set, table, -adeStTNqcb.",
+    ),
     "dmesg": ("The machine's kernel log.", ""),
     "cat": (
         "Files of a Linux machine: /proc/net/sockstat, snmp, netstat, route, dev; /proc/sys/net/...",

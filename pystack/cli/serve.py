@@ -81,6 +81,10 @@ def serve(
         str | None,
         typer.Option(metavar="FILE", help="Rules as iptables-save writes them (Linux profiles)."),
     ] = None,
+    ipfw: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Rules of ipfw, a command a line (FreeBSD profiles)."),
+    ] = None,
     offload: Annotated[
         bool | None,
         typer.Option(

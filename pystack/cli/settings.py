@@ -63,6 +63,7 @@ class Settings:
     netns: str | None = None
     control: bool = True
     iptables: str | None = None
+    ipfw: str | None = None
     sysctl: dict[str, object] = field(default_factory=dict)
     policy: dict[str, object] = field(default_factory=dict)
 
@@ -87,7 +88,18 @@ class Settings:
         )
         if self.iptables is not None:
             self._load_rules(made, self.iptables)
+        if self.ipfw is not None:
+            self._load_ipfw(made, self.ipfw)
         return made
+
+    def _load_ipfw(self, host: Host, path: str) -> None:
+        """A rule file of ipfw. Raises OSError, and ValueError with the place of what is refused."""
+        from pystack.firewall.ipfw.machine import IpfwError
+
+        try:
+            host.ipfw.load(Path(path).read_text("utf-8"))
+        except IpfwError as error:
+            raise ValueError(f"{path}: {error}") from None
 
     def _load_rules(self, host: Host, path: str) -> None:
         """What iptables-save wrote into a file. Raises OSError, and ValueError with the place of what is refused."""

@@ -95,6 +95,8 @@ def changes(host: Host, tool: str, words: list[str]) -> bool:
             not {"-L", "--list", "-S", "--list-rules", "-C", "--check"}.intersection(words)
             or "-Z" in words
         )
+    if tool == "ipfw":
+        return not {"list", "show", "l"}.intersection(words)
     return tool == "sysctl" and sysctl.changes(host, words)
 
 
@@ -356,8 +358,40 @@ def _ruled(host: Host, tool: str, wants_json: bool, run: Callable[[], str]) -> O
         return Outcome(error.status, err=f"{error}\n")
 
 
+def _ipfw(host: Host, words: list[str], wants_json: bool) -> Outcome:
+    """The firewall of FreeBSD; its dynamic entries as JSON."""
+    if host.system != "freebsd":
+        raise UsageError(_no_tool(host, "ipfw"))
+    if wants_json:
+        return Outcome(
+            0, as_json([dict(zip(ENTRY, each, strict=True)) for each in host.ipfw.states()])
+        )
+    done = host.ipfw.tool.run(words)
+    return Outcome(done.status, done.out, done.err)
+
+
+ENTRY = (
+    "rule",
+    "kind",
+    "protocol",
+    "source",
+    "sport",
+    "target",
+    "dport",
+    "flags",
+    "seconds",
+    "packets",
+    "octets",
+    "children",
+    "ack_fwd",
+    "ack_rev",
+    "set",
+    "name",
+)
+"""What there is to a dynamic entry, in the order of `Engine.states`."""
+
 OF_SYSTEM = {
-    "freebsd": ("dmesg", "limits", "sysctl"),
+    "freebsd": ("dmesg", "ipfw", "limits", "sysctl"),
     "linux": (
         "cat",
         "conntrack",
@@ -378,6 +412,7 @@ COMMANDS: dict[str, Callable[[Any, list[str], bool], Outcome]] = {
     "iptables-save": _iptables_save,
     "iptstate": _iptstate,
     "dmesg": _dmesg,
+    "ipfw": _ipfw,
     "limits": _limits,
     "machine": _machine,
     "sysctl": _sysctl,

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 LETTERS = {O_KEEP_STATE: "S", O_LIMIT: "L", O_LIMIT_PARENT: "P"}
 """Kinds of dynamic entries, as `Engine.states` calls them."""
+CLAMPED = ("dyn_fin_lifetime", "dyn_rst_lifetime")
+"""Knobs whose own value the kernel changes when it is too large."""
 
 
 class Engine:
@@ -39,6 +41,7 @@ class Engine:
         self.names: dict[str, int] = {"any": 0, "": 0}
         """Names of states -> their numbers."""
         self._chain: Chain | None = None
+        self._program: list[Rule] = []
         self._ghosts: list[Rule] = []
         """Rules that are deleted and have states that live on (era 12)."""
 
@@ -79,6 +82,13 @@ class Engine:
     def _lives_on(self, rule: Rule) -> bool:
         return any(self.table.rule_of(row) == rule.row for row in self.table.rows())
 
+    def delete_states(self, first: int, last: int) -> int:
+        """The entries that rules of some numbers (0 to 0: any) made go; how many."""
+        rules = {self.table.rule_of(row) for row in self.table.rows()}
+        if (first, last) != (0, 0):
+            rules = {row for row in rules if first <= self.rules.number[row] <= last}
+        return sum(self.table.drop_rule(row) for row in rules)
+
     def zero_rule(self, row: int) -> None:
         self.rules.zero(row)
 
@@ -88,6 +98,7 @@ class Engine:
         """These are the rules."""
         self._chain = chain
         self.table.last_rule = chain.default.row
+        self.rules.tables = chain.tables.cores
         self.changed()
 
     def changed(self) -> None:
@@ -100,16 +111,17 @@ class Engine:
         for rule in [r for r in self._ghosts if not self._lives_on(r)]:
             self._ghosts.remove(rule)
             self.rules.free.give(rule.row)
+        rules = list(self._chain)
+        self._program = [*rules, *self._ghosts]
         code: list[int] = []
         walk = []
         patterns: dict[str, int] = {}
-        for rule in [*self._chain, *self._ghosts]:
+        for rule in self._program:
             start = len(code)
             code += self._words(rule.patterns, patterns)
             act = len(code)
             code += self._words(rule.actions, patterns)
             walk.append((rule.row, start, act, len(code), self._chain.disabled >> rule.set & 1))
-        rules = list(self._chain)
         self.rules.program(code, walk, list(patterns), len(rules), index(rules))
 
     def _words(self, insns: Iterable[Insn], patterns: dict[str, int]) -> list[int]:
@@ -118,7 +130,7 @@ class Engine:
         for insn in insns:
             data = insn.data
             head = insn.head
-            if insn.op in (O_RECV, O_XMIT, O_VIA):
+            if insn.op in (O_RECV, O_XMIT, O_VIA) and not insn.arg:
                 text = insn.text or dotted(data[0])
                 data = (patterns.setdefault(text, len(patterns)),)
                 head = Insn(insn.op, 0, data, insn.neg, insn.other).head
@@ -132,6 +144,10 @@ class Engine:
     def name(self, text: str) -> int:
         """The number of a state's name."""
         return self.names.setdefault(text, len(self.names) - 1)
+
+    def rule_at(self, position: int) -> Rule:
+        """The rule at a position of the program that runs."""
+        return self._program[position]
 
     # --- dynamic entries -------------------------------------------------------------------------------------
 

@@ -84,7 +84,7 @@ def ends(p: Any) -> str:
 
 
 def log_packet(engine: Any, rule: Rule, arg: int, p: Any, way: str) -> Iterator[tuple[str, str]]:
-    """Channel and text of the lines, as long as the rule may write any. `arg`: what a table said; `way`: `in via em0`."""
+    """Channel and text of the lines, as long as the rule may write any. `arg`: what a table said; `way`: in via em0."""
     most = next(i for i in rule.actions if i.op == O_LOG).data[0]
     left = engine.log_left[rule.row]
     if most and not left:

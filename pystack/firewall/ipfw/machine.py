@@ -41,7 +41,7 @@ class HostGround(MachineGround):
     """What rules ask of a host, as far as it has to do with words."""
 
     def __init__(self, host: Host, log: Any):
-        super().__init__(host.core)
+        MachineGround.__init__(self, host.core)
         self.host = host
         self.write = log
         self.engine: Engine
@@ -49,6 +49,10 @@ class HostGround(MachineGround):
         """Sets of tags; a packet's mark is the number of its own."""
 
     def renew(self) -> int:
+        tables = self.host.ipfw.chain.tables
+        tables.interface("lo0", LOOPBACK)
+        for iface in self.host.core.interfaces:
+            tables.interface(iface.name, iface.number)
         self.engine.renew()
         return 0
 

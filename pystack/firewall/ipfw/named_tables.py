@@ -366,7 +366,7 @@ def _guess(run: Run, text: str) -> str | None:
     if text[:1] and text[0] in "0123456789abcdefABCDEF":
         if inet_pton(text.partition("/")[0]) is not None:
             return "addr"
-        number, rest = strtol(text)
+        _, rest = strtol(text)
         if not rest:
             return "number"
         if rest != text and rest.startswith("."):

@@ -101,10 +101,8 @@ class Tables:
         self._by_name: dict[str, NamedTable] = {}
         self._by_index: dict[int, NamedTable] = {}
         self._interfaces: dict[str, int] = {}
-
-    def core(self, index: int) -> Table:
+        self.cores: dict[int, Table] = {}
         """What packets look into, by the number that instructions have."""
-        return self._by_index[index].core
 
     def get(self, name: str) -> NamedTable | None:
         return self._by_name.get(name)
@@ -136,12 +134,14 @@ class Tables:
 
     def _put(self, table: NamedTable) -> NamedTable:
         self._by_name[table.name] = self._by_index[table.index] = table
+        self.cores[table.index] = table.core
         return table
 
     def destroy(self, table: NamedTable) -> None:
         """A table that no rule uses any longer."""
         del self._by_name[table.name]
         del self._by_index[table.index]
+        del self.cores[table.index]
 
     def add(self, table: NamedTable, key: Key, value: int, *, update: bool = False) -> bool:
         """A new entry (True), or with `update` a new value. EEXIST, EFBIG, EACCES, EINVAL (keys of another kind)."""

@@ -431,8 +431,8 @@ class Conntrack(ConnAge):
             timeout = self.generic
         if timeout > 0:
             self.refresh(row, timeout)
-        if self.packets is not None and self.packets[2 * row] != UNCOUNTED:
-            self._account(row, p)
+            if self.packets is not None and self.packets[2 * row] != UNCOUNTED:
+                self._account(row, p)  # what changes nothing is not counted either
         return CT_ACCEPT
 
     @cython.cfunc

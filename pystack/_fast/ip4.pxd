@@ -3,12 +3,13 @@ from pystack._fast.mbuf_octets cimport copy_octets
 from pystack._fast.packet cimport Packet, PacketQueue
 from pystack._fast.seq cimport add as seq_add
 from pystack._fast.tcp_wire cimport parse as parse_tcp
-from pystack._fast.udp_icmp cimport parse_icmp, parse_udp
+from pystack._fast.udp_icmp cimport parse_icmp, parse_lite, parse_udp
 from pystack._fast.wirebytes cimport be16, be32, csum_add16, csum_fold, csum_octets, put16, put32
 
 cdef int _TCP
 cdef int _UDP
 cdef int _ICMP
+cdef int _UDPLITE
 cdef int _FIN_PSH
 cdef int _CWR
 cdef int _TRUNCATED

@@ -8,7 +8,7 @@ from pystack._fast.mbuf_octets import copy_octets
 from pystack._fast.packet import Packet, PacketQueue
 from pystack._fast.seq import add as seq_add
 from pystack._fast.tcp_wire import parse as parse_tcp
-from pystack._fast.udp_icmp import parse_icmp, parse_udp
+from pystack._fast.udp_icmp import parse_icmp, parse_lite, parse_udp
 from pystack._fast.wirebytes import (
     be16,
     be32,
@@ -22,6 +22,7 @@ from pystack._fast.wirebytes import (
 _TCP = cython.declare(cython.int, consts.PROTO_TCP)
 _UDP = cython.declare(cython.int, consts.PROTO_UDP)
 _ICMP = cython.declare(cython.int, consts.PROTO_ICMP)
+_UDPLITE = cython.declare(cython.int, consts.PROTO_UDPLITE)
 _FIN_PSH = cython.declare(cython.int, consts.FIN | consts.PSH)
 _CWR = cython.declare(cython.int, consts.CWR)
 _TRUNCATED = cython.declare(cython.int, consts.Drop.IP_TRUNCATED)
@@ -122,6 +123,8 @@ def parse_l4(
         return parse_udp(p, b, off, n)
     if p.proto == _ICMP:
         return parse_icmp(p, b, off, n)
+    if p.proto == _UDPLITE:
+        return parse_lite(p, b, off, n)
     return 0
 
 

@@ -3,12 +3,12 @@ from pystack._fast.hashing cimport jenkins_hash32
 from pystack._fast.nf_hook cimport NatRange
 from pystack._fast.packet cimport Packet
 from pystack._fast.rng cimport Rng
-from pystack._fast.seq cimport before
+from pystack._fast.seq cimport after
 from pystack._fast.wirebytes cimport be16, put16, put32
 
 cdef int CTS_RELATED, H_STATUS, IPS_DST_NAT, IPS_DST_NAT_DONE, IPS_FIXED_TIMEOUT, IPS_SRC_NAT, IPS_SRC_NAT_DONE
 cdef int O_STATE, PROTO_ICMP, PROTO_TCP, PROTO_UDP, TCPCT_CLOSE, TCPCT_TIME_WAIT, W_END, NF_ACCEPT
-cdef int _UDPLITE
+cdef int _UDPLITE, _NAT_DONE, ICMP_REDIRECT, NF_DROP
 cdef unsigned int _ATTEMPTS, _FEWEST, _HARDER
 cpdef unsigned int pool_address(unsigned int src, unsigned int initval, unsigned int low, unsigned int high) noexcept
 cdef void _patch(Packet p, int at, unsigned int old, unsigned int new) noexcept

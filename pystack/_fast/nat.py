@@ -16,10 +16,12 @@ from pystack._fast.columns import column
 from pystack._fast.consts import (
     CTS_RELATED,
     H_STATUS,
+    ICMP_REDIRECT,
     IPS_DST_NAT,
     IPS_DST_NAT_DONE,
     IPS_FIXED_TIMEOUT,
     IPS_SRC_NAT,
+    IPS_SRC_NAT_DONE,
     O_STATE,
     PROTO_ICMP,
     PROTO_TCP,
@@ -29,15 +31,16 @@ from pystack._fast.consts import (
     W_END,
 )
 from pystack._fast.hashing import jenkins_hash32
-from pystack._fast.nf_hook import NF_ACCEPT, NatRange
+from pystack._fast.nf_hook import NF_ACCEPT, NF_DROP, NatRange
 from pystack._fast.packet import Packet
-from pystack._fast.seq import before
+from pystack._fast.seq import after
 from pystack._fast.wirebytes import be16, put16, put32
 
 _ATTEMPTS = 128
 _FEWEST = 16
 _HARDER = 32
 _UDPLITE = 136
+_NAT_DONE = IPS_SRC_NAT_DONE | IPS_DST_NAT_DONE
 _U32 = cython.declare(cython.uint, 0xFFFFFFFF)
 _words = cython.declare(cython.uint[::1], column("I", 4))
 
@@ -255,7 +258,7 @@ class Nat:
             return True
         if state != TCPCT_TIME_WAIT and state != TCPCT_CLOSE:
             return True
-        if not before(ct.word[(other << 4) + W_END], p.seq):
+        if not after(p.seq, ct.word[(other << 4) + W_END]):
             return True
         ct.kill(other)
         return False
@@ -341,6 +344,10 @@ class Nat:
         if p.ct_way == 1:
             bit = IPS_DST_NAT if source else IPS_SRC_NAT
         if p.ct_state == CTS_RELATED and p.proto == PROTO_ICMP:
+            if p.icmp_type == ICMP_REDIRECT and (
+                status & _NAT_DONE != _NAT_DONE or status & (IPS_SRC_NAT | IPS_DST_NAT)
+            ):
+                return NF_DROP  # who takes it to heart would go around the translator
             return self._translate_quote(p, source, status & bit != 0)
         if status & bit == 0:
             return NF_ACCEPT
@@ -403,6 +410,15 @@ def _patch(p: Packet, at: cython.int, old: cython.uint, new: cython.uint) -> cyt
     put16(p.head, at, acc ^ 0xFFFF)
 
 
+@cython.cfunc
+@cython.exceptval(check=False)
+def _sum_at(p: Packet) -> cython.int:
+    """Where in `p.head` the L4 checksum is that has to be kept right; 0: there is none, or it is made later."""
+    if p.proto == _UDPLITE:
+        return p.ip_len + 6 if p.head_len > p.ip_len else 0
+    return 0 if p.csum_ok else p.checksum_at()
+
+
 @cython.exceptval(check=False)
 def set_address(p: Packet, source: cython.bint, address: cython.uint) -> cython.void:
     """Another source or destination address, in the fields, the octets and the checksums."""
@@ -418,8 +434,8 @@ def set_address(p: Packet, source: cython.bint, address: cython.uint) -> cython.
     put32(p.head, at, address)
     _patch(p, 10, old >> 16, address >> 16)
     _patch(p, 10, old & 0xFFFF, address & 0xFFFF)
-    field = p.checksum_at()
-    if field != 0 and not p.csum_ok and p.proto != PROTO_ICMP:
+    field = _sum_at(p)
+    if field != 0 and p.proto != PROTO_ICMP:
         _patch(p, field, old >> 16, address >> 16)
         _patch(p, field, old & 0xFFFF, address & 0xFFFF)
 
@@ -437,8 +453,8 @@ def set_port(p: Packet, source: cython.bint, port: cython.int) -> cython.void:
     else:
         p.dport = port
     put16(p.head, at, port)
-    field = p.checksum_at()
-    if field != 0 and not p.csum_ok:
+    field = _sum_at(p)
+    if field != 0:
         _patch(p, field, old, port)
 
 

@@ -1,6 +1,6 @@
 from pystack._fast.ct_table cimport ConnTable
 from pystack._fast.packet cimport Packet
-from pystack._fast.seq cimport add, after, after_eq, before, before_eq, sub
+from pystack._fast.seq cimport add, after, before_eq, sub
 
 cdef int CT_ACCEPT, CT_INVALID, CT_REPEAT, H_LAST_WIN, H_STATUS, IPS_ASSURED, IPS_SEEN_REPLY, O_FLAGS, O_LAST
 cdef int O_LAST_FLAGS, O_REPLY, O_RETRANS, O_SCALE, O_STATE, TCPCT_CLOSE, TCPCT_ESTABLISHED, TCPCT_FIN_WAIT
@@ -23,6 +23,7 @@ cdef class TcpTracker:
     cdef readonly int[::1] timeouts
     cpdef bint new(self, int row, Packet p) except -1
     cdef void _options(self, int side, Packet p) noexcept
+    cdef int _kept(self) noexcept
     cpdef int packet(self, int row, int way, Packet p) except? -1
     cdef int _in_window(self, int row, int way, int kind, int old, int new) except? -1
     cdef void _set_last(self, int o, int kind, int way) noexcept

@@ -5,7 +5,8 @@
 
 Tables (`ct_states`) say what follows from a state and a kind of segment, one for each direction; the windows of both
 sides say whether a segment can be what it claims to be. A tracker sees what passes and acknowledges nothing, so it
-believes more than an end does.
+believes more than an end does. Numbers are compared with `after` and `before_eq` only: of two that are 2**31 apart
+each is before the other, as the kernel has it.
 
 Source: nf_conntrack_proto_tcp.c; facts: conntrack 3. The names of the rules are those of the facts.
 """
@@ -58,7 +59,7 @@ from pystack._fast.consts import (
 )
 from pystack._fast.ct_states import ACK, BAD, FIN, IGNORE, NEXT_STATES, NONE, RST, SYN, SYNACK
 from pystack._fast.packet import Packet
-from pystack._fast.seq import add, after, after_eq, before, before_eq, sub
+from pystack._fast.seq import add, after, before_eq, sub
 
 # Flags of a side
 F_SCALE = 1
@@ -156,12 +157,19 @@ class TcpTracker:
     def _options(self, side: cython.int, p: Packet) -> cython.void:
         """What a SYN says of its sender; `side` is its place among the octets."""
         self.t.octet[side + O_SCALE] = 0
-        self.t.octet[side + O_FLAGS] = 0
+        self.t.octet[side + O_FLAGS] &= self._kept()
         if p.opt_sack_ok:
             self.t.octet[side + O_FLAGS] |= F_SACK
         if p.opt_wscale >= 0:
             self.t.octet[side + O_FLAGS] |= F_SCALE
             self.t.octet[side + O_SCALE] = p.opt_wscale if p.opt_wscale < 14 else 14
+
+    @cython.cfunc
+    @cython.inline
+    @cython.exceptval(check=False)
+    def _kept(self) -> cython.int:
+        """The flags of a side that begins anew: one that is believed in any case stays so."""
+        return 0 if self.old else F_LIBERAL
 
     # --- every segment -------------------------------------------------------------------------------------------
 
@@ -346,7 +354,7 @@ class TcpTracker:
         self.t.word[w + W_MAXWIN] = 0
         self.t.word[w + W_MAXACK] = 0
         self.t.octet[o + O_REPLY * way + O_SCALE] = 0
-        self.t.octet[o + O_REPLY * way + O_FLAGS] = 0
+        self.t.octet[o + O_REPLY * way + O_FLAGS] &= self._kept()
 
     @cython.cfunc
     @cython.exceptval(check=False)
@@ -397,14 +405,14 @@ class TcpTracker:
                 established = old == TCPCT_ESTABLISHED and status & IPS_ASSURED != 0
                 if p.seq == 0 and not established:
                     return CT_ACCEPT
-                if before(p.seq, maxack) and not self.ignore_invalid_rst:
+                if after(maxack, p.seq) and not self.ignore_invalid_rst:
                     return CT_INVALID
                 if not established or p.seq == maxack:
                     return CT_ACCEPT
                 if last == ACK and last_way == way and p.seq == self.t.word[w + W_LAST_END]:
                     return CT_ACCEPT
                 return _KEEP
-        elif known and before(p.seq, maxack):
+        elif known and after(maxack, p.seq):
             return CT_INVALID
         if (
             (status & IPS_SEEN_REPLY and last == SYN and last_way != way)
@@ -492,16 +500,16 @@ class TcpTracker:
         their_window: cython.uint = self.t.word[r + W_MAXWIN]
         my_window: cython.uint = self.t.word[s + W_MAXWIN]
         # the checks
-        ii: cython.bint = (their_window == 0 and not self.old) or after_eq(
-            end, sub(self.t.word[s + W_END], their_window)
+        ii: cython.bint = (their_window == 0 and not self.old) or before_eq(
+            sub(self.t.word[s + W_END], their_window), end
         )
         iii: cython.bint = before_eq(sack, self.t.word[r + W_END])
-        iv: cython.bint = after_eq(
-            sack,
+        iv: cython.bint = before_eq(
             sub(
                 self.t.word[r + W_END],
                 my_window if my_window > MAX_ACK_WINDOW else MAX_ACK_WINDOW,
             ),
+            sack,
         )
         if not before_eq(seq, self.t.word[s + W_MAXEND]):
             if self.old or not (ii and iii and iv):
@@ -541,7 +549,7 @@ class TcpTracker:
                 self.t.word[s + W_MAXACK] = ack
         if their_window != 0 and after(end, self.t.word[s + W_MAXEND]):
             self.t.word[r + W_MAXWIN] = add(their_window, sub(end, self.t.word[s + W_MAXEND]))
-        if after_eq(add(sack, window), self.t.word[r + W_MAXEND]):
+        if before_eq(self.t.word[r + W_MAXEND], add(sack, window)):
             self.t.word[r + W_MAXEND] = add(sack, window)
             if window == 0:
                 self.t.word[r + W_MAXEND] = add(sack, 1)

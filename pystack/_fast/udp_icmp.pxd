@@ -14,6 +14,7 @@ cdef int _ICMP_QUOTE
 cdef unsigned char[::1] _scratch
 
 cpdef int parse_udp(Packet p, const unsigned char[::1] b, Py_ssize_t off, Py_ssize_t n) noexcept
+cpdef int parse_lite(Packet p, const unsigned char[::1] b, Py_ssize_t off, Py_ssize_t n) noexcept
 cpdef int parse_icmp(Packet p, const unsigned char[::1] b, Py_ssize_t off, Py_ssize_t n) noexcept
 cpdef void build_udp(Packet p) noexcept
 cpdef void build_icmp(Packet p) noexcept

@@ -398,11 +398,11 @@ class Talk:
             proto = step.proto
         heard = self.router.send(side, packet)
         for where, data in heard:
-            if where != side and data[9] == proto:
-                self.learn(proto, step.flow, step.way, data)
+            if data[4:6] == OURS and data[9] == proto:
+                self.learn(proto, step.flow, step.way, data, through=where != side)
         return heard
 
-    def learn(self, proto: int, flow: int, way: int, data: bytes) -> None:
+    def learn(self, proto: int, flow: int, way: int, data: bytes, *, through: bool) -> None:
         """Where a flow's packets come out, and the names of ports that were drawn."""
         f = FLOWS[flow]
         ports: tuple[int, int] = (0, 0)
@@ -410,7 +410,7 @@ class Talk:
             ports = struct.unpack_from(">HH", data, 20)
         elif proto == ICMP:
             ports = (struct.unpack_from(">H", data, 24)[0], 0)
-        if way == 0:
+        if way == 0 and through:
             self.seen[proto, flow] = (dotted_at(data, 12), ports[0], dotted_at(data, 16), ports[1])
         if proto in (*PORTS, ICMP) and ports[0] not in (f.sport, f.dport):
             low, high = self.setting.low, self.setting.high

@@ -1,7 +1,7 @@
 """Our conntrack beside the kernel's: the same packets, drawn by hypothesis, and everything that shows is alike.
 
-A few scripts of each setting, the same each time; `python -m tests.kernel.twin -n 5000` plays more. Only a 6.18 is what linux-6 is
-recorded from: another kernel may rightly differ, so there the twin is skipped.
+A few scripts of each setting, the same each time; `python -m tests.kernel.twin -n 5000` plays more. Only a 6.18 is
+what linux-6 is recorded from: another kernel may rightly differ, so there the twin is skipped.
 """
 
 from __future__ import annotations

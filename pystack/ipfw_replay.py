@@ -35,6 +35,7 @@ from pystack.firewall.ipfw.chain import Chain
 from pystack.firewall.ipfw.engine import CLAMPED, Engine
 from pystack.firewall.ipfw.ifnames import name_fits
 from pystack.firewall.ipfw.logline import log_packet
+from pystack.firewall.ipfw.names import DEBIAN
 from pystack.firewall.ipfw.tool import Tool
 from pystack.profiles import load
 from pystack.sysctl import Sysctl
@@ -196,7 +197,12 @@ class Lab:
         for name in CLAMPED:
             self.sysctl.provide(NET + name, partial(getattr, self.sysctl.config, f"fw_{name}"))
         self.tool = Tool(
-            self.chain, "e10", sysctl=self.write, strict_machine=False, modules=MODULES
+            self.chain,
+            "e10",
+            sysctl=self.write,
+            names=DEBIAN,
+            strict_machine=False,
+            modules=MODULES,
         )
         self.packet = Packet()
         self.uptime = scenario["uptime0"]

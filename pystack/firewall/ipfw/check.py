@@ -74,7 +74,7 @@ class Kernel:
         else:
             named = tables.get(insn.text)
             kind = "iface" if of_interface else self._kind_of(insn)
-            index = (named or tables.create(insn.text, kind)).index
+            index = (tables.create(insn.text, kind) if named is None else named).index
         return replace(insn, data=(index,)) if of_interface else replace(insn, arg=index)
 
     def _kind_of(self, insn: Insn) -> str:

@@ -79,6 +79,8 @@ def refused(machine, line, status, text):
         ("zero 70000", 65, "invalid rule number 70000\n"),
         ("-p cat list", 64, "An absolute pathname must be used with -p option."),
         ("frob", 64, "bad command `frob'"),
+        ("pipe 1 config bw 1Mbit/s", 69, "pipe: there is no dummynet on this machine"),
+        ("queue 1 show", 69, "queue: there is no dummynet on this machine"),
     ],
 )
 def test_refusals(rule, status, text):

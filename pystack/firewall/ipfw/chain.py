@@ -37,6 +37,8 @@ class Chain:
         self.log: Callable[[str, str], object] = lambda channel, text: None
         """Where the kernel's lines go: syslog's facility and level ("security.notice") or "printf", and the text."""
         self.tables = Tables()
+        self.nat: Any = None
+        """What carries out `nat` (`nat_command.Instances`); None: nothing does."""
         self.disabled = 0
         """A bit for each set whose rules are skipped."""
         self._order: SortedDict[tuple[int, int], Rule] = SortedDict()

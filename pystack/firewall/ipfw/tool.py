@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pystack.firewall.ipfw import commands, named_tables, show, table_command
+from pystack.firewall.ipfw import commands, named_tables, nat_command, show, table_command
 from pystack.firewall.ipfw.chain import Chain
 from pystack.firewall.ipfw.check import Kernel
 from pystack.firewall.ipfw.cnumbers import atoi, starts_digit, strtol
 from pystack.firewall.ipfw.eras import Era
-from pystack.firewall.ipfw.errors import EX_DATAERR, EX_OK, EX_USAGE, Refusal
+from pystack.firewall.ipfw.errors import EX_DATAERR, EX_OK, EX_UNAVAILABLE, EX_USAGE, Refusal
 from pystack.firewall.ipfw.names import USUAL, Names
 from pystack.firewall.ipfw.run import Flags, Outcome, Run
 from pystack.firewall.ipfw.words import Words, matches
@@ -40,6 +40,7 @@ _SECOND: dict[str, _Command] = {
     "list": show.list_rules,
     "show": show.show,
 }
+_DUMMYNET = ("pipe", "queue", "flowset", "sched")
 _FILE_OPTIONS = "cfNnp:qS"
 
 
@@ -140,6 +141,12 @@ class Tool:
         self._command(run, rest)
 
     def _command(self, run: Run, rest: list[str]) -> None:
+        if rest[0] and "nat".startswith(rest[0]):
+            nat_command.nat(run, run.words(rest[1:]))
+            return
+        for word in _DUMMYNET:
+            if rest[0] and matches(rest[0], word, run.warn):
+                raise Refusal(EX_UNAVAILABLE, f"{word}: there is no dummynet on this machine")
         if "set".startswith(rest[0]) and len(rest) > 1 and starts_digit(rest[1]):
             number, left = strtol(rest[1])
             if left or number > 31:

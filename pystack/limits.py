@@ -26,6 +26,7 @@ from pystack.addresses import dotted
 if TYPE_CHECKING:
     from pystack.host import Host
 
+DYNAMIC = "net.inet.ip.fw."
 FLOWS = "net.netfilter.nf_conntrack_max"
 NAT_PORTS = 64512
 """Ports that a client's port from 1024 on may become: 1024 to 65535."""
@@ -232,7 +233,7 @@ def limits(host: Host) -> list[Limit]:
         knob = next((name for name in declared.knobs if name in host.sysctl), "")
         if knob:
             found.append(_limit(declared.name, knob, declared.read(core)))
-    return [*found, *_netfilter(host), *_processes(host), *_listeners(host)]
+    return [*found, *_netfilter(host), *_ipfw(host), *_processes(host), *_listeners(host)]
 
 
 def _limit(name: str, knob: str, reading: Reading) -> Limit:
@@ -254,6 +255,28 @@ def _netfilter(host: Host) -> Iterator[Limit]:
     for (address, *end), used in conntrack.nat_ports().items():
         where = f"{dotted(address)} to {dotted(end[0])}:{end[1]}/{end[2]}"
         yield _limit(f"NAT ports of {where}", "--to-source", (used, NAT_PORTS, used, *failed))
+
+
+def _ipfw(host: Host) -> Iterator[Limit]:
+    """Dynamic rules, and the parents of limits where these have a table of their own: where ipfw is loaded."""
+    ipfw = host.__dict__.get("ipfw")
+    if ipfw is None:
+        return
+    cfg, table = host.core.cfg, ipfw.engine.table
+    last = table.failed_at * SECOND
+    reading = (table.count, cfg.fw_dyn_max, table.high_water, table.failures, last)
+    yield _limit("ipfw dynamic rules", f"{DYNAMIC}dyn_max", reading)
+    if f"{DYNAMIC}dyn_parent_max" in host.sysctl:
+        most = cfg.fw_dyn_parent_max
+        used = table.parent_count
+        reading = (
+            used,
+            most,
+            table.parents_high,
+            table.parent_failures,
+            table.parent_failed_at * SECOND,
+        )
+        yield _limit("ipfw limit parents", f"{DYNAMIC}dyn_parent_max", reading)
 
 
 def _processes(host: Host) -> Iterator[Limit]:

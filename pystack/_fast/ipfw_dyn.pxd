@@ -28,6 +28,7 @@ cdef class DynTable:
     cdef public unsigned int uptime
     cdef readonly int way
     cdef readonly long long count, parent_count, high_water, failures, failed_at
+    cdef readonly long long parents_high, parent_failures, parent_failed_at
     cdef readonly int longest
     cdef public long long last_log, last_sweep, last_round
     cdef int dead

@@ -113,6 +113,9 @@ class DynTable:
         self.high_water = 0
         self.failures = 0
         self.failed_at = 0
+        self.parents_high = 0
+        self.parent_failures = 0
+        self.parent_failed_at = 0
         self.last_log = 0
         self.last_sweep = 0
         self.last_round = 0
@@ -184,8 +187,12 @@ class DynTable:
         at: cython.int
         parent: cython.bint = kind & 0xFF00 == O_LIMIT_PARENT << 8
         if not self._admits(parent):
-            self.failures += 1
-            self.failed_at = self.uptime
+            if parent and self.era == IPFW_12:
+                self.parent_failures += 1
+                self.parent_failed_at = self.uptime
+            else:
+                self.failures += 1
+                self.failed_at = self.uptime
             return 0
         if self.free.used >= self.capacity:
             self.reserve(2 * self.capacity)
@@ -208,6 +215,8 @@ class DynTable:
         self._live(row, self.cfg.fw_dyn_syn_lifetime)
         if parent:
             self.parent_count += 1
+            if self.parent_count > self.parents_high:
+                self.parents_high = self.parent_count
             self.parents.insert_head(h & self.parents.mask, row)
         else:
             self.chain.insert_head(h & self.chain.mask, row)
@@ -485,8 +494,6 @@ class DynTable:
 
     def _too_many(self, p, ports, rule, src, dst, masked):
         """A limit is reached."""
-        self.failures += 1
-        self.failed_at = self.uptime
         if self.cfg.fw_verbose == 0 or self.last_log == self.uptime:
             return 0
         number = self.talk.rule_number(rule)

@@ -38,6 +38,8 @@ class Engine:
         self.cfg = cfg
         self.table: Any = DynTable(cfg, ground, cfg.policy_ipfw, seed)
         self.rules: Any = Rules(cfg, ground, self.table, rng)
+        self.indexed = True
+        """Rules that cannot match are left out of the walk; otherwise each is looked at, as the kernel does."""
         self.names: dict[str, int] = {"any": 0, "": 0}
         """Names of states -> their numbers."""
         self._chain: Chain | None = None
@@ -122,7 +124,9 @@ class Engine:
             act = len(code)
             code += self._words(rule.actions, patterns)
             walk.append((rule.row, start, act, len(code), self._chain.disabled >> rule.set & 1))
-        self.rules.program(code, walk, list(patterns), len(rules), index(rules))
+        self.rules.program(
+            code, walk, list(patterns), len(rules), index(rules) if self.indexed else None
+        )
 
     def _words(self, insns: Iterable[Insn], patterns: dict[str, int]) -> list[int]:
         """Instructions as `pystack._fast.ipfw_match` reads them."""

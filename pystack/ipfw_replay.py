@@ -32,7 +32,7 @@ from pystack._fast.packet import Packet
 from pystack._fast.rng import Rng
 from pystack.addresses import dotted, parse_host
 from pystack.firewall.ipfw.chain import Chain
-from pystack.firewall.ipfw.engine import CLAMPED, Engine
+from pystack.firewall.ipfw.engine import CLAMPED, ERAS, Engine
 from pystack.firewall.ipfw.ifnames import name_fits
 from pystack.firewall.ipfw.logline import log_packet
 from pystack.firewall.ipfw.names import DEBIAN
@@ -196,9 +196,10 @@ class Lab:
         self.chain.log = self.stand.say
         for name in CLAMPED:
             self.sysctl.provide(NET + name, partial(getattr, self.sysctl.config, f"fw_{name}"))
+        config: Any = self.sysctl.config
         self.tool = Tool(
             self.chain,
-            "e10",
+            ERAS[config.policy_ipfw],
             sysctl=self.write,
             names=DEBIAN,
             strict_machine=False,

@@ -81,7 +81,7 @@ cdef class DynTable:
     cdef int _probe_all(self) except -1
     cdef int _grow(self, long long before) except -1
     cdef int _fit(self) except -1
-    cdef int _spread(self, long long buckets) except -1
+    cpdef int spread(self, long long buckets) except -1
     cpdef list rows(self)
     cpdef tuple entry(self, int row)
     cpdef int rule_of(self, int row) noexcept

@@ -716,14 +716,14 @@ class DynTable:
         if self.era == IPFW_12:
             if now < most and (now < self.count // 2 or (now < self.count and self.longest > 8)):
                 size = 1 << int(self.count).bit_length()
-                self._spread(min(size, most))
+                self.spread(min(size, most))
             return 0
         most = min(most, _MOST_BUCKETS)
         if before > 2 * now and before < most:
             while now < before and now < most:
                 now *= 2
             if now <= _MOST_BUCKETS:
-                self._spread(now)
+                self.spread(now)
         return 0
 
     def _fit(self):
@@ -736,9 +736,9 @@ class DynTable:
         if wanted <= 0 or wanted & (wanted - 1):
             self.cfg.fw_dyn_buckets = self.chain.buckets
             return 0
-        return self._spread(wanted)
+        return self.spread(wanted)
 
-    def _spread(self, buckets):
+    def spread(self, buckets):
         """All states over another number of chains, in the order in which the kernel puts them there."""
         new = Chain(buckets, self.capacity)
         old = self.chain

@@ -21,6 +21,7 @@ GROUPS = {
     "parked": "an hour over connections in FIN_WAIT_2 and in TIME_WAIT, and what each takes",
     "demux": "packets a second by the size of the connection table",
     "conntrack": "packets past a connection tracker, and how large its hash should be",
+    "ipfw": "packets through one rule, a thousand, and dynamic rules",
     "mbuf": "buffers taken, shared, filled and given back",
     "timers": "a million timers in the wheel",
 }

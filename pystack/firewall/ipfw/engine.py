@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from pystack._fast.consts import IPFW_12
+from pystack._fast.consts import IPFW_8, IPFW_10, IPFW_12
 from pystack._fast.ipfw_dyn import DynTable
 from pystack._fast.ipfw_match import Ground, Rules
 from pystack._fast.ipfw_ops import (
@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 
 LETTERS = {O_KEEP_STATE: "S", O_LIMIT: "L", O_LIMIT_PARENT: "P"}
 """Kinds of dynamic entries, as `Engine.states` calls them."""
-CLAMPED = ("dyn_fin_lifetime", "dyn_rst_lifetime")
-"""Knobs whose own value the kernel changes when it is too large."""
+ERAS = {IPFW_8: "e8", IPFW_10: "e10", IPFW_12: "e12"}
+"""Policies of a profile -> whose command it has."""
+CLAMPED = ("dyn_buckets", "dyn_fin_lifetime", "dyn_rst_lifetime")
+"""Knobs whose own value the kernel changes when it is none that it likes."""
 
 
 class Engine:

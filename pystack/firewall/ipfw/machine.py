@@ -7,12 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pystack._fast.consts import IPFW_8, IPFW_12
 from pystack._fast.ipfw import LOOPBACK, Ipfw, MachineGround
 from pystack._fast.rng import Rng
 from pystack.addresses import dotted
 from pystack.firewall.ipfw.chain import Chain
-from pystack.firewall.ipfw.engine import CLAMPED, Engine
+from pystack.firewall.ipfw.engine import CLAMPED, ERAS, Engine
 from pystack.firewall.ipfw.ifnames import name_fits
 from pystack.firewall.ipfw.logline import log_packet
 from pystack.firewall.ipfw.tool import Tool
@@ -115,7 +114,7 @@ class HostIpfw:
         self.chain.log = self._say
         self.tool = Tool(
             self.chain,
-            {IPFW_8: "e8", IPFW_12: "e12"}.get(cfg.policy_ipfw, "e10"),
+            ERAS[cfg.policy_ipfw],
             sysctl=self._write,
             read=lambda path: Path(path).read_text("utf-8"),
         )
@@ -173,7 +172,7 @@ class HostIpfw:
             "curr_max_length": lambda: table.longest,
             "dyn_parent_count": lambda: table.parent_count,
         }
-        live |= {name: partial(getattr, cfg, f"fw_{name}") for name in (*CLAMPED, "dyn_buckets")}
+        live |= {name: partial(getattr, cfg, f"fw_{name}") for name in CLAMPED}
         for name, read in live.items():
             if self.host.profile.find(NET + name):
                 self.host.sysctl.provide(NET + name, read)

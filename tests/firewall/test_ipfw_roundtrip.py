@@ -224,6 +224,8 @@ def test_a_thousand_lines_are_the_same_when_they_come_back(era):
     assert instructions(other) == instructions(machine)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_as_many_rules_as_there_are_numbers():
     text = "".join(
         f"add {at} deny ip from 10.{at >> 8}.{at & 255}.0/24 to any\n" for at in range(1, 65535)

@@ -71,7 +71,7 @@ cdef class DynTable:
     cdef bint _goes(self, int row, int rule) noexcept
     cdef int _childless(self, int rule) except -1
     cpdef int forget_rule(self, int rule) except -1
-    cpdef long long drop_rule(self, int rule) except? -1
+    cpdef int drop_rule(self, int rule) except -1
     cpdef int sweep(self) except -1
     cpdef int sweep_rule(self, int rule, bint whole=*) except -1
     cdef int _sweep(self, int rule, bint whole) except -1

@@ -620,7 +620,7 @@ class DynTable:
 
     def drop_rule(self, rule):
         """The entries of a rule go, and the rule stays; how many."""
-        before: cython.longlong = self.count + self.parent_count
+        before: cython.int = self.count + self.parent_count
         self._sweep(rule, True)
         return before - self.count - self.parent_count
 

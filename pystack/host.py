@@ -162,6 +162,8 @@ class Host:
         )
         self.system = self.profile.system
         self.core = Core(self.sysctl.config, self.seed, 0)
+        self.epoch = 0
+        """Nanoseconds between 1970 and the beginning of the world's clock: 0 where time is virtual."""
         self._enter(_Nowhere())
         self.log = KernelLog(
             self.core, self.sysctl, self.profile.messages, self.system == "linux", self._uptime
@@ -273,6 +275,44 @@ class Host:
             raise ValueError(f"{self.name} has an interface {name} already")
         number = self.core.add_interface(name, addr, prefix, mtu or self.mtu)
         return self.core.interfaces[number]
+
+    def set_up(self, interface: str, up: bool = True) -> None:
+        """Switch an interface on or off: what leaves by one that is off is lost, and so are flows that were masqueraded
+        there. Raises ValueError where there is none of this name.
+        """
+        face = self._face(interface)
+        face.up = up
+        if not up:
+            self._masquerade_lost(face, 0)
+
+    def set_address(self, interface: str, address: str | None) -> None:
+        """Another address with its prefix for an interface, or None: it loses its own, the route to its network, and
+        flows that were masqueraded with it. Raises ValueError where there is none of this name, or it has that already.
+        """
+        face = self._face(interface)
+        addr, prefix = parse_interface(address) if address is not None else (0, 32)
+        if addr and any(i.addr == addr for i in self.core.interfaces):
+            raise ValueError(f"{self.name} has {dotted(addr)} already")
+        old = face.addr
+        if old:
+            self.core.routes.delete(old & face.mask, face.prefix)
+        face.addr = addr
+        face.prefix, face.mask = prefix, 0xFFFFFFFF << (32 - prefix) & 0xFFFFFFFF
+        if addr:
+            self.core.routes.add(addr, prefix, face.number, 0)
+        if old:
+            self._masquerade_lost(face, old)
+
+    def _face(self, name: str) -> Any:
+        for face in self.core.interfaces:
+            if face.name == name:
+                return face
+        raise ValueError(f"{self.name} has no interface {name}")
+
+    def _masquerade_lost(self, face: Any, address: int) -> None:
+        if "conntrack" in self.__dict__:
+            self.conntrack.present()
+            self.conntrack.table.face_lost(face.number, address)
 
     @property
     def address(self) -> str:

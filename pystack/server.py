@@ -113,6 +113,7 @@ class Server:
             core = self.wired or host.core
             self.runner = stack.enter_context(Runner(_Machine(host), self.device, core=core))
             self.runner.before(host.core)
+            host.epoch = utc_offset()
             host.join(self.runner)
             self._default_route()
             self.desk: Desk | None = None

@@ -7,7 +7,7 @@ cdef int CLASH, CT_ACCEPT, CT_DROP, CT_INVALID, CT_REPEAT, CTS_ESTABLISHED, CTS_
 cdef int EVENT_DESTROY, EVENT_NEW, EVENT_UPDATE, H_STATUS, INV_FLAGS, INV_ICMP, IPS_ASSURED, IPS_CONFIRMED
 cdef int IPS_DST_NAT, IPS_DYING
 cdef int IPS_EXPECTED, IPS_SEEN_REPLY, IPS_SRC_NAT, O_STATE, PROTO_GRE, PROTO_ICMP, PROTO_TCP
-cdef int PROTO_UDP, PROTO_UDPLITE, TCPCT_CLOSE, W_LAST_SEQ, W_MARK
+cdef int PROTO_UDP, PROTO_UDPLITE, TCPCT_CLOSE, W_LAST_SEQ, W_MARK, ZONE_ORIGINAL
 cdef long long JIFFY
 cdef unsigned long long UNCOUNTED
 
@@ -24,6 +24,8 @@ cdef class Conntrack(ConnAge):
     cdef int[::1] _ahead
     cdef readonly unsigned long long[::1] packets, octets
     cdef readonly long long[::1] since
+    cdef int[::1] faces
+    cpdef int masqueraded(self, int row, int iface) except -1
     cpdef int settle(self, long long now) except -1
     cpdef int set_mark(self, int row, unsigned int value, unsigned int mask) except -1
     cdef int tell(self, int event, int row) except -1
@@ -33,6 +35,7 @@ cdef class Conntrack(ConnAge):
     cdef int _wrong(self, Packet p) except? -1
     cdef unsigned long long ports_of(self, Packet p) noexcept
     cpdef unsigned long long turned(self, unsigned long long ports) noexcept
+    cdef int _node_of(self, Packet p, unsigned long long addrs, unsigned long long ports, unsigned int h) except -1
     cpdef void foresee(self, Packet p) noexcept
     cpdef unsigned long long fetch(self, const unsigned int[::1] hashes, int n) noexcept
     cdef int _look_up(self, Packet p) except? -1

@@ -63,6 +63,7 @@ from pystack._fast.consts import (
     UNCOUNTED,
     W_LAST_SEQ,
     W_MARK,
+    ZONE_ORIGINAL,
 )
 from pystack._fast.ct_age import ConnAge
 from pystack._fast.packet import Packet
@@ -80,6 +81,16 @@ _ICMP_REPLY = cython.declare(
     ),
 )
 """Type -> type of the other direction, 1 higher; 0: neither a question nor an answer."""
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def zone_of(zone: cython.int, way: cython.int) -> cython.int:
+    """The zone of a packet (`Packet.ct_zone`) as that of a direction: 0 where it is the other's only."""
+    if zone < ZONE_ORIGINAL or zone >> 16 == way + 1:
+        return zone & 0xFFFF
+    return 0
 
 
 def ticks(ns):
@@ -118,6 +129,7 @@ class Conntrack(ConnAge):
         self.packets = None
         self.octets = None
         self.since = None
+        self.faces = None
         self.configure()
 
     def configure(self):
@@ -164,6 +176,8 @@ class Conntrack(ConnAge):
             self.octets = grown(memoryview(self.octets), 2 * (self.capacity + 1))
         if self.since is not None:
             self.since = grown(memoryview(self.since), self.capacity + 1)
+        if self.faces is not None:
+            self.faces = grown(memoryview(self.faces), self.capacity + 1)
 
     def began(self, row):
         """When the flow was confirmed, ns; None where nf_conntrack_timestamp was not set then."""
@@ -188,6 +202,23 @@ class Conntrack(ConnAge):
         mark: cython.uint = self.word[(row << 4) + W_MARK]
         self.word[(row << 4) + W_MARK] = (mark & ~mask & _U32) | value
         return 0
+
+    def masqueraded(self, row, iface):
+        """The flow has the address of this interface, and ends with it. Answers 0."""
+        if self.faces is None:
+            self.faces = column("i", self.capacity + 1)
+        self.faces[row] = iface + 1
+        return 0
+
+    def face_lost(self, iface, address):
+        """An interface is down, or has lost this address (0: any): what was masqueraded there ends. How many."""
+        gone = 0
+        if self.faces is not None:
+            for row in self.flows():
+                if self.faces[row] == iface + 1 and address in (0, self.keys[4 * row + 2] & _U32):
+                    self.kill(row)
+                    gone += 1
+        return gone
 
     def create(self, addrs, ports, back, back_ports, status, state, timeout, mark):
         """A flow by hand (`conntrack -I`): its row, 0 if there is one of either key. `back_ports` None: turned."""
@@ -301,7 +332,7 @@ class Conntrack(ConnAge):
         elif p.proto == PROTO_ICMP:
             ports = p.icmp_rest >> 16
             ports = ports << 16 | p.icmp_type << 8 | p.icmp_code
-        return ports << 32 | p.proto << 16 | p.ct_zone
+        return ports << 32 | p.proto << 16 | zone_of(p.ct_zone, 0)
 
     @cython.exceptval(check=False)
     def turned(self, ports: cython.ulonglong) -> cython.ulonglong:
@@ -317,6 +348,20 @@ class Conntrack(ConnAge):
             second = (_ICMP_REPLY[kind] - 1) << 8 | (second & 0xFF)
             return first << 48 | second << 32 | (ports & _U32)
         return second << 48 | first << 32 | (ports & _U32)
+
+    def _node_of(self, p, addrs, ports, h):
+        """The node of a key that was made with the zone of the original direction, or 0. Where the zone of a packet is
+        that of one direction only, a reply has another key.
+        """
+        node: cython.int = self.find(addrs, ports, h)
+        if p.ct_zone >= ZONE_ORIGINAL:
+            if node != 0 and node & 1 == 0:
+                return node
+            ports = (ports >> 16) << 16 | zone_of(p.ct_zone, 1)
+            node = self.find(addrs, ports, self.hash_of(addrs, ports))
+            if node & 1 == 0:
+                return 0
+        return node
 
     def foresee(self, p):
         """The packet is one of a batch: its hash is computed before others are looked at."""
@@ -348,7 +393,7 @@ class Conntrack(ConnAge):
         addrs = addrs << 32 | p.dst
         ports: cython.ulonglong = self.ports_of(p)
         h: cython.uint = p.ct_hash if p.ct_hash != 0 else self.hash_of(addrs, ports)
-        node: cython.int = self.find(addrs, ports, h)
+        node: cython.int = self._node_of(p, addrs, ports, h)
         status: cython.int
         if node == 0:
             return self._begin(p, addrs, ports, h)
@@ -389,8 +434,12 @@ class Conntrack(ConnAge):
             self.octets[2 * row + 1] = 0
         if self.since is not None:
             self.since[row] = -1
+        if self.faces is not None:
+            self.faces[row] = 0
         node = row << 1
         self.set_key(node, addrs, ports, h)
+        if p.ct_zone >= ZONE_ORIGINAL:
+            other = (other >> 16) << 16 | zone_of(p.ct_zone, 1)
         self.set_key(node + 1, back, other, self.hash_of(back, other))
         if p.proto == PROTO_TCP and not self.tcp.new(row, p):
             self.release(row)
@@ -489,10 +538,10 @@ class Conntrack(ConnAge):
         elif q.q_proto == PROTO_TCP or q.q_proto == PROTO_UDP or q.q_proto == PROTO_UDPLITE:
             ports = q.q_dport
             ports = ports << 16 | q.q_sport
-            ports = ports << 32 | q.q_proto << 16 | p.ct_zone
+            ports = ports << 32 | q.q_proto << 16 | zone_of(p.ct_zone, 0)
         else:
-            ports = q.q_proto << 16 | p.ct_zone
-        node = self.find(addrs, ports, self.hash_of(addrs, ports)) if ports != 0 else 0
+            ports = q.q_proto << 16 | zone_of(p.ct_zone, 0)
+        node = self._node_of(p, addrs, ports, self.hash_of(addrs, ports)) if ports != 0 else 0
         if node == 0:
             return self._wrong(p)
         p.ct = node >> 1
@@ -505,7 +554,7 @@ class Conntrack(ConnAge):
         q = self.quote
         ports: cython.ulonglong = q.q_ping
         ports = ports << 16 | q.q_sport
-        return self.turned(ports << 32 | PROTO_ICMP << 16 | p.ct_zone)
+        return self.turned(ports << 32 | PROTO_ICMP << 16 | zone_of(p.ct_zone, 0))
 
     # --- the last of the hooks -------------------------------------------------------------------------------
 

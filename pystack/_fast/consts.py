@@ -534,7 +534,9 @@ CT_PROC_BOTH = 2
 CT_LOG_PROTO = 0
 CT_LOG_STATE = 1
 CT_LOG_TCP = 2
-"""Words of nf_conntrack_log_invalid: with the protocol's number, from 5.18 (or so) and before; with its name (to 4.14).
+CT_LOG_IP = 3
+"""Words of nf_conntrack_log_invalid: with the protocol's number, from 5.18 (or so) and before; with its name (to 4.18);
+as ip_conntrack.
 """
 
 INV_IGNORED = 1
@@ -598,6 +600,10 @@ O_REPLY = 2
 """Places in a record. The window of the original direction is at W_END … W_MAXACK, that of the reply W_REPLY later;
 O_SCALE and O_FLAGS likewise, O_REPLY later. W_EXPIRES is in jiffies; a UDP flow has the end of its first two seconds in
 W_LAST_SEQ."""
+
+ZONE_ORIGINAL = 1 << 16
+ZONE_REPLY = 2 << 16
+"""Added to `Packet.ct_zone`: the zone is that of one direction only, the other's is 0 (CT --zone-orig, -reply)."""
 
 TOO_LONG = 2
 CLASH = 1

@@ -16,7 +16,7 @@ cdef int ADDR_BROADCAST, ADDR_LOCAL, ADDR_MULTICAST, ADDR_UNICAST, ADDR_UNREACHA
 cdef class MachineState(HookState):
     cdef Internet net
     cdef Netfilter netfilter
-    cdef public object logger
+    cdef public object logger, speaker
 
 
 cdef class Netfilter(Hooks):

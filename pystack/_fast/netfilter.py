@@ -58,13 +58,16 @@ TABLE_FULL = int(Note.CONNTRACK_FULL)
 @cython.final
 @cython.cclass
 class MachineState(HookState):
-    """What rules ask, answered by a machine. `logger(p, prefix, level)` writes the lines of LOG, if there is one."""
+    """What rules ask, answered by a machine. `logger(p, prefix, level)` writes the lines of LOG and
+    `speaker(text)` others, if there is one.
+    """
 
     def __init__(self, net, netfilter):
         HookState.__init__(self)
         self.net = net
         self.netfilter = netfilter
         self.logger = None
+        self.speaker = None
 
     def address_type(self, addr, iface):
         """As `HookState` has it."""
@@ -133,8 +136,13 @@ class MachineState(HookState):
         iface: Interface = net.interfaces[p.iface_out]
         address: cython.uint = iface.addr
         if address == 0:
-            address = net.source_for(p.dst)
+            for iface in net.interfaces:
+                if address == 0:
+                    address = iface.addr
         if address == 0:
+            iface = net.interfaces[p.iface_out]
+            if self.speaker is not None:
+                self.speaker(f"{iface.name} ate my IP address")
             return NF_DROP
         wanted = NatRange(
             address,
@@ -144,6 +152,7 @@ class MachineState(HookState):
             wanted.random,
             wanted.random_fully,
         )
+        self.conntrack.masqueraded(p.ct, p.iface_out)
         return self.netfilter.nat_engine.setup(p.ct, wanted, True, p)
 
     def clamp_mss(self, p):

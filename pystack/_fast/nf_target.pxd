@@ -50,7 +50,7 @@ cdef class NoTrack(Target):
 
 
 cdef class Zone(Target):
-    cdef public int zone
+    cdef public int zone, only
 
 
 cdef class Mark(Target):

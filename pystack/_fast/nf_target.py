@@ -195,16 +195,21 @@ class NoTrack(Target):
 @cython.final
 @cython.cclass
 class Zone(Target):
-    """CT --zone: the packet belongs to a zone; -1: to that of its mark."""
+    """CT --zone: the packet belongs to a zone; -1: to that of its mark. `only` is 0, or ZONE_ORIGINAL or ZONE_REPLY
+    where one direction does.
+    """
 
-    def __init__(self, zone):
+    def __init__(self, zone, only=0):
         Target.__init__(self)
         self.zone = zone
+        self.only = only
 
     def apply(self, p, state):
         """As `Target` has it."""
         if p.ct == 0 and p.ct_state == 0:
-            p.ct_zone = self.zone if self.zone >= 0 else p.mark & 0xFFFF
+            p.ct_zone = (
+                self.zone if self.zone >= 0 else cython.cast(cython.int, p.mark & 0xFFFF)
+            ) | self.only
         return CONTINUE
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -73,6 +74,9 @@ def command(tool: str) -> Callable[..., None]:
         words = list(arguments or ())
         if tool == "iptstate":
             words.append(f"--columns={shutil.get_terminal_size().columns}")
+        if tool == "conntrack" and {"-E", "--event"}.intersection(words):
+            follow(machine, words, as_json)
+            return
         answers = [ask(machine, tool, part, as_json) for part in _parts(tool, words)]
         if as_json and len(answers) > 1:
             merged: dict[str, Any] = {}
@@ -89,6 +93,39 @@ def command(tool: str) -> Callable[..., None]:
     about, options = ABOUT[tool]
     run.__doc__ = f"{about}\n\n{options}" if options else about
     return run
+
+
+PAUSE = 0.1
+"""Seconds between two questions for events."""
+LOST = """WARNING: We have hit ENOBUFS! We are losing events.
+This message means that the current netlink socket buffer size is too small.
+Please, check --buffer-size in conntrack(8) manpage.
+"""
+
+
+def follow(machine: str | None, words: list[str], as_json: bool) -> None:
+    """`conntrack -E`: events as they happen, until Ctrl-C, or whoever reads them goes."""
+    from pystack.firewall.conntrack_tool import shown_events
+    from pystack.views.tools import EVENTS
+
+    shown, number = 0, 0
+    try:
+        while True:
+            answer = ask(machine, EVENTS, [str(number), *words], as_json)
+            if answer.status:
+                fail(answer.err.rstrip(), answer.status)
+            said = json.loads(answer.out)
+            if said["lost"]:
+                sys.stderr.write(LOST)
+            sys.stdout.write("".join(said["lines"]))
+            sys.stdout.flush()
+            shown += len(said["lines"])
+            waits = number == 0 or said["next"] == number
+            number = said["next"]
+            if waits:
+                time.sleep(PAUSE)
+    except (KeyboardInterrupt, BrokenPipeError):
+        sys.stderr.write(shown_events(shown))
 
 
 def _parts(tool: str, words: list[str]) -> list[list[str]]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pystack._fast.consts import EVENT_DESTROY, EVENT_NEW, EVENT_UPDATE
 from pystack._fast.netfilter import Netfilter
 from pystack.addresses import dotted
-from pystack.firewall import conntrack_tool, flows
+from pystack.firewall import conntrack_tool, flows, invalid
 from pystack.firewall.flows import Flow
 
 if TYPE_CHECKING:
@@ -44,8 +44,13 @@ class Conntrack:
         self.netfilter: Any = Netfilter(host.core)
         self.table: Any = self.netfilter.conntrack
         self.events: deque[tuple[int, str, Flow, bool]] = deque(maxlen=KEPT_EVENTS)
-        """(ns, kind, flow, whether its state was told), oldest first, since `listen`."""
+        """(ns, kind, flow, whether its state was told), oldest first, since `listen`; the last is number `heard`."""
+        self.heard = 0
         self._states: dict[int, str] = {}
+        words = host.profile.policy["ct_log"]
+        self.table.complain = lambda p, reason, number: host.log.write(
+            invalid.line(words, p, reason, number)
+        )
         sysctl = host.sysctl
         for name in sysctl.names(f"{KNOBS}*"):
             sysctl.on_change(name, lambda _: self.table.configure())
@@ -147,12 +152,18 @@ class Conntrack:
                 self._states.pop(row, None)
             else:
                 self._states[row] = one.state
+            self.heard += 1
             self.events.append((int(self.table.now), EVENT_NAMES[event], one, told))
             if call is not None:
                 call(EVENT_NAMES[event], one)
 
         if self.host.sysctl[f"{KNOBS}events"] != 0:
             self.table.listener = heard
+
+    @property
+    def listening(self) -> bool:
+        """Are events kept?"""
+        return self.table.listener is not None
 
     # --- files of /proc ----------------------------------------------------------------------------------
 

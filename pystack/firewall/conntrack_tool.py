@@ -11,7 +11,8 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, NoReturn
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from pystack._fast.consts import (
     HZ,
@@ -369,23 +370,60 @@ def _stats(conntrack: Conntrack, asked: argparse.Namespace) -> Outcome:
 
 def _event(conntrack: Conntrack, asked: argparse.Namespace) -> Outcome:
     """What has happened since listening began; the first call begins."""
-    if conntrack.table.listener is None:
+    if not conntrack.listening:
         conntrack.listen()
-        return Outcome(err=_shown_events(0))
+        return Outcome(err=shown_events(0))
+    lines = _event_lines(conntrack, asked, list(conntrack.events))
+    return Outcome("".join(lines), shown_events(len(lines)))
+
+
+def events_since(conntrack: Conntrack, words: list[str], since: int) -> dict[str, Any]:
+    """For `conntrack -E` that goes on: the events from number `since` on (0 begins to listen if nobody does), no more
+    than fit into an answer. `next` is what to ask for then, `lost` how many there are no longer.
+    """
+    asked = PARSER.parse_args(words)
+    if not conntrack.listening:
+        conntrack.listen()
+    if since <= 0:
+        return {"next": conntrack.heard + 1, "lines": [], "lost": 0}
+    kept = conntrack.events
+    first = conntrack.heard + 1 - len(kept)
+    start = max(since, first)
+    some = list(islice(kept, start - first, start - first + EVENTS_AT_ONCE))
+    return {
+        "next": start + len(some),
+        "lines": _event_lines(conntrack, asked, some),
+        "lost": start - since,
+    }
+
+
+EVENTS_AT_ONCE = 256
+
+
+def _event_lines(
+    conntrack: Conntrack, asked: argparse.Namespace, events: list[tuple[int, str, Flow, bool]]
+) -> list[str]:
     masks = asked.event_mask.replace("UPDATES", "UPDATE").split(",")
     wanted = {"[NEW]", "[UPDATE]", "[DESTROY]"}
     if "ALL" not in masks:
         wanted = {f"[{word}]" for word in masks}
     lines = []
-    for time, kind, one, told in conntrack.events:
+    for time, kind, one, told in events:
         if kind in wanted and matches(one, asked):
-            stamp = f"[{time / 1e9:.6f}]\t" if "timestamp" in asked.output else ""
+            if "json" in asked.output:
+                said = {"event": kind.strip("[]"), "ns": time} | flows.as_dict(one)
+                lines.append(json.dumps(said) + "\n")
+                continue
+            stamp = ""
+            if "timestamp" in asked.output:
+                seconds, rest = divmod(time + conntrack.host.epoch, 10**9)
+                stamp = f"[{seconds}.{rest // 1000:06}]\t"
             state = one.state if kind == "[DESTROY]" or told else ""
             lines.append(f"{stamp}{flows.event_line(kind, one, state=bool(state))}\n")
-    return Outcome("".join(lines), _shown_events(len(lines)))
+    return lines
 
 
-def _shown_events(number: int) -> str:
+def shown_events(number: int) -> str:
     return f"{HEAD}{number} flow events have been shown.\n"
 
 

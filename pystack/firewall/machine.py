@@ -18,10 +18,11 @@ class HostFirewall(Firewall):
     """The firewall of a host. Raises `firewall.conntrack.NoNetfilter` (ValueError) where the system has none."""
 
     def __init__(self, host: Host) -> None:
-        super().__init__(clock=lambda: host.now / 10**9)
+        super().__init__(clock=lambda: (host.now + host.epoch) / 10**9)
         self.host = host
         self.netfilter: Any = host.conntrack.netfilter
         self.netfilter.state.logger = self._log
+        self.netfilter.state.speaker = host.log.write
         self._tracks = False
 
     def changed(self) -> None:

@@ -223,9 +223,17 @@ def ct_events(_e: Extension, _o: Option, args: Sequence[str]) -> int:
     return value
 
 
+ZONES = {
+    "zone": 0,
+    "zone-orig": consts.ZONE_ORIGINAL,
+    "zone-reply": consts.ZONE_REPLY,
+}
+"""Option of CT -> the directions that the zone is for."""
+
+
 class CtText(TargetText):
-    """CT. Helpers, timeout policies, event masks and zones of one direction are refused, as a kernel without them does:
-    none of them would have an effect here.
+    """CT. Helpers, timeout policies and event masks are refused, as a kernel without them does: none of them would have
+    an effect here.
     """
 
     name = "CT"
@@ -245,14 +253,15 @@ class CtText(TargetText):
     def kernel_check(self, spec: Spec, table: str) -> str | None:
         if self.given.keys() & {"helper", "timeout"}:
             return "No such file or directory"
-        if self.given.keys() & {"ctevents", "expevents", "zone-orig", "zone-reply"}:
+        if self.given.keys() & {"ctevents", "expevents"}:
             return "Operation not supported"
         return super().kernel_check(spec, table)
 
     def zone_words(self, lead: str) -> str:
-        if "zone" not in self.given:
-            return ""
-        return f" {lead}zone {'mark' if self.given['zone'] < 0 else self.given['zone']}"
+        for name in ZONES:
+            if name in self.given:
+                return f" {lead}{name} {'mark' if self.given[name] < 0 else self.given[name]}"
+        return ""
 
     def save(self) -> str:
         return (" --notrack" if "notrack" in self.given else "") + self.zone_words("--")
@@ -263,8 +272,9 @@ class CtText(TargetText):
     def build(self, shared: Shared) -> nf_target.Target:
         if "notrack" in self.given:
             return nf_target.NoTrack()
-        if "zone" in self.given:
-            return nf_target.Zone(self.given["zone"])
+        for name, only in ZONES.items():
+            if name in self.given:
+                return nf_target.Zone(self.given[name], only)
         return nf_target.Target()
 
 

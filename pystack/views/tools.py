@@ -33,6 +33,8 @@ Shown = tuple[str, Any]
 """A view as text, and as plain values."""
 JSON = "--json"
 WIDTH = "--columns="
+EVENTS = "conntrack-events"
+"""The machine's side of a `conntrack -E` that waits."""
 
 
 class UsageError(ValueError):
@@ -88,6 +90,8 @@ def run(host: Host, tool: str, words: list[str]) -> Outcome:
 
 def changes(host: Host, tool: str, words: list[str]) -> bool:
     """Would this command line change the machine?"""
+    if tool == EVENTS:
+        return True  # short, and a child would not go on listening
     if tool == "conntrack":
         return conntrack_tool.changes(words)
     if tool == "iptables":
@@ -317,6 +321,20 @@ def _conntrack(host: Host, words: list[str], wants_json: bool) -> Outcome:
     return Outcome(done.status, done.out, done.err)
 
 
+def _conntrack_events(host: Host, words: list[str], wants_json: bool) -> Outcome:
+    """Events from a number on, for a `conntrack -E` that asks again and again: the number, and its words."""
+    if host.system != "linux":
+        raise UsageError(_no_tool(host, "conntrack"))
+    since, *rest = words
+    try:
+        found = conntrack_tool.events_since(
+            host.conntrack, [*rest, *(("-o", "json") if wants_json else ())], int(since)
+        )
+    except conntrack_tool.ToolError as error:
+        return Outcome(error.status, err=f"{error}\n")
+    return Outcome(0, as_json(found))
+
+
 def _iptstate(host: Host, words: list[str], wants_json: bool) -> Outcome:
     """Flows as a table; --columns is the width of the terminal that only the caller knows."""
     if host.system != "linux":
@@ -408,6 +426,7 @@ OF_SYSTEM = {
 COMMANDS: dict[str, Callable[[Any, list[str], bool], Outcome]] = {
     "cat": _cat,
     "conntrack": _conntrack,
+    EVENTS: _conntrack_events,
     "iptables": _iptables,
     "iptables-save": _iptables_save,
     "iptstate": _iptstate,

@@ -98,7 +98,7 @@ def test_restores(record: Any):
 def test_what_has_no_effect_here_is_refused():
     """These a kernel accepts, if it has the modules; here nothing would come of them."""
     firewall = Firewall()
-    for words in ("--zone-orig 7", "--zone-reply 7", "--ctevents new"):
+    for words in ("--ctevents new", "--expevents new"):
         assert outcome(firewall, f"-t raw -A PREROUTING -j CT {words}") == (
             4,
             "",

@@ -157,3 +157,31 @@ def test_zones_and_marks():
     assert listed("-L --mark 42") == recorded("L_mark")
     assert listed("-L -o extended") == recorded("ext")
     assert listed("-L --zone 3") == []
+
+
+@pytest.mark.parametrize("pause", ["0", "0.05"])
+def test_a_count_without_a_condition_on_syn(pause):
+    """`ct count over 3 drop` of nft, as connlimit of all sources: what was refused stays counted, so the SYN of a flow
+    that was let in is dropped, too, when it comes again. iptables of the same kernel does the same.
+    """
+    first, again, once_more = seen(f"nft_ct_count_over_3_pause_{pause}")
+    assert seen("nft_ct_count_over_3_without_syn")["r"] == first
+    r = Rules(
+        "-A FORWARD -p tcp --dport 80 -m connlimit --connlimit-above 3 --connlimit-mask 0 -j DROP"
+    )
+    assert [r.fate(CLIENT, 5000 + i) for i in range(5)] == first
+    r.at(r.t + float(pause))
+    assert r.fate(CLIENT, 5000) == again == seen("nft_ct_count_over_3_without_syn")["retransmit"]
+    r.at(r.t + float(pause))
+    assert r.fate(CLIENT, 5000) == once_more
+
+
+def test_a_count_per_source():
+    """`add @m { ip saddr ct count over 2 }` of nft, as connlimit of a source."""
+    record = seen("nft_ct_count_over_2_per_source")
+    r = Rules(
+        "-A FORWARD -p tcp --syn -m connlimit --connlimit-above 2 -j REJECT --reject-with tcp-reset"
+    )
+    hosts = (CLIENT, "10.9.1.3")
+    assert [r.fate(host, 5000 + i) for host in hosts for i in range(4)] == record["r"]
+    assert r.count == len(record["lines"])

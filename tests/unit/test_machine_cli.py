@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -11,11 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cli_kit import until_it_waits
-from typer.testing import CliRunner
+from cli_kit import environment, pystack, start, until_it_waits
 
 from pystack import control
-from pystack.cli.app import app
 
 LAB = """
 import sys
@@ -65,26 +62,6 @@ class Lab:
     def end(self, number: int = signal.SIGINT) -> str:
         self.process.send_signal(number)
         return self.process.communicate(timeout=20)[0]
-
-
-def environment(home: Path) -> dict[str, str]:
-    return {**os.environ, "XDG_RUNTIME_DIR": str(home), "COLUMNS": "80", "TERM": "dumb"}
-
-
-def start(home: Path, *words: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "pystack", *words],
-        env=environment(home),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def pystack(home: Path, *words: str) -> tuple[int, str, str]:
-    """Exit status, standard output, standard error."""
-    done = CliRunner().invoke(app, words, env=environment(home))
-    return done.exit_code, done.stdout, done.stderr
 
 
 @pytest.fixture(scope="module")

@@ -395,12 +395,11 @@ class TcpTracker:
                 return _IN_WINDOW
             if (
                 old == TCPCT_SYN_SENT
-                and way == 0
                 and last == ACK
                 and last_way == 1
                 and p.seq == self.t.word[w + W_LAST_ACK]
             ):
-                return _IN_WINDOW  # the answer to a challenge ACK
+                return _IN_WINDOW  # the answer to a challenge ACK, whoever sends it
             if known and last != SYN:
                 established = old == TCPCT_ESTABLISHED and status & IPS_ASSURED != 0
                 if p.seq == 0 and not established:

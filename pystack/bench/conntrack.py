@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from pystack._fast.passing import STRIDE, Passing
-from pystack.bench import memory
+from pystack.bench import kernel_conntrack, memory
 from pystack.bench.report import Report, Stopwatch, Target, interleaved, no_collector
 from pystack.host import Host
 
@@ -174,9 +174,47 @@ def measure(scale: float, repeat: int) -> Report:
             Target(least=3e6),
         )
         report.figure("flow_octets", octets, "a flow, both directions", "", Target(most=160))
+        _resizes(report, large, many)
         del large
         _sweep(report, max(100, round(SWEPT * share)), n // 4, repeat)
+        _kernel(report, max(100, round(KERNEL_FLOWS * share)), max(2_000, n // 4), repeat)
     return report
+
+
+KERNEL_FLOWS = 65_536
+"""What an untuned kernel of any size has room for."""
+
+
+def _kernel(report: Report, flows: int, n: int, repeat: int) -> None:
+    """The same kind of packets past the kernel's tracker, where that can be."""
+    every = np.arange(flows)
+    opening = [
+        headers(every, 0, SYN, 999, 0, 0),
+        headers(every, 1, SYNACK, 4999, 1000, 0),
+        headers(every, 0, ACK, 1000, 5000, 0),
+    ]
+    order = np.random.default_rng(1).integers(0, flows, n)
+    back = np.arange(n) % 2 == 1
+    talk = headers(order, back, ACK, np.where(back, 5000, 1000), np.where(back, 1000, 5000), 0)
+    kernel_conntrack.figures(
+        report, [p for part in opening for p in _cut(part)], _cut(talk), repeat
+    )
+
+
+def _cut(trace: bytes) -> list[bytes]:
+    return [trace[at : at + STRIDE] for at in range(0, len(trace), STRIDE)]
+
+
+def _resizes(report: Report, gateway: Gateway, flows: int) -> None:
+    """A machine stands still while its table gets another number of buckets: for how long."""
+    for buckets in (1 << 16, 1 << 18, 1 << 20):
+        watch = Stopwatch()
+        gateway.table.resize(buckets)
+        report.figure(
+            f"resize_to_{buckets}_ns",
+            watch.ns(),
+            f"pause of a resize of {flows:,} flows to {buckets:,}",
+        )
 
 
 def _few(flows: int, n: int, repeat: int) -> dict[str, list[float]]:

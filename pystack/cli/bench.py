@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -25,6 +26,10 @@ def bench(
         float, typer.Option(min=0.0001, help="How much to do: 1 is seconds for each figure.")
     ] = 1.0,
     repeat: Annotated[int, typer.Option(min=1, help="Rounds, references and ours in turn.")] = 3,
+    picture: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="conntrack: the sweep over buckets as SVG, into a file."),
+    ] = None,
 ) -> None:
     """Measure, each figure with a reference of the same run and the target beside it.
 
@@ -50,6 +55,13 @@ def bench(
         found |= report.flat()
         if not as_json:
             _show(report, suite.GROUPS[group])
+    if picture is not None:
+        from pystack.bench.picture import NoCurve, write
+
+        try:
+            write(picture, found)
+        except (NoCurve, OSError) as error:
+            fail(error)
     found["load_1m_end"] = round(os.getloadavg()[0], 2)
     if as_json:
         print_json(found)
@@ -86,3 +98,6 @@ def _show(report: Report, about: str) -> None:
     for key, (value, title) in report.references.items():
         if key not in used:
             print(f"{key}: {value:,.3g} ({title})")
+    for key, value in report.notes.items():
+        if key.endswith("_not_measured"):
+            print(f"NOT MEASURED: {key.removesuffix('_not_measured')}: {value}")

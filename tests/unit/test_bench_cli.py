@@ -153,3 +153,36 @@ def test_measures_take_turns() -> None:
     found = report.interleaved(2, {"a": lambda: measure("a"), "b": lambda: measure("b")})
     assert order == ["a", "b", "a", "b"]
     assert found == {"a": [1, 3], "b": [2, 4]}
+
+
+def test_a_picture_of_the_sweep(tmp_path):
+    from xml.etree import ElementTree
+
+    from pystack.bench import picture
+
+    found = {f"packets_in_{1 << n}_per_second": 1e6 * n for n in range(10, 21)}
+    found |= {f"chain_mean_{1 << n}": 2.0 ** (20 - n) for n in range(10, 21)}
+    curve = picture.points(found)
+    assert [buckets for buckets, _, _ in curve] == [1 << n for n in range(10, 21)]
+    picture.write(tmp_path / "sweep.svg", found)
+    root = ElementTree.parse(tmp_path / "sweep.svg").getroot()
+    lines = root.findall("{http://www.w3.org/2000/svg}polyline")
+    rates, chains = (
+        [tuple(map(float, p.split(","))) for p in line.get("points").split()] for line in lines
+    )
+    assert len(rates) == len(chains) == 11
+    assert [y for _, y in rates] == sorted((y for _, y in rates), reverse=True)  # faster is higher
+    assert [y for _, y in chains] == sorted(y for _, y in chains)
+    with pytest.raises(picture.NoCurve):
+        picture.points({"new_flows_per_second": 3.0})
+
+
+def test_the_kernel_is_measured_or_said_not_to_be(monkeypatch):
+    from pystack.bench import kernel_conntrack
+    from pystack.bench.report import Report
+
+    report = Report("conntrack", "")
+    monkeypatch.setattr(kernel_conntrack, "why_not", lambda: "it takes root")
+    kernel_conntrack.figures(report, [], [], 1)
+    assert report.notes == {"kernel_not_measured": "it takes root"}
+    assert not report.figures

@@ -155,7 +155,8 @@ class Machine(RuleBasedStateMachine):
         known = port in self.flows
         if flags == RST and known and not self.certain(self.flows[port]):
             return
-        if flags & SYN and known and self.flows[port].state not in ("NO", "SS", "SR"):
+        begun = ("SS",) if flags == SYN else ("SS", "SR")
+        if flags & SYN and known and self.flows[port].state not in begun:
             return  # who opens anew is compared with recordings
         if way == 1 and known and self.flows[port].state == "SS" and flags == ACK:
             return

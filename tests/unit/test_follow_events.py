@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import select
 import signal
@@ -47,6 +48,7 @@ class Follower:
     def __init__(self, home: Path, *words: str) -> None:
         self.process = start(home, "conntrack", "--", "-E", *words)
         self.home = home
+        self.heard = ""
 
     def listens(self) -> None:
         """Make flows until the first is told: from then on it listens."""
@@ -59,12 +61,17 @@ class Follower:
 
     def line(self) -> str:
         assert self.process.stdout is not None
-        assert select.select([self.process.stdout], [], [], 10)[0], "nothing comes"
-        return self.process.stdout.readline()
+        fd = self.process.stdout.fileno()  # and not the file, which would read ahead
+        while "\n" not in self.heard:
+            assert select.select([fd], [], [], 20)[0], "nothing comes"
+            self.heard += os.read(fd, 65536).decode()
+        line, _, self.heard = self.heard.partition("\n")
+        return line + "\n"
 
     def end(self) -> tuple[str, str]:
         self.process.send_signal(signal.SIGINT)
-        return self.process.communicate(timeout=20)
+        out, err = self.process.communicate(timeout=20)
+        return self.heard + out, err
 
 
 def test_events_come_when_they_happen(home: Path):

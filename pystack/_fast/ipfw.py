@@ -11,7 +11,7 @@ import cython
 
 from pystack._fast.consts import ACK, ICMP_UNREACH, PROTO_TCP, PROTO_UDP, RST, SYN, TIMER_IPFW
 from pystack._fast.ipfw_match import Ground
-from pystack._fast.ipfw_ops import O_SETDSCP, REJECT_RST, V_PASS
+from pystack._fast.ipfw_ops import LOOPBACK, O_SETDSCP, REJECT_RST, V_PASS
 from pystack._fast.nf_hook import NF_ACCEPT, NF_DROP, Hooks
 from pystack._fast.nf_target import TcpMss, put_tos
 from pystack._fast.routes import Interface
@@ -19,8 +19,6 @@ from pystack._fast.seq import add
 from pystack._fast.tcp_build import blank
 from pystack._fast.tcp_wire import build
 
-LOOPBACK = 63
-"""The number that rules know lo0 by; the machine's own is -1, which to rules is no interface."""
 UNSEEN = 0xFFFFFFFF
 """Mark of a packet that no rule is to see (M_SKIP_FIREWALL)."""
 _SKIP = cython.declare(cython.uint, UNSEEN)

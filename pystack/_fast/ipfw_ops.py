@@ -141,3 +141,6 @@ V_REASS = 8
 
 IPFW_STACK = 16
 """Calls that may be open at a time."""
+
+LOOPBACK = 63
+"""The number that rules know lo0 by; the machine's own is -1, which to rules is no interface."""

@@ -7,7 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pystack._fast.ipfw import LOOPBACK, Ipfw, MachineGround
+from pystack._fast.ipfw import Ipfw, MachineGround
+from pystack._fast.ipfw_ops import LOOPBACK
 from pystack._fast.rng import Rng
 from pystack.addresses import dotted
 from pystack.firewall.ipfw.chain import Chain

@@ -22,6 +22,7 @@ FAST_ORDER = """
     packet port fdio tcp_wire udp_icmp ip4 vnet landing frag trace record transit wire routes
     ipfw_ops ipfw_table ipfw_dyn ipfw_skip ipfw_match ipfw_passing
     ct_table ct_room ct_age ct_states tcp_track conntrack passing nf_hook nf_match nf_rate nf_target nf_rules nat
+    ipfw_kinds ipfw_links ipfw_nat
     ring sendq recvq sackreport sack scoreboard sackseen flight portmap demux timewait
     tcp_state draft tcb source_routes files ipstat icmp_limit tcp_mem space reports ports rtt newreno cubic
     cubic_count congestion prr
@@ -30,7 +31,8 @@ FAST_ORDER = """
     fast_recovery recovery loss_timers
     tcp_reply tcp_close tcp_handshake tcp_ack tcp_text tcp_check tcp_listen tcp_halfopen tcp_in
     blackhole probes tcp_timers tcp_icmp udp
-    ip_output internet netfilter ipfw tfo_calls opening commands datagrams core endpoint fabric flood crowd device
+    ip_output internet netfilter ipfw_pipe ipfw
+    tfo_calls opening commands datagrams core endpoint fabric flood crowd device
 """.split()
 """A module of `_fast` knows only those before it."""
 

@@ -25,7 +25,7 @@ cdef int ICMP_UNREACH_PROTOCOL, IP_DESTINATION_INVALID, IP_NEED_FRAGMENT, IP_NOT
 cdef int IP_PROTOCOL, IP_TTL, MBUF, PROTO_ICMP, PROTO_TCP, PROTO_UDP, SYN_SENT, TCP_BROADCAST
 cdef int UDP_BUFFER, UDP_NO_PORT
 cdef int BAD_ADDRESS, GO_ON, ICMP_UNREACH_SRCFAIL, IP_SOURCE_ROUTE, ONE_STOP, REFUSE, ROUTE_STRICT
-cdef int BANDLIM_ECHO, BANDLIM_UNREACH, CTS_RELATED, ICMP_LIMIT, FIREWALL, NF_ACCEPT
+cdef int BANDLIM_ECHO, BANDLIM_UNREACH, CTS_RELATED, ICMP_LIMIT, FIREWALL, NF_ACCEPT, NF_STOLEN
 
 
 cdef class Internet(IpOutput):
@@ -37,8 +37,10 @@ cdef class Internet(IpOutput):
     cdef Quote quote
     cdef int frag_timer
     cpdef int ip_input(self, Packet p) except -1
+    cdef bint may_go_on(self, Packet p, int verdict) except -1
+    cpdef int came_in(self, Packet p) except -1
     cdef bint reassembled(self, Packet p) except -1
-    cdef int local_input(self, Packet p) except -1
+    cpdef int local_input(self, Packet p) except -1
     cdef int count_in(self, Packet p) noexcept
     cdef int redirect(self, Packet p, int route, Interface iface) except -1
     cdef int forward(self, Packet p) except -1
@@ -52,6 +54,6 @@ cdef class Internet(IpOutput):
     cdef int queue_datagram(self, DatagramSocket d, Packet p) except -1
     cdef int drain_loop(self) except -1
     cdef bint by_source_route(self, Packet p) except -1
-    cdef int own_payload(self, Packet p) noexcept
+    cpdef int own_payload(self, Packet p) noexcept
 
 cdef int bsd_error(int kind, int code) except -1

@@ -2,8 +2,8 @@
 
 The way of a packet, in (docs/packet_path.md has the picture; out is `ip_output`):
 
-    ip_input  → local_input → reassembly → tcp_input | udp_input | icmp_input
-              → forward     → finish_output
+    ip_input → came_in → local_input → reassembly → tcp_input | udp_input | icmp_input
+                       → forward     → finish_output
 
 Rules: RFC 1122 section 3, RFC 1812 section 5.3 for forwarding, RFC 792 and 1191 for ICMP. Nothing that arrives raises:
 a packet that goes no further is counted under its reason (`drops`).
@@ -52,7 +52,7 @@ from pystack._fast.consts import (
 from pystack._fast.frag import Reassembler
 from pystack._fast.icmp_limit import IcmpLimit
 from pystack._fast.ip_output import IpOutput
-from pystack._fast.nf_hook import NF_ACCEPT
+from pystack._fast.nf_hook import NF_ACCEPT, NF_STOLEN
 from pystack._fast.packet import Packet
 from pystack._fast.reports import refused
 from pystack._fast.routes import Interface
@@ -130,9 +130,7 @@ class Internet(IpOutput):
             self.count_in(p)
             self.lo.ipackets += 1
             self.lo.ibytes += p.total
-            if self.hooks is not None and self.hooks.prerouting(p) != NF_ACCEPT:
-                self.reject(p, FIREWALL)
-            else:
+            if self.hooks is None or self.may_go_on(p, self.hooks.prerouting(p)):
                 self.local_input(p)
         return 0
 
@@ -156,8 +154,25 @@ class Internet(IpOutput):
             if self.hooks.defrag and (p.mf or p.frag_off != 0):
                 if not self.reassembled(p):
                     return 0
-            if self.hooks.prerouting(p) != NF_ACCEPT:
-                return self.reject(p, FIREWALL)
+            if not self.may_go_on(p, self.hooks.prerouting(p)):
+                return 0
+        self.came_in(p)
+        if self.loop.count:
+            self.drain_loop()
+        return 0
+
+    def may_go_on(self, p, verdict):
+        """What the first hook says of a packet that came; one that may not is rejected, or is the hook's."""
+        if verdict == NF_ACCEPT:
+            return True
+        if verdict != NF_STOLEN:
+            self.reject(p, FIREWALL)
+        return False
+
+    def came_in(self, p):
+        """A packet from an interface has passed the first hook: is it for this machine, for another, or for nobody?
+        Takes ownership.
+        """
         if p.ip_len > 20 and not self.by_source_route(p):
             pass
         elif self.is_local(p.dst):
@@ -176,8 +191,6 @@ class Internet(IpOutput):
         else:
             self.ipstat.cantforward += 1
             return self.reject(p, IP_NOT_OURS)
-        if self.loop.count:
-            self.drain_loop()
         return 0
 
     def by_source_route(self, p):

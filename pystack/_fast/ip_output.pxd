@@ -5,7 +5,7 @@ from pystack._fast.packet cimport Packet, PacketQueue
 from pystack._fast.routes cimport Interface, RouteTable
 from pystack._fast.tcb cimport Stack
 
-cdef int IP_NEED_FRAGMENT, IP_NO_ROUTE, MBUF, FIREWALL, NF_ACCEPT, TX_LIMIT, TX_QUEUE
+cdef int IP_NEED_FRAGMENT, IP_NO_ROUTE, MBUF, FIREWALL, NF_ACCEPT, NF_STOLEN, TX_LIMIT, TX_QUEUE
 
 
 cdef class IpOutput(Stack):
@@ -24,5 +24,7 @@ cdef class IpOutput(Stack):
     cdef int known_mtu(self, unsigned int dst, int mtu) except -1
     cdef int finish_output(self, Packet p, int route) except -1
     cdef int send_out(self, Packet p, Interface iface) except -1
-    cdef int refuse(self, Packet p) except -1
-    cdef int reject(self, Packet p, int reason) except -1
+    cdef int to_itself(self, Packet p) except -1
+    cpdef int go_out(self, Packet p) except -1
+    cdef int refuse(self, Packet p, int verdict) except -1
+    cpdef int reject(self, Packet p, int reason) except -1

@@ -1,6 +1,7 @@
 """What leaves a machine: its interfaces, which way a packet goes, and the queue to the devices.
 
-    output    → finish_output → send_out → txq | loop
+    output    → finish_output → go_out → send_out → txq
+                                       → to_itself → loop
 
 Whatever goes no further, in or out, passes `reject`, under its reason (`drops`).
 """
@@ -10,7 +11,7 @@ import cython
 from pystack._fast import ip4
 from pystack._fast.consts import Drop
 from pystack._fast.ipstat import IpStat
-from pystack._fast.nf_hook import NF_ACCEPT
+from pystack._fast.nf_hook import NF_ACCEPT, NF_STOLEN
 from pystack._fast.packet import Packet, PacketQueue
 from pystack._fast.routes import Interface, RouteTable
 from pystack._fast.tcb import Stack
@@ -130,8 +131,9 @@ class IpOutput(Stack):
         if self.hooks is not None:
             dst: cython.uint = p.dst
             p.iface_out = -1 if local else self.routes.iface[route]
-            if self.hooks.local_out(p) != NF_ACCEPT:
-                return self.refuse(p)
+            verdict: cython.int = self.hooks.local_out(p)
+            if verdict != NF_ACCEPT:
+                return self.refuse(p, verdict)
             if p.dst != dst:  # it was sent elsewhere
                 local = self.is_local(p.dst)
                 route = -1 if local else self.routes.find(p.dst)
@@ -141,8 +143,14 @@ class IpOutput(Stack):
         if not local:
             return self.finish_output(p, route)
         p.iface_out = -1
-        if self.hooks is not None and self.hooks.postrouting(p) != NF_ACCEPT:
-            return self.refuse(p)
+        if self.hooks is not None:
+            verdict = self.hooks.postrouting(p)
+            if verdict != NF_ACCEPT:
+                return self.refuse(p, verdict)
+        return self.go_out(p)
+
+    def to_itself(self, p):
+        """The machine is where the packet goes."""
         p.iface_in = -1
         self.ipstat.octets_out += p.total
         self.ipstat.transmits += 1
@@ -157,8 +165,17 @@ class IpOutput(Stack):
         gateway: cython.uint = self.routes.gateway[route]
         p.nexthop = gateway if gateway != 0 else p.dst
         p.iface_out = iface.number
-        if self.hooks is not None and self.hooks.postrouting(p) != NF_ACCEPT:
-            return self.refuse(p)
+        if self.hooks is not None:
+            verdict: cython.int = self.hooks.postrouting(p)
+            if verdict != NF_ACCEPT:
+                return self.refuse(p, verdict)
+        return self.go_out(p)
+
+    def go_out(self, p):
+        """A packet has passed the last hook; `iface_out` and `nexthop` say where it goes."""
+        if p.iface_out < 0:
+            return self.to_itself(p)
+        iface: Interface = self.interfaces[p.iface_out]
         if p.gso_size == 0 and p.head_len + p.length > iface.mtu:
             if p.df:
                 self.ipstat.cantfrag += 1
@@ -188,8 +205,12 @@ class IpOutput(Stack):
         self.txq.push(p)
         return 0
 
-    def refuse(self, p):
-        """A firewall does not let a packet leave; if it is the machine's own, whoever sends it can be told."""
+    def refuse(self, p, verdict):
+        """A hook does not let a packet leave: it keeps it, or the packet is rejected; if it is the machine's own,
+        whoever sends it can be told.
+        """
+        if verdict == NF_STOLEN:
+            return 0
         if p.iface_in < 0:
             self.refusals += 1
         return self.reject(p, FIREWALL)

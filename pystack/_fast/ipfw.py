@@ -9,16 +9,39 @@ sees. Source: ip_fw_pfil.c, ip_fw2.c: ipfw_send_pkt; facts: ipfw 2.7, 2.8, 3.2.
 
 import cython
 
-from pystack._fast.consts import ACK, ICMP_UNREACH, PROTO_TCP, PROTO_UDP, RST, SYN, TIMER_IPFW
+from pystack._fast.consts import (
+    ACK,
+    ICMP_UNREACH,
+    IPFW_12,
+    PROTO_ICMP,
+    PROTO_TCP,
+    PROTO_UDP,
+    RST,
+    SYN,
+    TIMER_IPFW,
+    Drop,
+)
 from pystack._fast.ipfw_match import Ground
-from pystack._fast.ipfw_ops import LOOPBACK, O_SETDSCP, REJECT_RST, V_PASS
-from pystack._fast.nf_hook import NF_ACCEPT, NF_DROP, Hooks
+from pystack._fast.ipfw_nat import Nats
+from pystack._fast.ipfw_ops import (
+    LOOPBACK,
+    O_QUEUE,
+    O_SETDSCP,
+    REJECT_RST,
+    V_DUMMYNET,
+    V_NAT,
+    V_PASS,
+)
+from pystack._fast.ipfw_pipe import Dummynet, Line
+from pystack._fast.nf_hook import NF_ACCEPT, NF_DROP, NF_STOLEN, Hooks
 from pystack._fast.nf_target import TcpMss, put_tos
+from pystack._fast.packet import Packet
 from pystack._fast.routes import Interface
 from pystack._fast.seq import add
 from pystack._fast.tcp_build import blank
 from pystack._fast.tcp_wire import build
 
+FIREWALL = int(Drop.FIREWALL)
 UNSEEN = 0xFFFFFFFF
 """Mark of a packet that no rule is to see (M_SKIP_FIREWALL)."""
 _SKIP = cython.declare(cython.uint, UNSEEN)
@@ -108,6 +131,8 @@ class Ipfw(Hooks):
         self.rules = rules
         self.timer = net.wheel.alloc(TIMER_IPFW, 0)
         self.ticking = False
+        self.dummynet = Dummynet(net)
+        self.nats = Nats(0xFFFF if net.cfg.policy_ipfw == IPFW_12 else 0)
 
     def prerouting(self, p):
         """As `Hooks` has it."""
@@ -119,24 +144,53 @@ class Ipfw(Hooks):
 
     def _pass(self, p, iface_in, iface_out):
         """Once through the rules."""
-        verdict: cython.int
         rules = self.rules
         if p.mark == _SKIP or rules.cfg.fw_enable == 0:
             return NF_ACCEPT
         rules.uptime = cython.cast(cython.uint, self.net.now // _SECOND)
         if p.mf and p.frag_off == 0:
             self._peek(p)
-        verdict = rules.check(p, iface_in, iface_out, 0)
-        if not self.ticking and rules.states.busy():
-            self.start()
-        return NF_ACCEPT if verdict == V_PASS else NF_DROP
+        return self.walk(p, iface_in, iface_out, 0)
+
+    def walk(self, p, iface_in, iface_out, position):
+        """The rules from `position` on. What NAT has translated is accepted or (one_pass = 0) goes on behind its rule;
+        what goes into a pipe is dummynet's.
+        """
+        verdict: cython.int
+        rules = self.rules
+        while True:
+            verdict = rules.check(p, iface_in, iface_out, position)
+            if not self.ticking and rules.states.busy():
+                self.start()
+            if verdict == V_PASS:
+                return NF_ACCEPT
+            if verdict == V_DUMMYNET:
+                p.ct_zone = rules.row[rules.pos]
+                p.ct_hash = rules.number[p.ct_zone]
+                p.ct_way = iface_out >= 0
+                self.dummynet.take(p, rules.arg, rules.code[rules.at] & 0xFF == O_QUEUE)
+                return NF_STOLEN
+            if verdict != V_NAT:
+                return NF_DROP
+            if not self.nats.translate(p, rules.arg, iface_out >= 0, rules.uptime):
+                return NF_DROP
+            if self.net.cfg.fw_one_pass:
+                return NF_ACCEPT
+            position = min(rules.pos + 1, rules.n - 1)
 
     def _peek(self, p):
         """A first fragment has the header of its protocol, which is still in its payload."""
         n: cython.int = 20 if p.proto == PROTO_TCP else 8
-        if p.length < n or (p.proto != PROTO_TCP and p.proto != PROTO_UDP):
+        if p.length < n or (
+            p.proto != PROTO_TCP and p.proto != PROTO_UDP and p.proto != PROTO_ICMP
+        ):
             return 0
         data = p.pool.to_bytes(p.m, 0, n)
+        if p.proto == PROTO_ICMP:
+            p.icmp_type = data[0]
+            p.icmp_code = data[1]
+            p.icmp_rest = int.from_bytes(data[4:8], "big")
+            return 0
         p.sport = data[0] << 8 | data[1]
         p.dport = data[2] << 8 | data[3]
         if p.proto == PROTO_TCP:
@@ -145,6 +199,61 @@ class Ipfw(Hooks):
             p.flags = data[13]
             p.win = data[14] << 8 | data[15]
         return 0
+
+    # --- out of a pipe ---------------------------------------------------------------------------------------
+
+    def flow_due(self, row):
+        """As `Hooks` has it: packets leave a line of dummynet, and go on where they were taken."""
+        line: Line = self.dummynet.due(row)
+        p: Packet = line.pop(self.net.now)
+        while p is not None:
+            self._go_on(p)
+            p = line.pop(self.net.now)
+        return self.dummynet.settled(line)
+
+    def _go_on(self, p):
+        """A packet comes out of its pipe: accepted, or (one_pass = 0) on to the rule behind that of the pipe."""
+        out: cython.bint = p.ct_way
+        position: cython.int
+        verdict: cython.int = NF_ACCEPT
+        iface_in: cython.int = p.iface_in
+        rules = self.rules
+        if self.net.cfg.fw_one_pass == 0 and self.net.cfg.fw_enable:
+            if rules.stale:
+                rules.ground.renew()
+            position = self._behind(p)
+            rules.uptime = cython.cast(cython.uint, self.net.now // _SECOND)
+        else:
+            position = -1
+        p.ct_zone = 0
+        p.ct_hash = 0
+        p.ct_way = 0
+        if position >= 0:
+            if out:
+                verdict = self.walk(
+                    p, iface_in, p.iface_out if p.iface_out >= 0 else LOOPBACK, position
+                )
+            else:
+                verdict = self.walk(p, iface_in if iface_in >= 0 else LOOPBACK, -1, position)
+        if verdict == NF_STOLEN:
+            return 0
+        if verdict != NF_ACCEPT:
+            return self.net.reject(p, FIREWALL)
+        if out:
+            return self.net.go_out(p)
+        return self.net.came_in(p) if iface_in >= 0 else self.net.local_input(p)
+
+    def _behind(self, p):
+        """The position behind the rule that took a packet; behind its number, if that rule is gone."""
+        rules = self.rules
+        at: cython.int = rules.pos_of[p.ct_zone]
+        number: cython.uint = p.ct_hash
+        if at < rules.n and rules.row[at] == p.ct_zone and rules.walked[at] == number:
+            return min(at + 1, rules.n - 1)
+        at = 0
+        while at < rules.n - 1 and rules.walked[at] <= number:
+            at += 1
+        return at
 
     # --- time ------------------------------------------------------------------------------------------------
 

@@ -494,8 +494,13 @@ def change(octets, at, new, sums):
     old = octets[at] << 8 | octets[at + 1]
     octets[at : at + 2] = int(new).to_bytes(2, "big")
     for place in sums:
-        acc = (octets[place] << 8 | octets[place + 1]) ^ 0xFFFF
-        acc += (old ^ 0xFFFF) + new
-        acc = (acc & 0xFFFF) + (acc >> 16)
-        acc = (acc & 0xFFFF) + (acc >> 16)
-        octets[place : place + 2] = (acc ^ 0xFFFF).to_bytes(2, "big")
+        mend(octets, place, old, new)
+
+
+def mend(octets, place, old, new):
+    """A checksum in `octets` after 16 bits that it covers have changed (RFC 1624)."""
+    acc = (octets[place] << 8 | octets[place + 1]) ^ 0xFFFF
+    acc += (old ^ 0xFFFF) + new
+    acc = (acc & 0xFFFF) + (acc >> 16)
+    acc = (acc & 0xFFFF) + (acc >> 16)
+    octets[place : place + 2] = (acc ^ 0xFFFF).to_bytes(2, "big")

@@ -39,6 +39,8 @@ class Chain:
         self.tables = Tables()
         self.nat: Any = None
         """What carries out `nat` (`nat_command.Instances`); None: nothing does."""
+        self.pipes: Any = None
+        """What carries out `pipe` and `queue` (`Dummynet`); None: nothing does."""
         self.disabled = 0
         """A bit for each set whose rules are skipped."""
         self._order: SortedDict[tuple[int, int], Rule] = SortedDict()

@@ -15,6 +15,7 @@ from pystack.firewall.ipfw.chain import Chain
 from pystack.firewall.ipfw.engine import CLAMPED, ERAS, Engine
 from pystack.firewall.ipfw.ifnames import name_fits
 from pystack.firewall.ipfw.logline import log_packet
+from pystack.firewall.ipfw.nat_book import NatBook
 from pystack.firewall.ipfw.tool import Tool
 
 if TYPE_CHECKING:
@@ -113,14 +114,18 @@ class HostIpfw:
         ground.engine = self.engine
         self.chain = Chain(self.engine)
         self.chain.log = self._say
+        hooks: Any = Ipfw(host.core, self.engine.rules)
+        self.chain.nat = NatBook(hooks.nats, host.core.interfaces, host.core.rng)
+        self.chain.pipes = hooks.dummynet
         self.tool = Tool(
             self.chain,
             ERAS[cfg.policy_ipfw],
             sysctl=self._write,
             read=lambda path: Path(path).read_text("utf-8"),
+            modules=frozenset(("nat", "pmod")),
         )
         self._provide()
-        host.core.hooks = Ipfw(host.core, self.engine.rules)
+        host.core.hooks = hooks
         default = "accept" if cfg.fw_default_to_accept else "deny"
         logging = "disabled"
         if cfg.fw_verbose:

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pystack.firewall.ipfw import commands, named_tables, nat_command, show, table_command
+from pystack.firewall.ipfw import (
+    commands,
+    named_tables,
+    nat_command,
+    pipe_text,
+    show,
+    table_command,
+)
 from pystack.firewall.ipfw.chain import Chain
 from pystack.firewall.ipfw.check import Kernel
 from pystack.firewall.ipfw.cnumbers import atoi, starts_digit, strtol
@@ -40,7 +47,7 @@ _SECOND: dict[str, _Command] = {
     "list": show.list_rules,
     "show": show.show,
 }
-_DUMMYNET = ("pipe", "queue", "flowset", "sched")
+_DUMMYNET = ("pipe", "queue", "sched")
 _FILE_OPTIONS = "cfNnp:qS"
 
 
@@ -146,7 +153,10 @@ class Tool:
             return
         for word in _DUMMYNET:
             if rest[0] and matches(rest[0], word, run.warn):
-                raise Refusal(EX_UNAVAILABLE, f"{word}: there is no dummynet on this machine")
+                if run.chain.pipes is None:
+                    raise Refusal(EX_UNAVAILABLE, f"{word}: there is no dummynet on this machine")
+                pipe_text.pipes(run, word, run.words(rest[1:]), run.chain.pipes)
+                return
         if "set".startswith(rest[0]) and len(rest) > 1 and starts_digit(rest[1]):
             number, left = strtol(rest[1])
             if left or number > 31:

@@ -1,0 +1,77 @@
+from pystack._fast.internet cimport Internet
+from pystack._fast.ip4 cimport split, split_count
+from pystack._fast.packet cimport Packet, PacketQueue
+from pystack._fast.transit cimport Transit
+
+cdef int FIFO, WF2Q, RR, LINK_LOSS, LINK_QUEUE, MBUF, FLOWS_MAX, QUANTUM, TIMER_FLOW
+cdef unsigned int _PLR
+cdef long long _BIT_NS, _NEVER, _SECOND
+
+
+cdef class FlowSet:
+    cdef readonly int number
+    cdef public int pipe, slots, weight
+    cdef public long long octets
+    cdef public unsigned int plr
+    cdef public tuple mask
+
+
+cdef class Flow:
+    cdef readonly FlowSet flowset
+    cdef readonly tuple key
+    cdef readonly PacketQueue waiting
+    cdef readonly long long octets, deficit, total, total_octets, dropped
+    cdef object start, finish
+    cdef bint counted
+
+
+cdef class Pipe:
+    cdef readonly int number
+    cdef public long long rate, delay, burst
+    cdef public tuple mask, queue_mask
+    cdef readonly FlowSet own
+    cdef public int kind
+    cdef readonly dict lines, queue_lines
+
+
+cdef class Line:
+    cdef readonly Pipe pipe
+    cdef readonly int kind, timer
+    cdef readonly long long owner
+    cdef readonly dict flows
+    cdef readonly bint occupied
+    cdef Packet sending
+    cdef long long until, clock, part, last_due, order
+    cdef readonly Transit way
+    cdef object virtual
+    cdef long long weights
+    cdef object turn
+    cdef list ready, early
+    cpdef int put(self, Flow flow, Packet p) except -1
+    cdef int _compete(self, Flow flow) except -1
+    cpdef Packet take(self)
+    cdef Flow _first_by_weight(self)
+    cdef Flow _first_in_turn(self)
+    cpdef int begin(self, long long now, bint fast) except -1
+    cdef int _next(self, long long now, bint fast) except -1
+    cdef int _sent(self, Packet p, long long now) except -1
+    cpdef int run(self, long long now) except -1
+    cpdef long long deadline(self) noexcept
+    cpdef Packet pop(self, long long now)
+
+
+cdef class Dummynet:
+    cdef readonly Internet net
+    cdef readonly dict pipes, sets, by_owner
+    cdef long long owners
+    cdef public bint io_fast, expire
+    cpdef int take(self, Packet p, unsigned int number, bint queue) except -1
+    cdef Line _line(self, Pipe pipe, bint queue, Packet p)
+    cdef int _forget_idle(self, dict lines) except -1
+    cdef Flow _flow(self, Line line, FlowSet flowset, Packet p)
+    cdef int _offer(self, Line line, Flow flow, Packet p) except -1
+    cdef int _arm(self, Line line) except -1
+    cpdef Line due(self, long long owner)
+    cpdef int settled(self, Line line) except -1
+
+cpdef tuple masked(Packet p, tuple mask)

@@ -1,0 +1,357 @@
+"""`pipe | queue | sched N config | show | delete` (sbin/ipfw/dummynet.c)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pystack._fast.ipfw_kinds import FIFO, NO_MASK, RR, WF2Q
+from pystack._fast.ipfw_pipe import FlowSet, Pipe
+from pystack.firewall.ipfw.cnumbers import dotted, starts_digit, strtol
+from pystack.firewall.ipfw.commands import confirmed
+from pystack.firewall.ipfw.errors import EX_DATAERR, EX_UNAVAILABLE, EX_USAGE, Refusal
+from pystack.firewall.ipfw.run import Run
+from pystack.firewall.ipfw.words import Words
+
+KINDS = ("pipe", "queue", "sched")
+_TYPES = {"fifo": FIFO, "wf2q+": WF2Q, "rr": RR}
+_TYPE_NAMES = {number: name.upper() for name, number in _TYPES.items()}
+_ABSENT = {
+    "red": "RED",
+    "gred": "RED",
+    "codel": "CoDel",
+    "pie": "PIE",
+    "profile": "delay profiles",
+    "fq_codel": "FQ-CoDel",
+    "fq_pie": "FQ-PIE",
+    "qfq": "QFQ",
+    "prio": "the scheduler prio",
+}
+_FIELDS = ("proto", "src-ip", "src-port", "dst-ip", "dst-port")
+_FULL = (0xFF, 0xFFFFFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFF)
+_LOST = 0x7FFFFFFF
+_MS = 1_000_000
+_NUMBERS = 65535
+SLOTS = 100
+OCTETS = 1 << 20
+"""What net.inet.ip.dummynet.pipe_slot_limit and pipe_byte_limit allow."""
+
+
+def pipes(run: Run, kind: str, words: Words, net: Any) -> None:
+    """A command about pipes (or `queue`, `sched`: `kind`); `net`: the machine's dummynet."""
+    asked = [words.take()] if starts_digit(words.peek() or "") else []
+    command = words.need("missing command")
+    words.take()
+    words = run.words(asked + words.rest())
+    if "config".startswith(command):
+        _config(run, kind, words, net)
+    elif "show".startswith(command) or "list".startswith(command):
+        _show(run, kind, words, net)
+    elif "delete".startswith(command):
+        _delete(run, kind, words, net)
+    elif "flush".startswith(command):
+        if confirmed(run):
+            for number in list(net.sets):
+                _drop_set(net, number)
+            for number in list(net.pipes):
+                _drop_pipe(net, number)
+            if not run.flags.quiet:
+                run.say("Flushed all pipes.")
+    else:
+        raise Refusal(EX_USAGE, f"bad command `{command}'")
+
+
+# --- config ------------------------------------------------------------------------------------------------------
+
+
+def _config(run: Run, kind: str, words: Words, net: Any) -> None:
+    """`config`: options that are not named get their defaults."""
+    number, rest = strtol(words.peek() or "")
+    if not starts_digit(words.peek() or "") or rest or not 0 < number <= _NUMBERS:
+        raise Refusal(EX_USAGE, "missing pipe/flowset/sched number")
+    words.take()
+    pipe: Any = Pipe(number)
+    fs: Any = FlowSet(number) if kind == "queue" else pipe.own
+    while words:
+        _option(kind, words, pipe, fs)
+    if fs.octets > OCTETS:
+        raise Refusal(EX_DATAERR, f"queue size must be < {OCTETS}B")
+    if not fs.octets and not 2 <= fs.slots <= SLOTS:
+        raise Refusal(EX_DATAERR, f"2 <= queue size <= {SLOTS}")
+    if kind == "queue" and not fs.pipe:
+        raise Refusal(EX_DATAERR, "queue without a pipe: config pipe N")
+    if run.flags.test_only:
+        return
+    if kind == "queue":
+        _set_queue(net, number, fs)
+    else:
+        _set_pipe(net, kind, number, pipe)
+
+
+def _set_queue(net: Any, number: int, fs: Any) -> None:
+    """A queue; what waits in one of the same number stays there."""
+    old = net.sets.get(number)
+    if old is None or old.pipe != fs.pipe:
+        net.sets[number] = fs
+        return
+    for name in ("slots", "octets", "plr", "mask", "weight"):
+        setattr(old, name, getattr(fs, name))
+
+
+def _set_pipe(net: Any, kind: str, number: int, new: Any) -> None:
+    """A pipe or, of one, the scheduler; what is on its way goes on."""
+    pipe = net.pipes.setdefault(number, Pipe(number))
+    if kind == "sched":
+        pipe.queue_mask = new.own.mask
+        if pipe.kind != new.kind:
+            _close(net, pipe.queue_lines)
+        pipe.kind = new.kind
+        return
+    for name in ("rate", "delay", "burst"):
+        setattr(pipe, name, getattr(new, name))
+    pipe.mask = new.own.mask
+    for name in ("slots", "octets", "plr"):
+        setattr(pipe.own, name, getattr(new.own, name))
+
+
+def _option(kind: str, words: Words, pipe: Any, fs: Any) -> None:
+    word = words.take()
+    if word in _ABSENT:
+        raise Refusal(EX_UNAVAILABLE, f"{word}: there is no {_ABSENT[word]} on this machine")
+    if word in ("bw", "bandwidth") and kind == "pipe":
+        pipe.rate = _bandwidth(words.need("needs bandwidth or interface\n", EX_USAGE))
+    elif word == "delay" and kind == "pipe":
+        text = words.need("needs delay argument 0..10000ms\n", EX_USAGE)
+        value, rest = strtol(text, 0)
+        if rest not in ("", "ms") or not 0 <= value <= 10000:
+            raise Refusal(EX_DATAERR, f"delay must be 0..10000ms: {text}")
+        pipe.delay = value * _MS
+    elif word == "burst" and kind == "pipe":
+        pipe.burst = 8 * _octets(words.need("needs burst argument\n", EX_USAGE))
+    elif word == "plr" and kind != "sched":
+        fs.plr = _loss(words.need("needs plr argument 0..1\n", EX_USAGE))
+    elif word == "queue" and kind != "sched":
+        _size(fs, words.need("needs queue size\n", EX_USAGE))
+    elif word == "mask":
+        fs.mask = _mask(words)
+        return
+    elif word == "pipe" and kind == "queue":
+        fs.pipe = _number(words.need("needs pipe_number\n", EX_USAGE), 1, _NUMBERS, "pipe_number")
+    elif word == "weight" and kind == "queue":
+        fs.weight = _number(
+            words.need("needs weight argument 1..100\n", EX_USAGE), 1, 100, "weight"
+        )
+    elif word == "type" and kind == "sched":
+        name = words.need("needs type argument\n", EX_USAGE).lower()
+        if name in _ABSENT:
+            raise Refusal(
+                EX_UNAVAILABLE, f"type {name}: there is no {_ABSENT[name]} on this machine"
+            )
+        if name not in _TYPES:
+            raise Refusal(EX_DATAERR, f"unrecognised scheduler type {name}")
+        pipe.kind = _TYPES[name]
+    elif word == "buckets":
+        _number(words.need("needs argument\n", EX_USAGE), 1, 65536, "buckets")
+    elif word == "noerror":
+        return
+    else:
+        raise Refusal(EX_DATAERR, f"unrecognised option ``{word}''")
+    words.take()
+
+
+def _number(text: str, low: int, high: int, name: str) -> int:
+    value, rest = strtol(text, 0)
+    if rest or not starts_digit(text) or not low <= value <= high:
+        raise Refusal(EX_DATAERR, f"{name} must be {low}..{high}: {text}")
+    return value
+
+
+def _bandwidth(text: str) -> int:
+    """Bits a second: `10Mbit/s`, `30Byte/s`, `0`."""
+    value, unit = strtol(text, 0)
+    factor = 1
+    rest = unit
+    if unit[:1] and unit[0] in "kKmMgG":
+        factor = {"k": 10**3, "m": 10**6, "g": 10**9}[unit[0].lower()]
+        rest = unit[1:]
+    if rest.lower() in ("byte/s", "bytes/s", "byte", "bytes") or rest[:1] == "B":
+        factor *= 8
+    elif rest.lower() not in ("", "bit/s", "bits/s", "bit", "bits"):
+        raise Refusal(EX_DATAERR, f"bandwidth: unknown unit {unit}")
+    if not starts_digit(text) or value * factor > 1 << 40:
+        raise Refusal(EX_DATAERR, f"bandwidth too large: {text}")
+    return value * factor
+
+
+def _octets(text: str) -> int:
+    """A number of octets, `2048`, `4KBytes`, `1M`."""
+    value, unit = strtol(text, 0)
+    if not starts_digit(text) or value < 0:
+        raise Refusal(EX_DATAERR, f"bad size: {text}")
+    factor = {"k": 1024, "m": 1 << 20}.get(unit[:1].lower(), 1)
+    return value * factor
+
+
+def _size(fs: Any, text: str) -> None:
+    """Slots, or with a unit octets."""
+    value, unit = strtol(text, 0)
+    if unit[:1] and unit[0] in "kKbB":
+        fs.octets = value * (1024 if unit[0] in "kK" else 1)
+    elif unit or not starts_digit(text):
+        raise Refusal(EX_DATAERR, f"bad queue size: {text}")
+    else:
+        fs.slots = value
+
+
+def _loss(text: str) -> int:
+    try:
+        value = float(text)
+    except ValueError:
+        raise Refusal(EX_DATAERR, f"plr must be 0..1: {text}") from None
+    if not 0 <= value <= 1:
+        raise Refusal(EX_DATAERR, f"plr must be 0..1: {text}")
+    return int(value * _LOST)
+
+
+def _mask(words: Words) -> tuple[int, ...]:
+    """`mask all` or `mask FIELD MASK …`."""
+    words.need("needs mask specifier\n", EX_USAGE)
+    mask = list(NO_MASK)
+    while words:
+        word = words.peek()
+        if word == "all":
+            words.take()
+            return _FULL
+        if word not in _FIELDS:
+            break
+        words.take()
+        at = _FIELDS.index(word)
+        text = words.need("missing mask", EX_USAGE)
+        value, rest = strtol(text.removeprefix("/"), 0)
+        if text.startswith("/"):
+            bits = _FULL[at].bit_length()
+            value = _FULL[at] ^ ((1 << bits - value) - 1) if 0 <= value <= bits else -1
+        if rest or not 0 < value <= _FULL[at]:
+            raise Refusal(EX_DATAERR, f"bad mask {text}")
+        words.take()
+        mask[at] = value
+    if tuple(mask) == NO_MASK:
+        raise Refusal(EX_USAGE, "needs mask specifier\n")
+    return tuple(mask)
+
+
+# --- delete ------------------------------------------------------------------------------------------------------
+
+
+def _delete(run: Run, kind: str, words: Words, net: Any) -> None:
+    words.need("missing rule specification")
+    while starts_digit(words.peek() or ""):
+        number = strtol(words.take())[0]
+        if number not in (net.sets if kind == "queue" else net.pipes):
+            run.status = EX_UNAVAILABLE
+            run.warn(f"rule {number}: setsockopt(IP_DUMMYNET_DEL): Invalid argument")
+        elif kind == "queue":
+            _drop_set(net, number)
+        else:
+            _drop_pipe(net, number)
+
+
+def _drop_pipe(net: Any, number: int) -> None:
+    pipe = net.pipes.pop(number)
+    _close(net, pipe.lines)
+    _close(net, pipe.queue_lines)
+
+
+def _drop_set(net: Any, number: int) -> None:
+    """A queue goes; what waits in it is lost."""
+    fs = net.sets.pop(number)
+    pipe = net.pipes.get(fs.pipe)
+    if pipe is not None:
+        _close(net, pipe.queue_lines)
+
+
+def _close(net: Any, lines: dict[Any, Any]) -> None:
+    for line in lines.values():
+        net.close(line)
+    lines.clear()
+
+
+# --- show --------------------------------------------------------------------------------------------------------
+
+
+def _show(run: Run, kind: str, words: Words, net: Any) -> None:
+    wanted = {strtol(word)[0] for word in words.rest()}
+    if kind == "queue":
+        for number in sorted(net.sets):
+            if not wanted or number in wanted:
+                fs = net.sets[number]
+                pipe = net.pipes.get(fs.pipe)
+                _set_lines(run, fs, number, fs.pipe, fs.weight, _flows(pipe, fs))
+        return
+    for number in sorted(net.pipes):
+        if wanted and number not in wanted:
+            continue
+        pipe = net.pipes[number]
+        if kind == "pipe":
+            run.say(
+                f"{number:05d}: {_rate(pipe.rate)} {pipe.delay // _MS:4d} ms "
+                f"burst {pipe.burst // 8}"
+            )
+            flows = [flow for line in pipe.lines.values() for flow in line.flows.values()]
+            _set_lines(run, pipe.own, number + 131072, number + 65536, 0, flows)
+            active = sum(line.occupied for line in pipe.lines.values())
+            run.say(f" sched {number + 65536} type FIFO flags 0x0 0 buckets {active} active")
+            _mask_line(run, pipe.mask)
+        else:
+            active = sum(line.occupied for line in pipe.queue_lines.values())
+            name = _TYPE_NAMES[pipe.kind]
+            run.say(
+                f"{number:05d}: {_rate(pipe.rate)} {pipe.delay // _MS:4d} ms burst {pipe.burst // 8}"
+            )
+            run.say(f" sched {number} type {name} flags 0x0 0 buckets {active} active")
+            _mask_line(run, pipe.queue_mask)
+            children = [str(n) for n in sorted(net.sets) if net.sets[n].pipe == number]
+            if children:
+                run.say("   Children flowsets: " + " ".join(children) + " ")
+
+
+def _flows(pipe: Any, fs: Any) -> list[Any]:
+    if pipe is None:
+        return []
+    lines = pipe.queue_lines.values()
+    return [flow for line in lines for flow in line.flows.values() if flow.flowset is fs]
+
+
+def _rate(rate: int) -> str:
+    if rate == 0:
+        return "unlimited     "
+    if rate >= 1_000_000:
+        return f"{rate / 1e6:7.3f} Mbit/s"
+    return f"{rate / 1e3:7.3f} Kbit/s" if rate >= 1000 else f"{float(rate):7.3f} bit/s "
+
+
+def _set_lines(run: Run, fs: Any, number: int, sched: int, weight: int, flows: list[Any]) -> None:
+    size = f"{fs.slots:3d} sl."
+    if fs.octets:
+        size = f"{fs.octets // 1024} KB" if fs.octets >= 8192 else f"{fs.octets} B"
+    loss = f"plr {fs.plr / _LOST:f}" if fs.plr else ""
+    run.say(
+        f"q{number:05d} {size}{loss} {len(flows)} flows (1 buckets) sched {sched} "
+        f"weight {weight} lmax 0 pri 0 droptail"
+    )
+    _mask_line(run, fs.mask)
+    if flows:
+        run.say("BKT Prot ___Source IP/port____ ____Dest. IP/port____ Tot_pkt/bytes Pkt/Byte Drp")
+    for n, flow in enumerate(flows):
+        proto, src, sport, dst, dport = flow.key
+        name = run.names.protocol_name(proto) or str(proto)
+        run.say(
+            f"{n:3d} {name:<4s} {dotted(src):>15s}/{sport:<5d} {dotted(dst):>15s}/{dport:<5d} "
+            f"{flow.total:4d} {flow.total_octets:8d} {flow.waiting.count:2d} "
+            f"{flow.octets:4d} {flow.dropped:3d}"
+        )
+
+
+def _mask_line(run: Run, mask: tuple[int, ...]) -> None:
+    if mask != NO_MASK:
+        proto, src, sport, dst, dport = mask
+        run.say(f"    mask:  0x{proto:02x} 0x{src:08x}/0x{sport:04x} -> 0x{dst:08x}/0x{dport:04x}")

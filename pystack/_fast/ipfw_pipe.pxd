@@ -22,7 +22,7 @@ cdef class Flow:
     cdef readonly PacketQueue waiting
     cdef readonly long long octets, deficit, total, total_octets, dropped
     cdef object start, finish
-    cdef bint counted
+    cdef int counted
 
 
 cdef class Pipe:

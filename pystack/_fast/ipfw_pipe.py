@@ -61,7 +61,7 @@ class FlowSet:
 @cython.final
 @cython.cclass
 class Flow:
-    """One queue of a line. `start`, `finish`: its virtual times (WF2Q)."""
+    """One queue of a line. `start`, `finish`: its virtual times, `counted` the weight that it competes with (WF2Q)."""
 
     def __init__(self, flowset, key):
         self.flowset = flowset
@@ -70,7 +70,7 @@ class Flow:
         self.octets = 0
         self.start = 0
         self.finish = 0
-        self.counted = False
+        self.counted = 0
         self.deficit = 0
         self.total = 0
         self.total_octets = 0
@@ -152,10 +152,9 @@ class Line:
     def _compete(self, flow):
         """The first packet of a queue stands for it: when would it be through if all had what their weights say?"""
         p: Packet = flow.waiting.first
-        if not flow.counted:
-            flow.counted = True
-            self.weights += flow.flowset.weight
-        flow.finish = flow.start + (p.head_len + p.length) * _ONE // flow.flowset.weight
+        self.weights += flow.flowset.weight - flow.counted
+        flow.counted = flow.flowset.weight
+        flow.finish = flow.start + (p.head_len + p.length) * _ONE // flow.counted
         heappush(self.early, (flow.start, self.order, flow))
         self.order += 1
         return 0
@@ -180,8 +179,8 @@ class Line:
             if flow.waiting.count:
                 self._compete(flow)
             else:
-                flow.counted = False
-                self.weights -= flow.flowset.weight
+                self.weights -= flow.counted
+                flow.counted = 0
         elif self.kind == RR:
             flow.deficit -= p.head_len + p.length
             if not flow.waiting.count:

@@ -158,6 +158,21 @@ def test_weights_are_shares():
     assert low <= 2
 
 
+def test_weights_may_change_while_packets_wait():
+    lab = queues(1, 99)
+    for _ in range(90):
+        lab.send(datagram(1000, port=1), datagram(1000, port=2))
+    lab.net.run(for_=200 * MS)
+    lab.gw.ipfw("queue 1 config pipe 1 weight 50 queue 100")
+    lab.gw.ipfw("queue 2 config pipe 1 weight 1 queue 100")
+    before = len(lab.b.received)
+    lab.net.run(for_=400 * MS)
+    ports = [packet[23] for _, packet in lab.b.received[before:]]
+    assert ports.count(1) > 30 > 8 > ports.count(2)
+    lab.net.run(for_=10 * SECOND)
+    assert len(lab.b.received) == 180
+
+
 def test_in_turn():
     assert shares(queues(1, 1, sched="rr"), 1, 1) == [30, 30]
     low, high = shares(queues(1, 3, sched="rr"), 1, 3)

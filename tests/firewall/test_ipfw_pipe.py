@@ -128,6 +128,12 @@ def test_each_flow_of_a_mask_has_the_bandwidth_for_itself():
     lab = Lab("pipe 1 config bw 80Kbit/s mask src-ip 0x000000ff")
     lab.send(*(datagram(1000, src=f"10.9.1.{n}") for n in (2, 3, 4) for _ in range(2)))
     close(sorted(lab.arrivals()), [100 * MS] * 3 + [200 * MS] * 3)
+    said = lab.gw.ipfw("pipe 1 show").splitlines()
+    assert [line.split()[2] for line in said if line.endswith("2     2000  0    0   0")] == [
+        "0.0.0.2/0",
+        "0.0.0.3/0",
+        "0.0.0.4/0",
+    ]
 
 
 def shares(lab, *weights, packets=60):

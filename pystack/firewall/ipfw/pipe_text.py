@@ -296,7 +296,9 @@ def _show(run: Run, kind: str, words: Words, net: Any) -> None:
                 f"{number:05d}: {_rate(pipe.rate)} {pipe.delay // _MS:4d} ms "
                 f"burst {pipe.burst // 8}"
             )
-            flows = [flow for line in pipe.lines.values() for flow in line.flows.values()]
+            flows = [
+                (key, flow) for key, line in pipe.lines.items() for flow in line.flows.values()
+            ]
             _set_lines(run, pipe.own, number + 131072, number + 65536, 0, flows)
             active = sum(line.occupied for line in pipe.lines.values())
             run.say(f" sched {number + 65536} type FIFO flags 0x0 0 buckets {active} active")
@@ -318,7 +320,9 @@ def _flows(pipe: Any, fs: Any) -> list[Any]:
     if pipe is None:
         return []
     lines = pipe.queue_lines.values()
-    return [flow for line in lines for flow in line.flows.values() if flow.flowset is fs]
+    return [
+        (flow.key, flow) for line in lines for flow in line.flows.values() if flow.flowset is fs
+    ]
 
 
 def _rate(rate: int) -> str:
@@ -341,8 +345,8 @@ def _set_lines(run: Run, fs: Any, number: int, sched: int, weight: int, flows: l
     _mask_line(run, fs.mask)
     if flows:
         run.say("BKT Prot ___Source IP/port____ ____Dest. IP/port____ Tot_pkt/bytes Pkt/Byte Drp")
-    for n, flow in enumerate(flows):
-        proto, src, sport, dst, dport = flow.key
+    for n, (key, flow) in enumerate(flows):
+        proto, src, sport, dst, dport = key
         name = run.names.protocol_name(proto) or str(proto)
         run.say(
             f"{n:3d} {name:<4s} {dotted(src):>15s}/{sport:<5d} {dotted(dst):>15s}/{dport:<5d} "

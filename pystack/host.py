@@ -30,6 +30,7 @@ from pystack.process import Process
 from pystack.sockets import StreamSocket
 from pystack.sysctl import Sysctl, Value
 from pystack.units import parse_size, parse_time
+from pystack.views import hostcache
 from pystack.views.tools import UsageError, file, run, show
 
 INTERFACES: Mapping[str, str] = {"freebsd": "em", "linux": "eth"}
@@ -221,9 +222,31 @@ class Host:
             "kern.ipc.nsfbufspeak": lambda: self._sfbufs("high"),
             "kern.openfiles": lambda: files.used,
         }
+        if core.hosts is not None:
+            counters |= self._hostcache(core.hosts)
         for knob, read in counters.items():
             if knob in self.sysctl:
                 self.sysctl.provide(knob, read)
+
+    def _hostcache(self, hosts: Any) -> dict[str, Callable[[], Value]]:
+        """What net.inet.tcp.hostcache.* shows; and writing to two of them forgets."""
+
+        def purge_now(_: Value) -> None:
+            hosts.purge()
+
+        for knob, act in (
+            ("net.inet.tcp.hostcache.purgenow", purge_now),
+            ("net.inet.tcp.hostcache.purge", partial(setattr, hosts, "purge_next")),
+        ):
+            if knob in self.sysctl:
+                self.sysctl.on_change(knob, act)
+        return {
+            "net.inet.tcp.hostcache.count": lambda: len(hosts.entries(self.now)),
+            "net.inet.tcp.hostcache.list": lambda: hostcache.table(self),
+            "net.inet.tcp.hostcache.histo": lambda: hostcache.histogram(self),
+            "net.inet.tcp.hostcache.purge": lambda: int(hosts.purge_next),
+            "net.inet.tcp.hostcache.purgenow": lambda: 0,
+        }
 
     def _sfbufs(self, column: str) -> int:
         """The buffers of sendfile(2), counted where there are such."""

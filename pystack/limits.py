@@ -195,11 +195,18 @@ def _answers(which: int) -> Callable[[Any], Reading]:
     return read
 
 
+def _remembered(core: Any) -> Reading:
+    hosts = core.hosts
+    most = core.cfg.hostcache_cachelimit
+    return hosts.used, most, hosts.high, hosts.overflows, hosts.overflow_at
+
+
 LIMITS: tuple[Declared, ...] = (
     Declared("sockets", ("kern.ipc.maxsockets",), _sockets),
     Declared("open files", ("kern.maxfiles", "fs.file-max"), _files),
     Declared("half-open connections", ("net.inet.tcp.syncache.cachelimit",), _half_open),
     Declared("half-open in a bucket", ("net.inet.tcp.syncache.bucketlimit",), _bucket),
+    Declared("remembered hosts", ("net.inet.tcp.hostcache.cachelimit",), _remembered),
     Declared("TIME_WAIT", ("net.inet.tcp.maxtcptw", "net.ipv4.tcp_max_tw_buckets"), _time_wait),
     Declared("orphans", ("net.ipv4.tcp_max_orphans",), _orphans),
     Declared("TCP memory (pages)", ("net.ipv4.tcp_mem",), _tcp_memory),

@@ -81,6 +81,8 @@ SO_NOSIGPIPE = 0x800
 IP_TOS = _number("IP_TOS", 1)
 IP_TTL = _number("IP_TTL", 2)
 IP_OPTIONS = _number("IP_OPTIONS", 4)
+IP_MINTTL = 21
+"""Linux's number: what came through more routers than that leaves of 255 is dropped (RFC 5082)."""
 IP_PORTRANGE = 19
 """FreeBSD: which range of ports the machine chooses from."""
 
@@ -386,6 +388,7 @@ STREAM: Options = COMMON | {
     (SOL_SOCKET, SO_KEEPALIVE): (_KEEPALIVE[0], _set_keepalive),
     (SOL_SOCKET, SO_LINGER): (_get_linger, _set_linger),
     (IPPROTO_IP, IP_OPTIONS): (ip_options.get, ip_options.put),
+    (IPPROTO_IP, IP_MINTTL): field("min_ttl", 0, 255),
     (IPPROTO_TCP, TCP_NODELAY): tcpopts.tcp_flag(tcb.TF_NODELAY),
     (IPPROTO_TCP, TCP_CORK): tcpopts.tcp_flag(tcb.TF_NOPUSH, push=True),
     (IPPROTO_TCP, TCP_NOPUSH): tcpopts.tcp_flag(tcb.TF_NOPUSH, push=True),

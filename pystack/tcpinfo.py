@@ -45,6 +45,7 @@ _UNTIL_NOW = 2**31 - 1
 _INFINITE = 0x40000000
 _LEAST_MSS = 88
 _NO_RTT = 2**32 - 1
+_NO_COOKIE, _NOT_TAKEN, _SYN_LOST = 1, 2, 3
 _NO_RATE = 2**64 - 1
 _FIN_RECEIVED = (CLOSE_WAIT, CLOSING, LAST_ACK, TIME_WAIT)
 
@@ -128,6 +129,12 @@ class TcpInfo:
     tcpi_pacing_rate: int
     """Octets a second that a pacer would be told."""
     tcpi_max_pacing_rate: int
+    tcpi_delivery_rate: int
+    """Octets a second that were delivered, by the last sample, or the highest while the application had too little."""
+    tcpi_delivery_rate_app_limited: int
+    """1: by one that the application limited."""
+    tcpi_fastopen_client_fail: int
+    """Why the data of a SYN came to nothing: 1 there was no cookie, 2 they were not taken, 3 the SYN was lost."""
     tcpi_fackets: int
     """0: Linux keeps it for old programs, as `last_ack_sent`."""
     tcpi_last_ack_sent: int
@@ -217,7 +224,9 @@ def of(sock: StreamSocket) -> TcpInfo:
         tcpi_rcv_space=t.rcv_space if linux else t.rcv_wnd,
         tcpi_snd_wnd=t.snd_wnd,
         tcpi_rcv_wnd=max(dist(t.last_ack_sent, t.rcv_adv), 0) if linux else t.rcv_wnd,
-        tcpi_reordering=flight.reordering if flight is not None else core.cfg.tcp_reordering,
+        tcpi_reordering=flight.reordering
+        if flight is not None
+        else t.known_reordering or core.cfg.tcp_reordering,
         tcpi_total_retrans=t.syn_rexmits * linux
         + (flight.total_retrans if flight is not None else 0),
         tcpi_min_rtt=min_rtt // US if min_rtt else _NO_RTT,
@@ -248,6 +257,9 @@ def of(sock: StreamSocket) -> TcpInfo:
         tcpi_total_rto_time=(t.rto_time + unrepaired) // MS,
         tcpi_pacing_rate=_pacing_rate(core, t, counts[0]),
         tcpi_max_pacing_rate=_NO_RATE,
+        tcpi_delivery_rate=_delivery_rate(t),
+        tcpi_delivery_rate_app_limited=linux and (flight is None or flight.rate.limited),
+        tcpi_fastopen_client_fail=_syn_data_failed(t) if linux else 0,
         tcpi_fackets=0,
         tcpi_last_ack_sent=0,
     )
@@ -269,6 +281,23 @@ def _pacing_rate(core: Any, t: Any, out: int) -> int:
     starts = window < threshold // 2
     ratio = core.cfg.tcp_pacing_ss_ratio if starts else core.cfg.tcp_pacing_ca_ratio
     return int(t.maxseg * 80_000 * ratio * max(window, out) // max(t.srtt * 8 // US, 1))
+
+
+def _delivery_rate(t: Any) -> int:
+    """Segments of the last sample in its time."""
+    rate = t.flight.rate if t.flight is not None else None
+    if rate is None or rate.interval < US:
+        return 0
+    return int(rate.segments * t.maxseg * 1_000_000 // (rate.interval // US))
+
+
+def _syn_data_failed(t: Any) -> int:
+    """Why there was no data in our SYN, or why the peer has not taken it."""
+    if t.fo & tcb.FO_DATA:
+        if t.state <= SYN_SENT or t.fo & tcb.FO_TAKEN:
+            return 0
+        return _SYN_LOST if t.syn_rexmits else _NOT_TAKEN
+    return _NO_COOKIE if t.fo & tcb.FO_ASK else 0
 
 
 def _while_opening(core: Any, t: Any) -> dict[str, int]:

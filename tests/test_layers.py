@@ -23,9 +23,9 @@ FAST_ORDER = """
     ipfw_ops ipfw_table ipfw_dyn ipfw_skip ipfw_match ipfw_passing
     ct_table ct_room ct_age ct_states tcp_track conntrack passing nf_hook nf_match nf_rate nf_target nf_rules nat
     ipfw_kinds ipfw_links ipfw_nat
-    ring sendq recvq sackreport sack scoreboard sackseen flight portmap demux timewait
-    tcp_state draft tcb source_routes files ipstat icmp_limit tcp_mem space reports ports rtt newreno cubic
-    cubic_count congestion prr
+    ring sendq recvq sackreport sack scoreboard sackseen rates flight portmap demux timewait
+    tcp_state draft hostcache peer_metrics tcb source_routes files ipstat icmp_limit tcp_mem space reports ports rtt
+    newreno cubic cubic_count congestion prr host_memory
     undo rack dupacks frto ecn accept_filter syncache departures syncookies tfo tcp_window
     tcp_delack persist nagle bursts tcp_build tcp_sent tcp_emit holes mtu_probe tcp_out
     fast_recovery recovery loss_timers

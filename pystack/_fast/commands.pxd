@@ -1,5 +1,8 @@
+from pystack._fast cimport prr
+from pystack._fast.flight cimport Flight
 from pystack._fast.internet cimport Internet
 from pystack._fast.opening cimport stop_listening, take_error, tcp_connect, tcp_disconnect
+from pystack._fast.rates cimport pause
 from pystack._fast.reports cimport wrote
 from pystack._fast.seq cimport add, dist
 from pystack._fast.space cimport send_space, writable
@@ -24,6 +27,7 @@ cpdef int tcp_send_to(
 cpdef int tcp_send(
     Internet s, Tcb t, const unsigned char[::1] data, Py_ssize_t off, Py_ssize_t n, int how,
 ) except -1000
+cdef int pauses(Internet s, Tcb t, Flight f) noexcept
 cpdef long long unsent(Tcb t) noexcept
 cpdef int tcp_readable(Tcb t) except -1000
 cpdef int tcp_writable(Internet s, Tcb t) except -1000

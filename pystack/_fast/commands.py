@@ -6,6 +6,7 @@ Blocking is the face's business (`sockets.py`): it runs the world until the call
 
 import cython
 
+from pystack._fast import prr
 from pystack._fast.consts import (
     CALLS_LINUX,
     CLOSED,
@@ -26,8 +27,10 @@ from pystack._fast.consts import (
     WRITE_RECORD,
     Err,
 )
+from pystack._fast.flight import Flight  # noqa: F401
 from pystack._fast.internet import Internet  # noqa: F401
 from pystack._fast.opening import stop_listening, take_error, tcp_connect, tcp_disconnect
+from pystack._fast.rates import pause
 from pystack._fast.reports import wrote
 from pystack._fast.seq import add, dist
 from pystack._fast.space import send_space, writable
@@ -132,6 +135,8 @@ def tcp_send(s, t, data, off, n, how):
         t.so_state |= SS_WRITE_BLOCKED
     if t.t_flags & TF_CORK_FLUSH and unsent(t) == 0:
         t.t_flags &= ~TF_CORK_FLUSH  # what was to be flushed has gone
+    if t.flight is not None:
+        pauses(s, t, t.flight)
     s.pool.wait = s.cfg.policy_mbuf_shortage == MBUF_SHORTAGE_SLEEP
     done = t.sndq.append(data, off, n, how & WRITE_PAGES != 0)
     s.pool.wait = False
@@ -165,6 +170,13 @@ def tcp_send(s, t, data, off, n, how):
             -EACCES
         )  # the machine's own firewall; what was written is sent again later all the same
     return done
+
+
+def pauses(s, t, f):
+    """Linux: has the application had nothing to send until this write, with the window open?"""
+    if unsent(t) < t.maxseg and f.in_flight() < prr.window_of(t) and f.lost_out <= f.retrans_out:
+        pause(f.rate, f.delivered, f.in_flight())
+    return 0
 
 
 def unsent(t):

@@ -119,6 +119,15 @@ cdef class Config:
     cdef public long long tcp_fastopen_acceptany
     cdef public long long tcp_fastopen_path_disable
     cdef public long long tcp_fastopen_disable
+    # What is remembered of other hosts
+    cdef public long long hostcache_enable
+    cdef public long long hostcache_hashsize
+    cdef public long long hostcache_bucketlimit
+    cdef public long long hostcache_cachelimit
+    cdef public long long hostcache_expire
+    cdef public long long hostcache_prune
+    cdef public long long tcp_no_metrics_save
+    cdef public long long tcp_no_ssthresh_metrics_save
     # Path MTU
     cdef public long long tcp_path_mtu_discovery
     cdef public long long ip_min_pmtu
@@ -299,6 +308,7 @@ cdef class Config:
     cdef public long long policy_rto
     cdef public long long policy_sockbuf
     cdef public long long policy_challenge_ack
+    cdef public long long policy_hosts
     cdef public long long policy_acceptance
     cdef public long long policy_icmp_errors
     cdef public long long policy_source_routes

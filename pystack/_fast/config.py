@@ -132,6 +132,15 @@ DEFAULTS = {
     "tcp_fastopen_acceptany": 0,  # FreeBSD: any cookie is valid
     "tcp_fastopen_path_disable": 0,  # FreeBSD: the same towards one server, ns
     "tcp_fastopen_disable": 0,  # after a black hole no data on SYNs for so long, ns; 0 = not so
+    # What is remembered of other hosts
+    "hostcache_enable": 1,  # FreeBSD: is anything?
+    "hostcache_hashsize": 512,  # chains
+    "hostcache_bucketlimit": 30,  # entries of a chain
+    "hostcache_cachelimit": 15360,  # entries of all
+    "hostcache_expire": 3600 * consts.SECOND,  # life of an entry that nobody asks for, ns
+    "hostcache_prune": 300 * consts.SECOND,  # between walks over all, ns
+    "tcp_no_metrics_save": 0,  # Linux: nothing is remembered
+    "tcp_no_ssthresh_metrics_save": 1,  # Linux: the slow start threshold is not
     # Path MTU
     "tcp_path_mtu_discovery": 1,  # DF is set (RFC 1191)
     "ip_min_pmtu": 0,  # Linux: a path MTU below is taken as this, and DF is not set there
@@ -312,6 +321,7 @@ DEFAULTS = {
     "policy_rto": consts.RTO_BSD,  # the formula of the retransmission timeout
     "policy_sockbuf": consts.SOCKBUF_BSD,  # SO_RCVBUF and SO_SNDBUF beyond the limit
     "policy_challenge_ack": consts.CHALLENGE_CONNECTION,  # whose challenge ACKs are counted
+    "policy_hosts": consts.HOSTS_NONE,  # what is remembered of other hosts
     "policy_acceptance": consts.ACCEPTANCE_BSD,  # which segments of a connection are taken
     "policy_icmp_errors": consts.ICMP_ERRORS_BSD,  # what an ICMP error does to a connection
     "policy_source_routes": consts.SOURCE_ROUTES_BSD,  # what becomes of source routes

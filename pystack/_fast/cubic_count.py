@@ -126,6 +126,8 @@ def round_trip(s, t, f, rtt):
         if s.now - f.hystart_start > (f.delay_min + slack) >> 1:
             f.hystart_found = True
             t.ssthresh = t.cwnd
+            s.stat.hystart_train += 1
+            s.stat.hystart_train_cwnd += t.cwnd // t.maxseg
     if f.hystart_rtt == 0 or rtt < f.hystart_rtt:
         f.hystart_rtt = rtt
     if f.hystart_samples < HYSTART_MIN_SAMPLES:
@@ -139,3 +141,5 @@ def round_trip(s, t, f, rtt):
     if f.hystart_rtt > f.delay_min + slack:
         f.hystart_found = True
         t.ssthresh = t.cwnd
+        s.stat.hystart_delay += 1
+        s.stat.hystart_delay_cwnd += t.cwnd // t.maxseg

@@ -31,16 +31,14 @@ def sent_segments(s, t, f, n, unsent):
 
 
 def room(t, f):
-    """Segments that may join those in the network."""
-    if f.probe:
-        return 1 if f.probe == 1 else 0
-    n: cython.int = prr.window_of(t) - f.in_flight()
-    return n if n > 0 else 0
+    """Segments that may join those in the network; a loss probe may in any case, once."""
+    n: cython.int = prr.window_of(t) - f.in_flight() if f.probe < 2 else 0
+    return n if n > 0 else 1 if f.probe == 1 else 0
 
 
 def first_flight(s, t):
     """The connection sends for the first time: what recovery will know of it."""
-    f = Flight(t.snd_una, s.cfg.tcp_reordering)
+    f = Flight(t.snd_una, t.known_reordering if t.known_reordering else s.cfg.tcp_reordering)
     f.cwnd_stamp = s.now
     if t.rtt_min_window > 0:
         f.note_rtt(t.rtt_min_window, s.now, s.cfg.tcp_min_rtt_wlen)
@@ -87,6 +85,7 @@ def note_segment(s, t, at, length, mss, flags, rexmit):
         table.append(f, end, 1, length if s.draft.probing else mss, s.now)
     else:
         table.append(f, end, (length + mss - 1) // mss, mss, s.now)
+    s.stat.orig_data_sent += f.packets_out - out
     if out == 0 or f.pending == WAIT_TLP:
         rack.rearm(s, t, f)
     if f.probe:

@@ -22,6 +22,7 @@ def check(s, f, more):
         if f.reordering > s.cfg.tcp_max_reordering:
             f.reordering = s.cfg.tcp_max_reordering
         f.reord_seen += 1
+        s.stat.reno_reorder += 1
 
 
 def add(s, f, n):

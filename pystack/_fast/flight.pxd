@@ -1,4 +1,5 @@
 from pystack._fast.chain cimport FreeList
+from pystack._fast.rates cimport Rate, RateTable
 from pystack._fast.sackseen cimport SackBlocks
 from pystack._fast.seq cimport add, after, after_eq, before, before_eq, dist
 
@@ -52,6 +53,7 @@ cdef class Flight:
     cdef public long long hystart_rtt, hystart_start, hystart_ack
     cdef public unsigned int hystart_end
     cdef public int seen
+    cdef public Rate rate
     cdef int in_flight(self) noexcept
     cdef int left_out(self) noexcept
     cdef void delivered_at(self, int mark, unsigned int end, long long sent_at, long long now) noexcept
@@ -60,6 +62,8 @@ cdef class Flight:
 
 cdef class SegmentTable:
     cdef public SackBlocks blocks
+    cdef public RateTable rates
+    cdef public long long lost_again
     cdef public FreeList free
     cdef public int[::1] next
     cdef public int[::1] count
@@ -69,7 +73,7 @@ cdef class SegmentTable:
     cdef public unsigned char[::1] mark
     # what the acknowledgement at hand did
     cdef public int found, acked
-    cdef public unsigned int reord, ts_ecr, sent_end
+    cdef public unsigned int reord, ts_ecr, sent_end, blocks_ack
     cdef public long long latest, echoed
     cdef public long long first_acked, last_acked, first_sacked, last_sacked
     cdef int take(self) except 0
@@ -92,6 +96,7 @@ cdef class SegmentTable:
     cdef void mark_lost(self, Flight f, int row) noexcept
     cdef void forget_lost(self, Flight f) noexcept
     cdef void forget_sacked(self, Flight f) noexcept
+    cdef void probed(self, Flight f, int row, long long now) noexcept
     cdef void resent(self, Flight f, int row, long long now) noexcept
     cdef void forget_seen(self, Flight f) noexcept
     cpdef void clear(self, Flight f) noexcept

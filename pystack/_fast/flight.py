@@ -27,6 +27,7 @@ from pystack._fast.consts import (
     SEG_RETRANS,
     SEG_SACKED,
 )
+from pystack._fast.rates import Rate, RateTable
 from pystack._fast.sackseen import SackBlocks
 from pystack._fast.seq import add, after, after_eq, before, before_eq, dist
 
@@ -54,7 +55,7 @@ class Flight:
     `undo_retrans`: retransmissions that no DSACK has reported yet. `delivered`, `lost`, `total_retrans`: sums;
     `delivered_ce`: of what was delivered, that with an echo of congestion.
     `seen`: the row of the blocks that the last acknowledgment had, 0 none.
-    `probe`: segments that may go beyond the window now. `rows`: how many rows there are.
+    `probe`: segments that may go beyond the window now. `rows`: how many rows there are. `rate`: how fast it delivers.
     """
 
     def __init__(self, una, reordering):
@@ -96,6 +97,7 @@ class Flight:
         self.hystart_rtt = self.hystart_start = self.hystart_ack = 0
         self.hystart_end = una
         self.seen = 0
+        self.rate = Rate()
 
     def in_flight(self):
         """Segments estimated to be in the network (RFC 6675 section 4's pipe, in segments)."""
@@ -138,13 +140,16 @@ class SegmentTable:
     `found`: consts.A_*. `acked`: segments acknowledged. `reord`: the lowest octet that was delivered after higher ones
     without having been sent again. `first_acked`, …: when the first and the last of what was newly acknowledged, or
     SACKed, had been sent; 0 none. `ts_ecr`: the timestamp that it echoes, 0 none; `echoed`: what was
-    sent then or later has another timestamp, ns. `sent_end`: where
-    the segment sent last ended. `blocks`: the SACK blocks of the acknowledgment at hand, and
-    of the last one of each connection that has segments SACKed (`Flight.seen`).
+    sent then or later has another timestamp, ns. `sent_end`: where the segment sent last ended. `blocks_ack`: the
+    acknowledgment whose blocks are read. `blocks`: the SACK blocks of the acknowledgment at hand, and of the last
+    one of each connection that has segments SACKed (`Flight.seen`). `lost_again`: retransmissions of the machine
+    that were found lost.
     """
 
     def __init__(self):
         self.blocks = SackBlocks()
+        self.rates = RateTable(ROWS)
+        self.lost_again = 0
         self.free = FreeList(ROWS)
         self.next = column("i", ROWS + 1)
         self.count = column("i", ROWS + 1)
@@ -152,7 +157,7 @@ class SegmentTable:
         self.end = column("I", ROWS + 1)
         self.sent_at = column("q", ROWS + 1)
         self.mark = column("B", ROWS + 1)
-        self.sent_end = 0
+        self.sent_end = self.blocks_ack = 0
         self.latest = 0
         self.begin(0)
 
@@ -163,6 +168,7 @@ class SegmentTable:
         self.ts_ecr = 0
         self.echoed = NEVER
         self.first_acked = self.last_acked = self.first_sacked = self.last_sacked = 0
+        self.rates.begin()
 
     def take(self):
         """A free row; the table grows when there is none."""
@@ -176,6 +182,7 @@ class SegmentTable:
             self.end = grown(memoryview(self.end), rows + 1)
             self.sent_at = grown(memoryview(self.sent_at), rows + 1)
             self.mark = grown(memoryview(self.mark), rows + 1)
+            self.rates.grow(rows)
             row = self.free.take()
         return row
 
@@ -196,6 +203,7 @@ class SegmentTable:
         self.sent_at[row] = self.stamp(now)
         self.mark[row] = 0
         self.next[row] = 0
+        self.rates.sent(f.rate, row, f.delivered, f.packets_out == 0, now)
         if f.last != 0:
             self.next[f.last] = row
         else:
@@ -223,6 +231,7 @@ class SegmentTable:
         self.mark[new] = mark
         self.next[new] = self.next[row]
         self.next[row] = new
+        self.rates.divide(row, new)
         f.rows += 1
         if f.last == row:
             f.last = new
@@ -281,6 +290,8 @@ class SegmentTable:
                 mark &= ~SEG_LOST
                 f.lost_out -= count
         self.mark[row] = mark | SEG_SACKED
+        self.rates.arrived(f.rate, row, sent, self.end[row])
+        self.rates.sacked(row)
         self.found |= A_SACKED
         f.sacked_out += count
         f.delivered += count
@@ -432,6 +443,7 @@ class SegmentTable:
             f.packets_out -= count
             self.acked += count
             self.found |= A_ACKED
+            self.rates.arrived(f.rate, row, self.sent_at[row], end)
             if not whole:
                 self.count[row] = rest
                 f.start = f.head = ack
@@ -459,6 +471,7 @@ class SegmentTable:
                 self.mark[row] = mark & ~SEG_RETRANS
                 f.retrans_out -= self.count[row]
                 f.lost += self.count[row]
+                self.lost_again += self.count[row]
         else:
             self.mark[row] = mark | SEG_LOST
             f.lost_out += self.count[row]
@@ -481,9 +494,16 @@ class SegmentTable:
         f.sacked_out = 0
         f.high_sack = f.start
 
+    def probed(self, f, row, now):
+        """The segment was sent again, to see what becomes of it."""
+        self.sent_at[row] = self.stamp(now)
+        self.rates.sent(f.rate, row, f.delivered, False, now)
+        self.mark[row] = self.mark[row] & ~SEG_ASIDE | SEG_EVER
+
     def resent(self, f, row, now):
         """The segment was sent again."""
         self.sent_at[row] = self.stamp(now)
+        self.rates.sent(f.rate, row, f.delivered, False, now)
         if self.mark[row] & SEG_RETRANS == 0:
             f.retrans_out += self.count[row]
         self.mark[row] = self.mark[row] & ~SEG_ASIDE | SEG_RETRANS | SEG_EVER

@@ -403,6 +403,7 @@ class Internet(IpOutput):
                 return self.half_open_unreachable(row, p)
             t: Tcb = self.tcbs[row]
             if before(q.q_seq, t.snd_una) or after(q.q_seq, t.snd_max):
+                self.stat.icmp_out_of_window += 1
                 return _ICMP_QUOTE  # not something that is on its way: a forgery, or too late
             if q.q_seq == t.snd_max and self.cfg.policy_icmp_errors != ICMP_ERRORS_LINUX:
                 return _ICMP_QUOTE
@@ -468,7 +469,7 @@ class Internet(IpOutput):
         if t.pmtu != 0 and mtu >= t.pmtu:
             return 0
         if mtu < self.mtu_to(t.faddr):
-            self.path_mtu[t.faddr] = (mtu, self.now + self.cfg.ip_pmtu_expires)
+            self.remember_mtu(t.faddr, mtu)
         return too_big(self, t, mtu)
 
     # --- UDP ---------------------------------------------------------------------------------------------------

@@ -1,4 +1,5 @@
 from pystack._fast cimport ip4
+from pystack._fast.hostcache cimport HostCache
 from pystack._fast.ipstat cimport IpStat
 from pystack._fast.nf_hook cimport Hooks
 from pystack._fast.packet cimport Packet, PacketQueue
@@ -21,6 +22,7 @@ cdef class IpOutput(Stack):
     cdef int ip_id
     cpdef unsigned int source_for(self, unsigned int dst) except? 0
     cdef bint is_broadcast(self, unsigned int addr) except -1
+    cdef int remember_mtu(self, unsigned int dst, int mtu) except -1
     cdef int known_mtu(self, unsigned int dst, int mtu) except -1
     cdef int finish_output(self, Packet p, int route) except -1
     cdef int send_out(self, Packet p, Interface iface) except -1

@@ -86,6 +86,8 @@ class IpOutput(Stack):
         iface: Interface = self.interfaces[self.routes.iface[route]]
         if len(self.path_mtu) > 0:
             return self.known_mtu(dst, iface.mtu)
+        if self.hosts is not None and self.hosts.used > 0:
+            return self.hosts.mtu_of(dst, iface.mtu, self.now)
         return iface.mtu
 
     def source_for(self, dst):
@@ -97,6 +99,16 @@ class IpOutput(Stack):
             return 0
         iface: Interface = self.interfaces[self.routes.iface[route]]
         return iface.addr
+
+    def remember_mtu(self, dst, mtu):
+        """A router has told how large packets to `dst` may be."""
+        if self.hosts is None:
+            self.path_mtu[dst] = (mtu, self.now + self.cfg.ip_pmtu_expires)
+            return 0
+        self.hosts.set_mtu(dst, mtu, self.now)
+        self.stat.hc_added = self.hosts.added
+        self.stat.hc_overflow = self.hosts.overflows
+        return 0
 
     def known_mtu(self, dst, mtu):
         """The MTU of the way to `dst` as routers have told, at most `mtu`."""

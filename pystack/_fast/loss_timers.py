@@ -8,10 +8,12 @@ send_probe       the tail of a flight gets an acknowledgment (RFC 8985 section 7
 import cython
 
 from pystack._fast import congestion, dupacks, frto, prr, rack, undo
+from pystack._fast.bursts import current_mss
 from pystack._fast.consts import (
     CA_DISORDER,
     CA_LOSS,
     CA_RECOVERY,
+    FIN_WAIT_1,
     SEG_SACKED,
     WAIT_RTO,
 )
@@ -22,6 +24,7 @@ from pystack._fast.tcb import (  # noqa: F401
     TF_ECN,
     TF_ECN_SND_CWR,
     TF_SACK_PERMIT,
+    TF_SENTFIN,
     Stack,
     Tcb,
 )
@@ -36,6 +39,7 @@ def enter_loss(s, t, f):
     clock: cython.bint = t.t_flags & TF_SACK_PERMIT != 0
     if head != 0 and table.mark[head] & SEG_SACKED:
         table.forget_sacked(f)
+        s.stat.sack_reneging += 1
         f.reneging = True
     elif t.t_flags & TF_SACK_PERMIT == 0:
         dupacks.reset(f)
@@ -90,12 +94,15 @@ def send_probe(s, t, f):
     table = s.segments
     row: cython.int
     start: cython.uint
+    mss: cython.int
     out: cython.int = f.packets_out
     if f.tlp:
         rack.rearm(s, t, f)
         return 0
     f.tlp_retrans = False
     unsent: cython.int = t.sndq.cc - dist(t.snd_una, t.snd_max)
+    if t.state >= FIN_WAIT_1 and t.t_flags & TF_SENTFIN == 0:
+        unsent += 1
     if unsent > t.maxseg:
         unsent = t.maxseg
     if unsent > 0 and after_eq(add(t.snd_una, t.snd_wnd), add(t.snd_max, unsent)):
@@ -113,14 +120,17 @@ def send_probe(s, t, f):
         while row != f.last:
             start = table.end[row]
             row = table.next[row]
-        if table.count[row] > 1:
-            table.split(f, row, start, add(start, (table.count[row] - 1) * t.maxseg), t.maxseg)
+        mss = current_mss(s, t)
+        if table.count[row] > 1 and dist(start, table.end[row]) > (table.count[row] - 1) * mss:
+            # its last segment, as it would be made now
+            table.split(f, row, start, add(start, (table.count[row] - 1) * mss), mss)
             start = table.end[row]
             row = f.last
         if send_again(s, t, f, row, start, 1, True) < 0:
             rack.rearm(s, t, f)
             return 0
         f.tlp_retrans = True
+    s.stat.loss_probes += 1
     f.tlp = True
     f.tlp_high = t.snd_max
     f.pending = WAIT_RTO

@@ -57,7 +57,7 @@ def holds_back(t, d):
     if t.t_flags & TF_FORCE or t.snd_nxt != t.snd_max or d.record:
         return False
     if t.flight is not None and t.flight.probe:
-        return False  # a loss probe takes what there is, corked or not
+        return False
     if d.off + d.length >= d.queued and (
         d.flags & FIN or after(t.snd_up, t.snd_una) or not short_waits(t)
     ):
@@ -66,8 +66,10 @@ def holds_back(t, d):
 
 
 def short_waits(t):
-    """Linux: does a short segment wait? While corked, or while one before it is not acknowledged (Minshall)."""
-    if t.t_flags & TF_CORK_FLUSH:
+    """Linux: does a short segment wait? While corked, or while one before it is not acknowledged (Minshall). Nothing
+    does that a loss probe takes along.
+    """
+    if t.t_flags & TF_CORK_FLUSH or (t.flight is not None and t.flight.probe):
         return False
     if t.t_flags & (TF_NOPUSH | TF_MORETOCOME):
         return True

@@ -169,6 +169,7 @@ def probe_acked(s, t, f, ack, found):
     if not f.tlp_retrans or found & A_DSACK_TLP:
         f.tlp = False  # new data arrived, or both copies did
     elif after(ack, f.tlp_high):
+        s.stat.loss_probe_recovery += 1
         prr.begin(s, t, f)
         undo.set_ca_state(t, f, CA_CWR)
         prr.end(s, t, f)

@@ -1,4 +1,5 @@
 from pystack._fast cimport congestion, dupacks, frto, mtu_probe, prr, rack, rtt, undo
+from pystack._fast.bursts cimport current_mss
 from pystack._fast.flight cimport Flight, SegmentTable
 from pystack._fast.packet cimport Packet
 from pystack._fast.reports cimport joined
@@ -8,6 +9,7 @@ from pystack._fast.tcb cimport Stack, Tcb
 from pystack._fast.tcp_emit cimport emit
 from pystack._fast.tcp_out cimport tcp_output
 
+cdef int TF_MORETOCOME, TF_NOPUSH
 cdef int A_ACKED, A_ADVANCED, A_DATA, A_DSACK, A_DSACK_TLP, A_ECE, A_LOST_RETRANS, A_MAYBE_DELAYED
 cdef int A_ORIGINAL, A_RENEGING, A_RETRANS_ACKED, A_SACKED, A_SET_TIMER, A_WINDOW
 cdef int ACK, CA_CWR, CA_DISORDER, CA_LOSS, CA_OPEN, CA_RECOVERY, FIN, GSO_MAX, PSH
@@ -16,6 +18,7 @@ cdef int TF_ECN, TF_ECN_SND_CWR, TF_NODELAY, TF_RCVD_TS, TF_SACK_PERMIT, TF_SENT
 cdef int WAIT_REO, WAIT_RTO, WAIT_TLP
 cdef long long MS, NEVER
 
+cdef int fin_of(Tcb t, unsigned int end) noexcept
 cpdef int send_again(
     Stack s, Tcb t, Flight f, int row, unsigned int start, int segments, bint probe,
 ) except -2

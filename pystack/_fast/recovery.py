@@ -14,6 +14,7 @@ loss_timers.py has what time does.
 import cython
 
 from pystack._fast import congestion, dupacks, frto, mtu_probe, prr, rack, rtt, undo
+from pystack._fast.bursts import current_mss
 from pystack._fast.consts import (
     A_ACKED,
     A_ADVANCED,
@@ -39,8 +40,6 @@ from pystack._fast.consts import (
     GSO_MAX,
     MS,
     PSH,
-    SEG_ASIDE,
-    SEG_EVER,
     SEG_LOST,
     SEG_RETRANS,
     SEG_SACKED,
@@ -58,7 +57,9 @@ from pystack._fast.seq import add, after, after_eq, before, before_eq, dist
 from pystack._fast.tcb import (  # noqa: F401
     TF_ECN,
     TF_ECN_SND_CWR,
+    TF_MORETOCOME,
     TF_NODELAY,
+    TF_NOPUSH,
     TF_RCVD_TS,
     TF_SACK_PERMIT,
     TF_SENTFIN,
@@ -71,12 +72,17 @@ from pystack._fast.tcp_out import tcp_output
 # --- sending again --------------------------------------------------------------------------------------------------
 
 
+def fin_of(t, end):
+    """Is the octet before `end` our FIN? 1 or 0."""
+    return 1 if end == t.snd_max and t.t_flags & TF_SENTFIN else 0
+
+
 def send_again(s, t, f, row, start, segments, probe):
     """Send the row that begins at `start` again, `segments` of it at most; a `probe` is not marked as on its way
     again. -1: not now.
     """
     table = s.segments
-    mss: cython.int = t.maxseg
+    mss: cython.int = current_mss(s, t)
     end: cython.uint = table.end[row]
     length: cython.int = dist(start, end)
     most: cython.int = segments * mss
@@ -93,7 +99,7 @@ def send_again(s, t, f, row, start, segments, probe):
         room = mss
     if most > room:
         most = room - room % mss if room >= mss else room
-    if length - (1 if end == t.snd_max and t.t_flags & TF_SENTFIN else 0) > most:
+    if length - fin_of(t, end) > most:
         table.split(f, row, start, add(start, most), mss)
         end = table.end[row]
     elif table.size[row] != mss and length >= mss:
@@ -101,7 +107,11 @@ def send_again(s, t, f, row, start, segments, probe):
     elif length < mss and s.cfg.tcp_retrans_collapse:
         # small neighbours go along (Linux tcp_retrans_collapse)
         behind = table.next[row]
-        while behind != 0 and dist(start, table.end[behind]) <= (mss if mss < room else room):
+        most = mss if mss < room else room
+        while behind != 0:
+            # our FIN goes along, it takes no room
+            if dist(start, table.end[behind]) - fin_of(t, table.end[behind]) > most:
+                break
             mark = table.mark[behind]
             if table.count[behind] > 1 or mark & SEG_SACKED:
                 break
@@ -137,8 +147,7 @@ def send_again(s, t, f, row, start, segments, probe):
         s.stat.sack_rexmit_bytes += length
     f.total_retrans += table.count[row]
     if probe:
-        table.sent_at[row] = table.stamp(s.now)
-        table.mark[row] = table.mark[row] & ~SEG_ASIDE | SEG_EVER
+        table.probed(f, row, s.now)
         return 0
     table.resent(f, row, s.now)
     if f.retrans_at == 0:
@@ -167,6 +176,10 @@ def send_lost(s, t, f):
         if marks & SEG_LOST and marks & (SEG_SACKED | SEG_RETRANS) == 0:
             if send_again(s, t, f, row, start, room if room < most else most, False) < 0:
                 break
+            if f.ca_state == CA_LOSS:
+                s.stat.slow_start_retrans += table.count[row]
+            else:
+                s.stat.fast_retrans += table.count[row]
             if prr.reducing(f):
                 f.prr_out += table.count[row]
             if row == f.first and f.pending != WAIT_REO:
@@ -188,9 +201,14 @@ def duplicate_reported(s, t, f, left, right):
     n: cython.int = 1
     if dist(left, right) > t.maxseg:
         n = (dist(left, right) + t.maxseg - 1) // t.maxseg
-    s.stat.dsack_rcv += 1
+    if before(left, s.segments.blocks_ack):
+        s.stat.dsack_rcv += 1
+    else:
+        s.stat.dsack_ofo_rcv += 1
     if f.dsack_dups + n > f.total_retrans:
+        s.stat.dsack_dubious += 1
         return
+    s.stat.dsack_segs += n
     f.dsack_dups += n
     f.delivered += n
     if f.tlp and f.tlp_high == right:
@@ -215,6 +233,7 @@ def tag_blocks(s, t, f, p, prior_una):
     blocks: SackBlocks = table.blocks
     left = p.sack[0]
     right = p.sack[1]
+    table.blocks_ack = p.ack
     s.stat.sack_rcv_blocks += p.sack_n
     if before(left, right):
         if before(left, p.ack):
@@ -234,6 +253,8 @@ def tag_blocks(s, t, f, p, prior_una):
         i += 1
         if before(left, right) and after(left, t.snd_una) and before_eq(right, t.snd_max):
             blocks.insert(left, right)
+        elif p.ack == t.snd_una or after(right, t.snd_una):
+            s.stat.sack_discard += 1
     for i in range(blocks.n[0]):
         at = table.tag_unseen(f, blocks.edges[2 * i], blocks.edges[2 * i + 1], seen, at, s.now)
     if f.sacked_out > 0:
@@ -241,7 +262,8 @@ def tag_blocks(s, t, f, p, prior_una):
             f.seen = blocks.take()
         blocks.keep(f.seen)
     if f.ca_state != CA_LOSS or f.undo:
-        undo.note_reordering(s, t, f, table.reord)
+        if undo.note_reordering(s, t, f, table.reord):
+            s.stat.sack_reorder += 1
     return 0
 
 
@@ -300,8 +322,8 @@ def clean(s, t, f, p, prior_una, prior_fack):
             dupacks.remove(s, f, table.acked)
             if table.found & A_RETRANS_ACKED:
                 table.found &= ~A_ORIGINAL  # nothing tells which transmission it was
-        elif before(table.reord, prior_fack):
-            undo.note_reordering(s, t, f, table.reord)
+        elif before(table.reord, prior_fack) and undo.note_reordering(s, t, f, table.reord):
+            s.stat.sack_reorder += 1
     elif f.first != 0 and sampled and table.first_sacked != 0:
         if table.first_sacked < table.sent_at[f.first]:
             table.found |= A_SET_TIMER  # what was SACKed had been sent before the first segment was
@@ -327,7 +349,10 @@ def identify(s, t, f):
 def enter(s, t, f):
     """Recovery begins (RFC 6675 section 5, RFC 5681 section 3.2)."""
     ece: cython.bint = s.segments.found & A_ECE != 0
-    s.stat.sack_recovery_episode += 1 if t.t_flags & TF_SACK_PERMIT else 0
+    if t.t_flags & TF_SACK_PERMIT:
+        s.stat.sack_recovery_episode += 1
+    else:
+        s.stat.reno_recovery += 1
     if not undo.any_retransmitted(s, f):
         f.retrans_at = 0
     f.prior_ssthresh = 0
@@ -428,6 +453,7 @@ def segments_acked(s, t, p, prior_una, old):
     prior_fack: cython.uint = f.high_sack
     packets: cython.int = f.packets_out
     delivered: cython.int = f.delivered
+    reneging: cython.bint = f.reneging
     lost: cython.int = f.lost
     dups: cython.int = 0
     answer: cython.int = SEND_NOTHING
@@ -443,9 +469,11 @@ def segments_acked(s, t, p, prior_una, old):
         tag_blocks(s, t, f, p, prior_una)
     if old:
         answer = alert(s, t, f, prior_una, 0)
+        s.stat.delivered += f.delivered - delivered
         return send(s, t, f, answer)
     if packets == 0:
         if table.found & A_DSACK:
+            s.stat.delivered += f.delivered - delivered
             alert(s, t, f, prior_una, 0)
         if f.tlp:
             rack.probe_acked(s, t, f, p.ack, table.found)
@@ -468,8 +496,12 @@ def segments_acked(s, t, p, prior_una, old):
     if table.found & A_SET_TIMER:
         rack.set_timer(s, t, f)
     delivered = f.delivered - delivered
+    s.stat.delivered += delivered
     if table.found & A_ECE:
         f.delivered_ce += delivered
+        s.stat.delivered_ce += delivered
+    if not reneging:
+        table.rates.sample(f.rate, f.delivered, delivered, s.now, f.min_rtt)
     if prr.reducing(f):
         prr.reduce(s, t, f, delivered, f.lost - lost, table.found & A_ADVANCED != 0)
     elif congestion.may_raise(s, f, table.found):
@@ -490,10 +522,9 @@ def send(s, t, f, answer):
 
 
 def push(s, t):
-    """Send new data now, small segments too."""
-    nodelay: cython.int = t.t_flags & TF_NODELAY
-    t.t_flags |= TF_NODELAY
+    """Send new data now, small segments too, be they corked."""
+    held: cython.int = t.t_flags & (TF_NODELAY | TF_NOPUSH | TF_MORETOCOME)
+    t.t_flags = t.t_flags & ~(TF_NOPUSH | TF_MORETOCOME) | TF_NODELAY
     tcp_output(s, t)
-    if not nodelay:
-        t.t_flags &= ~TF_NODELAY
+    t.t_flags = t.t_flags & ~TF_NODELAY | held
     return 0

@@ -3,9 +3,11 @@ from pystack._fast.demux cimport Demux
 from pystack._fast.draft cimport Draft
 from pystack._fast.flight cimport Flight, SegmentTable
 from pystack._fast.hashing cimport sip2
+from pystack._fast.hostcache cimport HostCache
 from pystack._fast.mbuf cimport Pool
 from pystack._fast.mtu_search cimport Search
 from pystack._fast.packet cimport Packet, PacketQueue
+from pystack._fast.peer_metrics cimport PeerMetrics
 from pystack._fast.port cimport Port
 from pystack._fast.recvq cimport Reassembly, RecvQueue
 from pystack._fast.rng cimport Rng
@@ -15,6 +17,7 @@ from pystack._fast.sendq cimport SendQueue
 from pystack._fast.timewait cimport TimeWaitTable
 from pystack._fast.wheel cimport Wheel
 
+cdef int HOSTS_BSD, HOSTS_LINUX
 cdef int N_STATES
 cdef long long NEVER, MS
 
@@ -47,6 +50,21 @@ cdef class TcpStat:
     cdef public long long listen_refused, reqq_drop, reqq_cookies, cookie_failed, embryonic_rsts
     cdef public long long out_rsts, estab_resets, tw_short, paws_passive
     cdef public long long mem_pressures, mem_pressure_ms, prune_called, rcv_pruned, rcvq_drop
+    cdef public long long reno_recovery, sack_reneging, sack_reorder, reno_reorder, ts_reorder
+    cdef public long long full_undo, partial_undo, dsack_undo, loss_undo, spurious_rtos
+    cdef public long long reno_failures, sack_failures, loss_failures, reno_recovery_fail
+    cdef public long long sack_recovery_fail, fast_retrans, slow_start_retrans, loss_probes
+    cdef public long long loss_probe_recovery, dsack_old_sent, dsack_ofo_sent, dsack_ofo_rcv
+    cdef public long long dsack_segs, dsack_dubious, sack_discard, ofo_queue, ofo_drop, ofo_merge
+    cdef public long long syn_challenge, to_zero_window, from_zero_window, want_zero_window
+    cdef public long long syn_retrans, orig_data_sent, delivered, delivered_ce, hystart_train
+    cdef public long long hystart_train_cwnd, hystart_delay, hystart_delay_cwnd
+    cdef public long long skipped_syn_recv, skipped_paws, skipped_seq, skipped_finwait2
+    cdef public long long skipped_timewait, skipped_challenge, ack_compressed, delack_lost
+    cdef public long long zero_window_drop, min_ttl_drop, defer_drop, beyond_window
+    cdef public long long icmp_out_of_window, hp_hits, hp_acks, pure_acks, rehashes, hc_added, hc_overflow
+    cdef public long long usedrtt, usedrttvar, usedssthresh, cachedrtt, cachedrttvar
+    cdef public long long cachedssthresh
 
 
 cdef class ListenBooks:
@@ -138,7 +156,7 @@ cdef class Tcb:
     cdef public long long challenge_start, invalid_at
     cdef public int challenge_count
     # black hole, and the search for the path MTU
-    cdef public int bh_mss
+    cdef public int bh_mss, min_ttl, known_reordering
     cdef public Search search
     # listener and its children
     cdef public Tcb listener
@@ -200,6 +218,8 @@ cdef class Stack(Port):
     cdef public long long challenge_start, challenge_left
     cdef public long long orphans, orphans_seen, orphans_at, orphans_failed_at, orphans_high
     cdef public dict perturb, peers, ways
+    cdef public HostCache hosts
+    cdef public PeerMetrics metrics
     cdef public long long port_second, port_count, port_stop
     cdef public long long sockets_told, ports_failed, ports_failed_at
     cdef int output(self, Packet p) except -1

@@ -10,6 +10,8 @@ import cython
 from pystack._fast.columns import column
 from pystack._fast.consts import (
     BANDLIM_NAMES,
+    HOSTS_BSD,
+    HOSTS_LINUX,
     MS,
     NEVER,
     SOCKBUF_LINUX,
@@ -22,8 +24,10 @@ from pystack._fast.demux import Demux  # noqa: F401
 from pystack._fast.draft import Draft
 from pystack._fast.flight import Flight, SegmentTable  # noqa: F401
 from pystack._fast.hashing import sip2
+from pystack._fast.hostcache import HostCache
 from pystack._fast.mtu_search import Search  # noqa: F401
 from pystack._fast.packet import PacketQueue
+from pystack._fast.peer_metrics import PeerMetrics
 from pystack._fast.port import Port
 from pystack._fast.recvq import RecvQueue
 from pystack._fast.sendq import SendQueue
@@ -141,7 +145,16 @@ STAT_NAMES = tuple(
     tw_overflow fo_active fo_active_fail fo_passive fo_passive_fail fo_cookie_reqd pmtud_activated pmtud_minmss
     pmtud_failed mtup_success mtup_fail abort_on_close abort_on_data abort_on_memory abort_on_linger listen_refused
     reqq_drop reqq_cookies cookie_failed embryonic_rsts out_rsts estab_resets tw_short paws_passive
-    mem_pressures mem_pressure_ms prune_called rcv_pruned rcvq_drop""".split()
+    mem_pressures mem_pressure_ms prune_called rcv_pruned rcvq_drop
+    reno_recovery sack_reneging sack_reorder reno_reorder ts_reorder full_undo partial_undo dsack_undo loss_undo
+    spurious_rtos reno_failures sack_failures loss_failures reno_recovery_fail sack_recovery_fail fast_retrans
+    slow_start_retrans loss_probes loss_probe_recovery dsack_old_sent dsack_ofo_sent dsack_ofo_rcv dsack_segs
+    dsack_dubious sack_discard ofo_queue ofo_drop ofo_merge syn_challenge to_zero_window from_zero_window syn_retrans
+    orig_data_sent delivered delivered_ce hystart_train hystart_train_cwnd hystart_delay
+    hystart_delay_cwnd skipped_syn_recv skipped_paws skipped_seq skipped_finwait2 skipped_timewait
+    skipped_challenge ack_compressed delack_lost zero_window_drop min_ttl_drop defer_drop beyond_window
+    icmp_out_of_window hp_hits hp_acks pure_acks rehashes hc_added hc_overflow usedrtt usedrttvar usedssthresh cachedrtt cachedrttvar
+    cachedssthresh""".split()
 )
 """The counters of `TcpStat`, FreeBSD's tcpstat names (netinet/tcp_var.h) and a few of our own."""
 
@@ -257,7 +270,8 @@ class Tcb:
         self.fin_seq = 0
         self.challenge_start = 0
         self.invalid_at = -(2**62)
-        self.challenge_count = self.bh_mss = self.tos = self.ttl = 0
+        self.challenge_count = self.bh_mss = self.tos = self.ttl = self.min_ttl = 0
+        self.known_reordering = 0
         self.accept_filter = self.ace = self.scep = self.rcep = 0
         self.listener = self.accept_first = self.accept_last = self.accept_next = None
         self.backlog = self.qlen = self.synqlen = self.young = 0
@@ -363,6 +377,11 @@ class Stack(Port):
         self.perturb = None
         self.peers = {}
         self.ways = {}
+        self.hosts = self.metrics = None
+        if cfg.policy_hosts == HOSTS_BSD:
+            self.hosts = HostCache(cfg, self.isn_k1, self.isn_k0, now)
+        elif cfg.policy_hosts == HOSTS_LINUX:
+            self.metrics = PeerMetrics(self.isn_k1, self.isn_k0)
         self.port_second = self.port_count = self.port_stop = 0
         self.sockets_told = -_ZONE_WARNING
         self.ports_failed = 0

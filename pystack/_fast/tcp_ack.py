@@ -15,8 +15,10 @@ from pystack._fast.consts import (
     A_DATA,
     A_ECE,
     A_WINDOW,
+    ACK,
     CLOSING,
     ECE,
+    ESTABLISHED,
     EV_WRITE,
     FIN,
     FIN_WAIT_1,
@@ -25,12 +27,14 @@ from pystack._fast.consts import (
     NAGLE_LINUX,
     NEVER,
     PERSIST_LINUX,
+    PSH,
     RECOVERY_LINUX,
     SOCKBUF_LINUX,
     SYN_RECEIVED,
     WAIT_RTO,
 )
 from pystack._fast.fast_recovery import advancing_ack, duplicate_ack, note_sack
+from pystack._fast.host_memory import learn_linux, round_trip_bsd
 from pystack._fast.mtu_probe import arrived
 from pystack._fast.recovery import segments_acked
 from pystack._fast.reports import acknowledged
@@ -38,6 +42,7 @@ from pystack._fast.seq import add, after, after_eq, before, before_eq, dist, sub
 from pystack._fast.space import writable
 from pystack._fast.tcb import (
     FO_QUEUED,
+    OOB_EXPECTED,
     SS_CANTSENDMORE,
     SS_NOFDREF,
     SS_WRITE_BLOCKED,
@@ -48,6 +53,7 @@ from pystack._fast.tcb import (
     TF_FASTRECOVERY,
     TF_PASSIVE,
     TF_RCVD_TS,
+    TF_RXWIN0SENT,
     TF_SACK_PERMIT,
     TF_SENTFIN,
     TF_WAS_CONG,
@@ -55,9 +61,12 @@ from pystack._fast.tcb import (
 )
 from pystack._fast.tcp_close import close, enter_timewait, fin_acknowledged
 from pystack._fast.tcp_handshake import established, set_mss
-from pystack._fast.tcp_mem import account
+from pystack._fast.tcp_mem import account, memory_of_socket
 from pystack._fast.tcp_out import tcp_output
 from pystack._fast.tcp_sent import note_limits
+from pystack._fast.tcp_window import memory_of
+
+PAGE = 4096
 
 
 def acknowledge(s, t, p):
@@ -71,6 +80,8 @@ def acknowledge(s, t, p):
             t.at_rexmt = s.now + t.rxtcur
     if t.state == SYN_RECEIVED:
         fin: cython.bint = t.so_state & SS_CANTSENDMORE != 0
+        if s.hosts is not None:
+            round_trip_bsd(s, t)
         if t.rtt_time != 0 and t.rxtshift == 0:
             rtt.sample(s, t, s.now - t.rtt_time)
             t.rtt_time = 0
@@ -138,6 +149,16 @@ def acknowledge_segments(s, t, p):
         if p.sack_n > 0 and t.t_flags & TF_SACK_PERMIT and t.flight is not None:
             segments_acked(s, t, p, una, True)
         return 0
+    predicted: cython.bint = expected(s, t, p, win)
+    if predicted and p.length > 0:
+        s.stat.hp_hits += 1
+        if p.ack == una:
+            t.snd_wl1 = p.seq
+            return 0  # its acknowledgment says nothing new, and is not even looked at
+    if predicted and p.ack != una:
+        s.stat.hp_acks += 1
+    elif p.length == 0 and p.flags & FIN == 0:
+        s.stat.pure_acks += 1
     t.ack_recv = s.now
     if p.length > 0 or p.flags & FIN:
         table.found |= A_DATA
@@ -186,6 +207,23 @@ def acknowledge_segments(s, t, p):
         t.rxtshift = 0
         tcp_output(s, t)
     return 0
+
+
+def expected(s, t, p, win):
+    """Linux: is this what a peer sends when nothing happens: the next octets, or an acknowledgment, with the same window
+    as before? The memory that the socket has charged must do for the octets.
+    """
+    if t.state != ESTABLISHED or p.seq != t.rcv_nxt or win != t.snd_wnd:
+        return False
+    if p.flags & ~PSH != ACK or p.sack_n > 0 or t.reass is not None or t.oob_state == OOB_EXPECTED:
+        return False
+    if t.t_flags & TF_RXWIN0SENT:
+        return False
+    if p.length == 0:
+        return True
+    return t.rcvq.account and t.mem_pages * PAGE - memory_of_socket(t) >= memory_of(
+        p.head_len + p.length, p.gso_size
+    )
 
 
 def ecn_congestion(s, t, ack):
@@ -310,6 +348,8 @@ def tell(s, t, data, fin_acked, more):
                 tcp_output(s, t)
             enter_timewait(s, t)
         elif t.state == LAST_ACK:
+            if s.metrics is not None:
+                learn_linux(s, t)
             close(s, t)
     return 0
 

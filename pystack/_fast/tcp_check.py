@@ -322,17 +322,19 @@ def check_linux(s, t, p):
     end = add(p.seq, p.length + (1 if p.flags & FIN else 0) + (1 if p.flags & SYN else 0))
     if t.t_flags & TF_RCVD_TS and p.opt_ts and stale(s, t, p) and not late_ack(s, t, p):
         if p.flags & SYN:
+            s.stat.syn_challenge += 1
             challenge(s, t)
             return TCP_BAD_SYN
         if p.flags & RST == 0:
             s.stat.pawsdrop += 1
             if p.length > 0 or p.flags & FIN or not before(p.seq, t.rcv_nxt):
-                answer_invalid(s, t, p)  # an old ACK on its own is not answered
+                answer_invalid(s, t, p, True)  # an old ACK on its own is not answered
             return TCP_PAWS
     if before(end, t.last_ack_sent) or beyond_linux(t, p, end, win):
         if p.flags & RST:
             return reset_by_peer(s, t) if before_fin(t, p) else TCP_BAD_RST
         if p.flags & SYN:
+            s.stat.syn_challenge += 1
             challenge(s, t)
             return TCP_BAD_SYN
         if not before(p.seq, t.rcv_nxt):
@@ -343,7 +345,10 @@ def check_linux(s, t, p):
             s.stat.rcvdupbyte += p.length
             note_duplicate(s, t, p.seq, end if before(end, t.rcv_nxt) else t.rcv_nxt)
             quick_mode(s, t, QUICK)
-        answer_invalid(s, t, p)
+            s.stat.delack_lost += 1
+        if not before(p.seq, t.rcv_nxt) and not before(end, t.last_ack_sent):
+            s.stat.beyond_window += 1
+        answer_invalid(s, t, p, False)
         return TCP_WINDOW
     if p.flags & RST:
         if p.seq == t.rcv_nxt or before_fin(t, p) or at_right_edge(t, p.seq):
@@ -359,6 +364,7 @@ def check_linux(s, t, p):
             or end != t.rcv_nxt
             or p.ack != t.snd_max
         ):
+            s.stat.syn_challenge += 1
             challenge(s, t)
             return TCP_BAD_SYN
     return ack_linux(s, t, p)
@@ -456,6 +462,7 @@ def cut_linux(s, t, p):
         s.stat.rcvdupbyte += p.length
         note_duplicate(s, t, p.seq, end)
         quick_mode(s, t, QUICK)
+        s.stat.delack_lost += 1
         t.t_flags |= TF_ACKNOW
         p.flags &= ~(FIN | SYN | URG)
         p.seq = end
@@ -464,6 +471,7 @@ def cut_linux(s, t, p):
         return 0
     if p.length > 0 and not before(p.seq, t.rcv_adv):
         s.stat.rcvwinprobe += 1  # the offered window is shut
+        s.stat.zero_window_drop += 1
         quick_mode(s, t, QUICK)
         t.t_flags |= TF_ACKNOW
         return TCP_WINDOW

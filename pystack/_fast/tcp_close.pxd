@@ -1,4 +1,5 @@
 from pystack._fast cimport accept_filter
+from pystack._fast.host_memory cimport learn_bsd, learn_linux
 from pystack._fast.reports cimport abandoned
 from pystack._fast.seq cimport add, after
 from pystack._fast.tcb cimport Stack, Tcb

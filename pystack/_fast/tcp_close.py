@@ -47,6 +47,7 @@ from pystack._fast.consts import (
     Err,
     Note,
 )
+from pystack._fast.host_memory import learn_bsd, learn_linux
 from pystack._fast.reports import abandoned
 from pystack._fast.seq import after
 from pystack._fast.tcb import (
@@ -118,6 +119,8 @@ def close(s, t):
         s.stat.estab_resets += 1
     if t.fo_row:
         s.forget_half_open(t.fo_row)
+    if s.hosts is not None:
+        learn_bsd(s, t)
     disconnected(s, t)
     if t.reports is not None:
         abandoned(s, t)
@@ -357,6 +360,8 @@ def enter_timewait(s, t):
 def become_row(s, t, state, wait):
     """A row waits in the connection's place, in this state and so long; at the limit, what the system does there."""
     tw = s.timewait
+    if s.metrics is not None:
+        learn_linux(s, t)
     if tw.used >= tw.maximum:
         if s.cfg.policy_timewait == TIMEWAIT_LINUX or tw.oldest == 0:
             tw.overflow += 1

@@ -198,7 +198,6 @@ def delay_ack(s, t):
             return
     t.t_flags |= TF_DELACK
     t.at_delack = s.now + ato
-    s.stat.delack += 1
 
 
 def longest_delay(s, t):
@@ -214,6 +213,7 @@ def ack_due(s, t):
         if t.comp_acks > 0:
             t.t_flags |= TF_ACKNOW
         elif t.ack_pending & ACK_SCHEDULED:
+            s.stat.delack += 1  # only one that was late counts
             if t.pingpong < s.cfg.tcp_pingpong_thresh:
                 t.ato *= 2  # the peer is slower than thought
                 if t.ato > t.rxtcur:
@@ -235,6 +235,7 @@ def ack_sent(s, t, length):
     t.t_flags &= ~(TF_ACKNOW | TF_DELACK | TF_NOMEM)
     t.at_delack = NEVER
     if s.cfg.policy_delack == DELACK_LINUX:
+        s.stat.ack_compressed += t.comp_acks
         t.comp_acks = 0
         if t.quick_acks > 0 and t.ack_pending & ACK_SCHEDULED:
             t.quick_acks -= 1

@@ -174,9 +174,12 @@ def offer_window(s, t, p, win):
         win = p.win << t.rcv_scale
     offered(s, t, win)
     if p.win == 0:
+        if not t.t_flags & TF_RXWIN0SENT:
+            s.stat.to_zero_window += 1
         t.t_flags |= TF_RXWIN0SENT
         t.zero_windows += 1
-    else:
+    elif t.t_flags & TF_RXWIN0SENT:
+        s.stat.from_zero_window += 1
         t.t_flags &= ~TF_RXWIN0SENT
 
 

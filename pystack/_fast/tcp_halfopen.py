@@ -191,6 +191,7 @@ def request_segment(listeners, s, t, p, row):
         if p.length == 0 or p.flags & SYN:
             if s.now - cache.answered[row] < cfg.tcp_invalid_ratelimit:
                 s.stat.challenge_suppressed += 1
+                s.stat.skipped_syn_recv += 1
                 return None
             cache.answered[row] = s.now
         listeners.say_ack(s, row)
@@ -220,6 +221,7 @@ def request_segment(listeners, s, t, p, row):
         p.drop = TCP_NO_ACK
         return None
     if t.defer_accept > 0 and cache.rexmits[row] < t.defer_accept and end == nxt:
+        s.stat.defer_drop += 1
         cache.flags[row] |= SC_ACKED  # TCP_DEFER_ACCEPT: nobody is told before there is data
         return None
     return complete(listeners, s, t, p, row)
@@ -473,6 +475,7 @@ def child_of(s, t, p, iss, irs, mss, win, peer_scale, flags, ts_recent, ts_offse
     c.linger2 = t.linger2
     c.tos = t.tos
     c.ttl = t.ttl
+    c.min_ttl = t.min_ttl
     c.user_mss = t.user_mss
     c.user_timeout = t.user_timeout
     c.keepidle = t.keepidle

@@ -1,4 +1,5 @@
 from pystack._fast cimport accept_filter, mtu_probe
+from pystack._fast.host_memory cimport begin_linux, threshold_bsd
 from pystack._fast.packet cimport Packet
 from pystack._fast.source_routes cimport room
 from pystack._fast.tcb cimport Stack, Tcb

@@ -20,6 +20,7 @@ from pystack._fast.consts import (
     SYN_SENT,
     Err,
 )
+from pystack._fast.host_memory import begin_linux, threshold_bsd
 from pystack._fast.source_routes import room
 from pystack._fast.tcb import (
     FO_QUEUED,
@@ -105,8 +106,7 @@ def established(s, t):
     t.so_state &= ~SS_CONNECTING
     t.so_state |= SS_CONNECTED
     t.starttime = s.now
-    if not t.fo & FO_QUEUED:
-        begin_transfer(s, t)
+    known: cython.bint = not t.fo & FO_QUEUED and begin_transfer(s, t)
     t.at_keep = NEVER
     if (
         s.cfg.tcp_always_keepalive
@@ -118,7 +118,7 @@ def established(s, t):
     if t.rto_since:
         t.rto_time += s.now - t.rto_since
         t.rto_since = 0
-    if t.srtt == 0 and s.cfg.tcp_rexmit_fallback > 0:
+    if t.srtt == 0 and s.cfg.tcp_rexmit_fallback > 0 and not known:
         t.rxtcur = s.cfg.tcp_rexmit_fallback
     if t.t_flags & TF_PASSIVE and not t.fo & FO_QUEUED:
         join_queue(s, t)
@@ -127,7 +127,9 @@ def established(s, t):
 
 
 def begin_transfer(s, t):
-    """All is known of the peer: segments, buffers and windows are what they will be. Called once."""
+    """All is known of the peer: segments, buffers and windows are what they will be. Called once. 1: earlier
+    connections have told the first timeout.
+    """
     t.sndq.pushed = t.snd_una
     set_mss(s, t)
     if s.cfg.tcp_mtu_search:
@@ -136,7 +138,9 @@ def begin_transfer(s, t):
     if s.cfg.policy_sockbuf == SOCKBUF_LINUX:
         if s.cfg.tcp_sendbuf_auto and not t.t_flags & TF_SND_AUTO_OFF:
             grow_send_buffer(s, t)
-    return 0
+    if s.hosts is not None:
+        threshold_bsd(s, t)
+    return begin_linux(s, t) if s.metrics is not None else 0
 
 
 def join_queue(s, t):

@@ -40,6 +40,7 @@ from pystack._fast.consts import (
     Err,
     Note,
 )
+from pystack._fast.host_memory import round_trip_bsd
 from pystack._fast.seq import add, after, before, before_eq, dist
 from pystack._fast.tcb import (
     FO_ASK,
@@ -81,6 +82,7 @@ from pystack._fast.tfo import FastOpen
 
 TCP_AFTER_CLOSE = int(Drop.TCP_AFTER_CLOSE)
 TCP_NO_PORT = int(Drop.TCP_NO_PORT)
+TCP_MIN_TTL = int(Drop.TCP_MIN_TTL)
 TCP_OLD = int(Drop.TCP_OLD)
 TCP_BLACKHOLE = int(Drop.TCP_BLACKHOLE)
 TCP_NO_TIMESTAMP = int(Drop.TCP_NO_TIMESTAMP)
@@ -106,6 +108,8 @@ def tcp_input(s, listeners, p):
         if synfin:
             return TCP_SYNFIN
         t: Tcb = s.tcbs[row]
+        if p.ttl < t.min_ttl:
+            return too_far(s)
         if t.state == SYN_SENT:
             return syn_sent_input(s, t, p)
         return segment_arrives(s, t, p)
@@ -115,8 +119,17 @@ def tcp_input(s, listeners, p):
             return TCP_SYNFIN if synfin else timewait_input(s, listeners, row, p)
     row = s.demux.find_listener(p.dst, p.dport)
     if row != 0:
-        return TCP_SYNFIN if synfin else listen_input(s, listeners, s.tcbs[row], p)
+        t = s.tcbs[row]
+        if p.ttl < t.min_ttl:
+            return too_far(s)
+        return TCP_SYNFIN if synfin else listen_input(s, listeners, t, p)
     return closed_input(s, p)
+
+
+def too_far(s):
+    """The segment has come a longer way than the socket allows (IP_MINTTL, RFC 5082)."""
+    s.stat.min_ttl_drop += 1
+    return TCP_MIN_TTL
 
 
 def closed_input(s, p):
@@ -261,6 +274,10 @@ def answer_row(s, row, p):
     if p.length == 0 and p.flags & FIN == 0:
         if s.now - tw.answered[row] < s.cfg.tcp_invalid_ratelimit:
             s.stat.challenge_suppressed += 1
+            if tw.state[row] == TIME_WAIT:
+                s.stat.skipped_timewait += 1
+            else:
+                s.stat.skipped_finwait2 += 1
             return 0
         tw.answered[row] = s.now
     return timewait_ack(s, row)
@@ -349,6 +366,8 @@ def syn_sent_input(s, t, p):
             s.stat.ecn_shs += 1
         t.snd_wnd = p.win
         t.max_sndwnd = p.win
+        if s.hosts is not None:
+            round_trip_bsd(s, t)
         if t.rxtshift == 0 and t.rtt_time != 0:
             rtt.sample(s, t, s.now - t.rtt_time)
         elif t.t_flags & TF_RCVD_TS and p.ts_ecr != 0:
@@ -364,6 +383,7 @@ def syn_sent_input(s, t, p):
         t.snd_nxt = p.ack
         t.snd_up = t.snd_una
         t.at_rexmt = NEVER
+        s.stat.delivered += 1
         t.cwnd = congestion.initial_window(s, t) if not marked else 2 * t.maxseg
         t.ssthresh = 0x40000000
         t.t_flags |= TF_ACKNOW

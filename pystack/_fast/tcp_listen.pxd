@@ -1,4 +1,5 @@
 from pystack._fast cimport ecn
+from pystack._fast.host_memory cimport proven
 from pystack._fast.packet cimport Packet
 from pystack._fast.seq cimport add
 from pystack._fast.syncache cimport SynCache

@@ -27,6 +27,7 @@ from pystack._fast.consts import (
     Err,
     Note,
 )
+from pystack._fast.host_memory import proven
 from pystack._fast.packet import COOKIE_ROOM
 from pystack._fast.seq import add
 from pystack._fast.source_routes import forget, lay
@@ -132,7 +133,9 @@ class Listener:
             return TCP_LISTEN_OVERFLOW
         if requests and cfg.tcp_syncookies == 0:
             # the last quarter is for peers that are known to be there (facts: conntrack 9.6)
-            if cfg.tcp_max_syn_backlog - t.synqlen < cfg.tcp_max_syn_backlog >> 2:
+            if cfg.tcp_max_syn_backlog - t.synqlen < (cfg.tcp_max_syn_backlog >> 2) and not proven(
+                s, p.dst, p.src
+            ):
                 return self.refuse(s, t)
         if not requests and now < self.paused_until and cfg.tcp_syncookies:
             cookie_only = True
@@ -326,6 +329,8 @@ class Listener:
         any_cookie: cython.bint
         give: cython.int = SC_COOKIE | (SC_COOKIE_EXP if p.tfo_exp else 0)
         if cfg.policy_half_open == HALF_OPEN_REQUEST:
+            if asked and p.tfo_len == 0:
+                s.stat.fo_cookie_reqd += 1
             if cfg.tcp_fastopen & SERVER == 0 or t.fo_qlen == 0:
                 return 0
             any_cookie = cfg.tcp_fastopen & SERVER_NO_COOKIE != 0 or t.fo & FO_NO_COOKIE != 0
@@ -444,8 +449,11 @@ class Listener:
         if cfg.policy_half_open == HALF_OPEN_REQUEST:
             if s.now - cache.answered[row] < cfg.tcp_invalid_ratelimit:
                 s.stat.challenge_suppressed += 1
+                s.stat.skipped_syn_recv += 1
                 return TCP_BAD_SYN
             cache.answered[row] = s.now
+            s.stat.syn_retrans += 1
+            s.stat.sndrexmitpack += 1
             self.answer(s, row)
             s.wheel.arm(cache.timer[row], s.now + self.timeout(s, row))
         else:
@@ -504,6 +512,8 @@ class Listener:
         tries: cython.int = cache.rexmits[row]
         again: cython.bint = True
         over: cython.bint = tries >= self.retries(s, t)
+        if s.cfg.policy_half_open == HALF_OPEN_REQUEST:
+            s.stat.rexmttimeo += 1
         if t.defer_accept > 0 and t.state == LISTEN and cache.flags[row] & SC_ACKED:
             # the peer is there and has nothing to say: remind it when the time of grace is over
             over = over and tries >= t.defer_accept
@@ -526,6 +536,9 @@ class Listener:
             if s.cfg.policy_half_open != HALF_OPEN_REQUEST and tries >= s.cfg.tcp_ecn_maxretries:
                 cache.without_ecn(row)
             s.stat.sc_retransmitted += 1
+            s.stat.syn_retrans += 1
+            if s.cfg.policy_half_open == HALF_OPEN_REQUEST:
+                s.stat.sndrexmitpack += 1
             if s.cfg.tcp_log_debug:
                 self.say_of_row(s, SYNCACHE_AGAIN, row, tries + 1)
             self.answer(s, row)

@@ -9,7 +9,7 @@ cpdef int piece_of(Tcb t) noexcept
 cpdef int sent_memory(Tcb t) noexcept
 cdef int piece_room(Tcb t) noexcept
 cpdef int send_room(Tcb t) noexcept
-cdef long long memory_of_socket(Tcb t) noexcept
+cpdef long long memory_of_socket(Tcb t) noexcept
 cdef long long pages(long long octets) noexcept
 cpdef int account(Stack s, Tcb t) noexcept
 cdef int look(Stack s, long long allocated) noexcept

@@ -25,5 +25,5 @@ cpdef int send_reset_of(Stack s, Tcb t, unsigned int at) except -1
 cpdef int send_ack_only(Stack s, Tcb t, unsigned int at) except -1
 cpdef int challenge(Stack s, Tcb t) except -1
 cdef int suppressed(Stack s) except -1
-cpdef int answer_invalid(Stack s, Tcb t, Packet p) except -1
+cpdef int answer_invalid(Stack s, Tcb t, Packet p, bint stale) except -1
 cpdef int timewait_ack(Stack s, int row) except -1

@@ -152,6 +152,7 @@ def challenge(s, t):
     half: cython.uint
     if gap > 0:
         if s.now - t.invalid_at < gap:
+            s.stat.skipped_challenge += 1
             return suppressed(s)
         t.invalid_at = s.now
     if window > 0 and limit < NO_CHALLENGE_LIMIT:
@@ -186,14 +187,18 @@ def suppressed(s):
     return 0
 
 
-def answer_invalid(s, t, p):
-    """Say where we are to a segment that cannot be taken; to one without data not too often, else two ends that
-    disagree would answer each other for ever (Linux tcp_invalid_ratelimit).
+def answer_invalid(s, t, p, stale):
+    """Say where we are to a segment that cannot be taken, as its timestamp is `stale` or for its place; to one without
+    data not too often, else two ends that disagree would answer each other for ever (Linux tcp_invalid_ratelimit).
     """
     gap: cython.longlong = s.cfg.tcp_invalid_ratelimit
     if gap > 0 and p.length == 0 and p.flags & FIN == 0:
         if s.now - t.invalid_at < gap:
             s.stat.challenge_suppressed += 1
+            if stale:
+                s.stat.skipped_paws += 1
+            else:
+                s.stat.skipped_seq += 1
             return 0
         t.invalid_at = s.now
     return send_ack_only(s, t, t.snd_max)

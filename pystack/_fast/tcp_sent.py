@@ -83,12 +83,17 @@ def note_sent(s, t, at, length, flags):
 
 
 def count_sent(s, t, flags, length, rexmit):
-    """The sender's part of netstat -s."""
+    """The sender's part of netstat -s. To Linux a super-segment is as many as will leave, and a SYN or FIN can be sent
+    again, too.
+    """
     st = s.stat
     segments: cython.int = 1
+    linux: cython.bint = s.cfg.policy_recovery == RECOVERY_LINUX
     if length > t.maxseg and not s.draft.probing:
         segments = (length + t.maxseg - 1) // t.maxseg
     t.segs_out += segments
+    if linux:
+        st.sndtotal += segments - 1
     if length > 0:
         t.data_segs_out += segments
         t.bytes_sent += length
@@ -98,13 +103,15 @@ def count_sent(s, t, flags, length, rexmit):
         if t.t_flags & TF_FORCE and length == 1:
             st.sndprobe += 1
         elif rexmit:
-            st.sndrexmitpack += 1
+            st.sndrexmitpack += segments if linux else 1
             st.sndrexmitbyte += length
         else:
             st.sndpack += 1
             st.sndbyte += length
     elif flags & (SYN | FIN | RST):
         st.sndctrl += 1
+        if rexmit and linux:
+            st.sndrexmitpack += 1
     elif t.t_flags & TF_ACKNOW:
         st.sndacks += 1
     else:

@@ -203,14 +203,17 @@ def out_of_order(s, t, p, length):
             has_memory(s, t, length) and may_receive(s, t, memory)
         ):
             s.stat.rcvmemdrop += 1
+            s.stat.ofo_drop += 1
             return end_reassembly(t)
         if p.seq != t.rcv_nxt:
+            s.stat.ofo_queue += 1
             t.rcvq.last_charge = memory
             measure(s, t, p, length)
     t.ooo_in += 1
     if linux and t.t_flags & TF_SACK_PERMIT and tell_of_overlap(s, t, p.seq, length):
         s.stat.rcvduppack += 1
         s.stat.rcvdupbyte += length
+        s.stat.ofo_merge += 1
         return 0
     if s.cfg.tcp_reass_maxsegments > 0 and not may_wait(s, t, p):
         return end_reassembly(t)
@@ -314,6 +317,7 @@ def note_duplicate(s, t, left, right):
     if not t.t_flags & TF_SACK_PERMIT or not s.cfg.tcp_dsack:
         return 0
     t.t_flags |= TF_DSACK
+    s.stat.dsack_old_sent += 1
     if s.cfg.policy_sack_report == SACK_REPORT_LINUX:
         report_of(s, t).duplicate(left, right)
     else:
@@ -340,9 +344,14 @@ def tell_of_overlap(s, t, left, length):
             if s.cfg.tcp_dsack:
                 report_of(s, t).duplicate(left, right)
                 t.t_flags |= TF_DSACK
+                s.stat.dsack_ofo_sent += 1
             report_of(s, t).arrived(left, right)
             return True
         if s.cfg.tcp_dsack:
+            if not t.t_flags & TF_DSACK and first:
+                s.stat.dsack_ofo_sent += 1
+            elif not t.t_flags & TF_DSACK:
+                s.stat.dsack_old_sent += 1  # by then it will be below RCV.NXT
             t.t_flags |= TF_DSACK
             if first and after(left, r.left[i]):
                 report_of(s, t).duplicate(left, r.right[i])

@@ -10,6 +10,7 @@ from pystack._fast.tcp_delack cimport ack_due
 from pystack._fast.tcp_out cimport tcp_output
 from pystack._fast.tfo cimport FastOpen
 
+cdef int CA_DISORDER, CA_LOSS, CA_RECOVERY, TF_SACK_PERMIT
 cdef int FO_ASK, SO_THIN, SYN_GIVE_UP_MODEL, TF_NO_SACK, TF_NO_SCALE, TF_NO_TS
 cdef int ESTABLISHED, ETIMEDOUT, FIN_WAIT_2, FW2_ORPHAN, RTO_LINUX
 cdef int FW2_END_RST, FW2_KEEPALIVE, FW2_RECEIVE_SHUT, SS_NOFDREF, SS_ORPHAN, SYN_RECEIVED, SYN_SENT

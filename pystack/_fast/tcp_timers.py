@@ -11,6 +11,9 @@ import cython
 from pystack._fast import congestion, rtt
 from pystack._fast.blackhole import try_smaller_bsd, try_smaller_linux
 from pystack._fast.consts import (
+    CA_DISORDER,
+    CA_LOSS,
+    CA_RECOVERY,
     ESTABLISHED,
     FIN_WAIT_2,
     FW2_END_RST,
@@ -42,6 +45,7 @@ from pystack._fast.tcb import (
     TF_NO_SACK,
     TF_NO_SCALE,
     TF_NO_TS,
+    TF_SACK_PERMIT,
     TF_WAS_CONG,
     TF_WAS_FAST,
 )
@@ -140,6 +144,8 @@ def segment_timer(s, t, f):
         return reordering_over(s, t, f)
     if f.first == 0:
         return 0
+    if not shut:
+        s.stat.rexmttimeo += 1
     if t.so_state & SS_ORPHAN:
         alive = t.rxtcur < s.cfg.tcp_rexmit_max
         if too_many(s, t, alive or not out_of_patience(s, t, f)):
@@ -155,7 +161,8 @@ def segment_timer(s, t, f):
         return drop(s, t, ETIMEDOUT, False)
     elif s.cfg.tcp_blackhole_detection and as_long_as(s, t, f, s.cfg.tcp_retries1):
         try_smaller_linux(s, t)
-    s.stat.rexmttimeo += 1
+    if f.retransmits == 0 and not shut:
+        count_failure(s, t, f)
     enter_loss(s, t, f)
     if not shut:
         count_timeout(s, t, f.retransmits == 0)
@@ -185,8 +192,28 @@ def segment_timer(s, t, f):
     return 0
 
 
+def count_failure(s, t, f):
+    """A first timeout: what was going on that has not worked (Linux)."""
+    sack: cython.bint = t.t_flags & TF_SACK_PERMIT != 0
+    if f.ca_state == CA_RECOVERY:
+        if sack:
+            s.stat.sack_recovery_fail += 1
+        else:
+            s.stat.reno_recovery_fail += 1
+    elif f.ca_state == CA_LOSS:
+        s.stat.loss_failures += 1
+    elif f.ca_state == CA_DISORDER or f.sacked_out:
+        if sack:
+            s.stat.sack_failures += 1
+        else:
+            s.stat.reno_failures += 1
+
+
 def count_timeout(s, t, first):
-    """TCP_INFO's sums: timeouts, how often there was a first one, and since when that is not repaired."""
+    """TCP_INFO's sums: timeouts, how often there was a first one, and since when that is not repaired. Each is a try of
+    another way.
+    """
+    s.stat.rehashes += 1
     t.rto_count += 1
     if first:
         t.rto_episodes += 1
@@ -213,12 +240,17 @@ def retransmit(s, t):
     if t.rxtshift == 1 and t.rexmt_start == 0 and t.state >= ESTABLISHED:
         t.rexmt_start = s.now
     if given_up(s, t):
+        if s.cfg.policy_rto == RTO_LINUX:
+            s.stat.rexmttimeo += 1
         t.rxtshift = s.cfg.tcp_retries
         s.stat.timeoutdrop += 1
         return drop(s, t, ETIMEDOUT, t.state >= ESTABLISHED and s.cfg.policy_rto != RTO_LINUX)
     s.stat.rexmttimeo += 1
     if t.state == SYN_SENT or t.state == SYN_RECEIVED:
         t.syn_rexmits = t.rxtshift
+        s.stat.syn_retrans += 1
+        if t.rxtshift > 1:
+            s.segments.lost_again += 1
         count_timeout(s, t, t.rxtshift == 1)
         syn_again(s, t)
         if t.state == SYN_SENT and s.cfg.tcp_syn_linear_timeouts >= t.rxtshift:

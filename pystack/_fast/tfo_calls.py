@@ -27,7 +27,6 @@ def fast_open(s, t):
         if known.exp if len(known.cookie) > 0 else known.ask_exp == 1:
             t.fo |= FO_EXP
         if len(known.cookie) == 0:
-            s.stat.fo_cookie_reqd += 1
             return 0
         t.fo_cookie = known.cookie
     t.fo |= FO_DATA

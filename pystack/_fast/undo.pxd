@@ -18,4 +18,4 @@ cpdef bint after_recovery(Stack s, Tcb t, Flight f) noexcept
 cpdef bint by_dsack(Stack s, Tcb t, Flight f) noexcept
 cpdef bint partial(Stack s, Tcb t, Flight f, unsigned int prior_una) noexcept
 cpdef bint after_loss(Stack s, Tcb t, Flight f, bint spurious) noexcept
-cpdef void note_reordering(Stack s, Tcb t, Flight f, unsigned int low) noexcept
+cpdef bint note_reordering(Stack s, Tcb t, Flight f, unsigned int low) noexcept

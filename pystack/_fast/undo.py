@@ -98,7 +98,6 @@ def reduction(s, t, f, unmark):
     f.cwnd_stamp = s.now
     f.undo = False
     f.rack_advanced = True  # losses are looked at anew
-    s.stat.badrexmt += 1
 
 
 def keeps_state(s, t, f):
@@ -115,6 +114,10 @@ def keeps_state(s, t, f):
 def after_recovery(s, t, f):
     """All that was out when the episode began is acknowledged. True: the state stays for now."""
     if possible(s, t, f):
+        if f.ca_state == CA_LOSS:
+            s.stat.loss_undo += 1
+        else:
+            s.stat.full_undo += 1
         reduction(s, t, f, False)
     elif f.reo_persist:
         f.reo_persist -= 1
@@ -130,6 +133,7 @@ def by_dsack(s, t, f):
     if f.undo and f.undo_retrans == 0:
         f.reo_persist = f.reo_persist + 1 if f.reo_persist < RACK_PERSIST else RACK_PERSIST
         reduction(s, t, f, False)
+        s.stat.dsack_undo += 1
         return True
     return False
 
@@ -137,12 +141,14 @@ def by_dsack(s, t, f):
 def partial(s, t, f, prior_una):
     """A partial acknowledgment by a segment that was late, not lost. True: wait for the retransmissions first."""
     if f.undo and delayed(s, t, f):
-        note_reordering(s, t, f, prior_una)
+        if note_reordering(s, t, f, prior_una):
+            s.stat.ts_reorder += 1
         if f.retrans_out:
             return True
         if not any_retransmitted(s, f):
             f.retrans_at = 0
         reduction(s, t, f, True)
+        s.stat.partial_undo += 1
         keep_open(s, t, f)
     return False
 
@@ -152,6 +158,9 @@ def after_loss(s, t, f, spurious):
     if not spurious and not possible(s, t, f):
         return False
     reduction(s, t, f, True)
+    s.stat.loss_undo += 1
+    if spurious:
+        s.stat.spurious_rtos += 1
     f.retransmits = 0
     if keeps_state(s, t, f):
         return True
@@ -162,14 +171,15 @@ def after_loss(s, t, f, spurious):
 
 
 def note_reordering(s, t, f, low):
-    """An octet at `low` was delivered after higher ones, sent once: the network reorders (RFC 4653's measure)."""
+    """An octet at `low` was delivered after higher ones, sent once: does the network reorder (RFC 4653's measure)?"""
     mss: cython.int = t.maxseg
     metric: cython.int
     if not before(low, f.high_sack):
-        return
+        return False
     metric = (dist(low, f.high_sack) + mss - 1) // mss
     if metric > f.reordering:
         f.reordering = metric
         if metric > s.cfg.tcp_max_reordering:
             f.reordering = s.cfg.tcp_max_reordering
     f.reord_seen += 1
+    return True

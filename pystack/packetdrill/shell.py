@@ -165,8 +165,6 @@ class Shell:
 
     def _set(self, name: str, value: str) -> None:
         name = name.strip().replace("/", ".") if "/" in name else name.strip()
-        if name == "net.inet.tcp.hostcache.purgenow":
-            return  # a machine that was just made remembers nobody
         try:
             with warnings.catch_warnings(record=True) as said:
                 warnings.simplefilter("always", NoEffect)

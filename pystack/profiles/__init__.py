@@ -100,6 +100,7 @@ POLICIES: Mapping[str, str] = MappingProxyType(
         "rto": "RTO_",
         "sockbuf": "SOCKBUF_",
         "challenge_ack": "CHALLENGE_",
+        "hosts": "HOSTS_",
         "acceptance": "ACCEPTANCE_",
         "icmp_errors": "ICMP_ERRORS_",
         "source_routes": "SOURCE_ROUTES_",

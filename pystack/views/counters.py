@@ -77,8 +77,65 @@ SOURCES: Mapping[str, str] = MappingProxyType(
         "ListenOverflows": "listendrop",
         "ListenDrops": "listen_refused",
         "TCPSackRecovery": "sack_recovery_episode",
+        "OutOfWindowIcmps": "icmp_out_of_window",
+        "BeyondWindow": "beyond_window",
+        "DelayedACKLost": "delack_lost",
+        "TCPHPHits": "hp_hits",
+        "TCPPureAcks": "pure_acks",
+        "TCPHPAcks": "hp_acks",
+        "TCPRenoRecovery": "reno_recovery",
+        "TCPSACKReneging": "sack_reneging",
+        "TCPSACKReorder": "sack_reorder",
+        "TCPRenoReorder": "reno_reorder",
+        "TCPTSReorder": "ts_reorder",
+        "TCPFullUndo": "full_undo",
+        "TCPPartialUndo": "partial_undo",
+        "TCPDSACKUndo": "dsack_undo",
+        "TCPLossUndo": "loss_undo",
+        "TCPRenoFailures": "reno_failures",
+        "TCPSackFailures": "sack_failures",
+        "TCPLossFailures": "loss_failures",
+        "TCPFastRetrans": "fast_retrans",
+        "TCPSlowStartRetrans": "slow_start_retrans",
         "TCPTimeouts": "rexmttimeo",
-        "TCPDSACKOldSent": "dsack_sent",
+        "TCPLossProbes": "loss_probes",
+        "TCPLossProbeRecovery": "loss_probe_recovery",
+        "TCPRenoRecoveryFail": "reno_recovery_fail",
+        "TCPSackRecoveryFail": "sack_recovery_fail",
+        "TCPDSACKOldSent": "dsack_old_sent",
+        "TCPDSACKOfoSent": "dsack_ofo_sent",
+        "TCPDSACKOfoRecv": "dsack_ofo_rcv",
+        "TCPDSACKRecvSegs": "dsack_segs",
+        "TCPDSACKIgnoredDubious": "dsack_dubious",
+        "TCPSpuriousRTOs": "spurious_rtos",
+        "TCPSACKDiscard": "sack_discard",
+        "TCPMinTTLDrop": "min_ttl_drop",
+        "TCPDeferAcceptDrop": "defer_drop",
+        "TCPOFOQueue": "ofo_queue",
+        "TCPOFODrop": "ofo_drop",
+        "TCPOFOMerge": "ofo_merge",
+        "TCPSYNChallenge": "syn_challenge",
+        "TCPFromZeroWindowAdv": "from_zero_window",
+        "TCPToZeroWindowAdv": "to_zero_window",
+        "TCPSynRetrans": "syn_retrans",
+        "TCPOrigDataSent": "orig_data_sent",
+        "TCPHystartTrainDetect": "hystart_train",
+        "TCPHystartTrainCwnd": "hystart_train_cwnd",
+        "TCPHystartDelayDetect": "hystart_delay",
+        "TCPHystartDelayCwnd": "hystart_delay_cwnd",
+        "TCPACKSkippedSynRecv": "skipped_syn_recv",
+        "TCPACKSkippedPAWS": "skipped_paws",
+        "TCPACKSkippedSeq": "skipped_seq",
+        "TCPACKSkippedFinWait2": "skipped_finwait2",
+        "TCPACKSkippedTimeWait": "skipped_timewait",
+        "TCPACKSkippedChallenge": "skipped_challenge",
+        "TCPMTUPFail": "mtup_fail",
+        "TCPMTUPSuccess": "mtup_success",
+        "TCPDelivered": "delivered",
+        "TCPDeliveredCE": "delivered_ce",
+        "TCPAckCompressed": "ack_compressed",
+        "TCPZeroWindowDrop": "zero_window_drop",
+        "TcpTimeoutRehash": "rehashes",
         "TCPDSACKRecv": "dsack_rcv",
         "TCPAbortOnData": "abort_on_data",
         "TCPAbortOnClose": "abort_on_close",
@@ -106,6 +163,10 @@ SOURCES: Mapping[str, str] = MappingProxyType(
 """Linux's name -> the counter of `TcpStat` that is the same."""
 
 
+_ERRORS = ("rcvbadsum", "rcvbadoff", "rcvshort", "syn_challenge")
+"""What Linux counts as an error of a segment: a SYN on a connection, too."""
+
+
 def tcp(core: Any) -> dict[str, int]:
     """The counters of the line `Tcp:`, in its order."""
     cfg = core.cfg
@@ -114,6 +175,7 @@ def tcp(core: Any) -> dict[str, int]:
         "RtoMin": cfg.tcp_rexmit_min // 1_000_000,
         "RtoMax": cfg.tcp_rexmit_max // 1_000_000,
         "MaxConn": -1,
+        "InErrs": sum(getattr(core.stat, name) for name in _ERRORS),
         "CurrEstab": core.states[ESTABLISHED] + core.states[CLOSE_WAIT],
     }
     return {name: found.get(name, _counter(core, name)) for name in TCP}
@@ -122,6 +184,7 @@ def tcp(core: Any) -> dict[str, int]:
 def tcp_ext(core: Any, recycling: bool = False) -> dict[str, int]:
     """The counters of the line `TcpExt:`, in its order. `recycling`: of a kernel with tcp_tw_recycle."""
     found = {name: _counter(core, name) for name in TCP_EXT}
+    found["TCPLostRetransmit"] = core.segments.lost_again
     if not recycling:
         return found
     names = list(TCP_EXT)

@@ -53,13 +53,13 @@ SENTENCES = """
  {listendrop} listen queue overflow[s]
  {badrst} ignored RSTs in the window[s]
  {connects} connection[s] established (including accepts)
-13+  {-} time[s] used RTT from hostcache
-13+  {-} time[s] used RTT variance from hostcache
-13+  {-} time[s] used slow-start threshold from hostcache
+13+  {usedrtt} time[s] used RTT from hostcache
+13+  {usedrttvar} time[s] used RTT variance from hostcache
+13+  {usedssthresh} time[s] used slow-start threshold from hostcache
  {closed} connection[s] closed (including {drops} drop[s])
-  {-} connection[s] updated cached RTT on close
-  {-} connection[s] updated cached RTT variance on close
-  {-} connection[s] updated cached ssthresh on close
+  {cachedrtt} connection[s] updated cached RTT on close
+  {cachedrttvar} connection[s] updated cached RTT variance on close
+  {cachedssthresh} connection[s] updated cached ssthresh on close
  {conndrops} embryonic connection[s] dropped
  {rttupdated} segment[s] updated rtt (of {segstimed} attempt[s])
  {rexmttimeo} retransmit timeout[s]
@@ -87,8 +87,8 @@ SENTENCES = """
   {sc_zonefail} zone failure[s]
  {sc_sendcookie} cookie[s] sent
  {sc_recvcookie} cookie[s] received
- {-} hostcache entr[y|ies] added
-  {-} bucket overflow
+ {hc_added} hostcache entr[y|ies] added
+  {hc_overflow} bucket overflow
  {sack_recovery_episode} SACK recovery episode[s]
  {sack_rexmits} segment rexmit[s] in SACK recovery episodes
  {sack_rexmit_bytes} byte rexmit[s] in SACK recovery episodes

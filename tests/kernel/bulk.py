@@ -11,10 +11,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pystack.packetdrill.parse import parse
-from pystack.packetdrill.play import play
-from pystack.packetdrill.verdict import Verdict
-from tests.kernel.wild import PROFILE, Wild, compare
+from tests.kernel.wild import Wild, compare
 
 OPENING = """\
 0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
@@ -37,8 +34,6 @@ KINDS = {
         " <nop,nop,TS val 6 ecr 100>",
     ),
 }
-NEAR = 0.05
-"""Seconds by which the kernel's timers may be late."""
 SETTINGS = "TCP_NODELAY, [1]|TCP_CORK, [1]|TCP_CORK, [0]".split("|")
 
 
@@ -71,24 +66,6 @@ class Bulk(Wild):
             self.now = round(self.now + gap * self.random.uniform(0.9, 1.2), 3)
             self.avoid_timers()
             self.transfer(self.random.random())
-
-    def played(self, last: str) -> Verdict:
-        body = "\n".join(text for _, text in self.lines)
-        text = f"{self.opening}{body}\n{self.now:.4f} {last}\n"
-        return play(parse(text, "so-far.pkt", profile=PROFILE), profile=PROFILE)
-
-    def avoid_timers(self) -> None:
-        """A timer that runs out shortly before an event would do so behind it in the kernel, which is late."""
-        while True:
-            sent = [m.ns / 1e9 for m in self.played("`true`").trace if m.kind == ">"]
-            late = [
-                time
-                for time in sent
-                if 0 < self.now - time < NEAR and all(abs(time - at) > 1e-4 for at, _ in self.lines)
-            ]
-            if not late:
-                return
-            self.now = round(late[-1] + NEAR + 0.002, 3)
 
     def write(self, n: int) -> None:
         self.say(f"write(4, ..., {n}) = {n}")

@@ -149,11 +149,11 @@ STAT_NAMES = tuple(
     reno_recovery sack_reneging sack_reorder reno_reorder ts_reorder full_undo partial_undo dsack_undo loss_undo
     spurious_rtos reno_failures sack_failures loss_failures reno_recovery_fail sack_recovery_fail fast_retrans
     slow_start_retrans loss_probes loss_probe_recovery dsack_old_sent dsack_ofo_sent dsack_ofo_rcv dsack_segs
-    dsack_dubious sack_discard ofo_queue ofo_drop ofo_merge syn_challenge to_zero_window from_zero_window syn_retrans
-    orig_data_sent delivered delivered_ce hystart_train hystart_train_cwnd hystart_delay
-    hystart_delay_cwnd skipped_syn_recv skipped_paws skipped_seq skipped_finwait2 skipped_timewait
-    skipped_challenge ack_compressed delack_lost zero_window_drop min_ttl_drop defer_drop beyond_window
-    icmp_out_of_window hp_hits hp_acks pure_acks rehashes hc_added hc_overflow usedrtt usedrttvar usedssthresh cachedrtt cachedrttvar
+    dsack_dubious sack_discard ofo_queue ofo_drop ofo_merge syn_challenge to_zero_window from_zero_window
+    syn_retrans orig_data_sent delivered delivered_ce hystart_train hystart_train_cwnd hystart_delay
+    hystart_delay_cwnd skipped_syn_recv skipped_paws skipped_seq skipped_finwait2 skipped_timewait skipped_challenge
+    ack_compressed delack_lost zero_window_drop min_ttl_drop defer_drop beyond_window icmp_out_of_window hp_hits
+    hp_acks pure_acks rehashes hc_added hc_overflow usedrtt usedrttvar usedssthresh cachedrtt cachedrttvar
     cachedssthresh""".split()
 )
 """The counters of `TcpStat`, FreeBSD's tcpstat names (netinet/tcp_var.h) and a few of our own."""

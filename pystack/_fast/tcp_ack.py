@@ -210,8 +210,8 @@ def acknowledge_segments(s, t, p):
 
 
 def expected(s, t, p, win):
-    """Linux: is this what a peer sends when nothing happens: the next octets, or an acknowledgment, with the same window
-    as before? The memory that the socket has charged must do for the octets.
+    """Linux: is this what a peer sends when nothing happens: the next octets, or an acknowledgment, with the window as
+    before? The memory that the socket has charged must do for the octets.
     """
     if t.state != ESTABLISHED or p.seq != t.rcv_nxt or win != t.snd_wnd:
         return False

@@ -425,6 +425,6 @@ def test_a_path_is_remembered(profile, told, kept):
     q = m.peer_of(u)
     s = q.next()
     assert s.options[0] == f"mss {kept - 40}"
-    m.run(3700)
+    m.run(4300)
     u = m.connect(82)
     assert m.peer_of(u).next().options[0] == "mss 1460"

@@ -74,9 +74,14 @@ def sysctl(host: Host, options: str, words: list[str]) -> Said:
     return said
 
 
+SKIPPED = ("net.inet.tcp.hostcache.list", "net.inet.tcp.hostcache.histo")
+"""Tables that are shown only when they are asked for by name (CTLFLAG_SKIP)."""
+
+
 def _all(host: Host, options: str, said: Said) -> None:
     for name in host.sysctl.names():
-        _show(host, name, options, said)
+        if name not in SKIPPED:
+            _show(host, name, options, said)
 
 
 def _show(host: Host, name: str, options: str, said: Said) -> None:

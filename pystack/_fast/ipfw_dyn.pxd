@@ -55,7 +55,7 @@ cdef class DynTable:
     cdef void update(self, int row, int proto, int flags, unsigned int ack, bint header) noexcept
     cdef void _acknowledged(self, int row, unsigned int ack) noexcept
     cpdef bint install(
-        self, Packet p, unsigned int ports, int rule, int mask, unsigned int limit, int name) except? True
+        self, Packet p, unsigned int ports, int rule, int mask, unsigned int limit, int name) except -1
     cdef int _parent(self, Packet p, unsigned int ports, int rule, int mask, unsigned int limit, int name) except -1
     cdef unsigned int _parent_hash(self, unsigned int src, unsigned int dst, unsigned int ports, int rule) noexcept
     cdef int _find_parent(self, unsigned int src, unsigned int dst, unsigned int ports, int proto, int rule) except -1

@@ -283,9 +283,7 @@ class Rules:
         """Which interfaces have the names and addresses that rules know is found out anew."""
         self.iface_known = column("B", 64 * (len(self.patterns) + 1))
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
-    def _count(self, position: cython.int, p: Packet) -> cython.void:
+    def _count(self, position, p):
         """One more packet of a rule."""
         row: cython.int = self.row[position]
         self.packets[row] += 1

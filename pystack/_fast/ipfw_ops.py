@@ -144,3 +144,16 @@ IPFW_STACK = 16
 
 LOOPBACK = 63
 """The number that rules know lo0 by; the machine's own is -1, which to rules is no interface."""
+
+FACE_PROTOCOL = 0
+FACE_SOURCE = 1
+FACE_TARGET = 2
+FACE_SPORT = 3
+FACE_TPORT = 4
+FACE_FLAGS = 5
+FACE_WAY = 6
+N_FACES = 7
+"""What a packet has that tells rules apart (`ipfw_skip`)."""
+NO_PORT = 65536
+NO_FLAGS = 256
+"""What a packet has where it has no ports or no TCP flags."""

@@ -1,6 +1,7 @@
 from pystack._fast.packet cimport Packet
 
 cdef int PROTO_TCP, PROTO_UDP
+cdef unsigned int FACE_FLAGS, FACE_PROTOCOL, FACE_SOURCE, FACE_SPORT, FACE_TARGET, FACE_WAY
 cdef unsigned int _NO_FLAGS, _NO_PORT
 cdef unsigned long long _DE_BRUIJN
 cdef unsigned char[::1] _LOW6

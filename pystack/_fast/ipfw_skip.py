@@ -15,19 +15,18 @@ would have done nothing on the way; what looks for a state is left in until the 
 import cython
 
 from pystack._fast.consts import PROTO_TCP, PROTO_UDP
+from pystack._fast.ipfw_ops import (
+    FACE_FLAGS,
+    FACE_PROTOCOL,
+    FACE_SOURCE,
+    FACE_SPORT,
+    FACE_TARGET,
+    FACE_WAY,
+    N_FACES,
+    NO_FLAGS,
+    NO_PORT,
+)
 from pystack._fast.packet import Packet
-
-PROTOCOL = 0
-SOURCE = 1
-TARGET = 2
-SOURCE_PORT = 3
-TARGET_PORT = 4
-FLAGS = 5
-WAY = 6
-N_FACES = 7
-NO_PORT = 65536
-NO_FLAGS = 256
-"""What a packet has where it has no ports or no TCP flags."""
 
 _NO_FLAGS = cython.declare(cython.uint, NO_FLAGS)
 _NO_PORT = cython.declare(cython.uint, NO_PORT)
@@ -130,18 +129,18 @@ def _lowest(word: cython.ulonglong) -> cython.int:
 @cython.exceptval(check=False)
 def _value(p: Packet, kind: cython.uint, out: cython.bint) -> cython.uint:
     """What a packet has of one kind."""
-    if kind == PROTOCOL:
+    if kind == FACE_PROTOCOL:
         return cython.cast(cython.uint, p.proto)
-    if kind == SOURCE:
+    if kind == FACE_SOURCE:
         return p.src
-    if kind == TARGET:
+    if kind == FACE_TARGET:
         return p.dst
-    if kind == WAY:
+    if kind == FACE_WAY:
         return 1 if out else 0
-    if kind == FLAGS:
+    if kind == FACE_FLAGS:
         if p.proto != PROTO_TCP or p.frag_off != 0:
             return _NO_FLAGS
         return cython.cast(cython.uint, p.flags & 0xFF)
     if p.frag_off != 0 or (p.proto != PROTO_TCP and p.proto != PROTO_UDP):
         return _NO_PORT
-    return cython.cast(cython.uint, p.sport if kind == SOURCE_PORT else p.dport)
+    return cython.cast(cython.uint, p.sport if kind == FACE_SPORT else p.dport)

@@ -42,6 +42,15 @@ def run(*arguments: str) -> Any:
             "conntrack",
             ["packets_100_per_second", "new_flows_per_second", "packets_in_1024_per_second"],
         ),
+        (
+            "ipfw",
+            [
+                "packets_1_per_second",
+                "walked_1000_per_second",
+                "state_hits_per_second",
+                "states_in_256_per_second",
+            ],
+        ),
         ("demux", ["packets_250_128_per_second", "packets_10_alone_per_second"]),
         (
             "tcp",

@@ -9,6 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from pystack._fast.ipfw_ops import (
+    FACE_FLAGS,
+    FACE_PROTOCOL,
+    FACE_SOURCE,
+    FACE_SPORT,
+    FACE_TARGET,
+    FACE_TPORT,
+    FACE_WAY,
+    NO_FLAGS,
+    NO_PORT,
     O_CHECK_STATE,
     O_ESTAB,
     O_IN,
@@ -25,29 +34,18 @@ from pystack._fast.ipfw_ops import (
     O_PROTO,
     O_TCPFLAGS,
 )
-from pystack._fast.ipfw_skip import (
-    FLAGS,
-    NO_FLAGS,
-    NO_PORT,
-    PROTOCOL,
-    SOURCE,
-    SOURCE_PORT,
-    TARGET,
-    TARGET_PORT,
-    WAY,
-    SkipIndex,
-)
+from pystack._fast.ipfw_skip import SkipIndex
 from pystack.firewall.ipfw.insn import Insn, Rule
 
 Intervals = list[tuple[int, int]]
 MOST = {
-    PROTOCOL: 255,
-    SOURCE: 0xFFFFFFFF,
-    TARGET: 0xFFFFFFFF,
-    SOURCE_PORT: NO_PORT,
-    TARGET_PORT: NO_PORT,
-    FLAGS: NO_FLAGS,
-    WAY: 1,
+    FACE_PROTOCOL: 255,
+    FACE_SOURCE: 0xFFFFFFFF,
+    FACE_TARGET: 0xFFFFFFFF,
+    FACE_SPORT: NO_PORT,
+    FACE_TPORT: NO_PORT,
+    FACE_FLAGS: NO_FLAGS,
+    FACE_WAY: 1,
 }
 """The largest value of each face."""
 WORTH = 12
@@ -126,18 +124,18 @@ def _established(insn: Insn) -> Intervals | None:
 
 
 READERS: dict[int, tuple[int, Callable[[Insn], Intervals | None]]] = {
-    O_PROTO: (PROTOCOL, lambda insn: [(insn.arg, insn.arg)]),
-    O_IP_SRC: (SOURCE, _address),
-    O_IP_DST: (TARGET, _address),
-    O_IP_SRC_MASK: (SOURCE, _masked),
-    O_IP_DST_MASK: (TARGET, _masked),
-    O_IP_SRC_SET: (SOURCE, _listed),
-    O_IP_DST_SET: (TARGET, _listed),
-    O_IP_SRCPORT: (SOURCE_PORT, _ports),
-    O_IP_DSTPORT: (TARGET_PORT, _ports),
-    O_TCPFLAGS: (FLAGS, _flags),
-    O_ESTAB: (FLAGS, _established),
-    O_IN: (WAY, lambda insn: [(0, 0)]),
+    O_PROTO: (FACE_PROTOCOL, lambda insn: [(insn.arg, insn.arg)]),
+    O_IP_SRC: (FACE_SOURCE, _address),
+    O_IP_DST: (FACE_TARGET, _address),
+    O_IP_SRC_MASK: (FACE_SOURCE, _masked),
+    O_IP_DST_MASK: (FACE_TARGET, _masked),
+    O_IP_SRC_SET: (FACE_SOURCE, _listed),
+    O_IP_DST_SET: (FACE_TARGET, _listed),
+    O_IP_SRCPORT: (FACE_SPORT, _ports),
+    O_IP_DSTPORT: (FACE_TPORT, _ports),
+    O_TCPFLAGS: (FACE_FLAGS, _flags),
+    O_ESTAB: (FACE_FLAGS, _established),
+    O_IN: (FACE_WAY, lambda insn: [(0, 0)]),
 }
 
 

@@ -117,9 +117,9 @@ def follow(machine: str | None, words: list[str], as_json: bool) -> None:
             said = json.loads(answer.out)
             if said["lost"]:
                 sys.stderr.write(LOST)
+            shown += len(said["lines"])  # before: Ctrl-C may come as soon as a line is seen
             sys.stdout.write("".join(said["lines"]))
             sys.stdout.flush()
-            shown += len(said["lines"])
             waits = number == 0 or said["next"] == number
             number = said["next"]
             if waits:

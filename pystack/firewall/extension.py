@@ -116,7 +116,11 @@ class Extension:
 
 
 class MatchText(Extension):
-    """A match."""
+    """A match. `unsaid`: something that never holds was asked for, of which the kernel's form keeps no more than that:
+    iptables-save does not name the match unless there is more to say.
+    """
+
+    unsaid = False
 
     def build(self, shared: Shared) -> Match:
         """The same for the core."""

@@ -35,6 +35,7 @@ class PortText(MatchText):
         if inverted and low == 0 < high:
             # as the tool stores it: what is above; and nothing at all where nothing is above
             self.given[option.name] = ANY_PORT if high == 65535 else (high + 1, 65535)
+            self.unsaid = self.unsaid or high == 65535
             self.inverted.discard(option.name)
 
     def port_words(self, name: str) -> str:
@@ -121,6 +122,8 @@ class TcpText(PortText):
         super().take(option, args, inverted, spec)
         if option.name == "syn" and inverted:
             self.inverted.add("tcp-flags")
+        if self.given.get("tcp-flags") == (0, 0):  # they always hold, or never
+            self.unsaid = self.unsaid or inverted
 
     def check(self, spec: Spec) -> None:
         if spec.proto != TCP or spec.proto_not:
@@ -135,8 +138,9 @@ class TcpText(PortText):
             out += f" {self.bang('tcp-option')}--tcp-option {self.given['tcp-option']}"
         if "tcp-flags" in self.given:
             mask, flags = self.given["tcp-flags"]
-            out += f" {self.bang('tcp-flags')}--tcp-flags"
-            out += f" {self.flag_names(mask)} {self.flag_names(flags)}"
+            if (mask, flags) != (0, 0):
+                out += f" {self.bang('tcp-flags')}--tcp-flags"
+                out += f" {self.flag_names(mask)} {self.flag_names(flags)}"
         return out
 
     def show(self, numeric: bool) -> str:

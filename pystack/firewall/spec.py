@@ -68,7 +68,10 @@ class Spec:
             out += f"{' !' if self.proto_not else ''} -p {words.protocol_text(self.proto)}"
         if self.fragment:
             out += " -f" if self.fragment == 1 else " ! -f"
-        out += "".join(f" -m {match.name}{match.save()}" for match in self.matches)
+        for match in self.matches:
+            said = match.save()
+            if said or not match.unsaid:
+                out += f" -m {match.name}{said}"
         out += counters
         if self.chain:
             out += f" {'-g' if self.goes else '-j'} {self.chain}"

@@ -22,7 +22,11 @@ FULL = {
     "freebsd-10": "ipfw: add_dyn_rule: Cannot allocate rule",
     "freebsd-14": "ipfw: Cannot allocate dynamic state, consider increasing net.inet.ip.fw.dyn_max",
 }
-ERAS = tuple(FULL)
+ERAS = (
+    pytest.param("freebsd-7", marks=pytest.mark.slow),
+    "freebsd-10",
+    pytest.param("freebsd-14", marks=pytest.mark.slow),
+)
 
 
 class Shop:

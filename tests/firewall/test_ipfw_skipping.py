@@ -3,7 +3,7 @@ plain walk.
 """
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pystack._fast.consts import PROTO_ICMP, PROTO_TCP, PROTO_UDP
@@ -118,7 +118,8 @@ def played(rules, packets, indexed):
     return seen, lab.tool.run(["-d", "show"]).out, lab.engine.rules.skip
 
 
-@settings(deadline=None, max_examples=150)
+@pytest.mark.slow
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(rule(), min_size=20, max_size=90), st.lists(packet(), min_size=1, max_size=12))
 def test_the_index_changes_nothing(rules, packets):
     rules = [f"add {text}" for text in rules]
@@ -129,6 +130,7 @@ def test_the_index_changes_nothing(rules, packets):
     assert isinstance(fast[2], SkipIndex)
 
 
+@pytest.mark.slow
 def test_many_rules_share_bits():
     """Beyond `BITS` rules a bit stands for several; what is left of the walk is found all the same."""
     rules = [

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from sortedcontainers import SortedList
 
+from pystack._fast import COMPILED
 from pystack._fast.config import Config
 from pystack._fast.conntrack import Conntrack
 from pystack._fast.consts import (
@@ -259,4 +260,6 @@ class Machine(RuleBasedStateMachine):
 
 
 TestConntrackTcp = Machine.TestCase
-TestConntrackTcp.settings = settings(max_examples=50, stateful_step_count=30, deadline=None)
+TestConntrackTcp.settings = settings(
+    max_examples=50 if COMPILED else 10, stateful_step_count=30, deadline=None
+)

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from pystack._fast import COMPILED
 from pystack.ipfw_replay import Lab
 
 FIN, SYN, RST, ACK = 1, 2, 4, 16
@@ -232,7 +233,12 @@ class DynamicRulesOf12(DynamicRules):
     profile = "freebsd-14"
 
 
-BOUNDS = settings(max_examples=60, stateful_step_count=40, deadline=None)
+BOUNDS = settings(
+    max_examples=60 if COMPILED else 12,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 DynamicRulesOf10.TestCase.settings = BOUNDS
 DynamicRulesOf12.TestCase.settings = BOUNDS
 TestDynamicRulesOf10 = DynamicRulesOf10.TestCase

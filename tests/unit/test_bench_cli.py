@@ -94,7 +94,7 @@ def test_an_unknown_group_is_refused_in_one_line() -> None:
     done = run("tcq")
     assert done.exit_code == 2
     assert done.stderr.count("\n") == 1
-    assert "tcp, tun, syncache, parked, demux, conntrack, mbuf, timers" in done.stderr
+    assert "tcp, tun, syncache, parked, demux, conntrack, ipfw, mbuf, timers" in done.stderr
     with pytest.raises(KeyError):
         bench.measure("tcq")
 

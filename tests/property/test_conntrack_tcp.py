@@ -202,7 +202,15 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def worker(self):
+        """Where the table was full before, it may end what nobody answered or what closes anyway."""
+        wanted = self.table.gc_wanted
+        self.expire()
         self.table.gc(self.now * JIFFY)
+        there = {self.port(row) for row in self.rows()}
+        for flow in [flow for flow in self.flows.values() if flow.port not in there]:
+            assert wanted
+            assert not flow.assured or self.certain(flow)
+            self.forget(flow)
 
     @rule(buckets=st.integers(1, 9))
     def resize(self, buckets):

@@ -39,11 +39,11 @@ cdef class Internet(IpOutput):
     cpdef int ip_input(self, Packet p) except -1
     cdef bint may_go_on(self, Packet p, int verdict) except -1
     cpdef int came_in(self, Packet p) except -1
-    cdef bint reassembled(self, Packet p) except -1
+    cpdef bint reassembled(self, Packet p) except -1
     cpdef int local_input(self, Packet p) except -1
     cdef int count_in(self, Packet p) noexcept
     cdef int redirect(self, Packet p, int route, Interface iface) except -1
-    cdef int forward(self, Packet p) except -1
+    cpdef int forward(self, Packet p, unsigned int towards) except -1
     cdef int icmp_error(self, Packet p, int kind, int code, unsigned int rest) except -1
     cdef int icmp_input(self, Packet p) except -1
     cdef int icmp_quote(self, Packet p) except -1

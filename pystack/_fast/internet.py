@@ -187,7 +187,7 @@ class Internet(IpOutput):
         elif p.dst >> 28 >= 14:
             return self.reject(p, IP_DESTINATION_INVALID)
         elif self.cfg.ip_forwarding:
-            self.forward(p)
+            self.forward(p, p.dst)
         else:
             self.ipstat.cantforward += 1
             return self.reject(p, IP_NOT_OURS)
@@ -206,7 +206,7 @@ class Internet(IpOutput):
             ):
                 iface: Interface = self.interfaces[self.routes.iface[route]]
                 source_routes.step(p, iface.addr)
-                self.forward(p)
+                self.forward(p, p.dst)
                 return False
             verdict = REFUSE
         if verdict == REFUSE:
@@ -273,13 +273,13 @@ class Internet(IpOutput):
             p.release()
         return 0
 
-    def forward(self, p):
-        """A packet for somebody else (RFC 1812 section 5.3). Takes ownership."""
+    def forward(self, p, towards):
+        """A packet for somebody else (RFC 1812 section 5.3), or for whoever stands `towards`. Takes ownership."""
         route: cython.int
         if ip4.forward(p) != 0:
             self.icmp_error(p, ICMP_TIME_EXCEEDED, 0, 0)
             return self.reject(p, IP_TTL)
-        route = self.routes.find(p.dst)
+        route = self.routes.find(towards)
         if route < 0:
             self.ipstat.cantforward += 1
             self.icmp_error(p, ICMP_UNREACH, ICMP_UNREACH_NET, 0)
@@ -291,14 +291,14 @@ class Internet(IpOutput):
             self.ipstat.cantforward += 1
             self.icmp_error(p, ICMP_UNREACH, ICMP_UNREACH_NEEDFRAG, iface.mtu)
             return self.reject(p, IP_NEED_FRAGMENT)
-        if p.iface_in == iface.number and self.cfg.ip_redirect:
+        if p.iface_in == iface.number and self.cfg.ip_redirect and towards == p.dst:
             self.redirect(p, route, iface)
         if self.hooks is not None:
             p.iface_out = iface.number
             if self.hooks.forwarding(p) != NF_ACCEPT:
                 return self.reject(p, FIREWALL)
         self.ipstat.forwarded += 1
-        return self.finish_output(p, route)
+        return self.finish_output(p, route, towards)
 
     def redirect(self, p, route, iface):
         """The packet leaves where it came from: its sender, if on that network, is told the shorter way (RFC 1812

@@ -24,7 +24,8 @@ cdef class IpOutput(Stack):
     cdef bint is_broadcast(self, unsigned int addr) except -1
     cdef int remember_mtu(self, unsigned int dst, int mtu) except -1
     cdef int known_mtu(self, unsigned int dst, int mtu) except -1
-    cdef int finish_output(self, Packet p, int route) except -1
+    cpdef int point_at(self, Packet p, int route, unsigned int towards) except -1
+    cdef int finish_output(self, Packet p, int route, unsigned int towards) except -1
     cdef int send_out(self, Packet p, Interface iface) except -1
     cdef int to_itself(self, Packet p) except -1
     cpdef int go_out(self, Packet p) except -1

@@ -153,7 +153,7 @@ class IpOutput(Stack):
                     self.ipstat.noroute += 1
                     return self.reject(p, IP_NO_ROUTE)
         if not local:
-            return self.finish_output(p, route)
+            return self.finish_output(p, route, p.dst)
         p.iface_out = -1
         if self.hooks is not None:
             verdict = self.hooks.postrouting(p)
@@ -171,12 +171,16 @@ class IpOutput(Stack):
         self.loop.push(p)
         return 0
 
-    def finish_output(self, p, route):
-        """The packet is complete: on to its interface, in fragments if it must and may be."""
-        iface: Interface = self.interfaces[self.routes.iface[route]]
+    def point_at(self, p, route, towards):
+        """`route` is the one towards an address, the packet's destination or another: that is where it leaves."""
         gateway: cython.uint = self.routes.gateway[route]
-        p.nexthop = gateway if gateway != 0 else p.dst
-        p.iface_out = iface.number
+        p.nexthop = gateway if gateway != 0 else towards
+        p.iface_out = self.routes.iface[route]
+        return 0
+
+    def finish_output(self, p, route, towards):
+        """The packet is complete: on to its interface, in fragments if it must and may be."""
+        self.point_at(p, route, towards)
         if self.hooks is not None:
             verdict: cython.int = self.hooks.postrouting(p)
             if verdict != NF_ACCEPT:

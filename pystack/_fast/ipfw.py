@@ -31,6 +31,7 @@ from pystack._fast.ipfw_ops import (
     V_DUMMYNET,
     V_NAT,
     V_PASS,
+    V_REASS,
 )
 from pystack._fast.ipfw_pipe import Dummynet, Line
 from pystack._fast.nf_hook import NF_ACCEPT, NF_DROP, NF_STOLEN, Hooks
@@ -163,6 +164,8 @@ class Ipfw(Hooks):
             if not self.ticking and rules.states.busy():
                 self.start()
             if verdict == V_PASS:
+                if rules.fwd_addr != 0:
+                    return self._send_to(p, rules.fwd_addr, iface_out >= 0)
                 return NF_ACCEPT
             if verdict == V_DUMMYNET:
                 p.ct_zone = rules.row[rules.pos]
@@ -170,6 +173,11 @@ class Ipfw(Hooks):
                 p.ct_way = iface_out >= 0
                 self.dummynet.take(p, rules.arg, rules.code[rules.at] & 0xFF == O_QUEUE)
                 return NF_STOLEN
+            if verdict == V_REASS:
+                position = min(rules.pos + 1, rules.n - 1)
+                if not self.net.reassembled(p):
+                    return NF_STOLEN
+                continue
             if verdict != V_NAT:
                 return NF_DROP
             if not self.nats.translate(p, rules.arg, iface_out >= 0, rules.uptime):
@@ -177,6 +185,21 @@ class Ipfw(Hooks):
             if self.net.cfg.fw_one_pass:
                 return NF_ACCEPT
             position = min(rules.pos + 1, rules.n - 1)
+
+    def _send_to(self, p, stop, out):
+        """`fwd`: the packet, as it is, goes towards another machine than its destination. One that came goes on even
+        where the machine does not forward, or is the destination (ip_input: M_IP_NEXTHOP).
+        """
+        net = self.net
+        route: cython.int = -1 if net.is_local(stop) else net.routes.find(stop)
+        if route < 0:
+            return NF_DROP
+        if out:
+            net.point_at(p, route, stop)
+            net.go_out(p)
+        else:
+            net.forward(p, stop)
+        return NF_STOLEN
 
     def _peek(self, p):
         """A first fragment has the header of its protocol, which is still in its payload."""

@@ -397,7 +397,9 @@ class Rules:
             if _may_answer(p):
                 if head >> 8 & 0x3F == 2:
                     arg |= self.code[self.at + 1] << 16  # the MTU of `unreach needfrag`
-                self.ground.answer(p, arg)
+                row = self.pos
+                self.ground.answer(p, arg)  # which meets the rules, too
+                self.pos = row
             return self._decided(V_DENY, 0)
         return self._action(p, op, head)
 

@@ -128,7 +128,7 @@ class HookState:
 
     def iface_name(self, number):
         """The name of an interface, "" for -1."""
-        raise NotImplementedError
+        raise AssertionError("HookState.iface_name is the machine's")
 
     def iface_addr(self, number):
         """The first address of an interface, 0 for none."""

@@ -108,11 +108,11 @@ class Extension:
 
     def save(self) -> str:
         """Its options as iptables-save writes them, each with a space before it."""
-        raise NotImplementedError
+        raise AssertionError(f"{self.name} has its own words")
 
     def show(self, numeric: bool) -> str:
         """What `iptables -L` says of it."""
-        raise NotImplementedError
+        raise AssertionError(f"{self.name} has its own words")
 
 
 class MatchText(Extension):
@@ -124,7 +124,7 @@ class MatchText(Extension):
 
     def build(self, shared: Shared) -> Match:
         """The same for the core."""
-        raise NotImplementedError
+        raise AssertionError(f"{self.name} has its own match")
 
 
 class TargetText(Extension):
@@ -143,7 +143,7 @@ class TargetText(Extension):
 
     def build(self, shared: Shared) -> Target:
         """The same for the core."""
-        raise NotImplementedError
+        raise AssertionError(f"{self.name} has its own target")
 
 
 # --- readers that many options share --------------------------------------------------------------------------

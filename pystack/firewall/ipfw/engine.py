@@ -70,6 +70,10 @@ class Engine:
         """Lines that each rule may still log."""
         return self.rules.log_left
 
+    def is_own(self, address: int) -> bool:
+        """Is it an address of the machine?"""
+        return bool(self.rules.ground.is_own(address))
+
     def take_rule(self, number: int) -> int:
         """A row for a new rule."""
         row: int = self.rules.take_row(number)

@@ -2,10 +2,18 @@
 go, what is said, and when the worker helps. Where the kernel draws at random, counts near a limit are samples.
 """
 
+import re
+import socket
+
 import pytest
-from gateway import ACK, FIN, NF, RECORDS, RST, SERVER, SYN, Gateway, client, tcp, udp
+from gateway import ACK, FIN, NF, RECORDS, RST, SERVER, SYN, Gateway, client, icmp, tcp, udp
 
 FULL = "nf_conntrack: nf_conntrack: table full in netns 4026531840, dropping packet"
+
+
+def words(line):
+    """A recorded line of the log without its time, in the namespace that a machine of pystack is."""
+    return re.sub(r"netns \d+", "netns 4026531840", line.partition("] ")[2])
 
 
 def test_unanswered_syns_fill_the_table():
@@ -27,6 +35,7 @@ def test_unanswered_syns_fill_the_table():
     )
     assert g.states == record["observations"]["states"]
     assert [line.partition("] ")[2] for line in g.gw.dmesg()] == [FULL] * 10
+    assert [words(line) for line in record["observations"]["dmesg"]] == [FULL] * 10
 
 
 def test_the_log_is_limited_as_the_kernel_limits_it():
@@ -42,52 +51,65 @@ def test_the_log_is_limited_as_the_kernel_limits_it():
 
 
 def test_packets_of_flows_pass_and_new_ones_of_any_kind_do_not():
-    g = Gateway(max=50)
-    for n in range(50):
-        g.establish(n)
-    assert g.send(tcp(client(3), 1024, SERVER, 80, ACK, 1001, 5001, b"data"))
-    assert not g.syn(60)
-    assert g.send(udp(client(61), 1024, SERVER, 53)) is None
-    assert g.counters == {"drop": 2}
-    assert g.count == 50
-
-
-@pytest.mark.parametrize("chains", [512, 1024])
-@pytest.mark.parametrize("kind", ["syn", "udp", "half_assured"])
-def test_early_drop(kind, chains):
-    """Of 200 new SYNs on a full table of 200: the share of the recording, give or take what chance does to it."""
-    record = RECORDS[f"early_drop_{kind}_buckets_{chains}_max_200"]["observations"]
+    """The recording's counters began before: its 188 suppressed lines are those of the experiment before it."""
+    record = RECORDS["table_full_established"]["observations"]
     g = Gateway(max=200)
-    g.gw.sysctl[NF + "buckets"] = chains
     for n in range(200):
+        g.establish(n)
+    assert g.count == record["count_before"]
+    assert sum(g.syn(1000 + n) for n in range(50)) == record["new_syns_forwarded"]
+    g.at(g.t + 6)
+    assert sum(g.syn(2000 + n) for n in range(3)) == record["new_syns_forwarded_6s_later"]
+    old = g.send(tcp(client(3), 1024, SERVER, 80, ACK, 1001, 5001, b"data"))
+    echo = g.send(icmp(client(61), SERVER, 8))
+    new = g.send(udp(client(61), 1024, SERVER, 53))
+    for packet, key in ((old, "existing_flow"), (echo, "icmp"), (new, "udp")):
+        assert (packet is not None) == record[f"{key}_forwarded"], key
+    assert (g.counters, g.states, g.count) == (
+        record["counters"],
+        record["states"],
+        record["count"],
+    )
+    said = [line.partition("] ")[2] for line in g.gw.dmesg()]
+    recorded = [words(line) for line in record["dmesg_after_6s"]]
+    assert said[:14] == recorded[1:]  # ten lines, what was suppressed, three lines
+    assert said[14:] == [FULL] * 2
+
+
+SIZES = [(512, 200), (1024, 200), (1024, 1024), (4096, 1000), (512, 4000)]
+
+
+@pytest.mark.parametrize(("chains", "most"), SIZES)
+@pytest.mark.parametrize("kind", ["syn", "udp", "half_assured"])
+def test_early_drop(kind, chains, most):
+    """200 new SYNs on a full table: as many pass as in the recording, give or take what chance does to it; whoever has
+    to go takes all of his chain that are not ASSURED with him, so the count may fall below the maximum.
+    """
+    record = RECORDS[f"early_drop_{kind}_buckets_{chains}_max_{most}"]["observations"]
+    g = Gateway(max=most)
+    g.gw.sysctl[NF + "buckets"] = chains
+    for n in range(most):
         if kind == "udp":
             g.send(udp(client(n), 1024, SERVER, 53))
         elif kind == "half_assured" and n % 2:
             g.establish(n)
         else:
             g.syn(n)
-    passed = sum(g.syn(1000 + n) for n in range(200))
-    assert abs(passed - record["forwarded_of_200"]) <= 30
-    assert g.counters.get("early_drop", 0) == passed
-    assert g.counters.get("drop", 0) == 200 - passed
-    if kind == "half_assured":
-        assert g.states["tcp ESTABLISHED A"] == 100
-
-
-def test_one_early_drop_empties_a_whole_chain():
-    record = RECORDS["early_drop_syn_buckets_512_max_4000"]["observations"]
-    g = Gateway(max=4000)
-    g.gw.sysctl[NF + "buckets"] = 512
-    for n in range(4000):
-        assert g.syn(n)
-    counts = []
+    assert (g.count, g.states) == (record["count_full"], record["states_full"])
+    passed, counts = 0, []
     for n in range(200):
-        assert g.syn(5000 + n)
+        passed += g.syn(5000 + n)
         counts.append(g.count)
-    assert record["forwarded_of_200"] == 200
-    assert record["count_min"] == 3978  # one eviction: 23 flows of a chain
-    assert 3950 <= min(counts) <= 3992
-    assert g.count + g.counters["early_drop"] - g.counters.get("drop", 0) == 4200
+    assert passed == pytest.approx(record["forwarded_of_200"], abs=30 if most == 200 else 12)
+    assert g.counters.get("drop", 0) == 200 - passed
+    assert g.counters.get("early_drop", 0) == most + passed - g.count
+    assert sum(record["counters"].values()) == pytest.approx(200, abs=70)
+    # how many a chain has at most is a matter of the hash; a table of few flows a chain loses few at once
+    assert min(counts) == pytest.approx(record["count_min"], abs=3 + 2 * most // chains)
+    assert max(counts) == max(record["counts_after_each"]) == most
+    assured = {name: n for name, n in g.states.items() if name.endswith(" A")}
+    assert assured == {n: c for n, c in record["states_after"].items() if n.endswith(" A")}
+    assert sum(g.states.values()) == g.count
 
 
 @pytest.mark.parametrize(
@@ -120,16 +142,64 @@ def test_the_worker_makes_room_among_what_closes(kind, recorded):
     assert g.counters == {"drop": tries}
 
 
+def fill(g, kind):
+    """A table of 200 in the states of a recording."""
+    if kind == "udpstream":
+        for n in range(189):
+            g.stream(n)
+        g.at(3)
+        for n in range(189):
+            g.send(udp(client(n), 1024, SERVER, 53))
+    for n in range(200):
+        if kind == "udp" or (kind == "udpstream" and n >= 189):
+            g.send(udp(client(n), 1024, SERVER, 53))
+        elif kind == "synrecv":
+            g.syn(n)
+            g.send(tcp(SERVER, 80, client(n), 1024, SYN | ACK, 5000, 1001), back=True)
+        elif kind == "syn" or (kind == "estsyn" and n >= 150):
+            g.syn(n)
+        elif kind in ("estsyn", "esttw"):
+            g.establish(n)
+            if n >= 150:
+                g.finish(n)
+
+
+@pytest.mark.parametrize("kind", ["syn", "udp", "esttw", "estsyn", "synrecv"])
+def test_a_full_table_refuses_the_machine_itself_and_the_worker_makes_room(kind):
+    """A datagram of the gateway is EPERM, its connect() is silence; one pass of the worker, and a new SYN goes through.
+    Who has gone is a matter of chance among those that may; when, of when the worker began.
+    """
+    record = RECORDS[f"gc_worker_full_of_{kind}"]["observations"]
+    g = Gateway(max=200, udp_timeout=300, udp_timeout_stream=300)
+    fill(g, kind)
+    assert (g.states, g.count) == (record["states_before"], record["count_before"])
+    start, tries = g.t, 0
+    own = g.gw.socket(type=socket.SOCK_DGRAM)
+    with pytest.raises(PermissionError) as refused:
+        own.sendto(b"x", ("10.9.2.77", 53))
+    assert refused.value.strerror == record["local_sockets"]["udp_sendto"]
+    caller = g.gw.socket()
+    caller.settimeout(3.4)
+    with pytest.raises(TimeoutError, match=record["local_sockets"]["tcp_connect_3.4s"]):
+        caller.connect(("10.9.2.78", 80))
+    caller.close()
+    while g.count == 200:
+        tries += 1
+        g.syn(1000 + tries)
+        g.at(start + 0.3 * tries)
+        assert tries < 300
+    assert g.t - start <= 61
+    after = record["states_after"]
+    for name, many in record["states_before"].items():
+        if name.endswith("A") and "TIME_WAIT" not in name:
+            assert g.states[name] == many == after[name]
+    assert 188 <= g.count <= record["count_after"] + 1
+
+
 def test_assured_flows_that_do_not_close_stay():
     record = RECORDS["gc_worker_full_of_udpstream"]["observations"]
     g = Gateway(max=200, udp_timeout=300, udp_timeout_stream=300)
-    for n in range(189):
-        g.stream(n)
-    g.at(3)
-    for n in range(189):
-        g.send(udp(client(n), 1024, SERVER, 53))
-    for n in range(189, 200):
-        g.send(udp(client(n), 1024, SERVER, 53))
+    fill(g, "udpstream")
     assert g.states == {"udp  A": 189, "udp  U": 11} == record["states_before"]
     start, tries = g.t, 0
     while not g.syn(1000):
@@ -139,24 +209,31 @@ def test_assured_flows_that_do_not_close_stay():
     assert g.states == {"udp  A": 189, "tcp SYN_SENT U": 1} == record["states_after"]
 
 
-def test_a_chain_that_is_too_long():
-    """1,024 chains: the first refusal near 18,000 flows, 15 % of the last ones at 40,000 are let in."""
-    record = RECORDS["chain_too_long_buckets_1024"]["observations"]
+@pytest.mark.parametrize(
+    ("chains", "every", "sent"),
+    [(1024, 500, 25_000), pytest.param(4096, 2000, 90_000, marks=pytest.mark.slow)],
+)
+def test_a_chain_that_is_too_long(chains, every, sent):
+    """The first refusal near 18 (17) flows a chain, more of the later ones; old flows go on, and nothing is said."""
+    record = RECORDS[f"chain_too_long_buckets_{chains}"]["observations"]
     g = Gateway(max=262144)
-    g.gw.sysctl[NF + "buckets"] = 1024
+    g.gw.sysctl[NF + "buckets"] = chains
     curve = {point["sent"]: point["count"] for point in record["curve"]}
     first = None
-    for n in range(1, 25_001):
+    for n in range(1, sent + 1):
         g.a.send(tcp(client(n % 60_000), 1024 + n // 60_000, SERVER, 80, SYN))
-        if n % 500 == 0:
+        if n % every == 0:
             g.net.run(for_=1_000_000)
             if first is None and g.counters:
                 first = n
             if n in curve:
                 assert g.count == pytest.approx(curve[n], rel=0.005)
-    assert 15_000 < first < 20_500
-    assert g.counters["insert_failed"] == g.counters["chaintoolong"] == 25_000 - g.count
-    assert not g.gw.dmesg()
+    assert first == pytest.approx(record["first_refusal_seen"]["sent"], rel=0.16)
+    assert g.counters["insert_failed"] == g.counters["chaintoolong"] == sent - g.count
+    assert record["counters"].keys() == g.counters.keys()
+    again = g.send(tcp(client(1), 1024, SERVER, 80, SYN))
+    assert (again is not None) == record["existing_retransmitted_forwarded"]
+    assert g.gw.dmesg() == record["dmesg"]
 
 
 def test_sizes_that_are_written_and_read():

@@ -2,6 +2,7 @@
 none is left. Ports drawn at random are compared by their class, addresses exactly.
 """
 
+import re
 import struct
 
 import pytest
@@ -82,6 +83,24 @@ def end(packet, at):
     return dotted(int.from_bytes(packet[at : at + 4], "big")), number
 
 
+def as_recorded(lines):
+    """Lines of /proc, sorted, without what is drawn (a port or identifier that the sender does not have) and with
+    what a second more or less does to the time that is left.
+    """
+    out = []
+    for line in lines:
+        given = set(re.findall(r"(?:sport|id)=(\d+)", line.partition("[UNREPLIED]")[0]))
+        words = [
+            f"{word.partition('=')[0]}=drawn"
+            if re.match("(dport|id)=", word) and place > 10 and word.partition("=")[2] not in given
+            else word
+            for place, word in enumerate(line.split())
+        ]
+        words[4] = str(-(-int(words[4]) // 30) * 30)
+        out.append(" ".join(words))
+    return sorted(out)
+
+
 def host(number):
     return f"10.9.1.{number}"
 
@@ -143,14 +162,36 @@ def test_an_address_of_a_pool(persistent):
             assert got[1] == 5000
 
 
+def test_the_hash_over_a_range_is_that_of_iptables_too():
+    """The recording says of its 40 hosts how many were not as the formula: jhash of source and destination."""
+    record = seen("snat_range_by_iptables")
+    n = Nat("-A POSTROUTING -o eth1 -j SNAT --to-source 10.77.0.10-10.77.0.14")
+    by_rows = {
+        row[0]: row[2] for row in seen("snat_address_range_of_5")["rows"] if row[1] == SERVER
+    }
+    others = [who for who, address in by_rows.items() if n.syn_from(who, 5000)[0] != address]
+    assert len(by_rows) >= 40
+    assert len(others) == record["rows_not_as_formula"] == 0
+    saved = [line for line in n.gw.iptables_save().splitlines() if line[0] not in "#"]
+    nat = saved[saved.index("*nat") :]
+    assert [re.sub(r"\[.*]", "[0:0]", line) for line in nat[: nat.index("COMMIT") + 1]] == [
+        line.replace("tunb", "eth1") for line in record["save"]
+    ]
+
+
 def test_the_same_mapping_for_other_destinations():
+    record = seen("snat_same_mapping_for_other_destinations")
     n = Nat(SNAT)
+    to = [SERVER, "10.9.2.3", "10.9.2.4", "10.20.0.1", "10.20.0.2"]
+    assert [n.syn_from(host(4), 40000, one)[1] for one in to] == record["without_clash"]
     assert n.syn_from(host(4), 40001) == (POOL, 40001)
-    _, port = n.syn_from(host(5), 40001)
+    address, port = n.syn_from(host(5), 40001)
+    assert address == record["clash"][0]
+    assert port in of_class(40001)
     assert port != 40001
-    assert [n.syn_from(host(5), 40001, to)[1] for to in ("10.9.2.3", "10.9.2.4", "10.20.0.1")] == [
-        port
-    ] * 3
+    got = [n.syn_from(host(5), 40001, one)[1] for one in to[1:4]]
+    assert got == [port] * 3
+    assert record["other_destinations"] == [record["clash"][1]] * 3
 
 
 @pytest.mark.parametrize("how", ["", "_random", "_fully-random"])
@@ -170,25 +211,57 @@ def test_ten_ports(how):
     assert sorted(port for _, port in got[:10]) == list(range(50000, 50010))
     assert got[10:] == [None] * 3
     assert n.syn_from(host(20), 41000, "10.9.2.3")[1] in range(50000, 50010)
+    assert n.syn_from(host(20), 50003) == record["port_in_range"] is None
     assert n.syn_from(host(2)) == got[0]
-    assert not n.gw.dmesg()
+    assert record["retransmission"] == record["rows"][0]["as"]
+    ours = {name: count for name, count in n.counters.items() if name != "found"}
+    assert ours == {name: count for name, count in record["counters"].items() if name != "found"}
+    assert n.count == record["proc_stat"]["entries"]
+    assert n.gw.dmesg() == record["dmesg"]
 
 
 def test_a_port_inside_of_the_range_is_kept():
+    kept, *others = seen("snat_port_range_original_port_inside")
     n = Nat(pool("50000-50009"))
-    assert n.syn_from(host(2), 50003)[1] == 50003
-    assert n.syn_from(host(3), 50003)[1] in set(range(50000, 50010)) - {50003}
+    assert list(n.syn_from(host(2), 50003)) == kept
+    got = [n.syn_from(host(3), 50003), n.syn_from(host(4), 41000)]
+    for run in (got, others):
+        assert [address for address, _ in run] == [POOL] * 2
+        assert len({port for _, port in run} & (set(range(50000, 50010)) - {50003})) == 2
 
 
-def test_random_ports():
-    for option in ("--random", "--random-fully"):
-        n = Nat(f"{SNAT} {option}")
-        ports = [n.syn_from(host(2), 30000 + i)[1] for i in range(40)]
-        assert sum(port == 30000 + i for i, port in enumerate(ports)) <= 1
-        assert len({n.syn_from(host(3), 40000, f"10.20.0.{i}")[1] for i in range(1, 21)}) > 10
-        assert all(
-            n.syn_from(host(4), 700, SERVER, 1000 + i)[1] in range(600, 1024) for i in range(20)
-        )
+@pytest.mark.parametrize(
+    ("how", "option"), [("random", "--random"), ("fully-random", "--random-fully")]
+)
+def test_random_ports(how, option):
+    """Drawn anew for each flow, of the class of the client's port; no flow waits for another's port."""
+    record = seen(f"snat_{how}")
+    n = Nat(f"{SNAT} {option}")
+    got = {
+        "ports": [n.syn_from(host(2), 30000 + i)[1] for i in range(40)],
+        "ports_same_source": [n.syn_from(host(3), 40000, f"10.20.0.{i}")[1] for i in range(1, 21)],
+        "ports_from_700": [n.syn_from(host(4), 700, SERVER, 1000 + i)[1] for i in range(20)],
+    }
+    for run in (got, record):
+        assert sum(port == 30000 + i for i, port in enumerate(run["ports"])) <= 1
+        assert len(set(run["ports_same_source"])) >= 19
+        assert all(port in of_class(30000) for port in run["ports"] + run["ports_same_source"])
+        assert all(port in of_class(700) for port in run["ports_from_700"])
+        assert len(run["ports_from_700"]) == 20
+    assert n.counters == record["counters"]
+
+
+def test_established_flows_keep_their_ports():
+    record = seen("snat_2_ports_established_new_syn")
+    n = Nat(pool("50000-50001"))
+    for i in (1, 2):
+        n.life(f"10.10.1.{i}", close=False)
+    assert [n.syn_from("10.10.2.1", seq=900_000) for _ in range(3)] == record["result"]
+    assert n.counters == record["counters"]
+    ports = re.compile(r"dport=5000[01]")
+    assert sorted(ports.sub("", line) for line in n.lines) == sorted(
+        ports.sub("", line).replace(" 431999 ", " 432000 ") for line in record["lines"]
+    )
 
 
 @pytest.mark.parametrize("ports", [3, 10, 40])
@@ -208,6 +281,8 @@ def test_what_is_over_gives_way_to_a_higher_syn(ports, seq):
     grown = {k: v - before.get(k, 0) for k, v in n.counters.items() if v != before.get(k, 0)}
     assert grown == record["counters"]
     assert n.states == record["states_after"]
+    if ports == 3:  # of more ports the recording shows three lines
+        assert as_recorded(n.lines) == as_recorded(record["lines"])
 
 
 @pytest.mark.parametrize("state", ["close", "last_ack", "syn_sent"])
@@ -254,6 +329,28 @@ def test_udp_ports_used_up():
             assert {k: v - before.get(k, 0) for k, v in n.counters.items()} == counters
 
 
+def test_forty_udp_ports_used_up():
+    """Forty tries find them all; nothing is left for the last two, and each says so as the recording's do."""
+    record = seen("snat_udp_40_ports_exhausted")
+    n = Nat(pool("50000-50039", "udp"))
+    got = [n.source(udp(f"10.10.0.{i}", 5353, SERVER, 53)) for i in range(1, 41)]
+    assert sorted(port for _, port in got) == list(range(50000, 50040))
+    for i, (port, counters) in enumerate(record["last"][-2:]):
+        before = n.counters
+        assert n.source(udp(f"10.10.1.{i}", 5353, SERVER, 53)) == port is None
+        assert {k: v - before.get(k, 0) for k, v in n.counters.items()} == counters
+    lost = ("insert_failed", "drop")
+    assert [n.counters[k] for k in lost] == [record["counters"][k] for k in lost]
+
+
+def test_a_protocol_without_ports_has_one_flow_an_address():
+    record = seen("snat_generic_protocol_clash")
+    n = Nat(SNAT)
+    got = [n.source(ip(host(i), SERVER, 253, b"x")) for i in (2, 3, 3)]
+    assert [one and one[0] for one in got] == record["sources"]
+    assert n.counters == record["counters"]
+
+
 def test_two_hundred_ports_used_up():
     """248 tries in five rounds, of which the last 32 of a round are not counted: +128."""
     n = Nat(pool("50000-50199"))
@@ -270,11 +367,12 @@ def test_two_hundred_ports_used_up():
 def test_dnat():
     record = seen("dnat_one")
     n = Nat("-A PREROUTING -d 10.9.9.9 -p tcp --dport 80 -j DNAT --to-destination 10.9.2.2:8080")
-    for who in (CLIENT, host(3)):
-        assert n.destination(tcp(who, 41000, "10.9.9.9", 80, SYN)) == ("10.9.2.2", 8080)
+    behind = [n.send(tcp(who, 41000, "10.9.9.9", 80, SYN)) for who in (CLIENT, host(3))]
+    assert [[*end(out, 12), *end(out, 16)] for out in behind] == record["seen_behind"]
     got = n.source(tcp(CLIENT, 41000, "10.9.2.2", 8080, SYN))
     assert got[0] == record["straight"][0]
     assert got[1] != 41000  # the reply would look like that of the first flow
+    assert as_recorded(n.lines) == as_recorded(record["lines"])
     reply = n.send(tcp(SERVER, 8080, CLIENT, 41000, SYN | ACK, 1, 1001), back=True)
     assert end(reply, 12) == ("10.9.9.9", 80)
 
@@ -283,12 +381,16 @@ def test_dnat_over_a_range():
     n = Nat("-A PREROUTING -d 10.9.9.9 -j DNAT --to-destination 10.9.2.10-10.9.2.14")
     for source, address in seen("dnat_range_of_5")["rows"]:
         assert n.destination(tcp(source, 41000, "10.9.9.9", 80, SYN))[0] == address
+    others = [n.destination(tcp("10.10.0.1", p, "10.9.9.9", 80, SYN))[0] for p in range(5, 10)]
+    assert others == seen("dnat_range_of_5")["same_host_other_port"]
 
 
 def test_dnat_takes_the_lowest_port():
     n = Nat("-A PREROUTING -d 10.9.9.9 -p tcp -j DNAT --to-destination 10.9.2.2:8000-8004")
     got = [n.destination(tcp(host(i), 41000, "10.9.9.9", 80, SYN))[1] for i in range(2, 32)]
     assert got == seen("dnat_port_range")["ports"]
+    one = [n.destination(tcp(CLIENT, p, "10.9.9.9", 80, SYN))[1] for p in range(42000, 42010)]
+    assert one == seen("dnat_port_range")["one_host"]
 
 
 def test_dnat_shifts_a_range_of_ports():
@@ -310,6 +412,10 @@ def test_both():
     shown = record["conntrack_L"].splitlines()[0].replace(" 119 ", " 120 ")
     for words in ("-L", "-L --src-nat", "-L --dst-nat", "-L --any-nat"):
         assert n.gw.conntrack(words).splitlines() == [shown]
+    assert record["conntrack_L_snat"] == record["conntrack_L_dnat"] == record["conntrack_L"]
+    listed = n.gw.conntrack("-L -o extended,id").splitlines()
+    wanted = record["extended_id"].splitlines()[0].replace(" 119 ", " 120 ")
+    assert [line.partition(" id=")[0] for line in listed] == [wanted.partition(" id=")[0]]
 
 
 def test_what_can_vary():
@@ -326,17 +432,32 @@ def test_what_can_vary():
     assert end(reply, 16) == (host(3), 77)
     generic = [n.source(ip(host(i), SERVER, 253, b"x")) for i in (2, 3)]
     assert [one and one[0] for one in generic] == record["generic"]
+    n.gw.conntrack(f"-D -p icmp -s {host(3)}")  # answered here, not in the recording
+    assert n.source(icmp(host(3), SERVER, 8, 0, 77 << 16 | 1))
+    assert as_recorded(n.lines) == as_recorded(record["lines"])
     assert n.counters["insert_failed"] == n.counters["drop"] == 1
 
 
 def test_masquerade():
+    record = seen("masquerade")
     n = Nat("-A POSTROUTING -o eth1 -j MASQUERADE")
-    first, second, third = seen("masquerade")["mappings"]
+    first, second, third = record["mappings"]
     assert list(n.syn_from(CLIENT)) == first
     got = n.syn_from(host(3))
     assert got[0] == second[0]
     assert got[1] != 41000
     assert list(n.syn_from(CLIENT, 41001, "10.20.0.1")) == third
+    assert as_recorded(n.lines) == as_recorded(record["lines"])
+    n.gw.conntrack("-F")
+    assert n.source(udp(CLIENT, 5353, SERVER, 53))
+    ids = [n.source(icmp(host(i), SERVER, 8, 0, 77 << 16 | 1))[1] for i in (2, 3)]
+    assert ids[0] == record["icmp_ids_out"][0] == 77 != ids[1]
+    assert as_recorded(n.lines) == as_recorded(record["lines_udp_icmp"])
+    n.gw.set_address("eth1", None)
+    n.gw.route("10.9.2.0/24", dev="eth1")
+    assert n.lines == record["lines_after_address_removed"]
+    assert list(n.syn_from(host(6))) == record["syn_without_address"]
+    assert as_recorded(n.lines) == as_recorded(record["lines_then"])
     n = Nat("-A POSTROUTING -o eth1 -p tcp -j MASQUERADE --to-ports 50000-50001")
     got = [n.syn_from(host(i)) for i in (2, 3, 4, 5)]
     assert [one is None for one in got] == [False, False, True, True]

@@ -1,5 +1,7 @@
 """Rules that count and rules that leave alone, as a 6.18 kernel met them (linux-6.18-netfilter.jsonl: rules)."""
 
+import re
+
 import pytest
 from gateway import ACK, CLIENT, FIN, PSH, RECORDS, RST, SERVER, SYN, Gateway, tcp, udp
 
@@ -66,6 +68,10 @@ def test_connlimit_above():
         if "REJECT" in line and "pkts" not in line and "-A" not in line
     )
     assert listed.split()[2:] == wanted.split()[2:]
+    # the recording had one more SYN; the others are there, whatever second it is
+    ours = [re.sub(r" 6 \d+ ", " 6 ", line) for line in r.lines]
+    theirs = [re.sub(r" 6 \d+ ", " 6 ", " ".join(line.split())) for line in record["lines"]]
+    assert sorted(ours) == sorted(theirs)
 
 
 @pytest.mark.parametrize("pause", ["0", "0.05"])
@@ -184,4 +190,5 @@ def test_a_count_per_source():
     )
     hosts = (CLIENT, "10.9.1.3")
     assert [r.fate(host, 5000 + i) for host in hosts for i in range(4)] == record["r"]
-    assert r.count == len(record["lines"])
+    theirs = [" ".join(line.split()).replace(" 119 ", " 120 ") for line in record["lines"]]
+    assert sorted(r.lines) == sorted(theirs)

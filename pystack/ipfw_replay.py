@@ -16,7 +16,7 @@ from itertools import zip_longest
 from typing import Any
 
 from pystack._fast.consts import PROTO_ICMP, PROTO_TCP, PROTO_UDP
-from pystack._fast.ipfw_match import Ground
+from pystack._fast.ipfw_ground import Ground
 from pystack._fast.ipfw_ops import (
     REJECT_RST,
     V_DENY,

@@ -63,12 +63,14 @@ HOT = {
     "holes": "find_hole choose_hole send_hole skip_sacked",
     "tcp_out": "tcp_output restart_after_idle send_one begin cut_at_record flags_of place_syn place_fin",
     "ipfw_table": "Table.find Table.exact",
-    "ipfw_dyn": """DynTable.hash_of DynTable._over DynTable.left DynTable._live DynTable.find DynTable.lookup
-        DynTable.update DynTable._acknowledged DynTable._admits DynTable.busy""",
+    "ipfw_rows": "DynRows.hash_of DynRows._over DynRows.left DynRows._live DynRows._admits",
+    "ipfw_age": "DynAging._near DynAging.busy",
+    "ipfw_dyn": "DynTable.find DynTable.lookup DynTable.update DynTable._acknowledged",
     "ipfw_skip": "SkipIndex.locate SkipIndex.next _value _lowest",
-    "ipfw_match": """Rules._count Rules.check Rules._control Rules._decided Rules._argument Rules._jump Rules._look
-        Rules._install Rules._fits Rules._address Rules._in_ranges Rules._tcp Rules._header _flags_fit _may_answer
-        _tcp_options _ip_options""",
+    "ipfw_pattern": """Patterns._argument Patterns._fits Patterns._address Patterns._in_ranges Patterns._tcp
+        Patterns._header _flags_fit _tcp_options _ip_options""",
+    "ipfw_match": """Rules._count Rules.check Rules._control Rules._decided Rules._jump Rules._look Rules._install
+        _may_answer""",
     "nf_match": """PortRange.ports_fit PortRange.test TcpMatch.has_option IcmpMatch.test Multiport.test
         StateMatch.state_fits StateMatch.test ConntrackMatch.keys_fit MarkMatch.test AddressType.test
         AddressRange.test Length.test Ttl.test Tos.test""",

@@ -1,5 +1,6 @@
 from pystack._fast.internet cimport Internet
-from pystack._fast.ipfw_match cimport Ground, Rules
+from pystack._fast.ipfw_ground cimport Ground
+from pystack._fast.ipfw_match cimport Rules
 from pystack._fast.ipfw_nat cimport Nats
 from pystack._fast.ipfw_pipe cimport Dummynet, Line
 from pystack._fast.nf_hook cimport Hooks

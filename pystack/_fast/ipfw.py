@@ -21,7 +21,7 @@ from pystack._fast.consts import (
     TIMER_IPFW,
     Drop,
 )
-from pystack._fast.ipfw_match import Ground
+from pystack._fast.ipfw_ground import Ground
 from pystack._fast.ipfw_nat import Nats
 from pystack._fast.ipfw_ops import (
     LOOPBACK,

@@ -157,3 +157,40 @@ N_FACES = 7
 NO_PORT = 65536
 NO_FLAGS = 256
 """What a packet has where it has no ports or no TCP flags."""
+
+W_SRC = 0
+W_DST = 1
+W_PORTS = 2
+"""Of the source << 16 | of the destination."""
+W_KIND = 3
+"""Protocol | opcode << 8 | number of its name << 16."""
+W_HASH = 4
+W_FLAGS = 5
+W_EXPIRE = 6
+"""Second of its end."""
+W_ACK_FWD = 7
+W_ACK_REV = 8
+W_RULE = 9
+W_PARENT = 10
+W_COUNT = 11
+"""Words of a dynamic rule's record; of a parent, how many children it has."""
+Q_PACKETS = 6
+Q_OCTETS = 7
+"""Its words of 64 bits."""
+
+DYN_KEPT = 7
+"""FIN, SYN, RST: of the flags of a TCP packet, those that a state keeps, for the way back shifted by 8."""
+DYN_BOTH_FIN = 0x101
+DYN_BOTH_SYN = 0x202
+DYN_CLOSING_FWD = 0x203
+DYN_CLOSING_REV = 0x302
+DYN_ACK_FWD = 0x10000
+DYN_ACK_REV = 0x20000
+DYN_ACK_BOTH = 0x30000
+"""Who has acknowledged since the state was last renewed."""
+DYN_ORPHANED = 0x40000
+"""Its rule is gone."""
+DYN_FORWARD = 0
+DYN_REVERSE = 1
+DYN_MOST_CLOSING = 4
+"""Most seconds of `dyn_fin_lifetime` and `dyn_rst_lifetime`: less than lie between two rounds of keep-alives."""

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from pystack._fast.consts import IPFW_8, IPFW_10, IPFW_12
 from pystack._fast.ipfw_dyn import DynTable
-from pystack._fast.ipfw_match import Ground, Rules
+from pystack._fast.ipfw_ground import Ground
+from pystack._fast.ipfw_match import Rules
 from pystack._fast.ipfw_ops import (
     O_CHECK_STATE,
     O_KEEP_STATE,

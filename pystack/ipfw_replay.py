@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from functools import partial
 from itertools import zip_longest
 from typing import Any
@@ -33,11 +33,11 @@ from pystack._fast.rng import Rng
 from pystack.addresses import dotted, parse_host
 from pystack.firewall.ipfw.chain import Chain
 from pystack.firewall.ipfw.engine import CLAMPED, ERAS, Engine
-from pystack.firewall.ipfw.ifnames import name_fits
 from pystack.firewall.ipfw.logline import log_packet
 from pystack.firewall.ipfw.names import DEBIAN
 from pystack.firewall.ipfw.tool import Tool
 from pystack.profiles import load
+from pystack.replay import Difference, Result
 from pystack.sysctl import Sysctl
 
 VERDICTS = {
@@ -105,7 +105,7 @@ class Stand(Ground):
         return address in self.own
 
     def iface_fits(self, iface: int, pattern: str) -> bool:
-        return name_fits(self.interfaces[iface], pattern)
+        return fnmatchcase(self.interfaces[iface], pattern)
 
     def answer(self, p: Any, code: int) -> int:
         if code != REJECT_RST:
@@ -148,39 +148,6 @@ def segment(
         "flags": flags,
         "win": 0,
     }
-
-
-@dataclass(slots=True)
-class Difference:
-    """The first step of a scenario that came out differently."""
-
-    scenario: str
-    step: int
-    """Counted from 1; 0: what was listed at the end."""
-    given: dict[str, Any]
-    expected: Any
-    got: Any
-
-    def __str__(self) -> str:
-        return (
-            f"scenario {self.scenario}, step {self.step}: {json.dumps(self.given)}\n"
-            f"  recorded  {json.dumps(self.expected)}\n"
-            f"  pystack   {json.dumps(self.got)}"
-        )
-
-
-@dataclass(slots=True)
-class Result:
-    """How many scenarios came out alike."""
-
-    equal: int = 0
-    steps: int = 0
-    differences: list[Difference] = field(default_factory=list)
-
-    @property
-    def differ(self) -> int:
-        """Scenarios with a difference."""
-        return len(self.differences)
 
 
 class Lab:
@@ -270,6 +237,10 @@ class Lab:
         out["states"] = self.states()
         return out
 
+    def differs(self, step: int, given: dict[str, Any], expected: Any, got: Any) -> Difference:
+        """A difference at a step, counted from 1; 0: in what was listed at the end."""
+        return Difference(f"scenario {self.scenario['id']}, step {step}", given, expected, got)
+
     def play(self) -> Difference | None:
         """All steps; the first difference."""
         if "batches" in self.scenario:
@@ -282,12 +253,10 @@ class Lab:
             else:
                 given, expected, got = self.step(step)
             if ticks:
-                return Difference(
-                    self.scenario["id"], number, {"tick": ticks[0][0]}, None, ticks[0][1]
-                )
+                return self.differs(number, {"tick": ticks[0][0]}, None, ticks[0][1])
             got = {k: v for k, v in got.items() if k in expected or k not in ("states", "count")}
             if expected != got:
-                return Difference(self.scenario["id"], number, given, expected, got)
+                return self.differs(number, given, expected, got)
         return self.end()
 
     def grow(self) -> Difference | None:
@@ -306,7 +275,7 @@ class Lab:
             self.stand.lines.clear()
             got += [verdicts["pass"], verdicts["deny"], self.engine.table.count]
             if got != expected:
-                return Difference(self.scenario["id"], second, {"t": second}, expected, got)
+                return self.differs(second, {"t": second}, expected, got)
         return None
 
     def step(self, step: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
@@ -360,12 +329,12 @@ class Lab:
                     break
         for key, value in self.scenario.get("end", {}).items():
             if self.ending(key) != value:
-                return Difference(self.scenario["id"], 0, {"sysctl": key}, value, self.ending(key))
+                return self.differs(0, {"sysctl": key}, value, self.ending(key))
         for key in ("show", "list"):
             wanted, got = self.scenario.get(key), self.listing(key)
             if wanted not in (None, got):
                 pairs = [(a, b) for a, b in zip_longest(wanted, got) if a != b]
-                return Difference(self.scenario["id"], 0, {"ipfw": [key]}, *pairs[0])
+                return self.differs(0, {"ipfw": [key]}, *pairs[0])
         return None
 
     def listing(self, key: str) -> list[str]:
@@ -452,10 +421,6 @@ def replay(scenarios: Iterable[dict[str, Any]], profile: str = "freebsd-10") -> 
     """Play scenarios one after the other."""
     result = Result()
     for scenario in scenarios:
-        difference = Lab(scenario, profile).play()
-        result.steps += len(scenario.get("steps", scenario.get("trace", ())))
-        if difference is None:
-            result.equal += 1
-        else:
-            result.differences.append(difference)
+        steps = len(scenario.get("steps", scenario.get("trace", ())))
+        result.played(steps, Lab(scenario, profile).play())
     return result

@@ -55,18 +55,17 @@ class Seen:
 
 @dataclass(slots=True)
 class Difference:
-    """The first packet of a flow that came out differently."""
+    """The first piece of something recorded that came out differently."""
 
-    flow: str
-    packet: int
-    """Counted from 1."""
-    sent: dict[str, Any]
-    expected: dict[str, Any]
-    got: dict[str, Any]
+    where: str
+    """What was played, and which piece of it, counted from 1: `flow 12, packet 3`."""
+    given: dict[str, Any]
+    expected: Any
+    got: Any
 
     def __str__(self) -> str:
         return (
-            f"flow {self.flow}, packet {self.packet}: {json.dumps(self.sent)}\n"
+            f"{self.where}: {json.dumps(self.given)}\n"
             f"  recorded  {json.dumps(self.expected)}\n"
             f"  pystack   {json.dumps(self.got)}"
         )
@@ -74,16 +73,24 @@ class Difference:
 
 @dataclass(slots=True)
 class Result:
-    """How many flows came out alike."""
+    """How much of what was recorded came out alike. `pieces`: packets or steps that were played."""
 
     equal: int = 0
-    packets: int = 0
+    pieces: int = 0
     differences: list[Difference] = field(default_factory=list)
 
     @property
     def differ(self) -> int:
-        """Flows with a difference."""
+        """Flows or scenarios with a difference."""
         return len(self.differences)
+
+    def played(self, pieces: int, difference: Difference | None) -> None:
+        """One more flow or scenario."""
+        self.pieces += pieces
+        if difference is None:
+            self.equal += 1
+        else:
+            self.differences.append(difference)
 
 
 class Lab:
@@ -116,7 +123,8 @@ class Lab:
             expected = {"ctstate": sent["ctstate"], "entry": sent["entry"]}
             if not alike(got, expected):
                 rest = {k: v for k, v in sent.items() if k not in expected}
-                return Difference(flow["id"], number, rest, expected, got)
+                where = f"flow {flow['id']}, packet {number}"
+                return Difference(where, rest, expected, got)
         return None
 
     def entry(self) -> dict[str, Any] | None:
@@ -245,10 +253,5 @@ def replay(flows: Iterable[dict[str, Any]], profile: str = "linux-6") -> Result:
     lab = Lab(profile)
     result = Result()
     for flow in flows:
-        result.packets += len(flow["packets"])
-        difference = lab.play(flow)
-        if difference is None:
-            result.equal += 1
-        else:
-            result.differences.append(difference)
+        result.played(len(flow["packets"]), lab.play(flow))
     return result

@@ -22,17 +22,13 @@ cdef class NatInstance:
     cpdef int outgoing(self, Packet p, bint create) except -1
     cdef int _in(self, Packet p) except -1
     cdef int _ports_in(self, Packet p) except -1
-    cdef int _link_in(
-        self, unsigned int peer, unsigned int alias, int pport, int aport, int proto, bint create,
-    ) except -1
     cdef int _icmp_in(self, Packet p) except -1
-    cdef int _error_in(self, Packet p) except -1
+    cdef int _error(self, Packet p, bint out) except -1
     cdef int _bare_in(self, Packet p) except -1
     cdef int _out(self, Packet p, bint create) except -1
     cdef bint _is_private(self, unsigned int address) except? True
     cdef int _ports_out(self, Packet p, bint create) except -1
     cdef int _icmp_out(self, Packet p, bint create) except -1
-    cdef int _error_out(self, Packet p) except -1
     cdef int _bare_out(self, Packet p, bint create) except -1
     cdef int _quote(self, Packet p, bint source, unsigned int address, int port) except -1
 

@@ -123,7 +123,11 @@ class NatInstance:
     def _ports_in(self, p):
         row: cython.int
         links = self.links
-        row = self._link_in(p.src, p.dst, p.sport, p.dport, p.proto, links.create_in)
+        row = links.find_in(p.src, p.dst, p.sport, p.dport, p.proto, True)
+        if row == 0 and links.create_in:
+            row = links.add(
+                links.inside_of(p.dst), p.src, p.dst, p.dport, p.sport, p.dport, p.proto
+            )
         if row == 0:
             return IGNORED
         if p.proto == PROTO_TCP:
@@ -131,20 +135,12 @@ class NatInstance:
         translate(p, False, links.inside(row), links.sport[row])
         return DONE
 
-    def _link_in(self, peer, alias, pport, aport, proto, create):
-        """The link of TCP or UDP for a packet from a peer, which is made where there is none."""
-        links = self.links
-        row: cython.int = links.find_in(peer, alias, pport, aport, proto, True)
-        if row == 0 and create:
-            row = links.add(links.inside_of(alias), peer, alias, aport, pport, aport, proto)
-        return row
-
     def _icmp_in(self, p):
         row: cython.int
         links = self.links
         number: cython.int = p.icmp_rest >> 16
         if _is_error(p.icmp_type):
-            return self._error_in(p)
+            return self._error(p, False)
         if not _is_ping(p):
             return IGNORED
         row = links.find_in(p.src, p.dst, NO_PORT, number, PROTO_ICMP, False)
@@ -156,22 +152,6 @@ class NatInstance:
             return IGNORED
         translate(p, False, links.inside(row), links.sport[row])
         return DONE
-
-    def _error_in(self, p):
-        """An error about a packet that went out: it is for whoever is behind it."""
-        row: cython.int = 0
-        q = self.quote
-        links = self.links
-        if q.parse(p) != 0:
-            return IGNORED
-        if q.q_proto == PROTO_TCP or q.q_proto == PROTO_UDP:
-            row = self._link_in(q.q_dst, q.q_src, q.q_dport, q.q_sport, q.q_proto, False)
-        elif q.q_proto == PROTO_ICMP and _quotes_question(q.q_sport):
-            row = links.find_in(q.q_dst, q.q_src, NO_PORT, q.q_ping, PROTO_ICMP, False)
-        if row == 0:
-            return IGNORED
-        set_address(p, False, links.inside(row))
-        return self._quote(p, True, links.inside(row), links.sport[row])
 
     def _bare_in(self, p):
         """A protocol of which nothing but the addresses is known."""
@@ -227,7 +207,7 @@ class NatInstance:
         links = self.links
         number: cython.int = p.icmp_rest >> 16
         if _is_error(p.icmp_type):
-            return self._error_out(p)
+            return self._error(p, True)
         if not _is_ping(p):
             return IGNORED
         row = links.find_out(p.src, p.dst, number, NO_PORT, PROTO_ICMP, False)
@@ -240,22 +220,6 @@ class NatInstance:
         translate(p, True, links.outside(row), links.aport[row])
         return DONE
 
-    def _error_out(self, p):
-        """An error about a packet that came in: whoever sent that knows only the outside."""
-        row: cython.int = 0
-        q = self.quote
-        links = self.links
-        if q.parse(p) != 0:
-            return IGNORED
-        if q.q_proto == PROTO_TCP or q.q_proto == PROTO_UDP:
-            row = links.find_out(q.q_dst, q.q_src, q.q_dport, q.q_sport, q.q_proto, True)
-        elif q.q_proto == PROTO_ICMP and _quotes_question(q.q_sport):
-            row = links.find_out(q.q_dst, q.q_src, q.q_ping, NO_PORT, PROTO_ICMP, False)
-        if row == 0:
-            return IGNORED
-        set_address(p, True, links.outside(row))
-        return self._quote(p, False, links.outside(row), links.aport[row])
-
     def _bare_out(self, p, create):
         links = self.links
         row: cython.int = links.find_out(p.src, p.dst, NO_PORT, NO_PORT, p.proto, True)
@@ -265,6 +229,33 @@ class NatInstance:
             return IGNORED
         set_address(p, True, links.outside(row))
         return DONE
+
+    # --- errors ----------------------------------------------------------------------------------------------
+
+    def _error(self, p, out):
+        """An error is for whoever sent the packet that it quotes, which went the other way; that knew its own side
+        of the translator only.
+        """
+        row: cython.int = 0
+        links = self.links
+        q = self.quote
+        if q.parse(p) != 0:
+            return IGNORED
+        if q.q_proto == PROTO_TCP or q.q_proto == PROTO_UDP:
+            if out:
+                row = links.find_out(q.q_dst, q.q_src, q.q_dport, q.q_sport, q.q_proto, True)
+            else:
+                row = links.find_in(q.q_dst, q.q_src, q.q_dport, q.q_sport, q.q_proto, True)
+        elif q.q_proto == PROTO_ICMP and _quotes_question(q.q_sport):
+            if out:
+                row = links.find_out(q.q_dst, q.q_src, q.q_ping, NO_PORT, PROTO_ICMP, False)
+            else:
+                row = links.find_in(q.q_dst, q.q_src, NO_PORT, q.q_ping, PROTO_ICMP, False)
+        if row == 0:
+            return IGNORED
+        address: cython.uint = links.outside(row) if out else links.inside(row)
+        set_address(p, out, address)
+        return self._quote(p, not out, address, links.aport[row] if out else links.sport[row])
 
     def _quote(self, p, source, address, port):
         """The packet that an error quotes, as the other side of the translator has it."""

@@ -53,7 +53,7 @@ def ipfw_replay(
 
 
 def _play(files: list[Path], as_json: bool, pieces: str, play: Callable[[Any, str], Any]) -> None:
-    """Play all files and print the sum; `pieces`: what a result counts besides."""
+    """Play all files and print the sum; `pieces`: what the pieces of a recording are called."""
     counts = {"equal": 0, "differ": 0, pieces: 0}
     differences: list[Any] = []
     for path in files:
@@ -62,8 +62,9 @@ def _play(files: list[Path], as_json: bool, pieces: str, play: Callable[[Any, st
                 result = play(lines, str(path))
         except (OSError, ValueError, KeyError) as error:
             fail(error)
-        for name in counts:
-            counts[name] += getattr(result, name)
+        counts["equal"] += result.equal
+        counts["differ"] += result.differ
+        counts[pieces] += result.pieces
         differences += result.differences
     if as_json:
         first = asdict(differences[0]) if differences else None

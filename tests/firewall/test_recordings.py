@@ -55,7 +55,7 @@ def test_a_changed_recording_is_noticed(where, change):
     change(changed["packets"][0])
     result = replay.replay([flow, changed])
     assert (result.equal, result.differ) == (1, 1)
-    assert result.differences[0].packet == 1
+    assert result.differences[0].where.endswith(", packet 1")
 
 
 def test_command(tmp_path):

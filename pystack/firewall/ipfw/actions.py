@@ -4,33 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pystack._fast.ipfw_ops import (
-    O_ACCEPT,
-    O_ALTQ,
-    O_CALLRETURN,
-    O_CHECK_STATE,
-    O_COUNT,
-    O_DENY,
-    O_DIVERT,
-    O_FORWARD_IP,
-    O_LOG,
-    O_NAT,
-    O_NETGRAPH,
-    O_NGTEE,
-    O_PIPE,
-    O_QUEUE,
-    O_REASS,
-    O_REJECT,
-    O_SET_MSS,
-    O_SETDSCP,
-    O_SETFIB,
-    O_SKIPTO,
-    O_TAG,
-    O_TEE,
-    O_UNREACH6,
-    REJECT_ABORT,
-    REJECT_RST,
-)
+from pystack._fast import ipfw_ops as ops
 from pystack.firewall.ipfw import operands, tokens
 from pystack.firewall.ipfw.cnumbers import atoi, inet_aton, starts_digit, strtoul
 from pystack.firewall.ipfw.draft import ARG_MAX, Draft
@@ -65,7 +39,7 @@ def _numbered(op: int) -> Action:
             words.take()
         elif words.skip("tablearg"):
             arg = draft.era.tablearg
-        elif op in (O_DIVERT, O_TEE):
+        elif op in (ops.O_DIVERT, ops.O_TEE):
             port = draft.names.divert_port(words.take())
             if port is None:
                 raise Refusal(EX_DATAERR, "illegal divert/tee port")
@@ -81,7 +55,7 @@ def _check_state(draft: Draft) -> Insn:
     """`check-state`, later of states of one name or (`:any`) of all."""
     words = draft.words
     if not draft.era.names_states:
-        insn = Insn(O_CHECK_STATE)
+        insn = Insn(ops.O_CHECK_STATE)
     else:
         word = words.peek()
         name = DEFAULT_STATE
@@ -90,7 +64,7 @@ def _check_state(draft: Draft) -> Insn:
             if not word.startswith(":") or not operands.valid_name(name):
                 raise Refusal(EX_DATAERR, f"Invalid state name {word}")
             words.take()
-        insn = Insn(O_CHECK_STATE, text="" if name == "any" else name)
+        insn = Insn(ops.O_CHECK_STATE, text="" if name == "any" else name)
     draft.keep(insn)
     return insn
 
@@ -103,21 +77,21 @@ def _unreach(draft: Draft) -> Insn:
         mtu = draft.words.peek() or ""
         if starts_digit(mtu):
             draft.words.take()
-            return Insn(O_REJECT, 4, (atoi(mtu) & 0xFFFF,))
-    return Insn(O_REJECT, operands.unreachable(tokens.UNREACH, "ICMP", text))
+            return Insn(ops.O_REJECT, 4, (atoi(mtu) & 0xFFFF,))
+    return Insn(ops.O_REJECT, operands.unreachable(tokens.UNREACH, "ICMP", text))
 
 
 def _unreach6(draft: Draft) -> Insn:
     text = draft.words.need("missing unreach code")
     draft.words.take()
-    return Insn(O_UNREACH6, operands.unreachable(tokens.UNREACH6, "ICMPv6", text))
+    return Insn(ops.O_UNREACH6, operands.unreachable(tokens.UNREACH6, "ICMPv6", text))
 
 
 def _nat(draft: Draft) -> Insn:
     """`nat N`; `nat global`: whichever instance knows the flow."""
     if draft.era >= Era.E10 and draft.words.skip("global"):
-        return Insn(O_NAT, draft.era.nat_global)
-    return _numbered(O_NAT)(draft)
+        return Insn(ops.O_NAT, draft.era.nat_global)
+    return _numbered(ops.O_NAT)(draft)
 
 
 def _forward(draft: Draft) -> Insn:
@@ -133,35 +107,35 @@ def _forward(draft: Draft) -> Insn:
             raise Refusal(EX_DATAERR, f"illegal forwarding port ``{rest}''")
         port = found[0]
     if name == "tablearg":
-        return Insn(O_FORWARD_IP, data=(0, port))
+        return Insn(ops.O_FORWARD_IP, data=(0, port))
     addr = inet_aton(name)
     if addr is None:
         addr = draft.names.host(name)
     if addr is None:
         raise Refusal(EX_DATAERR, "")
-    return Insn(O_FORWARD_IP, data=(addr, port))
+    return Insn(ops.O_FORWARD_IP, data=(addr, port))
 
 
 def _setfib(draft: Draft) -> Insn:
     """`setfib N`: which routing table is asked."""
     text = draft.words.need("missing fib number")
     if draft.words.skip("tablearg"):
-        return Insn(O_SETFIB, draft.era.tablearg)
+        return Insn(ops.O_SETFIB, draft.era.tablearg)
     draft.words.take()
     fib = strtoul(text)[0] & 0xFFFF
     if fib >= draft.settings.fibs:
         raise Refusal(EX_DATAERR, "fib too large.\n")
-    return Insn(O_SETFIB, fib | (0x8000 if draft.era.names_objects else 0))
+    return Insn(ops.O_SETFIB, fib | (0x8000 if draft.era.names_objects else 0))
 
 
 def _setdscp(draft: Draft) -> Insn:
     """`setdscp af11`: the code point that the packet goes on with."""
     text = draft.words.need("missing DSCP code")
     if draft.words.skip("tablearg"):
-        return Insn(O_SETDSCP, draft.era.tablearg)
+        return Insn(ops.O_SETDSCP, draft.era.tablearg)
     draft.words.take()
     mark = 0x8000 if draft.era.names_objects else 0
-    return Insn(O_SETDSCP, operands.code_point(text) | mark)
+    return Insn(ops.O_SETDSCP, operands.code_point(text) | mark)
 
 
 def _set_mss(draft: Draft) -> Insn:
@@ -171,40 +145,40 @@ def _set_mss(draft: Draft) -> Insn:
     if not starts_digit(text) or rest or not 1 <= value <= 65535:
         raise Refusal(EX_DATAERR, f"Invalid MSS value {text}")
     draft.words.take()
-    return Insn(O_SET_MSS, value)
+    return Insn(ops.O_SET_MSS, value)
 
 
 def _comment(draft: Draft) -> Insn:
     """A rule of nothing but a comment counts."""
     draft.words.back()
-    return Insn(O_COUNT)
+    return Insn(ops.O_COUNT)
 
 
 ACTIONS: dict[str, tuple[Era, Action]] = {
-    **{word: (Era.E8, _plain(O_ACCEPT)) for word in ("accept", "pass", "allow", "permit")},
-    **{word: (Era.E8, _plain(O_DENY)) for word in ("deny", "drop")},
-    "count": (Era.E8, _plain(O_COUNT)),
-    "reject": (Era.E8, _plain(O_REJECT, 1)),
-    "reset": (Era.E8, _plain(O_REJECT, REJECT_RST)),
-    "reset6": (Era.E8, _plain(O_UNREACH6, REJECT_RST)),
-    "abort": (Era.E12, _plain(O_REJECT, REJECT_ABORT)),
-    "abort6": (Era.E12, _plain(O_UNREACH6, REJECT_ABORT)),
+    **{word: (Era.E8, _plain(ops.O_ACCEPT)) for word in ("accept", "pass", "allow", "permit")},
+    **{word: (Era.E8, _plain(ops.O_DENY)) for word in ("deny", "drop")},
+    "count": (Era.E8, _plain(ops.O_COUNT)),
+    "reject": (Era.E8, _plain(ops.O_REJECT, 1)),
+    "reset": (Era.E8, _plain(ops.O_REJECT, ops.REJECT_RST)),
+    "reset6": (Era.E8, _plain(ops.O_UNREACH6, ops.REJECT_RST)),
+    "abort": (Era.E12, _plain(ops.O_REJECT, ops.REJECT_ABORT)),
+    "abort6": (Era.E12, _plain(ops.O_UNREACH6, ops.REJECT_ABORT)),
     "unreach": (Era.E8, _unreach),
     "unreach6": (Era.E8, _unreach6),
     "check-state": (Era.E8, _check_state),
-    "pipe": (Era.E8, _numbered(O_PIPE)),
-    "queue": (Era.E8, _numbered(O_QUEUE)),
-    "divert": (Era.E8, _numbered(O_DIVERT)),
-    "tee": (Era.E8, _numbered(O_TEE)),
-    "netgraph": (Era.E8, _numbered(O_NETGRAPH)),
-    "ngtee": (Era.E8, _numbered(O_NGTEE)),
-    "skipto": (Era.E8, _numbered(O_SKIPTO)),
-    "call": (Era.E10, _numbered(O_CALLRETURN)),
-    "return": (Era.E10, lambda draft: Insn(O_CALLRETURN, neg=True)),
+    "pipe": (Era.E8, _numbered(ops.O_PIPE)),
+    "queue": (Era.E8, _numbered(ops.O_QUEUE)),
+    "divert": (Era.E8, _numbered(ops.O_DIVERT)),
+    "tee": (Era.E8, _numbered(ops.O_TEE)),
+    "netgraph": (Era.E8, _numbered(ops.O_NETGRAPH)),
+    "ngtee": (Era.E8, _numbered(ops.O_NGTEE)),
+    "skipto": (Era.E8, _numbered(ops.O_SKIPTO)),
+    "call": (Era.E10, _numbered(ops.O_CALLRETURN)),
+    "return": (Era.E10, lambda draft: Insn(ops.O_CALLRETURN, neg=True)),
     "fwd": (Era.E8, _forward),
     "forward": (Era.E8, _forward),
     "nat": (Era.E8, _nat),
-    "reass": (Era.E8, _plain(O_REASS)),
+    "reass": (Era.E8, _plain(ops.O_REASS)),
     "setfib": (Era.E8, _setfib),
     "setdscp": (Era.E11, _setdscp),
     "tcp-setmss": (Era.E12, _set_mss),
@@ -234,7 +208,7 @@ def _log(draft: Draft) -> None:
         if most < 0:
             raise Refusal(EX_DATAERR, "logamount must be positive")
         words.take()
-    draft.log = Insn(O_LOG, data=(most,))
+    draft.log = Insn(ops.O_LOG, data=(most,))
 
 
 def _altq(draft: Draft) -> None:
@@ -243,7 +217,7 @@ def _altq(draft: Draft) -> None:
     if draft.altq is not None:
         raise Refusal(EX_DATAERR, "altq cannot be specified more than once")
     draft.words.take()
-    draft.altq = Insn(O_ALTQ, text=name)
+    draft.altq = Insn(ops.O_ALTQ, text=name)
     raise Refusal(EX_DATAERR, f"altq has no queue named `{name}'")
 
 
@@ -252,7 +226,7 @@ def _tag(draft: Draft) -> None:
     keyword = draft.words.taken()
     if draft.tag is not None:
         raise Refusal(EX_USAGE, "tag and untag cannot be specified more than once")
-    draft.tag = Insn(O_TAG, draft.uint(keyword), neg=keyword == "untag")
+    draft.tag = Insn(ops.O_TAG, draft.uint(keyword), neg=keyword == "untag")
 
 
 _PARAMETERS: dict[str, Callable[[Draft], None]] = {

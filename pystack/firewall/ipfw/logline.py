@@ -5,50 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from pystack._fast import ipfw_ops as ops
 from pystack._fast.consts import ICMP_UNREACH_HOST, PROTO_ICMP, PROTO_TCP, PROTO_UDP
-from pystack._fast.ipfw_ops import (
-    F_NOT,
-    O_ACCEPT,
-    O_ALTQ,
-    O_CALLRETURN,
-    O_COUNT,
-    O_DENY,
-    O_DIVERT,
-    O_FORWARD_IP,
-    O_LOG,
-    O_NAT,
-    O_NETGRAPH,
-    O_NGTEE,
-    O_PIPE,
-    O_QUEUE,
-    O_REASS,
-    O_REJECT,
-    O_SETFIB,
-    O_SKIPTO,
-    O_TAG,
-    O_TEE,
-    REJECT_ABORT,
-    REJECT_RST,
-)
 from pystack.addresses import dotted
 from pystack.firewall.ipfw.insn import Insn, Rule
 
 PLAIN = {
-    O_DENY: "Deny",
-    O_ACCEPT: "Accept",
-    O_COUNT: "Count",
-    O_NAT: "Nat",
-    O_REASS: "Reass",
+    ops.O_DENY: "Deny",
+    ops.O_ACCEPT: "Accept",
+    ops.O_COUNT: "Count",
+    ops.O_NAT: "Nat",
+    ops.O_REASS: "Reass",
 }
 NUMBERED = {
-    O_DIVERT: "Divert",
-    O_TEE: "Tee",
-    O_SETFIB: "SetFib",
-    O_SKIPTO: "SkipTo",
-    O_PIPE: "Pipe",
-    O_QUEUE: "Queue",
-    O_NETGRAPH: "Netgraph",
-    O_NGTEE: "Ngtee",
+    ops.O_DIVERT: "Divert",
+    ops.O_TEE: "Tee",
+    ops.O_SETFIB: "SetFib",
+    ops.O_SKIPTO: "SkipTo",
+    ops.O_PIPE: "Pipe",
+    ops.O_QUEUE: "Queue",
+    ops.O_NETGRAPH: "Netgraph",
+    ops.O_NGTEE: "Ngtee",
 }
 NAMES = {PROTO_TCP: "TCP", PROTO_UDP: "UDP"}
 
@@ -59,14 +36,14 @@ def action_word(insn: Insn, arg: int) -> str:
         return PLAIN[insn.op]
     if insn.op in NUMBERED:
         return f"{NUMBERED[insn.op]} {arg}"
-    if insn.op == O_REJECT:
-        words = {REJECT_RST: "Reset", REJECT_ABORT: "Abort", ICMP_UNREACH_HOST: "Reject"}
+    if insn.op == ops.O_REJECT:
+        words = {ops.REJECT_RST: "Reset", ops.REJECT_ABORT: "Abort", ICMP_UNREACH_HOST: "Reject"}
         return words.get(insn.arg, f"Unreach {insn.arg}")
-    if insn.op == O_FORWARD_IP:
+    if insn.op == ops.O_FORWARD_IP:
         address, port = insn.data
         return f"Forward to {dotted(address or arg)}" + (f":{port}" if port else "")
-    if insn.op == O_CALLRETURN:
-        return "Return" if insn.head & F_NOT else f"Call {arg}"
+    if insn.op == ops.O_CALLRETURN:
+        return "Return" if insn.head & ops.F_NOT else f"Call {arg}"
     return "UNKNOWN"
 
 
@@ -85,11 +62,11 @@ def ends(p: Any) -> str:
 
 def log_packet(engine: Any, rule: Rule, arg: int, p: Any, way: str) -> Iterator[tuple[str, str]]:
     """Channel and text of the lines, as long as the rule may write any. `arg`: what a table said; `way`: in via em0."""
-    most = next(i for i in rule.actions if i.op == O_LOG).data[0]
+    most = next(i for i in rule.actions if i.op == ops.O_LOG).data[0]
     left = engine.log_left[rule.row]
     if most and not left:
         return
-    action = next(i for i in rule.actions if i.op not in (O_LOG, O_ALTQ, O_TAG))
+    action = next(i for i in rule.actions if i.op not in (ops.O_LOG, ops.O_ALTQ, ops.O_TAG))
     value = arg if action.arg == engine.rules.tablearg_is else action.arg
     yield "security.info", log_line(rule.number, action_word(action, value), p, way)
     if most:

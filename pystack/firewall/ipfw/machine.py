@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,6 @@ from pystack._fast.rng import Rng
 from pystack.addresses import dotted
 from pystack.firewall.ipfw.chain import Chain
 from pystack.firewall.ipfw.engine import CLAMPED, ERAS, Engine
-from pystack.firewall.ipfw.ifnames import name_fits
 from pystack.firewall.ipfw.logline import log_packet
 from pystack.firewall.ipfw.nat_book import NatBook
 from pystack.firewall.ipfw.tool import Tool
@@ -48,6 +48,8 @@ class HostGround(MachineGround):
         self.engine: Engine
         self.tags: list[frozenset[int]] = [frozenset()]
         """Sets of tags; a packet's mark is the number of its own."""
+        self.marks: dict[frozenset[int], int] = {frozenset(): 0}
+        """Their numbers."""
 
     def renew(self) -> int:
         tables = self.host.ipfw.chain.tables
@@ -72,7 +74,7 @@ class HostGround(MachineGround):
         return "lo0" if iface == LOOPBACK else str(self.host.core.interfaces[iface].name)
 
     def iface_fits(self, iface: int, pattern: str) -> bool:
-        if name_fits(self.name_of(iface), pattern):
+        if fnmatchcase(self.name_of(iface), pattern):
             return True
         own = self.host.core.lo if iface == LOOPBACK else self.host.core.interfaces[iface]
         return bool(dotted(own.addr) == pattern)
@@ -90,9 +92,9 @@ class HostGround(MachineGround):
 
     def set_tag(self, p: Any, tag: int, on: bool) -> int:
         wanted = self.tags[p.mark] | {tag} if on else self.tags[p.mark] - {tag}
-        if wanted not in self.tags:
+        p.mark = self.marks.setdefault(wanted, len(self.tags))
+        if p.mark == len(self.tags):
             self.tags.append(wanted)
-        p.mark = self.tags.index(wanted)
         return 0
 
 

@@ -7,11 +7,10 @@ from collections.abc import Callable
 
 from pystack._fast import ipfw_ops as ops
 from pystack.firewall.ipfw.chain import KernelRefusal
-from pystack.firewall.ipfw.cnumbers import atoi, dotted, inet_aton, inet_pton, strtol, strtoul
+from pystack.firewall.ipfw.cnumbers import dotted, inet_pton, strtol, strtoul
 from pystack.firewall.ipfw.eras import Era
 from pystack.firewall.ipfw.errors import (
     EX_DATAERR,
-    EX_NOHOST,
     EX_OSERR,
     EX_UNAVAILABLE,
     EX_USAGE,
@@ -19,6 +18,7 @@ from pystack.firewall.ipfw.errors import (
 )
 from pystack.firewall.ipfw.operands import valid_name
 from pystack.firewall.ipfw.run import Run, reason
+from pystack.firewall.ipfw.table_keys import address, host, interface, prefix
 from pystack.firewall.ipfw.tables import Key, NamedTable, TableRefusal
 from pystack.firewall.ipfw.words import Words
 
@@ -46,7 +46,6 @@ _REASONS = {
     errno.ENOENT: "record not found",
     errno.EACCES: "table is locked",
 }
-_IFNAME = 15
 
 
 def table(run: Run, words: Words) -> None:
@@ -373,36 +372,19 @@ def _guess(run: Run, text: str) -> str | None:
             return None
     if "." not in text:
         return "iface"
-    return "addr" if run.names.host(text) is not None or inet_aton(text) is not None else None
+    return None if address(run, text) is None else "addr"
 
 
 def _key(run: Run, kind: str, text: str) -> Key:
     """A key as a table of this kind has it."""
     if kind == "iface":
-        return Key("iface", name=text[:_IFNAME])
+        return interface(text)
     if kind == "number":
         number, rest = strtol(text)
         if rest:
             raise Refusal(EX_DATAERR, f"Invalid number: {text}")
         return Key("number", number & 0xFFFFFFFF)
-    name, slash, width = text.partition("/")
-    addr = inet_pton(name)
-    length = atoi(width) if slash else 32
-    if addr is None:
-        addr = _host(run, name)
-        length = 32
-    if not 0 <= length <= 32:
-        raise Refusal(EX_DATAERR, f"bad IPv4 mask width: {width}")
-    return Key("addr", addr & (0xFFFFFFFF << (32 - length) & 0xFFFFFFFF), length)
-
-
-def _host(run: Run, text: str) -> int:
-    addr = inet_aton(text)
-    if addr is None:
-        addr = run.names.host(text)
-    if addr is None:
-        raise Refusal(EX_NOHOST, f"hostname ``{text}'' unknown")
-    return addr
+    return prefix(text) or Key("addr", host(run, text.partition("/")[0]))
 
 
 def _value(run: Run, text: str) -> int:
@@ -410,9 +392,7 @@ def _value(run: Run, text: str) -> int:
     number, rest = strtoul(text, 0)
     if not rest:
         return number & 0xFFFFFFFF
-    addr = inet_aton(text)
-    if addr is None:
-        addr = run.names.host(text)
+    addr = address(run, text)
     if addr is None:
         raise Refusal(EX_OSERR, f"Unable to parse value {text}")
     return addr

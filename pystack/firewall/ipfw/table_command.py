@@ -5,22 +5,13 @@ from __future__ import annotations
 import errno
 
 from pystack.firewall.ipfw.chain import KernelRefusal
-from pystack.firewall.ipfw.cnumbers import (
-    atoi,
-    dotted,
-    inet_aton,
-    inet_pton,
-    starts_digit,
-    strtol,
-    strtoul,
-)
+from pystack.firewall.ipfw.cnumbers import atoi, dotted, starts_digit, strtol, strtoul
 from pystack.firewall.ipfw.eras import Era
-from pystack.firewall.ipfw.errors import EX_DATAERR, EX_NOHOST, EX_OSERR, EX_USAGE, Refusal
+from pystack.firewall.ipfw.errors import EX_DATAERR, EX_OSERR, EX_USAGE, Refusal
 from pystack.firewall.ipfw.run import Run, reason
+from pystack.firewall.ipfw.table_keys import host, interface, network, prefix
 from pystack.firewall.ipfw.tables import Key, TableRefusal
 from pystack.firewall.ipfw.words import Words
-
-_IFNAME = 15
 
 
 def table(run: Run, words: Words) -> None:
@@ -101,39 +92,24 @@ def _value(run: Run, text: str) -> int:
     """A number, or an address, which is a number too."""
     if "." not in text and starts_digit(text):
         return strtoul(text, 0)[0] & 0xFFFFFFFF
-    return _host(run, text)
-
-
-def _host(run: Run, text: str) -> int:
-    addr = inet_aton(text)
-    if addr is None:
-        addr = run.names.host(text)
-    if addr is None:
-        raise Refusal(EX_NOHOST, f"hostname ``{text}'' unknown")
-    return addr
+    return host(run, text)
 
 
 def _key(run: Run, text: str) -> Key:
     """What an entry is for, by the look of it; before 10 it is always an address."""
-    name, slash, width = text.partition("/")
-    length = atoi(width) if slash else 32
     if run.era < Era.E10:
+        name, slash, width = text.partition("/")
+        length = atoi(width) if slash else 32
         if not 0 <= length <= 32:
             raise Refusal(EX_DATAERR, f"bad width ``{width}''")
-        return _network(_host(run, name), length)
+        return network(host(run, name), length)
     if text[:1] and text[0] in "0123456789abcdefABCDEF":
-        addr = inet_pton(name)
-        if addr is not None:
-            if not 0 <= length <= 32:
-                raise Refusal(EX_DATAERR, f"bad IPv4 mask width: {width}")
-            return _network(addr, length)
+        found = prefix(text)
+        if found is not None:
+            return found
         number, rest = strtol(text)
         if not rest:
             return Key("addr", number & 0xFFFFFFFF)
     if "." not in text:
-        return Key("iface", name=name[:_IFNAME])
-    return Key("addr", _host(run, text))
-
-
-def _network(addr: int, length: int) -> Key:
-    return Key("addr", addr & (0xFFFFFFFF << (32 - length) & 0xFFFFFFFF), length)
+        return interface(text)
+    return Key("addr", host(run, text))

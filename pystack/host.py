@@ -528,7 +528,18 @@ class Host:
 
         Raises `views.tools.UsageError` (ValueError) with the tool's words.
         """
-        done = run(self, "iptstate", [*arguments.split(), f"--columns={columns}"])
+        return self._told("iptstate", [*arguments.split(), f"--columns={columns}"])
+
+    def ip(self, arguments: str = "tcp_metrics show") -> str:
+        """What Linux's `ip tcp_metrics [show|delete|flush] …` prints: what is remembered of other hosts.
+
+        Raises `views.tools.UsageError` (ValueError) with the tool's words.
+        """
+        return self._told("ip", arguments.split())
+
+    def _told(self, tool: str, words: list[str]) -> str:
+        """What a command prints that has words of its own for what it refuses."""
+        done = run(self, tool, words)
         if done.status:
             raise UsageError(done.err.strip())
         return done.out

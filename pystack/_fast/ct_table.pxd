@@ -11,6 +11,7 @@ cdef class ConnTable:
     cdef unsigned long long key0, key1
     cdef readonly FreeList free
     cdef readonly Chain chain, sources
+    cdef public list rules
     cdef readonly unsigned long long[::1] keys
     cdef readonly unsigned int[::1] hashes, serial, word
     cdef readonly unsigned short[::1] half
@@ -26,6 +27,7 @@ cdef class ConnTable:
     cpdef int detach(self, int row) except -1
     cpdef int release(self, int row) except -1
     cpdef int unlink(self, int row) except -1
+    cpdef int own(self, int row, object rule) except -1
     cdef int reap(self, int node) except -1
     cdef unsigned int source_hash(self, int node) noexcept
     cdef unsigned int _source_bucket(self, int row) noexcept

@@ -103,6 +103,7 @@ class ConnTable:
         self.serial = column("I", rows)
         self.next_serial = 1
         self.sources = None
+        self.rules = None
         self._record(column("Q", 8 * rows))
 
     def _record(self, records):
@@ -125,6 +126,8 @@ class ConnTable:
         self.serial = grown(memoryview(self.serial), rows)
         if self.sources is not None:
             self.sources.grow(rows)
+        if self.rules is not None:
+            self.rules.extend([None] * (rows - len(self.rules)))
         self._record(grown(memoryview(self.octet).cast("Q"), 8 * rows, huge))
         self.capacity = capacity
 
@@ -194,6 +197,8 @@ class ConnTable:
         row = self.free.take()
         for i in range(16):
             self.word[(row << 4) + i] = 0
+        if self.rules is not None:
+            self.rules[row] = None
         self.serial[row] = self.next_serial
         self.next_serial = (self.next_serial + 1) & _U32
         return row
@@ -245,6 +250,13 @@ class ConnTable:
             after = self.chain.next[after]  # the other node of the same flow goes, too
         self.unlink(node >> 1)
         return after
+
+    def own(self, row, rule):
+        """The flow is there because this rule let its first packet pass. Answers 0."""
+        if self.rules is None:
+            self.rules = [None] * (self.capacity + 1)
+        self.rules[row] = rule
+        return 0
 
     # --- by source, for NAT ----------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@ from pystack._fast.conntrack cimport Conntrack
 from pystack._fast.internet cimport Internet
 from pystack._fast.nat cimport Nat
 from pystack._fast.nf_hook cimport HookState, Hooks, NatRange
+from pystack._fast.nf_rules cimport Rule
 from pystack._fast.packet cimport Packet
 from pystack._fast.routes cimport Interface
 from pystack._fast.tcp_build cimport transmit
@@ -29,5 +30,6 @@ cdef class Netfilter(Hooks):
     cdef public bint translates
     cdef int timer
     cdef int _table(self, object table, int hook, Packet p) except -1
+    cdef int _filter(self, int hook, Packet p) except -1
     cdef int _track(self, Packet p) except -1
     cdef int _translate(self, int hook, Packet p, bint source) except -1

@@ -48,6 +48,7 @@ from pystack._fast.nf_hook import (
     HookState,
     NatRange,
 )
+from pystack._fast.nf_rules import Rule
 from pystack._fast.routes import Interface
 from pystack._fast.tcp_build import transmit
 from pystack._fast.tcp_reply import unsent_reset
@@ -218,7 +219,7 @@ class Netfilter(Hooks):
         """As `Hooks` has it."""
         verdict: cython.int = self._table(self.mangle, LOCAL_IN, p)
         if verdict == NF_ACCEPT:
-            verdict = self._table(self.filter, LOCAL_IN, p)
+            verdict = self._filter(LOCAL_IN, p)
         if verdict == NF_ACCEPT and self.translates:
             verdict = self._translate(LOCAL_IN, p, True)
         if verdict == NF_ACCEPT and p.ct != 0:
@@ -229,7 +230,7 @@ class Netfilter(Hooks):
         """As `Hooks` has it."""
         verdict: cython.int = self._table(self.mangle, FORWARD, p)
         if verdict == NF_ACCEPT:
-            verdict = self._table(self.filter, FORWARD, p)
+            verdict = self._filter(FORWARD, p)
         return verdict
 
     def local_out(self, p):
@@ -242,7 +243,7 @@ class Netfilter(Hooks):
         if verdict == NF_ACCEPT and self.translates:
             verdict = self._translate(LOCAL_OUT, p, False)
         if verdict == NF_ACCEPT:
-            verdict = self._table(self.filter, LOCAL_OUT, p)
+            verdict = self._filter(LOCAL_OUT, p)
         return verdict
 
     def postrouting(self, p):
@@ -269,6 +270,17 @@ class Netfilter(Hooks):
         state.now = self.net.now
         return table.run(hook, p, state)
 
+    def _filter(self, hook, p):
+        """The table filter. What lets the first packet of a flow pass owns the flow."""
+        verdict: cython.int
+        if self.filter is None:
+            return NF_ACCEPT
+        verdict = self._table(self.filter, hook, p)
+        if p.ct != 0 and verdict == NF_ACCEPT:
+            if self.conntrack.half[(p.ct << 5) + H_STATUS] & IPS_CONFIRMED == 0:
+                self.conntrack.own(p.ct, self.state.decided)
+        return verdict
+
     def _track(self, p):
         """Conntrack looks at a packet; a full table is told."""
         if self.conntrack.conntrack_in(p, self.net.now) == CT_DROP:
@@ -290,6 +302,8 @@ class Netfilter(Hooks):
                 verdict = self._table(self.nat, hook, p)
                 if verdict != NF_ACCEPT:
                     return verdict
+                if self.filter is None and isinstance(self.state.decided, Rule):
+                    ct.own(row, self.state.decided)
                 if ct.half[(row << 5) + H_STATUS] & done == 0:
                     self.nat_engine.bind_nothing(row, source, p)
         return self.nat_engine.translate(p, source)

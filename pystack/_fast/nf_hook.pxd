@@ -27,6 +27,7 @@ cdef class HookState:
     cdef public Conntrack conntrack
     cdef public Rng rng
     cdef public bint hot_drop
+    cdef public object decided
     cdef public int log_flags
     cpdef int address_type(self, unsigned int addr, int iface) except -1
     cpdef str iface_name(self, int number)

@@ -111,7 +111,8 @@ class HookState:
     """One packet at one hook. `hook` is one of the five, `now` the present in ns; `conntrack` may be None.
 
     `hot_drop` is set by a match that cannot answer: the packet is lost (the kernel's word for it). `log_flags` is for
-    `log`: 1 TCP sequence numbers, 2 TCP options, 4 IP options, 8 the owner, 32 the MAC header decoded.
+    `log`: 1 TCP sequence numbers, 2 TCP options, 4 IP options, 8 the owner, 32 the MAC header decoded. `decided` is the
+    `Rule` whose verdict was the table's last one, or the `RuleChain` whose policy was.
     """
 
     def __init__(self):
@@ -120,6 +121,7 @@ class HookState:
         self.conntrack = None
         self.rng = None
         self.hot_drop = False
+        self.decided = None
         self.log_flags = 0
 
     def address_type(self, addr, iface):

@@ -258,6 +258,7 @@ class Table:
             rule.octets += octets
             verdict = CONTINUE if rule.target is None else rule.target.apply(p, state)
             if verdict >= 0:
+                state.decided = rule
                 return verdict
             if verdict == CONTINUE:
                 rule = rule.next
@@ -271,4 +272,5 @@ class Table:
                 rule = None
         base.packets += count
         base.octets += octets
+        state.decided = base
         return base.policy

@@ -74,9 +74,16 @@ class PeerMetrics:
         chain.append(m)
         return m
 
+    def remove(self, m):
+        """An entry goes."""
+        number = self.chain(m.laddr, m.faddr)
+        self.chains[number].remove(m)
+        if not self.chains[number]:
+            del self.chains[number]
+
     def entries(self):
-        """All entries."""
-        return [m for chain in self.chains.values() for m in chain]
+        """All entries, chain by chain."""
+        return [m for number in sorted(self.chains) for m in self.chains[number]]
 
 
 def _stamp(m):

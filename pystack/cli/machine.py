@@ -37,11 +37,16 @@ ABOUT = {
     ),
     "conntrack": (
         "The flows that a Linux machine tracks: list, delete, change, count, counters, events.",
-        "-L, -G, -D, -U, -I, -F, -C, -S, -E, with the filters of conntrack(8) and -o extended,id,xml,save.",
+        "-L, -G, -D, -U, -I, -F, -C, -S, -E, with the filters of conntrack(8) and -o extended,id,xml,save. Of pystack's"
+        " own: --top src|dst|sport|dport|rule.",
     ),
     "iptstate": (
         "The flows of a Linux machine as a table, as iptstate -1 prints it.",
         "-t totals, -C counters, -b dDSpstbP sort by, -r, -s -d -S -D filters, -i invert, -L, -f, -o. Once, no window.",
+    ),
+    "ip": (
+        "What a Linux machine remembers of other hosts: ip tcp_metrics.",
+        "tcp_metrics show, list, flush [[address] PREFIX] [source ADDRESS], delete ADDRESS; -j.",
     ),
     "iptables": (
         "The rules of a Linux machine: show and change them while it runs.",

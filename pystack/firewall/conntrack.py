@@ -9,11 +9,12 @@ host.conntrack.column("state")                      a NumPy view of the live tab
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
 from pystack._fast.consts import EVENT_DESTROY, EVENT_NEW, EVENT_UPDATE
 from pystack._fast.netfilter import Netfilter
+from pystack._fast.nf_rules import RuleChain
 from pystack.addresses import dotted
 from pystack.firewall import conntrack_tool, flows, invalid
 from pystack.firewall.flows import Flow
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 EVENT_NAMES = {EVENT_NEW: "[NEW]", EVENT_UPDATE: "[UPDATE]", EVENT_DESTROY: "[DESTROY]"}
 KEPT_EVENTS = 65536
 KNOBS = "net.netfilter.nf_conntrack_"
-Owner = Literal["src", "dst", "sport", "dport"]
+Owner = Literal["src", "dst", "sport", "dport", "rule"]
+OWNERS: tuple[Owner, ...] = ("src", "dst", "sport", "dport", "rule")
 
 
 class NoNetfilter(ValueError):
@@ -106,13 +108,42 @@ class Conntrack:
             out[" ".join(filter(None, (one.name, one.state, mark)))] += 1
         return out
 
-    def top(self, by: Owner = "src", n: int = 10) -> list[tuple[str, int]]:
-        """Who owns most flows, by a part of the original direction."""
+    def top(
+        self, by: Owner = "src", n: int = 10, among: Iterable[Flow] | None = None
+    ) -> list[tuple[str, int]]:
+        """Who owns most flows (of `among`, else of all): by a part of the original direction, or by the rule that let
+        the first packet pass. That is the rule of the table filter that accepted it, or the policy of its chain; where
+        there is no such table, the rule that translates it.
+        """
         owners: Counter[str] = Counter()
-        for one in self.flows():
+        names = self._rule_names() if by == "rule" else {}
+        for one in self.flows() if among is None else among:
+            if by == "rule":
+                owners[self._rule(one.row, names)] += 1
+                continue
             value = getattr(one.original, by)
             owners[dotted(value) if by in ("src", "dst") else str(value)] += 1
-        return owners.most_common(n)
+        return sorted(owners.items(), key=lambda each: (-each[1], each[0]))[:n]
+
+    def _rule_names(self) -> dict[int, str]:
+        """Rules that stand in a table, by identity, as `-S` prints them."""
+        return {
+            id(
+                rule
+            ): f"{'' if name == 'filter' else f'-t {name} '}-A {chain.name}{rule.text.save()}"
+            for name, table in self.host.firewall.tables.items()
+            for chain in table.chains.values()
+            for rule in chain.rules
+        }
+
+    def _rule(self, row: int, names: dict[int, str]) -> str:
+        """What let a flow in: a rule, one that is there no longer, a policy, or none."""
+        owner = self.table.rules[row] if self.table.rules is not None else None
+        if owner is None:
+            return "no rule"
+        if isinstance(owner, RuleChain):
+            return f"-P {owner.name} ACCEPT"
+        return names.get(id(owner)) or f"deleted:{owner.text.save()}"
 
     def nat_ports(self, n: int = 8) -> dict[tuple[int, int, int, int], int]:
         """Flows with a translated source by (address they got, peer, its port, protocol), the `n` fullest: each takes a

@@ -1,7 +1,7 @@
 """The `conntrack` command: its options, its filters and its words.
 
 Source: conntrack(8) of conntrack-tools 1.4.7; facts: conntrack 6.2. `-E` prints the events since listening began; what
-takes the kernel's netlink and no table (-A, -U of labels, expectations) is refused by name.
+takes the kernel's netlink and no table (-A, -U of labels, expectations) is refused by name. `--top` is pystack's own.
 """
 
 from __future__ import annotations
@@ -92,6 +92,8 @@ def _parser() -> _Parser:
             const=(short, "conntrack"),
             type=partial(_with_table, short),
         )
+    what.add_argument("--top", choices=("src", "dst", "sport", "dport", "rule"))
+    p.add_argument("--limit", type=_number, default=10)
     p.add_argument("-p", "--protonum", "--proto", dest="proto", type=_protocol)
     p.add_argument("-f", "--family", choices=("ipv4",), default="ipv4")
     p.add_argument("-s", "--src", "--orig-src", dest="src", type=_network)
@@ -234,6 +236,9 @@ def run(conntrack: Conntrack, words: list[str]) -> Outcome:
         asked, rest = PARSER.parse_known_args(words)
         if rest:
             raise ToolError(f"{HEAD}Unknown argument `{rest[0]}'\n{HINT}", 2)
+        if asked.top is not None:
+            conntrack.present()
+            return _top(conntrack, asked)
         if asked.command is None:
             raise ToolError(f"{HEAD}You need to supply a command\n{HINT}", 2)
         command, table = asked.command
@@ -353,6 +358,17 @@ def _flush(conntrack: Conntrack, asked: argparse.Namespace) -> Outcome:
     for one in conntrack.flows():
         conntrack.table.kill(one.row)
     return Outcome(err=f"{HEAD}connection tracking table has been emptied.\n")
+
+
+def _top(conntrack: Conntrack, asked: argparse.Namespace) -> Outcome:
+    """Who has most flows, of those that match: the only command here that conntrack(8) has not."""
+    found = [one for one in conntrack.flows() if matches(one, asked)]
+    owners = conntrack.top(asked.top, asked.limit, found)
+    if "json" in asked.output:
+        rows = [{asked.top: owner, "flows": number} for owner, number in owners]
+        return Outcome(json.dumps(rows, indent=2) + "\n")
+    lines = [f"{'flows':>9}  {asked.top}", *(f"{number:>9}  {owner}" for owner, number in owners)]
+    return Outcome("".join(f"{line}\n" for line in lines), _shown(len(found), "counted"))
 
 
 def _count(conntrack: Conntrack, asked: argparse.Namespace) -> Outcome:

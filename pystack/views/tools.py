@@ -18,6 +18,7 @@ from pystack.views import (
     freebsd,
     freebsd_net,
     freebsd_stats,
+    ip_tool,
     linux,
     linux_net,
     linux_stats,
@@ -101,6 +102,8 @@ def changes(host: Host, tool: str, words: list[str]) -> bool:
         )
     if tool == "ipfw":
         return not {"list", "show", "l"}.intersection(words)
+    if tool == "ip":
+        return ip_tool.changes(words)
     return tool == "sysctl" and sysctl.changes(host, words)
 
 
@@ -352,6 +355,13 @@ def _iptstate(host: Host, words: list[str], wants_json: bool) -> Outcome:
     return Outcome(*iptstate.run(host.conntrack, words, columns))
 
 
+def _ip(host: Host, words: list[str], wants_json: bool) -> Outcome:
+    """What the machine remembers of other hosts."""
+    if host.system != "linux":
+        raise UsageError(_no_tool(host, "ip"))
+    return Outcome(*ip_tool.run(host, words, wants_json))
+
+
 def _iptables(host: Host, words: list[str], wants_json: bool) -> Outcome:
     """The command of the rules."""
     return _ruled(host, "iptables", wants_json, lambda: firewall.iptables(host.firewall, words))
@@ -414,6 +424,7 @@ OF_SYSTEM = {
         "cat",
         "conntrack",
         "dmesg",
+        "ip",
         "iptables",
         "iptables-save",
         "iptstate",
@@ -427,6 +438,7 @@ COMMANDS: dict[str, Callable[[Any, list[str], bool], Outcome]] = {
     "cat": _cat,
     "conntrack": _conntrack,
     EVENTS: _conntrack_events,
+    "ip": _ip,
     "iptables": _iptables,
     "iptables-save": _iptables_save,
     "iptstate": _iptstate,

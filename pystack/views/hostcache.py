@@ -1,6 +1,7 @@
 """What FreeBSD shows of its hostcache: net.inet.tcp.hostcache.list and histo, in the columns of each release.
 
 7 to 11 have a column of a bandwidth that nothing measures any more; from 13 on hits and updates are not counted.
+SENDPIPE and RECVPIPE are 0 on the real system, too: its TCP tells the cache nothing of buffers (tcp_discardcb).
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ kernel: build
 	$(BIN)/python -m tests.kernel $(SCRIPTS)
 
 demo: build
-	$(BIN)/pystack demo
+	$(BIN)/pystack run fin-wait-2-ipfw --report fin-wait-2-ipfw.html
 
 bench: build
 	$(BIN)/pystack bench

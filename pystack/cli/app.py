@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-from pystack.cli import bench, demo, knobs, limits, machine, packetdrill, profiles, replay, serve
+from pystack.cli import (
+    bench,
+    demo,
+    knobs,
+    limits,
+    machine,
+    packetdrill,
+    profiles,
+    replay,
+    run,
+    serve,
+)
 
 app = typer.Typer(
     name="pystack",
@@ -65,6 +76,8 @@ app.command("packetdrill")(packetdrill.packetdrill)
 app.command("conntrack-replay")(replay.conntrack_replay)
 app.command("ipfw-replay")(replay.ipfw_replay)
 app.command("serve")(serve.serve)
+app.command("run")(run.run)
+app.command("scenarios")(run.scenarios)
 app.command("profiles")(profiles.profiles)
 app.command("knobs")(knobs.knobs)
 app.command("limits")(limits.limits)

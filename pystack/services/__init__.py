@@ -13,6 +13,7 @@ from pystack.services.chargen import ChargenService
 from pystack.services.discard import DiscardService
 from pystack.services.echo import EchoService
 from pystack.services.http import HttpService
+from pystack.services.proxy import ProxyService
 
 __all__ = [
     "ChargenService",
@@ -20,5 +21,6 @@ __all__ = [
     "DiscardService",
     "EchoService",
     "HttpService",
+    "ProxyService",
     "Service",
 ]

@@ -6,6 +6,7 @@
     Poster       sends bodies without waiting, and must see the error page
     ClosedLoad   short connections, N at once
     OpenLoad     short connections, so many a second
+    Shell        one connection that stays, a line now and then
     SynFlooder   SYNs from addresses that never answer
 
 Each takes a machine (the flooder: a tap) and a server's address, begins with `start`, and follows from its arguments
@@ -19,6 +20,7 @@ from pystack.traffic.flooder import SynFlooder
 from pystack.traffic.latency import Latencies
 from pystack.traffic.load import ClosedLoad, Load, OpenLoad
 from pystack.traffic.poster import Poster
+from pystack.traffic.shell import Shell
 from pystack.traffic.slow_reader import SlowReader
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "Load",
     "OpenLoad",
     "Poster",
+    "Shell",
     "SlowReader",
     "SynFlooder",
 ]

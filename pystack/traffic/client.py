@@ -22,7 +22,7 @@ import httptools
 from pystack._fast.consts import EV_CONNECT, EV_ERROR, EV_HANGUP, EV_READ, EV_WRITE
 
 if TYPE_CHECKING:
-    from pystack.host import Host
+    from pystack.host import Host, Timer
     from pystack.sockets import Address, StreamSocket
 
 CHUNK = 65536
@@ -53,6 +53,8 @@ class Client(ABC):
         self.done = False
         self.error: str | None = None
         self.errno = 0
+        self.patience: Timer | None = None
+        """What ends it when it takes too long, where somebody set it."""
         self._connected = False
 
     # --- what a subclass says ------------------------------------------------------------------------

@@ -12,36 +12,33 @@ import errno
 import random
 from abc import ABC, abstractmethod
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import cycle
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pystack._fast.consts import SECOND
 from pystack.traffic.browser import Browser
+from pystack.traffic.client import Client
 from pystack.traffic.latency import Latencies
 from pystack.units import parse_time
 
 if TYPE_CHECKING:
-    from pystack.host import Host, Timer
+    from pystack.host import Host
     from pystack.sockets import Address
 
 ARRIVALS = ("random", "even")
-
-
-class _Fetch(Browser):
-    """One connection of a load."""
-
-    due = 0
-    """When it was to begin, ns."""
-    patience: Timer | None = None
+Make = Callable[["Host", Callable[[Any], object]], Client]
+"""A client on this machine that calls this at its end."""
 
 
 class Load(ABC):
     """What both loops have. Connections come from `hosts` in turn and fetch `path` from `server`.
 
-    `ending` as for `Browser`: "asks" leaves TIME_WAIT to the server, "closes" to the hosts. Who has no answer within
-    `timeout` gives up. `latencies`: from when an answer was due to be asked for until it was whole; `errors` by the
-    name of the errno, or in words; `started`, `in_flight` and the most that were at once.
+    `ending` as for `Browser`: "asks" leaves TIME_WAIT to the server, "closes" to the hosts. `make`: clients of another
+    kind, which need no path. Who has no answer within `timeout` gives up (None: never). `visits`: so many and no more.
+    `latencies`: from when an answer was due to be asked for until it was whole; `errors` by the name of the errno, or
+    in words; `started`, `in_flight` and the most that were at once.
     """
 
     def __init__(
@@ -51,7 +48,9 @@ class Load(ABC):
         *,
         path: str = "/bytes/100",
         ending: str = "asks",
-        timeout: int | str = "30s",
+        timeout: int | str | None = "30s",
+        make: Make | None = None,
+        visits: int | None = None,
     ) -> None:
         self.hosts = list(hosts) if isinstance(hosts, Sequence) else [hosts]
         if not self.hosts:
@@ -61,7 +60,9 @@ class Load(ABC):
         self.server = server
         self.path = path
         self.ending = ending
-        self.timeout = parse_time(timeout, "timeout")
+        self.timeout = None if timeout is None else parse_time(timeout, "timeout")
+        self.make = make or self._browser
+        self.visits = visits
         self.latencies = Latencies()
         self.errors: Counter[str] = Counter()
         self.started = 0
@@ -80,27 +81,31 @@ class Load(ABC):
         """How many had no answer."""
         return sum(self.errors.values())
 
+    def _browser(self, host: Host, over: Callable[[Any], object]) -> Client:
+        return Browser(host, self.server, [self.path], ending=self.ending, on_done=over)
+
     def _fetch(self, due: int) -> None:
         """One connection, which was due then."""
         host = next(self._turn)
-        fetch = _Fetch(host, self.server, [self.path], ending=self.ending, on_done=self._over)
-        fetch.due = due
+        client = self.make(host, partial(self._over, due))
         self.started += 1
+        if self.started == self.visits:
+            self.stop()
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
-        fetch.start()
-        if not fetch.done:
-            patience = (self.timeout, fetch.end, "no answer in time", errno.ETIMEDOUT)
-            fetch.patience = host.call_later(*patience)
+        client.start()
+        if not client.done and self.timeout is not None:
+            patience = (self.timeout, client.end, "no answer in time", errno.ETIMEDOUT)
+            client.patience = host.call_later(*patience)
 
-    def _over(self, fetch: _Fetch) -> None:
+    def _over(self, due: int, client: Client) -> None:
         self.in_flight -= 1
-        if fetch.patience is not None:
-            fetch.patience.cancel()
-        if fetch.error is None:
-            self.latencies.add(self._world.now - fetch.due)
+        if client.patience is not None:
+            client.patience.cancel()
+        if client.error is None:
+            self.latencies.add(self._world.now - due)
         else:
-            self.errors[errno.errorcode.get(fetch.errno, fetch.error)] += 1
+            self.errors[errno.errorcode.get(client.errno, client.error)] += 1
         self.next()
 
     @abstractmethod
@@ -118,11 +123,9 @@ class ClosedLoad(Load):
         *,
         clients: int,
         think: int | str = 0,
-        path: str = "/bytes/100",
-        ending: str = "asks",
-        timeout: int | str = "30s",
+        **how: Any,
     ) -> None:
-        super().__init__(hosts, server, path=path, ending=ending, timeout=timeout)
+        super().__init__(hosts, server, **how)
         if clients < 1:
             raise ValueError(f"{clients} clients are none")
         self.clients = clients
@@ -158,11 +161,9 @@ class OpenLoad(Load):
         seed: int = 1,
         arrivals: str = "random",
         most: int | None = None,
-        path: str = "/bytes/100",
-        ending: str = "asks",
-        timeout: int | str = "30s",
+        **how: Any,
     ) -> None:
-        super().__init__(hosts, server, path=path, ending=ending, timeout=timeout)
+        super().__init__(hosts, server, **how)
         if not rate > 0:
             raise ValueError(f"a rate of {rate} a second is no load")
         if arrivals not in ARRIVALS:

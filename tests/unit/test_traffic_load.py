@@ -8,8 +8,8 @@ import pytest
 from http_kit import Site, site
 
 from pystack._fast.consts import MS, SECOND
-from pystack.services import HttpService
-from pystack.traffic import ClosedLoad, OpenLoad
+from pystack.services import EchoService, HttpService
+from pystack.traffic import Browser, ClosedLoad, OpenLoad, Shell
 
 WEB = ("192.0.2.1", 80)
 
@@ -207,3 +207,35 @@ def test_loads_that_cannot_be(kind: Any, options: dict[str, Any], text: str) -> 
     with pytest.raises(ValueError, match=text):
         kind(hosts, WEB, **options)
     web.quiet()
+
+
+def test_a_load_of_other_clients_and_no_more_than_so_many() -> None:
+    web, service = site(profile="linux-6")
+    paths = ["/bytes/10", "/bytes/20"]
+    load = OpenLoad(
+        web.me,
+        WEB,
+        rate=100,
+        visits=5,
+        make=lambda host, over: Browser(host, WEB, paths, on_done=over),
+    )
+    load.start()
+    web.net.run(for_="2s")
+    assert (load.started, len(load.latencies), load.failed) == (5, 5, 0)
+    assert service.answers == {200: 10}
+
+
+def test_a_shell_counts_what_comes_back() -> None:
+    web, _ = site(profile="linux-6")
+    EchoService(22).start(web.web)
+    shell = Shell(web.me, ("192.0.2.1", 22), every="1s", timeout="500ms")
+    shell.start()
+    web.net.run(for_="5500ms")
+    assert (shell.sent, len(shell.latencies), shell.late) == (6, 6, 0)
+    web.net.links[0].partition()
+    web.net.run(for_="3s")
+    assert (shell.sent, shell.late) == (9, 3)
+    web.net.links[0].heal()
+    web.net.run(for_="5s")
+    assert shell.error is None
+    assert len(shell.latencies) > 8

@@ -1,0 +1,1 @@
+"""What a run means: the verdict, the cures beside it, plots, one page of HTML."""

@@ -1,0 +1,125 @@
+"""Who owns the entries of a limit: by rule, by source, by state. Top lists, most first."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from pystack.addresses import dotted
+
+if TYPE_CHECKING:
+    from pystack.host import Host
+
+MOST = 8
+Owners = dict[str, list[tuple[str, int]]]
+
+
+def owners(host: Host, limit: str) -> Owners:
+    """The top lists of this limit's entries."""
+    for begins, find in _FINDERS.items():
+        if limit.startswith(begins):
+            return {name: count.most_common(MOST) for name, count in find(host).items() if count}
+    return {name: count.most_common(MOST) for name, count in _connections(host).items() if count}
+
+
+def _ipfw(host: Host) -> dict[str, Counter[str]]:
+    """Dynamic rules: by the rule that made them, who began them, and what became of their connection here."""
+    states = {each["peer"]: each["state"] for each in connections(host)}
+    rules: Counter[str] = Counter()
+    sources: Counter[str] = Counter()
+    ends: Counter[str] = Counter()
+    lines = {row.split()[0].lstrip("0"): row for row in host.ipfw("list").splitlines()}
+    for number, kind, _, source, sport, *_ in host.ipfw.states():
+        if kind == "P":
+            continue
+        rules[lines.get(str(number), str(number))] += 1
+        sources[dotted(source)] += 1
+        ends[states.get(f"{dotted(source)}:{sport}", "no connection any more")] += 1
+    return {"rule": rules, "source": sources, "state of its connection": ends}
+
+
+def _conntrack(host: Host) -> dict[str, Counter[str]]:
+    """Flows: by state, by who began them, by where to."""
+    found = host.conntrack.flows()
+    states: Counter[str] = Counter()
+    sources: Counter[str] = Counter()
+    targets: Counter[str] = Counter()
+    for one in found:
+        mark = " assured" if one.assured else " unreplied" if one.unreplied else ""
+        states[f"{one.name} {one.state}".strip() + mark] += 1
+        sources[dotted(one.original.src)] += 1
+        targets[f"{dotted(one.original.dst)}:{one.original.dport}"] += 1
+    return {"state": states, "source": sources, "to": targets}
+
+
+def _buffers(host: Host) -> dict[str, Counter[str]]:
+    """Octets that wait in buffers: by state, and for whom."""
+    states: Counter[str] = Counter()
+    peers: Counter[str] = Counter()
+    for each in connections(host):
+        waits = each["send"] + each["receive"]
+        if waits:
+            states[f"octets of connections in {each['state']}"] += waits
+            peers[each["peer"].rpartition(":")[0]] += waits
+    return {"state": states, "peer": peers}
+
+
+def _connections(host: Host) -> dict[str, Counter[str]]:
+    """Sockets: by state, by peer, by local port."""
+    states: Counter[str] = Counter()
+    peers: Counter[str] = Counter()
+    ports: Counter[str] = Counter()
+    for each in connections(host):
+        states[each["state"]] += 1
+        peers[each["peer"].rpartition(":")[0]] += 1
+        ports[each["service"]] += 1
+    return {"state": states, "peer": peers, "service": ports}
+
+
+def connections(host: Host) -> list[dict[str, Any]]:
+    """All connections as {"peer": "192.0.2.2:1026", "service": port, "state", "send", "receive"}."""
+    listens = set()
+    rows = []
+    for row in json.loads(host.netstat("-an --json")):
+        if "state" not in row or not row["proto"].startswith("tcp"):
+            continue
+        local, peer = (
+            _end(row[one]) for one in ("local", "foreign" if "foreign" in row else "peer")
+        )
+        if row["state"] == "LISTEN":
+            listens.add(local.rpartition(":")[2])
+        else:
+            rows.append((local, peer, row))
+    out = []
+    for local, peer, row in rows:
+        port = local.rpartition(":")[2]
+        service = f"port {port} here" if port in listens else f"to port {peer.rpartition(':')[2]}"
+        named = {"peer": peer, "service": service, "state": row["state"]}
+        out.append(named | {"send": row["send_q"], "receive": row["recv_q"]})
+    return out
+
+
+def _end(text: str) -> str:
+    """address:port, which FreeBSD writes with a dot."""
+    return text if ":" in text else ":".join(text.rsplit(".", 1))
+
+
+_FINDERS: dict[str, Callable[[Host], dict[str, Counter[str]]]] = {
+    "ipfw": _ipfw,
+    "conntrack": _conntrack,
+    "NAT ports": _conntrack,
+    "mbuf": _buffers,
+    "TCP memory": _buffers,
+}
+
+
+def chains(host: Host, limit: str) -> list[int]:
+    """How many chains of the table behind this limit have 0, 1, 2 … entries; empty where it is no table."""
+    if limit.startswith(("conntrack", "NAT")):
+        return host.conntrack.chain_lengths()
+    core: Any = host.core
+    if limit.startswith("ipfw"):
+        return list(host.ipfw.engine.table.chain.lengths())
+    return list(core.demux.chain_lengths())

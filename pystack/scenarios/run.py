@@ -1,0 +1,198 @@
+"""A scenario in virtual time: built, let go, looked at each `sample`, and answered with a `Result`.
+
+result = run(load("fin-wait-2-ipfw"), seed=1)
+
+playing = Play(scenario)
+for _ in playing:              # one look each; stop whenever you like
+    print(playing.result.answered)
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import nullcontext
+
+from pystack.limits import Limit
+from pystack.scenarios.faults import Faults
+from pystack.scenarios.model import Scenario
+from pystack.scenarios.owners import chains, owners
+from pystack.scenarios.result import Bite, Column, Moment, Result, Seen
+from pystack.scenarios.world import World
+from pystack.services import HttpService
+from pystack.traffic import Shell, SynFlooder
+from pystack.views.tools import UsageError
+
+KEPT = 1000
+"""Lines of the log."""
+HEAD = 24
+"""Lines of a view."""
+WORSE = 1.2
+"""How much worse it must be for another picture of the worst moment."""
+BAD = 0.3
+"""How bad for the first one: 1 is a full table, or that nobody is answered."""
+
+
+class Play:
+    """One run. Iterate over it: each step is one look later. `result` is what is known so far."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        *,
+        seed: int | None = None,
+        for_: int | None = None,
+        views: bool = True,
+        pcap: str | os.PathLike[str] | None = None,
+        settings: list[str] | None = None,
+    ) -> None:
+        self.scenario = scenario
+        self.seed = scenario.seed if seed is None else seed
+        self.world = World(scenario, self.seed, record=pcap is not None)
+        self.end = scenario.lasting if for_ is None else for_
+        self.views = views
+        self.pcap = pcap
+        watch = scenario.watch
+        counted = watch.clients or [n for n, t in scenario.traffic.items() if t.kind != "flood"]
+        profile = self.world.watched.profile.name
+        self.result = Result(
+            scenario.title, watch.host, profile, watch.limit, self.seed, list(settings or ())
+        )
+        self.result.counted = counted
+        self.now_limits: list[Limit] = []
+        self.faults = Faults(scenario, self.world, self.result.events)
+        self._logged = 0
+        self._worst = 0.0
+
+    def __iter__(self) -> Iterator[Result]:
+        net, result = self.world.net, self.result
+        began = time.perf_counter_ns()
+        for name, table in self.scenario.traffic.items():
+            result.clients[name] = Seen(name, table.kind)
+        self.world.start()
+        self.faults.start()
+        with net.capture(self.pcap) if self.pcap is not None else nullcontext():
+            while net.now < self.end:
+                net.run(for_=min(self.scenario.sample, self.end - net.now))
+                self._look()
+                result.wall = time.perf_counter_ns() - began
+                yield result
+        result.whole = True
+        result.trace_hash = net.trace_hash()
+
+    # --- one look ------------------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        host, result = self.world.watched, self.result
+        before = result.times[-1] if result.times else 0
+        looks = len(result.times)
+        result.times.append(host.now)
+        states = host.tcp_states()
+        for name in {*states, *result.states}:
+            result.states.setdefault(name, [0] * looks).append(states.get(name, 0))
+        self.now_limits = host.limits()
+        for limit in self.now_limits:
+            self._limit(limit, looks, before)
+        for column in result.limits.values():
+            if len(column.used) <= looks:  # it is gone: a listener, a process
+                column.used.append(0)
+                column.failures.append(column.failed)
+        self._clients()
+        self._log()
+        main = result.main
+        share = (main.used[-1] / main.maximum) if main and main.maximum else 0.0
+        self.faults.look(share)
+        if self.views:
+            self._picture(share)
+
+    def _limit(self, limit: Limit, looks: int, before: int) -> None:
+        result = self.result
+        column = result.limits.get(limit.name)
+        if column is None:
+            column = result.limits[limit.name] = Column(limit.name, limit.knob, [0] * looks)
+            column.failures = [0] * looks
+        if limit.failures and not column.failed:
+            now = result.times[-1]
+            if limit.failures == 1 and limit.last_failure is not None:
+                before = now = limit.last_failure
+            place = (result.host, limit.name, limit.knob)
+            result.bites.append(Bite(*place, before, now, limit.used, limit.maximum))
+        column.used.append(limit.used)
+        column.maximum = limit.maximum
+        column.high_water = limit.high_water
+        column.failures.append(limit.failures)
+
+    def _clients(self) -> None:
+        for name, made in self.world.traffic.items():
+            seen = self.result.clients[name]
+            if isinstance(made, SynFlooder):
+                numbers = made.sent, 0, 0
+            elif isinstance(made, Shell):
+                ended = 1 if made.error is not None else 0
+                numbers = made.sent, len(made.latencies), made.late + ended
+                seen.latencies = made.latencies
+                seen.errors = {made.error or "no echo": numbers[2]} if numbers[2] else {}
+            else:
+                numbers = made.started, len(made.latencies), made.failed
+                seen.latencies, seen.errors = made.latencies, dict(made.errors)
+                seen.in_flight = made.in_flight
+            seen.started.append(numbers[0])
+            seen.answered.append(numbers[1])
+            seen.failed.append(numbers[2])
+
+    def _log(self) -> None:
+        result, log = self.result, self.world.watched.log
+        lines = list(log.entries)
+        for service in self.world.services.values():
+            if isinstance(service, HttpService) and service.host is self.world.watched:
+                lines += list(service.log)
+        result.said = len(lines)
+        if len(lines) != self._logged or len(lines) >= KEPT:
+            self._logged = len(lines)
+            result.log = sorted(lines, key=lambda line: line[0])[-KEPT:]
+
+    def _picture(self, share: float) -> None:
+        """The machine as it is now, where it never was so bad."""
+        seen = self.result.seen
+        fresh = sum(one.failed[-1] - (one.failed[-2] if len(one.failed) > 1 else 0) for one in seen)
+        asked = sum(
+            one.answered[-1] - (one.answered[-2] if len(one.answered) > 1 else 0) for one in seen
+        )
+        badness = share + fresh / (fresh + asked or 1)
+        if badness > max(self._worst * WORSE, BAD):
+            self._worst = badness
+            self.result.worst = self.moment()
+
+    def moment(self) -> Moment:
+        """The watched machine as it stands."""
+        watch, main = self.scenario.watch, self.result.main
+        moment = Moment(self.world.net.now)
+        for line in watch.views:
+            try:
+                text = self.world.command(watch.host, line)
+            except UsageError as error:
+                text = str(error)
+            lines = text.splitlines()
+            more = [f"… {len(lines) - HEAD:,} more lines"] if len(lines) > HEAD else []
+            moment.views[line] = "\n".join(lines[:HEAD] + more)
+        host = self.world.watched
+        moment.owners = owners(host, main.name if main else watch.limit)
+        moment.chains = chains(host, main.name if main else watch.limit)
+        return moment
+
+
+def run(
+    scenario: Scenario,
+    *,
+    seed: int | None = None,
+    for_: int | None = None,
+    views: bool = True,
+    pcap: str | os.PathLike[str] | None = None,
+    settings: list[str] | None = None,
+) -> Result:
+    """The whole of it. `settings` are what the scenario was changed by, for whoever reads the result."""
+    playing = Play(scenario, seed=seed, for_=for_, views=views, pcap=pcap, settings=settings)
+    for _ in playing:
+        pass
+    return playing.result

@@ -1,0 +1,247 @@
+"""From the tables of a scenario to machines, links, services and traffic in a `Network`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from ipaddress import IPv4Interface
+from typing import TYPE_CHECKING, Any
+
+from pystack.host import Host
+from pystack.network import Network
+from pystack.scenarios.model import HostTable, Scenario, ServiceTable, TrafficTable, end_of
+from pystack.services import (
+    ChargenService,
+    DiscardService,
+    EchoService,
+    HttpService,
+    ProxyService,
+    Service,
+)
+from pystack.tap import Tap
+from pystack.traffic import (
+    Browser,
+    Client,
+    ClosedLoad,
+    OpenLoad,
+    Poster,
+    Shell,
+    SlowReader,
+    SynFlooder,
+)
+from pystack.views.tools import UsageError, run
+
+if TYPE_CHECKING:
+    from pystack.link import Link
+
+BARE = "bare"
+"""The profile of a host that is none: an end that sends packets and has no stack."""
+
+Traffic = OpenLoad | ClosedLoad | Shell | SynFlooder
+
+
+class RuleError(ValueError):
+    """A rule of a host was refused. `host`, `table` ("ipfw", "iptables") and `line` say where it stands."""
+
+    def __init__(self, host: str, table: str, line: int, text: str) -> None:
+        super().__init__(text)
+        self.host = host
+        self.table = table
+        self.line = line
+
+
+class World:
+    """A scenario's machines, not started: `start` lets services listen and visitors come."""
+
+    def __init__(self, scenario: Scenario, seed: int, *, record: bool = False) -> None:
+        self.scenario = scenario
+        self.seed = seed
+        self.net = net = Network(seed=seed, record=record)
+        self.hosts: dict[str, list[Host]] = {}
+        self.taps: dict[str, Tap] = {}
+        for name, table in scenario.hosts.items():
+            if table.profile == BARE:
+                self.taps[name] = net.tap(table.addresses[0], name)
+                self.taps[name].keep = False
+            else:
+                self.hosts[name] = machines(name, table, net.host)
+        self.links: dict[str, list[Link]] = {}
+        for name, link in scenario.links.items():
+            a, b = (self._ends(end) for end in link.between)
+            self.links[name] = [net.link(one, two, **link.settings()) for one in a for two in b]
+        for name, table in scenario.hosts.items():
+            for host in self.hosts.get(name, ()):
+                if table.gateway is not None:
+                    host.route("0.0.0.0/0", via=table.gateway)
+        self.services: dict[str, Service] = {}
+        self.traffic: dict[str, Traffic] = {}
+
+    def _ends(self, name: str) -> list[Host] | list[Tap]:
+        return self.hosts[name] if name in self.hosts else [self.taps[name]]
+
+    @property
+    def watched(self) -> Host:
+        """The machine that the story is about."""
+        return self.hosts[self.scenario.watch.host][0]
+
+    def start(self) -> None:
+        """Services listen from now on, and visitors come at their times."""
+        for name in self.scenario.services:
+            self.serve(name)
+        for number, (name, table) in enumerate(self.scenario.traffic.items()):
+            self._come(name, table, self.seed * 1000 + number)
+
+    def serve(self, name: str) -> None:
+        """A service of the scenario begins, or begins anew."""
+        table = self.scenario.services[name]
+        made = self.services[name] = service(table, self.address)
+        made.start(self.hosts[table.host][0])
+
+    def address(self, end: str) -> tuple[str, int]:
+        """Address and port of HOST:PORT."""
+        host, port = end_of(end)
+        if host in self.hosts:
+            host = self.hosts[host][0].address
+        return host, port
+
+    def command(self, host: str, line: str) -> str:
+        """What a line of the host's shell prints. Raises UsageError where it fails."""
+        tool, *words = line.split()
+        done = run(self.hosts[host][0], tool, words)
+        if done.status:
+            raise UsageError(f"{line}: {done.err.strip()}")
+        return done.out
+
+    # --- traffic -----------------------------------------------------------------------------------------
+
+    def _come(self, name: str, table: TrafficTable, seed: int) -> None:
+        server = self.address(table.to)
+        net = self.net
+        made: Traffic
+        if table.kind == "flood":
+            made = SynFlooder(
+                net,
+                self.taps[table.source],
+                server,
+                rate=round(table.rate or 0),
+                sources=table.sources,
+                seed=seed,
+            )
+        elif table.kind == "shell":
+            host = self.hosts[table.source][0]
+            made = Shell(host, server, every=table.every, timeout=table.timeout)
+        else:
+            hosts = self.hosts[table.source]
+            how: dict[str, Any] = {
+                "make": partial(_maker(table), table, server),
+                "visits": table.visits,
+                "timeout": None if table.kind == "readers" else table.timeout,
+            }
+            if table.rate is not None:
+                arrivals: dict[str, Any] = {
+                    "rate": table.rate,
+                    "arrivals": table.arrivals,
+                    "seed": seed,
+                }
+                made = OpenLoad(hosts, server, **arrivals, **how)
+            else:
+                clients: dict[str, Any] = {"clients": table.clients or 1, "think": table.think}
+                made = ClosedLoad(hosts, server, **clients, **how)
+            if table.hangs_up is not None:
+                made.make = self._hanging_up(made.make, table)
+        self.traffic[name] = made
+        net.call_later(table.begin, made.start)
+        if table.end is not None and not isinstance(made, Shell):
+            net.call_at(table.end, made.stop)
+
+    def _hanging_up(
+        self, make: Callable[..., Client], table: TrafficTable
+    ) -> Callable[..., Client]:
+        """Clients whose line is gone some time after they came, if the connection is still there."""
+        links = [
+            link for one in self.links.values() for link in one if table.source in _tables(link)
+        ]
+
+        def cut(client: Client) -> None:
+            if not client.sock.closed:
+                for link in links:
+                    link.cut(client.sock.getsockname())
+
+        def made(host: Host, over: Callable[[Any], object]) -> Client:
+            client = make(host, over)
+            host.call_later(table.hangs_up or 0, cut, client)
+            return client
+
+        return made
+
+
+def _tables(link: Link) -> set[str]:
+    """The tables that a link's ends are of."""
+    return {end.rstrip("0123456789") for end in (link.a, link.b)} | {link.a, link.b}
+
+
+def machines(name: str, table: HostTable, make: Callable[..., Host]) -> list[Host]:
+    """The machine of a table, or all of its `machines`: NAME1, NAME2 … Raises what `Host` raises, and RuleError."""
+    made = []
+    for number in range(table.machines):
+        addresses = [IPv4Interface(each) for each in table.addresses]
+        mine = [f"{each.ip + number}/{each.network.prefixlen}" for each in addresses]
+        host = make(
+            f"{name}{number + 1}" if table.machines > 1 else name,
+            mine,
+            profile=table.profile,
+            ram=table.ram,
+            forwarding=table.forwarding,
+            sysctl=table.sysctl,
+            policy=table.policy,
+        )
+        if table.ipfw:
+            _load(name, "ipfw", table.ipfw, host.ipfw)
+        if table.iptables:
+            _load(name, "iptables", table.iptables, host.iptables)
+        if table.track:
+            host.conntrack.track()
+        made.append(host)
+    return made
+
+
+def _load(name: str, table: str, text: str, command: Callable[[str], str]) -> None:
+    for number, line in enumerate(text.splitlines(), 1):
+        words = line.partition("#")[0].strip()
+        if words:
+            try:
+                command(words.removeprefix(f"{table} "))
+            except ValueError as error:
+                raise RuleError(name, table, number, f"{words}: {error}") from None
+
+
+def service(table: ServiceTable, address: Callable[[str], tuple[str, int]]) -> Service:
+    """The program of a table."""
+    if table.kind == "http":
+        return HttpService(table.port, like=table.like or "pystack", **table.options)
+    if table.kind == "proxy":
+        return ProxyService(table.port, [address(end) for end in table.backends], **table.options)
+    plain: dict[str, Callable[[int], Service]] = {
+        "echo": EchoService,
+        "discard": DiscardService,
+        "chargen": ChargenService,
+    }
+    return plain[table.kind](table.port)
+
+
+def _maker(table: TrafficTable) -> Callable[..., Client]:
+    return {"browsers": _browser, "readers": _reader, "posters": _poster}[table.kind]
+
+
+def _browser(table: TrafficTable, server: tuple[str, int], host: Host, over: Any) -> Client:
+    think = table.think if table.rate is not None else 0
+    return Browser(host, server, table.paths, think=think, ending=table.ending, on_done=over)
+
+
+def _reader(table: TrafficTable, server: tuple[str, int], host: Host, over: Any) -> Client:
+    return SlowReader(host, server, table.paths[0], rate=table.reads, on_done=over)
+
+
+def _poster(table: TrafficTable, server: tuple[str, int], host: Host, over: Any) -> Client:
+    octets, insists = table.octets, table.insists
+    return Poster(host, server, table.paths[0], octets=octets, insists=insists, on_done=over)

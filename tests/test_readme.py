@@ -16,7 +16,7 @@ from pystack.cli.app import app
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 BIN = ".venv/bin/"
-QUIET = ("--version", "profiles", "knobs")
+QUIET = ("--version", "profiles", "knobs", "scenarios")
 """Subcommands that look and change nothing: they are run, not only looked up."""
 
 

@@ -54,7 +54,7 @@ def test_cures_and_a_report(tmp_path: Path):
     page = tmp_path / "out.html"
     status, out, err = pystack(tmp_path, "run", NAME, *THIN, "--report", str(page))
     assert status == 0
-    assert re.search(r"^  recycle +100.0% +100.0% +0 +\d+ +helps$", out, re.M)
+    assert re.search(r"^  recycle +100.0% +100.0% +0 +\d+ +helps *$", out, re.M)
     assert re.search(r"^  ack-lifetime +.* does not help$", out, re.M)
     assert "web# sysctl net.inet.tcp.finwait2_timeout=15000" in out
     assert "recycle: 0 failed" in err

@@ -64,7 +64,7 @@ def test_a_client_that_goes_is_told_to_the_backend(site):
 
 
 def test_nobody_behind_it(site):
-    net, front, me, _ = site
+    _, front, me, _ = site
     proxy = ProxyService(80, [("10.0.0.11", 80)])
     proxy.start(front)
     with me.socket() as sock:

@@ -260,6 +260,9 @@ def max_orphans(record: dict) -> dict:
         two.run(0.15)
         killed = nstat(two.client.core)["TcpExtTCPAbortOnMemory"]
         states = two.client.tcp_states()
+        (limit,) = (each for each in two.client.limits() if each.name == "orphans")
+        shown = (limit.used, limit.maximum, limit.failures, limit.knob)
+        assert shown == (two.client.core.orphans, 4, killed, "net.ipv4.tcp_max_orphans")
         rows.append(
             {
                 "fin_wait_1": states["FIN_WAIT_1"],

@@ -156,6 +156,10 @@ def test_without_buffers_nobody_is_served_by_sendfile_until_one_is_free() -> Non
     with pytest.raises(BlockingIOError):
         other.recv(65536)
     assert web.web.program.asleep, "in sfbufa"
+    (full,) = (each for each in web.web.limits() if each.name == "sfbuf")
+    assert (full.used, full.maximum, full.high_water) == (4, 4, 4)
+    assert full.failures > 0
+    assert full.last_failure is not None
     (delayed,) = [line for line in web.web.netstat("-m").splitlines() if "sfbufs delayed" in line]
     assert delayed.endswith(" requests for sfbufs delayed")
     assert int(delayed.split()[0]) > 0
@@ -163,6 +167,8 @@ def test_without_buffers_nobody_is_served_by_sendfile_until_one_is_free() -> Non
     web.net.run(for_="5s")
     other.setblocking(True)
     assert len(answers(read_all(other))[0].body) == 50_000
+    (again,) = (each for each in web.web.limits() if each.name == "sfbuf")
+    assert (again.used, again.high_water) == (0, 4)
     assert used(web.web.core.pool, SFBUF) == 0
 
 

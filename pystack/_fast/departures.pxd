@@ -1,8 +1,9 @@
 from pystack._fast cimport congestion, prr, rack
 from pystack._fast.draft cimport Draft
 from pystack._fast.flight cimport Flight, SegmentTable
-from pystack._fast.seq cimport add, before_eq
+from pystack._fast.seq cimport add, before_eq, dist
 from pystack._fast.tcb cimport Stack, Tcb
+from pystack._fast.tcp_mem cimport piece_of
 
 cdef int FIN, WAIT_TLP
 cdef long long MS, US

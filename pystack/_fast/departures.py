@@ -14,8 +14,9 @@ from pystack._fast.consts import (
 )
 from pystack._fast.draft import Draft  # noqa: F401
 from pystack._fast.flight import Flight, SegmentTable  # noqa: F401
-from pystack._fast.seq import add, before_eq
+from pystack._fast.seq import add, before_eq, dist
 from pystack._fast.tcb import Stack, Tcb  # noqa: F401
+from pystack._fast.tcp_mem import piece_of
 
 
 def sent_segments(s, t, f, n, unsent):
@@ -65,8 +66,10 @@ def note_segment(s, t, at, length, mss, flags, rexmit):
         end = add(end, 1)
     if end == at:
         return 0
-    if not rexmit and table.sent_end != at and table.latest >= s.now:
-        table.latest += US  # after retransmissions Linux looks at its clock again
+    if not rexmit:
+        if table.latest >= s.now and (table.sent_end != at or s.draft.alone):
+            table.latest += US  # Linux has looked at its clock again
+        s.draft.alone = s.draft.writing and dist(at, add(t.snd_una, t.sndq.cc)) >= piece_of(t)
     table.sent_end = end
     if f is None:
         f = first_flight(s, t)

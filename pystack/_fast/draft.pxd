@@ -1,4 +1,4 @@
 cdef class Draft:
     cdef public int flags, length
     cdef public int queued, off, win, mss
-    cdef public bint more, writing, record, probing, held, limited
+    cdef public bint more, writing, alone, record, probing, held, limited

@@ -14,7 +14,7 @@ class Draft:
     - `mss`: octets of a full segment.
     - `more`: something may follow at once.
     - `writing`: the application is writing now. Linux sends each piece of a write once it is full; what had to wait is
-      joined to bursts.
+      joined to bursts. `alone`: what went last was such a piece.
     - `record`: it ends where a record does (MSG_EOR), and there is more behind that.
     - `probing`: it is one segment however long it is (`mtu_probe`). `held`: new data waits until such a one can go.
     - `limited`: the window of congestion keeps a burst back (`bursts.defers`).
@@ -23,5 +23,5 @@ class Draft:
     def __init__(self):
         self.flags = self.length = 0
         self.queued = self.off = self.win = self.mss = 0
-        self.more = self.writing = self.record = False
+        self.more = self.writing = self.alone = self.record = False
         self.probing = self.held = self.limited = False

@@ -80,7 +80,7 @@ cdef class SegmentTable:
     cdef long long stamp(self, long long now) noexcept
     cdef void begin(self, unsigned int nxt) noexcept
     cdef int append(self, Flight f, unsigned int end, int count, int size, long long now) except 0
-    cdef int split(self, Flight f, int row, unsigned int start, unsigned int at, int mss) except -1
+    cdef int split(self, Flight f, int row, unsigned int start, unsigned int at, int mss, int fin=*) except -1
     cdef void recount(self, Flight f, int mark, int more) noexcept
     cdef void resize(self, Flight f, int row, int length, int mss) noexcept
     cdef void drop_next(self, Flight f, int row) noexcept

@@ -213,15 +213,19 @@ class SegmentTable:
         f.packets_out += count
         return row
 
-    def split(self, f, row, start, at, mss):
-        """Cut the row [start, end), now of segments of `mss` octets, at `at`; the new one follows it."""
+    def split(self, f, row, start, at, mss, fin=0):
+        """Cut the row [start, end), now of segments of `mss` octets, at `at`; the new one follows it. `fin`: how many
+        of its octets, the last, are our FIN, which takes no room.
+        """
         new: cython.int = self.take()
         had: cython.int = self.count[row]
         left: cython.int = (dist(start, at) + mss - 1) // mss
         right: cython.int = had - left
         mark: cython.int = self.mark[row]
-        if right < 1:
-            right = (dist(at, self.end[row]) + mss - 1) // mss
+        if right < 1 or dist(start, at) % mss != 0:
+            right = (dist(at, self.end[row]) - fin + mss - 1) // mss
+            if right < 1:
+                right = 1
         self.end[new] = self.end[row]
         self.end[row] = at
         self.count[row] = left

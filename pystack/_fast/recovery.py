@@ -100,7 +100,7 @@ def send_again(s, t, f, row, start, segments, probe):
     if most > room:
         most = room - room % mss if room >= mss else room
     if length - fin_of(t, end) > most:
-        table.split(f, row, start, add(start, most), mss)
+        table.split(f, row, start, add(start, most), mss, fin_of(t, end))
         end = table.end[row]
     elif table.size[row] != mss and length >= mss:
         table.resize(f, row, length, mss)
@@ -140,7 +140,7 @@ def send_again(s, t, f, row, start, segments, probe):
     if emit(s, t, start, off, length, flags, True) < 1:
         return -1
     if before(table.sent_end, end) and after(table.sent_end, start):
-        table.split(f, row, start, table.sent_end, mss)  # options took room
+        table.split(f, row, start, table.sent_end, mss, fin_of(t, end))  # options took room
     table.sent_end = start  # no new segment goes on from here
     if t.t_flags & TF_SACK_PERMIT:
         s.stat.sack_rexmits += 1

@@ -131,8 +131,9 @@ class Host:
     `addresses`: "192.0.2.1/24" or several, one interface each (em0, em1 … on FreeBSD, eth0 … on
     Linux). `profile`: the operating system (`pystack profiles`). `seed`: an int, or None for one that
     nobody knows. `ram`: "8GiB"; sizes follow from it. `sysctl`: knobs as the boot loader sets them, before it
-    runs: those that nothing can change later included. `policy`: behaviour other than the profile's, such as
-    {"ct_evict": "lru"} (`pystack profiles NAME` shows them). `forwarding`: it is a router.
+    runs: those that nothing can change later included; `loader_conf`: the text of a /boot/loader.conf, likewise.
+    `policy`: behaviour other than the profile's, such as {"ct_evict": "lru"} (`pystack profiles NAME` shows them).
+    `forwarding`: it is a router.
 
     Raises ValueError, and what `Sysctl` raises, for what cannot be.
     """
@@ -149,6 +150,7 @@ class Host:
         sysctl: Mapping[str, object] | None = None,
         policy: Mapping[str, object] | None = None,
         mtu: int = 1500,
+        loader_conf: str = "",
     ) -> None:
         self.name = name
         self.profile = profiles.load(profile) if isinstance(profile, str) else profile
@@ -159,7 +161,10 @@ class Host:
         if forwarding:
             given.setdefault(self._knob_of("ip_forwarding"), 1)
         self.sysctl = Sysctl(
-            self.profile, ram=None if ram is None else parse_size(ram, "ram"), boot=given
+            self.profile,
+            ram=None if ram is None else parse_size(ram, "ram"),
+            boot=given,
+            loader_conf=loader_conf,
         )
         self.system = self.profile.system
         self.core = Core(self.sysctl.config, self.seed, 0)

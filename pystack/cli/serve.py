@@ -77,6 +77,13 @@ def serve(
             help="Behave other than the profile (`pystack profiles NAME`): ct_evict=lru; may be repeated.",
         ),
     ] = None,
+    loader_conf: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Knobs for the boot, as FreeBSD's /boot/loader.conf."),
+    ] = None,
+    sysctl_conf: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Knobs as its /etc/sysctl.conf.")
+    ] = None,
     iptables: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Rules as iptables-save writes them (Linux profiles)."),

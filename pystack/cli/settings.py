@@ -8,6 +8,9 @@ http_root = "site"            # relative to this file
 http_like = "apache-1.3"      # its habits
 loss = "1%"
 
+loader_conf = "loader.conf"   # as the machine's system reads it when it boots (FreeBSD)
+sysctl_conf = "sysctl.conf"   # and right after
+
 [http_options]
 keepalive = "off"             # a change to them
 
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
     from pystack.services import Service
 
 _PORTS = ("http", "echo", "discard", "chargen")
+_PATHS = frozenset({"http_root", "loader_conf", "sysctl_conf"})
+"""Files that a file names by where it is itself."""
 _PAIRS = ("sysctl", "policy", "http_option")
 """Options that may be given again: NAME=VALUE."""
 
@@ -62,6 +67,8 @@ class Settings:
     pcap: str | None = None
     netns: str | None = None
     control: bool = True
+    loader_conf: str | None = None
+    sysctl_conf: str | None = None
     iptables: str | None = None
     ipfw: str | None = None
     sysctl: dict[str, object] = field(default_factory=dict)
@@ -85,7 +92,11 @@ class Settings:
             mtu=self.mtu,
             sysctl=self.sysctl,
             policy=self.policy,
+            loader_conf=Path(self.loader_conf).read_text("utf-8") if self.loader_conf else "",
         )
+        if self.sysctl_conf is not None:
+            path = Path(self.sysctl_conf)
+            made.sysctl.load_sysctl_conf(path.read_text("utf-8"), str(path))
         if self.iptables is not None:
             self._load_rules(made, self.iptables)
         if self.ipfw is not None:
@@ -197,8 +208,8 @@ def _checked(document: Document, path: Path) -> Mapping[str, Any]:
     _check_habits(document, values.get("http_like", "pystack"), values.get("http_options", {}))
     for name in values.get("sysctl", {}):
         _check_knob(document, name, values.get("profile", Settings.profile))
-    if "http_root" in values:
-        values["http_root"] = str(path.parent / values["http_root"])
+    for name in _PATHS.intersection(values):
+        values[name] = str(path.parent / values[name])
     return values
 
 

@@ -20,6 +20,10 @@ MSIZE = 256
 MCLBYTES = 2048
 MJUM9BYTES = 9 * 1024
 MJUM16BYTES = 16 * 1024
+KMEM_MAX = 1319413950874
+"""vm.kmem_size_max of amd64: three fifths of the kernel's addresses."""
+KMEM_MAX_I386 = 320 << 20
+"""What an i386 kernel takes of a third of the memory unless it is told otherwise."""
 
 
 def maxusers(ram: int) -> int:
@@ -54,7 +58,7 @@ def maxtcptw(first: int, last: int, sockets: int) -> int:
 
 
 def freebsd(ram: int, given: Mapping[str, int]) -> Sizes:
-    """FreeBSD 10 and later (amd64: kernel memory is all of the memory).
+    """FreeBSD 10 and later (amd64: kernel memory is all of the memory, unless vm.kmem_size says otherwise).
 
     kern_mbuf.c (half of the memory for mbufs, of it a quarter for clusters, a quarter for page
     clusters, a sixth for each of the others), subr_param.c, uipc_socket.c, tcp_subr.c,
@@ -66,13 +70,17 @@ def freebsd(ram: int, given: Mapping[str, int]) -> Sizes:
         out[name] = given.get(name) or formula
         return out[name]
 
+    most = size("vm.kmem_size_max", KMEM_MAX)
+    kernel = min(size("vm.kmem_size", min(ram, most)), most, 2 * ram)
+    out["vm.kmem_size"] = kernel
+    memory = min(ram, kernel)
     users = size("kern.maxusers", maxusers(ram))
     files = size("kern.maxfiles", maxfiles(ram, users))
     size("kern.maxfilesperproc", files // 10 * 9)
     sockets = max(size("kern.ipc.maxsockets", files), files)
     out["kern.ipc.maxsockets"] = sockets
 
-    memory = min(size("kern.ipc.maxmbufmem", ram // 2), ram // 4 * 3)
+    memory = min(size("kern.ipc.maxmbufmem", memory // 2), memory // 4 * 3)
     out["kern.ipc.maxmbufmem"] = memory
     clusters = size("kern.ipc.nmbclusters", memory // MCLBYTES // 4)
     page = size("kern.ipc.nmbjumbop", memory // PAGE // 4)
@@ -99,8 +107,9 @@ def freebsd(ram: int, given: Mapping[str, int]) -> Sizes:
 def freebsd_7(ram: int, given: Mapping[str, int]) -> Sizes:
     """FreeBSD 4 to 8: all from maxusers, one for each 2 MiB, at least 32 and at most 384.
 
-    1024 + 64 maxusers clusters (25600 at 384), half as many of each next size; 2 (20 + 16 maxusers)
-    files; as many sockets as files or clusters. kern_mbuf.c 8, subr_param.c.
+    A third of the memory, 320 MiB at most, is the kernel's (i386). 1024 + 64 maxusers clusters (25600 at 384), half as
+    many of each next size; 2 (20 + 16 maxusers) files; as many sockets as files or clusters. kern_mbuf.c 8,
+    subr_param.c.
     """
     out: dict[str, int] = {}
 
@@ -108,6 +117,8 @@ def freebsd_7(ram: int, given: Mapping[str, int]) -> Sizes:
         out[name] = given.get(name) or formula
         return out[name]
 
+    most = size("vm.kmem_size_max", KMEM_MAX_I386)
+    out["vm.kmem_size"] = min(size("vm.kmem_size", min(ram // 3, most)), most)
     users = size("kern.maxusers", min(max(ram // (2 * 1024 * 1024), 32), 384))
     files = size("kern.maxfiles", 2 * (20 + 16 * users))
     size("kern.maxfilesperproc", files // 10 * 9)

@@ -283,6 +283,39 @@ def test_a_file_and_options_together(tmp_path: Path) -> None:
     assert settings.device()["offload"] is False
 
 
+def test_the_files_of_a_real_system_are_taken_as_they_are(tmp_path: Path) -> None:
+    """/boot/loader.conf when it boots, /etc/sysctl.conf right after; a file names them by where it is itself."""
+    (tmp_path / "loader.conf").write_text(
+        'accf_http_load="YES"\n# more clusters\nkern.ipc.nmbclusters="32768"\nvm.kmem_size=1G\n'
+    )
+    (tmp_path / "sysctl.conf").write_text("net.inet.tcp.msl=5000  # five seconds\n")
+    (tmp_path / "web.toml").write_text(
+        'profile = "freebsd-10"\nloader_conf = "loader.conf"\nsysctl_conf = "sysctl.conf"\n'
+    )
+    host = read_settings(tmp_path / "web.toml", {}).host()
+    assert host.sysctl["kern.ipc.nmbclusters"] == 32768
+    assert host.sysctl["kern.ipc.maxmbufmem"] == 1 << 29
+    assert host.sysctl["net.inet.tcp.msl"] == 5000
+    given = {"loader_conf": str(tmp_path / "loader.conf"), "profile": "freebsd-14"}
+    assert read_settings(None, given).host().sysctl["kern.ipc.nmbclusters"] == 32768
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "said"),
+    [
+        ("--loader-conf", "kern.ipc.nmbcluster=1", "loader.conf:1:1: sysctl: unknown oid 'kern.ipc.nmbcluster'"),
+        ("--loader-conf", "\nnonsense here", "loader.conf:2:1: not `name=\"value\"`"),
+        ("--sysctl-conf", "net.inet.tcp.mls=3", "x.conf:1:1: sysctl: unknown oid 'net.inet.tcp.mls'; did you mean"),
+        ("--sysctl-conf", "net.inet.tcp.msl=-3", "x.conf:1:1: sysctl: net.inet.tcp.msl=-3: Invalid argument"),
+    ],
+)  # fmt: skip
+def test_wrong_lines_of_them_are_told_with_their_place(
+    tmp_path: Path, option: str, text: str, said: str
+) -> None:
+    (tmp_path / "x.conf").write_text(text)
+    assert said in refused("serve", "--profile", "freebsd-10", option, str(tmp_path / "x.conf"))
+
+
 def test_without_settings_there_are_defaults() -> None:
     assert read_settings(None, {}) == Settings()
     assert Settings().services() == []

@@ -149,6 +149,30 @@ def test_a_freebsd_of_4_gib_has_the_sizes_of_the_facts() -> None:
     assert {name: machine[name] for name in expected} == expected
 
 
+def test_the_memory_of_the_kernel_bounds_what_follows_from_memory() -> None:
+    """realmem = min(physical memory, vm_kmem_size) from 10 on (facts: freebsd-tcp 1.3)."""
+    plain = boot("freebsd-10")
+    assert plain["vm.kmem_size"] == 4 * GIB
+    half = boot("freebsd-10", loader_conf='vm.kmem_size="2G"')
+    assert half["kern.ipc.maxmbufmem"] == GIB
+    for knob in ("kern.ipc.nmbclusters", "kern.ipc.nmbjumbop", "kern.ipc.nmbjumbo9"):
+        assert half[knob] == plain[knob] // 2  # type: ignore[operator]
+    assert half["kern.maxfiles"] == plain["kern.maxfiles"], "files follow from the memory itself"
+    most = boot("freebsd-10", boot={"vm.kmem_size_max": GIB})
+    assert (most["vm.kmem_size"], most["kern.ipc.maxmbufmem"]) == (GIB, GIB // 2)
+    with pytest.raises(ReadOnlyKnob):
+        plain["vm.kmem_size"] = GIB
+
+
+def test_an_old_kernel_takes_a_third_of_the_memory_and_320_mib_at_most() -> None:
+    """seed 002; clusters follow from maxusers there, whatever the kernel has."""
+    assert boot("freebsd-7")["vm.kmem_size"] == 320 << 20
+    assert boot("freebsd-7", ram=600 << 20)["vm.kmem_size"] == 200 << 20
+    told = boot("freebsd-7", loader_conf="vm.kmem_size=1G\nvm.kmem_size_max=1G")
+    assert told["vm.kmem_size"] == GIB
+    assert told["kern.ipc.nmbclusters"] == 25600
+
+
 def test_freebsd_14_differs_where_the_facts_say() -> None:
     config = boot("freebsd-14").config
     assert config.tcp_rexmit_initial == consts.SECOND

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from pystack._fast.udp import DatagramSocket as Row
 
 _AGAIN = -int(Err.EAGAIN)
-_NO_BUFFERS = -int(Err.ENOBUFS)
 _READING = EV_READ | EV_ERROR | EV_HANGUP
 
 
@@ -99,7 +98,7 @@ class DatagramSocket(Socket):
             return answer
 
         answer = send()
-        if answer == _NO_BUFFERS:
+        if shortage.denied(self, len(data), answer):
             answer = shortage.sleep_with_datagram(self, len(data), send)
         return self._do(answer)
 

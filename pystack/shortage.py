@@ -89,6 +89,11 @@ def patience(sock: Socket) -> int:
     return int(sock.host.clock.now) + int(cfg.mbuf_wait) if cfg.mbuf_wait else NEVER
 
 
+def denied(sock: Socket, octets: int, answer: int) -> bool:
+    """Was a datagram refused for want of mbufs? A full queue of dummynet has the same errno, and nobody waits."""
+    return answer == _NO_BUFFERS and bool(sock.host.core.pool.would_deny(octets))
+
+
 def sleep_with_datagram(sock: Socket, octets: int, send: Callable[[], int]) -> int:
     """A datagram found no mbufs: `send()` again when there are some; its answer in the end."""
     if not waits(sock):
@@ -98,15 +103,17 @@ def sleep_with_datagram(sock: Socket, octets: int, send: Callable[[], int]) -> i
 
         def go_on() -> int:
             answer = send()
-            if answer < 0 and answer != _NO_BUFFERS:
+            if denied(sock, octets, answer):
+                return octets
+            if answer < 0:
                 row.error = row.error or -answer  # its next call hears of it
-            return octets if answer == _NO_BUFFERS else 0
+            return 0
 
         row.owner.doze(go_on, octets)
         return octets
     end = patience(sock)
     answer = _NO_BUFFERS
-    while answer == _NO_BUFFERS and found(sock, octets, end):
+    while denied(sock, octets, answer) and found(sock, octets, end):
         answer = send()
     return answer
 

@@ -139,6 +139,7 @@ class Core(Internet):
         """A packet of another machine of this process arrived; takes ownership. `p.iface_in` is set."""
         self.settle(now)
         p.mark = 0
+        p.nexthop = 0
         p.ct_state = 0
         if not p.csum_ok:
             # its octets were touched on the way: read them as a device would have landed them

@@ -210,7 +210,9 @@ def datagram_send(s, d, data, off, n, addr, port):
         s.ipstat.icmp_out[ICMP_ECHO] += 1
         udp_icmp.build_icmp(p)
     refusals: cython.uint = s.refusals
-    s.output(p)
+    err = s.output(p)
+    if err > 0:
+        return -err
     if s.refusals != refusals:
         return -(EPERM if s.cfg.policy_calls == CALLS_LINUX else EACCES)
     return n

@@ -50,6 +50,7 @@ cdef class Internet(IpOutput):
     cdef int half_open_unreachable(self, int row, Packet p) except -1
     cdef int tcp_unreachable(self, Tcb t, Packet p) except -1
     cdef int tcp_too_big(self, Tcb t) except -1
+    cdef DatagramSocket datagram_socket(self, unsigned int addr, int port, Packet p)
     cdef int udp_input(self, Packet p) except -1
     cdef int queue_datagram(self, DatagramSocket d, Packet p) except -1
     cdef int drain_loop(self) except -1

@@ -474,25 +474,34 @@ class Internet(IpOutput):
 
     # --- UDP ---------------------------------------------------------------------------------------------------
 
-    def udp_input(self, p):
-        """A datagram: to the socket that is bound most exactly. -1: the packet is not the caller's any more."""
+    def datagram_socket(self, addr, port, p):
+        """The socket that is bound most exactly for a datagram to this address and port, or None."""
         best: DatagramSocket = None
         score: cython.int
         best_score: cython.int = -1
-        d: DatagramSocket = self.udp.get(p.dport)
-        self.ipstat.udp_ipackets += 1
-        if p.csum_none:
-            self.ipstat.udp_nosum += 1
+        d: DatagramSocket = self.udp.get(port)
         while d is not None:
             score = 0
             if d.laddr != 0:
-                score = 1 if d.laddr == p.dst else -4
+                score = 1 if d.laddr == addr else -4
             if d.fport != 0:
                 score += 2 if d.faddr == p.src and d.fport == p.sport else -8
             if score > best_score:
                 best = d
                 best_score = score
             d = d.next
+        return best
+
+    def udp_input(self, p):
+        """A datagram: to the socket that it is for, or that a firewall has sent it to (`nexthop`, and `ct_hash` for the
+        port), unless it is part of a connection. -1: the packet is not the caller's any more.
+        """
+        best: DatagramSocket = self.datagram_socket(p.dst, p.dport, p)
+        self.ipstat.udp_ipackets += 1
+        if p.csum_none:
+            self.ipstat.udp_nosum += 1
+        if p.nexthop != 0 and (best is None or best.fport == 0):
+            best = self.datagram_socket(p.nexthop, p.ct_hash if p.ct_hash != 0 else p.dport, p)
         if best is None:
             if self.is_broadcast(p.dst):
                 self.ipstat.udp_noportbcast += 1

@@ -6,7 +6,7 @@ from pystack._fast.packet cimport Packet, PacketQueue
 from pystack._fast.routes cimport Interface, RouteTable
 from pystack._fast.tcb cimport Stack
 
-cdef int IP_NEED_FRAGMENT, IP_NO_ROUTE, MBUF, FIREWALL, NF_ACCEPT, NF_STOLEN, TX_LIMIT, TX_QUEUE
+cdef int IP_NEED_FRAGMENT, IP_NO_ROUTE, MBUF, ENOBUFS, FIREWALL, NF_ACCEPT, NF_FULL, NF_STOLEN, TX_LIMIT, TX_QUEUE
 
 
 cdef class IpOutput(Stack):

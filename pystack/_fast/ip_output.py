@@ -9,9 +9,9 @@ Whatever goes no further, in or out, passes `reject`, under its reason (`drops`)
 import cython
 
 from pystack._fast import ip4
-from pystack._fast.consts import Drop
+from pystack._fast.consts import Drop, Err
 from pystack._fast.ipstat import IpStat
-from pystack._fast.nf_hook import NF_ACCEPT, NF_STOLEN
+from pystack._fast.nf_hook import NF_ACCEPT, NF_FULL, NF_STOLEN
 from pystack._fast.packet import Packet, PacketQueue
 from pystack._fast.routes import Interface, RouteTable
 from pystack._fast.tcb import Stack
@@ -20,6 +20,7 @@ IP_NEED_FRAGMENT = int(Drop.IP_NEED_FRAGMENT)
 IP_NO_ROUTE = int(Drop.IP_NO_ROUTE)
 MBUF = int(Drop.MBUF)
 FIREWALL = int(Drop.FIREWALL)
+ENOBUFS = int(Err.ENOBUFS)
 TX_QUEUE = int(Drop.TX_QUEUE)
 TX_LIMIT = 1 << 20
 """Packets that may wait in `txq` for the device; whoever drives the core empties it after every call."""
@@ -124,7 +125,9 @@ class IpOutput(Stack):
     # --- out ---------------------------------------------------------------------------------------------------
 
     def output(self, p):
-        """Send a packet of this machine: its L4 header is built, `src`, `dst`, `ttl`, `tos` are set."""
+        """Send a packet of this machine: its L4 header is built, `src`, `dst`, `ttl`, `tos` are set. ENOBUFS: a hook
+        had no room for it; whatever else becomes of it, nobody knows here.
+        """
         route: cython.int
         self.ipstat.localout += 1
         self.ip_id = (self.ip_id + 1) & 0xFFFF
@@ -227,6 +230,8 @@ class IpOutput(Stack):
         """
         if verdict == NF_STOLEN:
             return 0
+        if verdict == NF_FULL:
+            return ENOBUFS
         if p.iface_in < 0:
             self.refusals += 1
         return self.reject(p, FIREWALL)

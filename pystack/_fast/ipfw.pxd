@@ -13,7 +13,7 @@ from pystack._fast.tcp_wire cimport build
 
 cdef int ACK, ICMP_UNREACH, IPFW_12, PROTO_ICMP, PROTO_TCP, PROTO_UDP, RST, SYN, TIMER_IPFW
 cdef unsigned int O_QUEUE, O_SETDSCP, V_DUMMYNET
-cdef int REJECT_RST, V_NAT, V_PASS, V_REASS, NF_ACCEPT, NF_DROP, NF_STOLEN, FIREWALL, LOOPBACK, _LOW_DELAY
+cdef int REJECT_RST, V_NAT, V_PASS, V_REASS, NF_ACCEPT, NF_DROP, NF_FULL, NF_STOLEN, FIREWALL, LOOPBACK, _LOW_DELAY
 cdef unsigned int _SKIP
 cdef long long _SECOND
 
@@ -37,6 +37,6 @@ cdef class Ipfw(Hooks):
     cpdef int walk(self, Packet p, int iface_in, int iface_out, int position) except -1
     cdef int _go_on(self, Packet p) except -1
     cdef int _behind(self, Packet p) except -1
-    cdef int _send_to(self, Packet p, unsigned int stop, bint out) except -1
+    cdef int _send_to(self, Packet p, bint out) except -1
     cdef int _peek(self, Packet p) except -1
     cpdef int start(self) except -1

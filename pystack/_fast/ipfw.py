@@ -34,7 +34,7 @@ from pystack._fast.ipfw_ops import (
     V_REASS,
 )
 from pystack._fast.ipfw_pipe import Dummynet, Line
-from pystack._fast.nf_hook import NF_ACCEPT, NF_DROP, NF_STOLEN, Hooks
+from pystack._fast.nf_hook import NF_ACCEPT, NF_DROP, NF_FULL, NF_STOLEN, Hooks
 from pystack._fast.nf_target import TcpMss, put_tos
 from pystack._fast.packet import Packet
 from pystack._fast.routes import Interface
@@ -137,7 +137,10 @@ class Ipfw(Hooks):
 
     def prerouting(self, p):
         """As `Hooks` has it."""
-        return self._pass(p, p.iface_in if p.iface_in >= 0 else LOOPBACK, -1)
+        if p.nexthop != 0:
+            return NF_ACCEPT  # `fwd` has sent it to a socket here
+        verdict: cython.int = self._pass(p, p.iface_in if p.iface_in >= 0 else LOOPBACK, -1)
+        return NF_STOLEN if verdict == NF_FULL else verdict
 
     def postrouting(self, p):
         """As `Hooks` has it."""
@@ -155,7 +158,8 @@ class Ipfw(Hooks):
 
     def walk(self, p, iface_in, iface_out, position):
         """The rules from `position` on. What NAT has translated is accepted or (one_pass = 0) goes on behind its rule;
-        what goes into a pipe is dummynet's.
+        what goes into a pipe is dummynet's, which tells the sender where it had no room (up to 12: pfil's answer is
+        only yes or no from then on).
         """
         verdict: cython.int
         rules = self.rules
@@ -165,14 +169,15 @@ class Ipfw(Hooks):
                 self.start()
             if verdict == V_PASS:
                 if rules.fwd_addr != 0:
-                    return self._send_to(p, rules.fwd_addr, iface_out >= 0)
+                    return self._send_to(p, iface_out >= 0)
                 return NF_ACCEPT
             if verdict == V_DUMMYNET:
                 p.ct_zone = rules.row[rules.pos]
                 p.ct_hash = rules.number[p.ct_zone]
                 p.ct_way = iface_out >= 0
-                self.dummynet.take(p, rules.arg, rules.code[rules.at] & 0xFF == O_QUEUE)
-                return NF_STOLEN
+                if self.dummynet.take(p, rules.arg, rules.code[rules.at] & 0xFF == O_QUEUE):
+                    return NF_STOLEN
+                return NF_STOLEN if rules.states.era == IPFW_12 else NF_FULL
             if verdict == V_REASS:
                 position = min(rules.pos + 1, rules.n - 1)
                 if not self.net.reassembled(p):
@@ -186,12 +191,24 @@ class Ipfw(Hooks):
                 return NF_ACCEPT
             position = min(rules.pos + 1, rules.n - 1)
 
-    def _send_to(self, p, stop, out):
+    def _send_to(self, p, out):
         """`fwd`: the packet, as it is, goes towards another machine than its destination. One that came goes on even
-        where the machine does not forward, or is the destination (ip_input: M_IP_NEXTHOP).
+        where the machine does not forward, or is the destination (ip_input: M_IP_NEXTHOP). Sent to an address of this
+        machine it is for whoever listens there, who answers as the destination (M_FASTFWD_OURS, tcp_input, udp_input).
         """
         net = self.net
-        route: cython.int = -1 if net.is_local(stop) else net.routes.find(stop)
+        stop: cython.uint = self.rules.fwd_addr
+        route: cython.int
+        if net.is_local(stop):
+            p.nexthop = stop
+            p.ct_hash = self.rules.fwd_port
+            if out:
+                p.iface_out = -1
+                net.to_itself(p)
+            else:
+                net.local_input(p)
+            return NF_STOLEN
+        route = net.routes.find(stop)
         if route < 0:
             return NF_DROP
         if out:
@@ -258,7 +275,7 @@ class Ipfw(Hooks):
                 )
             else:
                 verdict = self.walk(p, iface_in if iface_in >= 0 else LOOPBACK, -1, position)
-        if verdict == NF_STOLEN:
+        if verdict == NF_STOLEN or verdict == NF_FULL:
             return 0
         if verdict != NF_ACCEPT:
             return self.net.reject(p, FIREWALL)

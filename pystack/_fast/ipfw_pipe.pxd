@@ -14,6 +14,8 @@ cdef class FlowSet:
     cdef public long long octets
     cdef public unsigned int plr
     cdef public tuple mask
+    cdef public bint silent
+    cdef public int buckets
 
 
 cdef class Flow:
@@ -65,7 +67,10 @@ cdef class Dummynet:
     cdef readonly dict pipes, sets, by_owner
     cdef long long owners
     cdef public bint io_fast, expire
-    cpdef int take(self, Packet p, unsigned int number, bint queue) except -1
+    cdef public long long slot_limit, byte_limit, hash_size
+    cdef readonly long long taken, fast, dropped
+    cpdef bint take(self, Packet p, unsigned int number, bint queue) except -1
+    cdef int _into(self, Pipe pipe, FlowSet flowset, Packet p, bint queue) except -1
     cdef Line _line(self, Pipe pipe, bint queue, Packet p)
     cdef int _forget_idle(self, dict lines) except -1
     cdef Flow _flow(self, Line line, FlowSet flowset, Packet p)

@@ -45,7 +45,8 @@ _SECOND = cython.declare(cython.longlong, 1_000_000_000)
 @cython.cclass
 class FlowSet:
     """How packets wait: `slots` of them or (not 0) `octets`; `plr` of 0x7fffffff are lost. `mask`: what of protocol,
-    source, port, destination, port tells flows apart.
+    source, port, destination, port tells flows apart. `silent`: nobody is told that there was no room (`noerror`);
+    `buckets`: what a listing says of its table.
     """
 
     def __init__(self, number):
@@ -56,6 +57,8 @@ class FlowSet:
         self.plr = 0
         self.weight = 1
         self.mask = NO_MASK
+        self.silent = False
+        self.buckets = 1
 
 
 @cython.final
@@ -294,7 +297,9 @@ class Line:
 @cython.final
 @cython.cclass
 class Dummynet:
-    """The pipes and queues (`sets`) of a machine by their numbers. `io_fast` and `expire` are the knobs."""
+    """The pipes and queues (`sets`) of a machine by their numbers. The knobs are `io_fast`, `expire`, `slot_limit`,
+    `byte_limit`, `hash_size`; `taken` counts packets, `fast` those that did not wait, `dropped` those without room.
+    """
 
     def __init__(self, net):
         self.net = net
@@ -304,28 +309,44 @@ class Dummynet:
         self.owners = 0
         self.io_fast = False
         self.expire = True
+        self.slot_limit = 100
+        self.byte_limit = 1 << 20
+        self.hash_size = 64
+        self.taken = 0
+        self.fast = 0
+        self.dropped = 0
 
     def take(self, p, number, queue):
-        """A rule hands over a packet, which is dummynet's from now on. A pipe that is not there drops it."""
-        flowset: FlowSet
-        pipe: Pipe
-        line: Line
+        """A rule hands over a packet, which is dummynet's from now on. False: it is dropped, for want of room or of a
+        pipe, and whoever sent it is to be told.
+        """
+        flowset: FlowSet = self.sets.get(number) if queue else None
+        dropped: cython.longlong = self.dropped
+        pipe: Pipe = self.pipes.get(flowset.pipe if flowset is not None else number)
+        if queue and flowset is None:
+            pipe = None
+        if not queue and pipe is not None:
+            flowset = pipe.own
+        self.taken += 1
+        if pipe is None:
+            self.dropped += 1
+            self.net.reject(p, LINK_QUEUE)
+            return False
+        self._into(pipe, flowset, p, queue)
+        return flowset.silent or self.dropped == dropped
+
+    def _into(self, pipe, flowset, p, queue):
+        """A packet into its queue, super-segments as what they are made of."""
         one: Packet
         i: cython.int
         n: cython.int = 1
-        if queue:
-            flowset = self.sets.get(number)
-            pipe = self.pipes.get(flowset.pipe) if flowset is not None else None
-        else:
-            pipe = self.pipes.get(number)
-            flowset = pipe.own if pipe is not None else None
-        if pipe is None:
-            return self.net.reject(p, LINK_QUEUE)
-        line = self._line(pipe, queue, p)
+        line: Line = self._line(pipe, queue, p)
         if line is None or not self.net.own_payload(p):
+            self.dropped += 1
             return self.net.reject(p, MBUF)
         flow: Flow = self._flow(line, flowset, p)
         if flow is None:
+            self.dropped += 1
             return self.net.reject(p, LINK_QUEUE)
         if p.gso_size > 0 and p.length > p.gso_size:
             n = split_count(p)
@@ -403,14 +424,18 @@ class Dummynet:
         flow.total_octets += p.head_len + p.length
         if fs.plr != 0 and self.net.rng.next32() & _PLR < fs.plr:
             flow.dropped += 1
+            self.dropped += 1
             return self.net.reject(p, LINK_LOSS)
         if flow.octets > fs.octets if fs.octets else flow.waiting.count >= fs.slots:
             flow.dropped += 1
+            self.dropped += 1
             return self.net.reject(p, LINK_QUEUE)
         line.put(flow, p)
         if not line.occupied:
             line.begin(self.net.now, self.io_fast)
             line.run(self.net.now)
+            if line.sending is None and line.pipe.delay == 0:
+                self.fast += 1
         return 0
 
     def _arm(self, line):

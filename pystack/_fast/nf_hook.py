@@ -18,7 +18,8 @@ HOOK_NAMES = ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
 NF_DROP = 0
 NF_ACCEPT = 1
 NF_STOLEN = 2
-"""What a hook does with a packet: it is lost, it goes on, the hook keeps it."""
+NF_FULL = 3
+"""What a hook does with a packet: it is lost, it goes on, the hook keeps it, the hook had no room to keep it."""
 
 ADDR_UNSPEC = 0
 ADDR_UNICAST = 1

@@ -37,4 +37,5 @@ cdef int finwait2_row(Stack s, int row, Packet p, bint stale) except -1
 cpdef int tcp_input_again(Stack s, Listener listeners, Packet p) except -1
 cpdef int syn_sent_input(Stack s, Tcb t, Packet p) except -1
 cpdef int segment_arrives(Stack s, Tcb t, Packet p) except -1
+cdef int listener_for(Stack s, Packet p) except -1
 cdef int too_far(Stack s) noexcept

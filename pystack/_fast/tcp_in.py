@@ -117,13 +117,22 @@ def tcp_input(s, listeners, p):
         row = s.timewait.find(p.dst, p.dport, p.src, p.sport)
         if row != 0:
             return TCP_SYNFIN if synfin else timewait_input(s, listeners, row, p)
-    row = s.demux.find_listener(p.dst, p.dport)
+    row = listener_for(s, p)
     if row != 0:
         t = s.tcbs[row]
         if p.ttl < t.min_ttl:
             return too_far(s)
         return TCP_SYNFIN if synfin else listen_input(s, listeners, t, p)
     return closed_input(s, p)
+
+
+def listener_for(s, p):
+    """The row of the listener of a segment; of one that a firewall has sent to a socket here (`nexthop`, and `ct_hash`
+    for the port), that of the listener there.
+    """
+    if p.nexthop == 0:
+        return s.demux.find_listener(p.dst, p.dport)
+    return s.demux.find_listener(p.nexthop, p.ct_hash if p.ct_hash != 0 else p.dport)
 
 
 def too_far(s):
@@ -210,7 +219,7 @@ def timewait_input(s, listeners, row, p):
 
 def tcp_input_again(s, listeners, p):
     """The TIME_WAIT row of this SYN has gone: to the listener with it, or to nobody."""
-    row: cython.int = s.demux.find_listener(p.dst, p.dport)
+    row: cython.int = listener_for(s, p)
     if row != 0:
         return listen_input(s, listeners, s.tcbs[row], p)
     return closed_input(s, p)
@@ -253,7 +262,7 @@ def timewait_linux(s, listeners, row, p):
             or (p.opt_ts and tw.has_ts[row] and after(p.ts_val, tw.ts_recent[row]))
         )
     ):
-        listener: cython.int = s.demux.find_listener(p.dst, p.dport)
+        listener: cython.int = listener_for(s, p)
         if listener != 0:
             remove_timewait(s, row)
             arm_timewait(s)

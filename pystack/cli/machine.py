@@ -57,10 +57,13 @@ ABOUT = {
         "The firewall of a FreeBSD machine: show and change it while it runs.",
         "As its system's ipfw(8): add, delete, flush, zero, resetlog, list, show, set, table, -adeStTNqcb.",
     ),
-    "dmesg": ("The machine's kernel log.", ""),
+    "dmesg": (
+        "The machine's kernel log.",
+        "FreeBSD: -a for what other facilities said, too: ipfw's lines about packets.",
+    ),
     "cat": (
-        "Files of a Linux machine: /proc/net/sockstat, snmp, netstat, route, dev; /proc/sys/net/...",
-        "",
+        "Files of a machine. Linux: /proc/net/sockstat, snmp, netstat, route, dev; /proc/sys/net/...",
+        "FreeBSD: /var/log/security.",
     ),
 }
 """Tool -> what it is for, and the options that the machines know."""

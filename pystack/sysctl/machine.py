@@ -239,7 +239,7 @@ class Sysctl(Mapping[str, Value]):
     # --- inside -----------------------------------------------------------------------------------
 
     def _checked(self, name: str, knob: Knob, new: Value, old: Value | None, raw: object) -> Value:
-        turn = Turn(knob, name, new, old, self._number, self.say)
+        turn = Turn(knob, name, new, old, self._number, self.say, self.config)
         try:
             return check(turn)
         except LookupError as e:

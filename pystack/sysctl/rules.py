@@ -7,9 +7,11 @@ it raises ValueError with the rule in words, which the caller turns into EINVAL.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Any
 
+from pystack._fast.consts import IPFW_12
 from pystack.sysctl.knob import Knob, Value
 
 
@@ -26,6 +28,8 @@ class Turn:
     """Another knob of the machine, as a number."""
     log: Callable[[str], None]
     """A line for the kernel's message buffer."""
+    config: Any
+    """The machine's settings (`Config`), for what differs from one release to the next."""
 
     @property
     def number(self) -> int:
@@ -194,6 +198,36 @@ def frag_high(turn: Turn) -> Value:
     return turn.new
 
 
+FEWEST_CHAINS = 256
+
+
+def ipfw_chains(turn: Turn) -> Value:
+    """The most chains of ipfw's states: from 12 on more than 256, rounded up to a power of two; before that any number
+    is taken, and looked at when it is used.
+    """
+    if turn.config.policy_ipfw != IPFW_12:
+        return turn.new
+    if turn.number <= FEWEST_CHAINS:
+        raise ValueError(f"it must be more than {FEWEST_CHAINS}")
+    return 1 << (turn.number - 1).bit_length()
+
+
+MOST_TABLES = 65535
+
+
+def ipfw_tables(turn: Turn) -> Value:
+    """The number of ipfw's tables: no more than 65535; from 12 on not 0, a power of two, and never fewer."""
+    wanted = min(turn.number, MOST_TABLES)
+    if turn.config.policy_ipfw != IPFW_12:
+        return wanted
+    if wanted == 0:
+        raise ValueError("there must be tables")
+    wanted = 1 << (wanted - 1).bit_length()
+    if isinstance(turn.old, int) and wanted < turn.old:
+        raise ValueError(f"it may only grow, and is {turn.old} now")
+    return wanted
+
+
 TICK = 4
 """Milliseconds of a Linux kernel's clock at 250 Hz."""
 
@@ -236,6 +270,8 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "frag-high": frag_high,
         "frag-low": frag_low,
         "ignore": ignore,
+        "ipfw-chains": ipfw_chains,
+        "ipfw-tables": ipfw_tables,
         "next-power-of-two": next_power_of_two,
         "only-grow": only_grow,
         "ordered": ordered,
@@ -256,5 +292,5 @@ def check(turn: Turn) -> Value:
     names = turn.knob.rules
     value = turn.new if REPLACES_RANGE.intersection(names) else in_range(turn)
     for name in names:
-        value = RULES[name](Turn(turn.knob, turn.name, value, turn.old, turn.read, turn.log))
+        value = RULES[name](replace(turn, new=value))
     return value

@@ -16,6 +16,7 @@ from pystack.addresses import dotted
 from pystack.firewall import conntrack_tool, flows, iptstate
 from pystack.views import (
     freebsd,
+    freebsd_logs,
     freebsd_net,
     freebsd_stats,
     ip_tool,
@@ -224,11 +225,18 @@ def _sysctl(host: Host, words: list[str], wants_json: bool) -> Outcome:
 
 
 def _dmesg(host: Host, words: list[str], wants_json: bool) -> Outcome:
-    if words:
+    """The kernel's log; FreeBSD's with -a also what it says to syslog under another name than its own."""
+    everything = words == ["-a"] and host.profile.system == "freebsd"
+    if words and not everything:
         raise UsageError(f"dmesg: {words[0]}: nothing but --json is known here")
+    if everything:
+        entries = freebsd_logs.everything(host)
+        lines = [text for _, text in entries]
+    else:
+        entries, lines = list(host.log.entries), host.dmesg()
     if wants_json:
-        return Outcome(0, as_json([{"ns": time, "text": text} for time, text in host.log.entries]))
-    return Outcome(0, _lines(host.dmesg()))
+        return Outcome(0, as_json([{"ns": time, "text": text} for time, text in entries]))
+    return Outcome(0, _lines(lines))
 
 
 def _limits(host: Host, words: list[str], wants_json: bool) -> Outcome:
@@ -239,9 +247,10 @@ def _limits(host: Host, words: list[str], wants_json: bool) -> Outcome:
 
 
 def _cat(host: Host, words: list[str], wants_json: bool) -> Outcome:
-    """Files of /proc, one after the other."""
+    """Files of /proc, or of /var/log, one after the other."""
     if not words:
-        raise UsageError("cat: which file? /proc/net/sockstat, for example")
+        known = "/var/log/security" if host.profile.system == "freebsd" else "/proc/net/sockstat"
+        raise UsageError(f"cat: which file? {known}, for example")
     out, values, err = "", {}, []
     for path in words:
         try:
@@ -254,8 +263,12 @@ def _cat(host: Host, words: list[str], wants_json: bool) -> Outcome:
 
 
 def file(host: Host, path: str) -> Shown:
-    """A file of Linux's /proc. Raises FileNotFoundError."""
-    if host.profile.system == "linux":
+    """A file of Linux's /proc, or of FreeBSD's /var/log. Raises FileNotFoundError."""
+    if host.profile.system == "freebsd":
+        view = freebsd_logs.LOGS.get(path)
+        if view is not None:
+            return view(host)
+    elif host.profile.system == "linux":
         if path.startswith("/proc/sys/"):
             name = path.removeprefix("/proc/sys/").replace("/", ".")
             if name in host.sysctl:
@@ -419,7 +432,7 @@ ENTRY = (
 """What there is to a dynamic entry, in the order of `Engine.states`."""
 
 OF_SYSTEM = {
-    "freebsd": ("dmesg", "ipfw", "limits", "sysctl"),
+    "freebsd": ("cat", "dmesg", "ipfw", "limits", "sysctl"),
     "linux": (
         "cat",
         "conntrack",

@@ -50,9 +50,6 @@ class Engine:
     def give_rule(self, rule):
         self.made = [made for made in self.made if made[1] != rule.row]
 
-    def is_own(self, address):
-        return False
-
     def attach(self, chain):
         """Here they are run; there is nothing to run them on."""
 

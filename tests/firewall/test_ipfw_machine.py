@@ -3,10 +3,8 @@
 import socket
 
 import pytest
-from gateway import udp
 
 from pystack import Network
-from pystack.firewall.ipfw.machine import IpfwError
 
 PROFILES = ("freebsd-7", "freebsd-10", "freebsd-14")
 SECOND = 10**9
@@ -72,46 +70,3 @@ def test_whoever_is_refused_by_its_own_firewall_is_told(pair):
     with pytest.raises(PermissionError):
         web.socket(socket.SOCK_DGRAM).sendto(b"x", ("10.0.0.2", 53))
     assert packets(web, 100) == 2
-
-
-@pytest.fixture
-def crossing():
-    """A client, a router with ipfw, and two machines behind it, one of which is a proxy that takes what it gets."""
-    net = Network(seed=5)
-    gw = net.host("gw", ["10.1.0.1/24", "10.2.0.1/24"], profile="freebsd-10")
-    client = net.tap("10.1.0.2/24", "client")
-    proxy = net.tap("10.2.0.9/24", "proxy")
-    net.link(client, gw)
-    net.link(proxy, gw)
-    gw.ipfw("add 65000 allow ip from any to any")
-    return net, gw, client, proxy
-
-
-def arrived(tap):
-    """What has come, which is forgotten."""
-    out = [data for _, data in tap.received]
-    tap.received.clear()
-    return out
-
-
-def test_fwd_of_what_came(crossing):
-    """The packet goes on as it is, even where the machine does not forward; its TTL is one less."""
-    net, gw, client, proxy = crossing
-    gw.ipfw("add 100 fwd 10.2.0.9 udp from any to any in recv em0")
-    for target in ("192.0.2.1", "10.1.0.1"):
-        client.send(udp("10.1.0.2", 1000, target, 53))
-        net.run(for_=SECOND)
-        (data,) = arrived(proxy)
-        assert data[16:20] == bytes(int(part) for part in target.split("."))
-        assert data[8] == 63
-
-
-def test_fwd_to_nowhere_and_to_the_machine_itself(crossing):
-    net, gw, client, proxy = crossing
-    gw.ipfw("add 100 fwd 198.51.100.1 udp from any to any in")
-    client.send(udp("10.1.0.2", 1000, "192.0.2.1", 53))
-    net.run(for_=SECOND)
-    assert arrived(proxy) == []
-    for own in ("127.0.0.1,3128", "10.1.0.1"):
-        with pytest.raises(IpfwError, match="fwd: no socket takes what is for another address"):
-            gw.ipfw(f"add 200 fwd {own} tcp from any to any 80")

@@ -304,7 +304,7 @@ def test_show():
     assert lab.gw.ipfw("pipe 2 show").splitlines()[0] == "00002: unlimited         0 ms burst 0"
     assert lab.gw.ipfw("pipe 3 show").splitlines()[:2] == [
         "00003: 240.000 bit/s     0 ms burst 1500",
-        "q131075 10 KBplr 0.010000 0 flows (1 buckets) sched 65539 weight 0 lmax 0 pri 0 droptail",
+        "q131075 10 KBplr 0.010000 0 flows (64 buckets) sched 65539 weight 0 lmax 0 pri 0 droptail",
     ]
     assert lab.gw.ipfw("queue show") == (
         "q00007  50 sl. 0 flows (1 buckets) sched 1 weight 30 lmax 0 pri 0 droptail\n"

@@ -85,7 +85,8 @@ class Chain:
 
     def add(self, rule: Rule) -> Rule:
         """Put a rule behind those of its number; 0: the last rule's number and a step (`autoinc_step`)."""
-        step = min(1000, max(1, self.engine.cfg.fw_autoinc_step))
+        cfg = self.engine.cfg
+        step = cfg.fw_autoinc_step = min(1000, max(1, cfg.fw_autoinc_step))
         if rule.number == 0:
             last = self._order.peekitem(-2)[0][0] if len(self._order) > 1 else 0
             rule.number = last + step if last < RULE_MAX - step else last

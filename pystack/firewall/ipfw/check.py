@@ -47,8 +47,12 @@ class Kernel:
         self.chain = chain
         self.era = era
         self.modules = modules
-        self.tables = chain.engine.cfg.fw_tables_max
         self.fibs = 1
+
+    @property
+    def tables(self) -> int:
+        """How many tables there may be (`net.inet.ip.fw.tables_max`)."""
+        return int(self.chain.engine.cfg.fw_tables_max)
 
     def check(self, rule: Rule) -> None:
         """Raises KernelRefusal, with its words in the log, for a rule that makes no sense."""

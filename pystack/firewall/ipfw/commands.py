@@ -28,7 +28,7 @@ def add(run: Run, words: Words) -> None:
     rule = parse(words, run.settings())
     asked = rule.number
     if run.strict:
-        refuse_what_is_absent(rule, run.chain.engine.is_own)
+        refuse_what_is_absent(rule)
     if not run.flags.test_only:
         try:
             run.kernel.add(rule)

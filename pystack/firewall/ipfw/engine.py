@@ -30,7 +30,7 @@ LETTERS = {O_KEEP_STATE: "S", O_LIMIT: "L", O_LIMIT_PARENT: "P"}
 """Kinds of dynamic entries, as `Engine.states` calls them."""
 ERAS = {IPFW_8: "e8", IPFW_10: "e10", IPFW_12: "e12"}
 """Policies of a profile -> whose command it has."""
-CLAMPED = ("dyn_buckets", "dyn_fin_lifetime", "dyn_rst_lifetime")
+CLAMPED = ("autoinc_step", "dyn_buckets", "dyn_fin_lifetime", "dyn_rst_lifetime")
 """Knobs whose own value the kernel changes when it is none that it likes."""
 
 
@@ -70,10 +70,6 @@ class Engine:
     def log_left(self) -> Any:
         """Lines that each rule may still log."""
         return self.rules.log_left
-
-    def is_own(self, address: int) -> bool:
-        """Is it an address of the machine?"""
-        return bool(self.rules.ground.is_own(address))
 
     def take_rule(self, number: int) -> int:
         """A row for a new rule."""

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pystack._fast.consts import IPFW_12
 from pystack._fast.ipfw import Ipfw, MachineGround
 from pystack._fast.ipfw_ops import LOOPBACK
 from pystack._fast.rng import Rng
@@ -22,8 +23,20 @@ if TYPE_CHECKING:
     from pystack.host import Host
 
 NET = "net.inet.ip.fw."
+DUMMYNET = "net.inet.ip.dummynet."
+SECOND = 10**9
 SECURITY = 512
 """Lines of /var/log/security that are kept."""
+
+
+KNOBS = {
+    "hash_size": "hash_size",
+    "pipe_slot_limit": "slot_limit",
+    "pipe_byte_limit": "byte_limit",
+    "io_fast": "io_fast",
+    "expire": "expire",
+}
+"""Of dummynet -> what of `Dummynet` they set."""
 
 
 class NoIpfw(ValueError):
@@ -124,9 +137,11 @@ class HostIpfw:
             ERAS[cfg.policy_ipfw],
             sysctl=self._write,
             read=lambda path: Path(path).read_text("utf-8"),
+            boot=lambda: host.epoch // SECOND,
             modules=frozenset(("nat", "pmod")),
         )
         self._provide()
+        self._provide_pipes()
         host.core.hooks = hooks
         default = "accept" if cfg.fw_default_to_accept else "deny"
         logging = "disabled"
@@ -184,3 +199,33 @@ class HostIpfw:
         for name, read in live.items():
             if self.host.profile.find(NET + name):
                 self.host.sysctl.provide(NET + name, read)
+        if cfg.policy_ipfw != IPFW_12 and self.host.profile.find(NET + "tables_max"):
+            keep: Any = self.chain.tables.keep_below
+            self.host.sysctl.on_change(NET + "tables_max", keep)
+
+    def _provide_pipes(self) -> None:
+        """Dummynet's own knobs and counters."""
+        net, sysctl, find = self.chain.pipes, self.host.sysctl, self.host.profile.find
+        for name, attribute in KNOBS.items():
+            if find(DUMMYNET + name):
+                setattr(net, attribute, sysctl[DUMMYNET + name])
+                sysctl.on_change(DUMMYNET + name, partial(setattr, net, attribute))
+        live = {
+            "io_pkt": lambda: net.taken,
+            "io_pkt_fast": lambda: net.fast,
+            "io_pkt_drop": lambda: net.dropped,
+            "schk_count": lambda: 2 * len(net.pipes),
+            "si_count": lambda: sum(map(len, _lines(net))),
+            "fsk_count": lambda: len(net.sets) + 2 * len(net.pipes),
+            "queue_count": lambda: sum(
+                len(line.flows) for lines in _lines(net) for line in lines.values()
+            ),
+        }
+        for name, read in live.items():
+            if find(DUMMYNET + name):
+                sysctl.provide(DUMMYNET + name, read)
+
+
+def _lines(net: Any) -> list[dict[Any, Any]]:
+    """The transmitters of all pipes, those of their own packets and those of their queues."""
+    return [lines for pipe in net.pipes.values() for lines in (pipe.lines, pipe.queue_lines)]

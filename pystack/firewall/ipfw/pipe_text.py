@@ -31,9 +31,6 @@ _FULL = (0xFF, 0xFFFFFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFF)
 _LOST = 0x7FFFFFFF
 _MS = 1_000_000
 _NUMBERS = 65535
-SLOTS = 100
-OCTETS = 1 << 20
-"""What net.inet.ip.dummynet.pipe_slot_limit and pipe_byte_limit allow."""
 
 
 def pipes(run: Run, kind: str, words: Words, net: Any) -> None:
@@ -73,10 +70,14 @@ def _config(run: Run, kind: str, words: Words, net: Any) -> None:
     fs: Any = FlowSet(number) if kind == "queue" else pipe.own
     while words:
         _option(kind, words, pipe, fs)
-    if fs.octets > OCTETS:
-        raise Refusal(EX_DATAERR, f"queue size must be < {OCTETS}B")
-    if not fs.octets and not 2 <= fs.slots <= SLOTS:
-        raise Refusal(EX_DATAERR, f"2 <= queue size <= {SLOTS}")
+    if fs.octets > net.byte_limit:
+        raise Refusal(EX_DATAERR, f"queue size must be < {net.byte_limit}B")
+    if not fs.octets and not 2 <= fs.slots <= net.slot_limit:
+        raise Refusal(EX_DATAERR, f"2 <= queue size <= {net.slot_limit}")
+    if fs.mask == NO_MASK:
+        fs.buckets = 1
+    elif fs.buckets == 1:
+        fs.buckets = net.hash_size
     if kind == "queue" and not fs.pipe:
         raise Refusal(EX_DATAERR, "queue without a pipe: config pipe N")
     if run.flags.test_only:
@@ -93,7 +94,7 @@ def _set_queue(net: Any, number: int, fs: Any) -> None:
     if old is None or old.pipe != fs.pipe:
         net.sets[number] = fs
         return
-    for name in ("slots", "octets", "plr", "mask", "weight"):
+    for name in ("slots", "octets", "plr", "mask", "weight", "silent", "buckets"):
         setattr(old, name, getattr(fs, name))
 
 
@@ -109,7 +110,7 @@ def _set_pipe(net: Any, kind: str, number: int, new: Any) -> None:
     for name in ("rate", "delay", "burst"):
         setattr(pipe, name, getattr(new, name))
     pipe.mask = new.own.mask
-    for name in ("slots", "octets", "plr"):
+    for name in ("slots", "octets", "plr", "silent", "buckets"):
         setattr(pipe.own, name, getattr(new.own, name))
 
 
@@ -150,8 +151,9 @@ def _option(kind: str, words: Words, pipe: Any, fs: Any) -> None:
             raise Refusal(EX_DATAERR, f"unrecognised scheduler type {name}")
         pipe.kind = _TYPES[name]
     elif word == "buckets":
-        _number(words.need("needs argument\n", EX_USAGE), 1, 65536, "buckets")
+        fs.buckets = _number(words.need("needs argument\n", EX_USAGE), 1, 65536, "buckets")
     elif word == "noerror":
+        fs.silent = True
         return
     else:
         raise Refusal(EX_DATAERR, f"unrecognised option ``{word}''")
@@ -339,7 +341,7 @@ def _set_lines(run: Run, fs: Any, number: int, sched: int, weight: int, flows: l
         size = f"{fs.octets // 1024} KB" if fs.octets >= 8192 else f"{fs.octets} B"
     loss = f"plr {fs.plr / _LOST:f}" if fs.plr else ""
     run.say(
-        f"q{number:05d} {size}{loss} {len(flows)} flows (1 buckets) sched {sched} "
+        f"q{number:05d} {size}{loss} {len(flows)} flows ({fs.buckets} buckets) sched {sched} "
         f"weight {weight} lmax 0 pri 0 droptail"
     )
     _mask_line(run, fs.mask)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from pystack._fast import ipfw_ops as ops
 from pystack.firewall.ipfw.errors import EX_UNAVAILABLE, Refusal
 from pystack.firewall.ipfw.insn import Rule
@@ -29,13 +27,8 @@ _ABSENT = {
 """What is missing, by the instruction that would need it."""
 
 
-def refuse_what_is_absent(rule: Rule, is_own: Callable[[int], bool]) -> None:
-    """Raises Refusal for a rule that could not do here what it says. `is_own`: is it an address of the machine?"""
+def refuse_what_is_absent(rule: Rule) -> None:
+    """Raises Refusal for a rule that could not do here what it says."""
     for insn in rule.patterns + rule.actions:
-        if insn.op == ops.O_FORWARD_IP and is_own(insn.data[0]):
-            raise Refusal(
-                EX_UNAVAILABLE,
-                "fwd: no socket takes what is for another address on this machine",
-            )
         if insn.op in _ABSENT:
             raise Refusal(EX_UNAVAILABLE, f"{_ABSENT[insn.op]} on this machine")

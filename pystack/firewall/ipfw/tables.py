@@ -143,6 +143,12 @@ class Tables:
         del self._by_index[table.index]
         del self.cores[table.index]
 
+    def keep_below(self, number: int) -> None:
+        """Tables of numbers from this one on are emptied: there are no longer so many (up to 10)."""
+        for table in [table for table in self._by_index.values() if table.index >= number]:
+            table.locked = False
+            self.flush(table, forget_kind=True)
+
     def add(self, table: NamedTable, key: Key, value: int, *, update: bool = False) -> bool:
         """A new entry (True), or with `update` a new value. EEXIST, EFBIG, EACCES, EINVAL (keys of another kind)."""
         if table.locked:

@@ -55,7 +55,7 @@ class Tool:
     """The command of an era, at work on the rules of a machine.
 
     `sysctl(name, value)` writes a knob, `answer(question)` is what a person types ("" at the end of input; without it
-    nobody is asked), `read(path)` gives a rule file's text (OSError if there is none). `boot`: when the machine
+    nobody is asked), `read(path)` gives a rule file's text (OSError if there is none). `boot()`: when the machine
     started, in seconds of the epoch. `strict_machine`: rules that this machine cannot carry out are refused in so many
     words. `modules`: parts of the kernel that some actions need.
     """
@@ -69,7 +69,7 @@ class Tool:
         names: Names = USUAL,
         answer: Callable[[str], str] | None = None,
         read: Callable[[str], str] | None = None,
-        boot: int = 0,
+        boot: Callable[[], int] = lambda: 0,
         strict_machine: bool = True,
         modules: frozenset[str] = frozenset(("pmod",)),
     ):
@@ -89,7 +89,7 @@ class Tool:
             self._names,
             self._sysctl,
             self._answer or (lambda question: ""),
-            self._boot,
+            self._boot(),
             self._strict,
         )
         try:

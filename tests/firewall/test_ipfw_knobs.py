@@ -1,0 +1,240 @@
+"""Knobs of ipfw and dummynet as each era has them: what is refused, rounded, changed by the kernel itself, and told."""
+
+import errno
+import socket
+
+import pytest
+
+from pystack import Network
+from pystack.firewall.ipfw.machine import IpfwError
+from pystack.sysctl.errors import InvalidValue, ReadOnlyKnob, UnknownKnob
+from pystack.views.tools import run
+
+ERAS = ("freebsd-7", "freebsd-10", "freebsd-14")
+FW = "net.inet.ip.fw."
+DUMMYNET = "net.inet.ip.dummynet."
+SECOND = 10**9
+
+
+def machine(profile, **more):
+    """A machine whose firewall lets everything pass, and one to talk to."""
+    net = Network(seed=3)
+    host = net.host("web", "10.0.0.1/24", profile=profile, **more)
+    other = net.host("other", "10.0.0.2/24", profile="linux-6")
+    net.link(host, other)
+    host.ipfw("add 65000 allow ip from any to any")
+    return net, host
+
+
+@pytest.mark.parametrize(("given", "kept"), [(257, 512), (512, 512), (513, 1024), (8193, 16384)])
+def test_chains_of_12_are_a_power_of_two(given, kept):
+    _net, host = machine("freebsd-14")
+    host.sysctl[FW + "dyn_buckets"] = given
+    assert host.sysctl[FW + "dyn_buckets"] == kept
+
+
+@pytest.mark.parametrize("given", [0, 1, 256])
+def test_chains_of_12_are_more_than_256(given):
+    _net, host = machine("freebsd-14")
+    with pytest.raises(InvalidValue) as refused:
+        host.sysctl[FW + "dyn_buckets"] = given
+    assert refused.value.errno == errno.EINVAL
+    assert host.sysctl[FW + "dyn_buckets"] == 8192
+
+
+def test_chains_of_10_are_taken_as_they_are():
+    _net, host = machine("freebsd-10")
+    for given in (600, 1, 1 << 20):
+        host.sysctl[FW + "dyn_buckets"] = given
+        assert host.sysctl[FW + "dyn_buckets"] == given
+
+
+@pytest.mark.parametrize("profile", ERAS)
+@pytest.mark.parametrize(("given", "step"), [(0, 1), (-5, 1), (5000, 1000), (7, 7)])
+def test_the_step_is_put_right_when_a_rule_is_added(profile, given, step):
+    _net, host = machine(profile)
+    host.sysctl[FW + "autoinc_step"] = given
+    assert host.sysctl[FW + "autoinc_step"] == given
+    host.ipfw("delete 65000")
+    assert host.ipfw("add count ip from any to any").startswith(f"{step:05d}")
+    assert host.sysctl[FW + "autoinc_step"] == step
+
+
+def test_tables_max():
+    _net, host = machine("freebsd-7")
+    with pytest.raises(ReadOnlyKnob):
+        host.sysctl[FW + "tables_max"] = 200
+    _net, host = machine("freebsd-10")
+    host.ipfw("table 127 add 10.0.0.0/8")
+    with pytest.raises(IpfwError, match=r"exceeds the maximum allowed value \(127\)"):
+        host.ipfw("table 128 add 10.0.0.0/8")
+    host.sysctl[FW + "tables_max"] = 70000
+    assert host.sysctl[FW + "tables_max"] == 65535
+    host.ipfw("table 128 add 10.0.0.0/8")
+    host.sysctl[FW + "tables_max"] = 128
+    host.sysctl[FW + "tables_max"] = 129
+    assert host.ipfw("table 128 list") == ""
+    assert host.ipfw("table 127 list") == "10.0.0.0/8 0\n"
+    _net, host = machine("freebsd-14")
+    for given in (0, 64):
+        with pytest.raises(InvalidValue):
+            host.sysctl[FW + "tables_max"] = given
+    host.sysctl[FW + "tables_max"] = 200
+    assert host.sysctl[FW + "tables_max"] == 256
+
+
+# --- dummynet ----------------------------------------------------------------------------------------------------
+
+
+def test_knobs_of_dummynet_by_era():
+    """What each has with its default; 4 has no limits of queues, 10 no chains."""
+    common = {"hash_size": 64, "expire": 1, "red_lookup_depth": 256, "red_avg_pkt_size": 512}
+    seven = {"pipe_slot_limit": 100, "pipe_byte_limit": 1048576, "io_fast": 0, "io_pkt_drop": 0}
+    for profile, has, lacks in (
+        ("freebsd-4", {**common, "max_chain_len": 16}, {*seven, "queue_count"}),
+        ("freebsd-7", {**common, **seven, "max_chain_len": 16}, {"queue_count"}),
+        ("freebsd-10", {**common, **seven, "queue_count": 0}, {"max_chain_len"}),
+        ("freebsd-14", {**common, **seven, "queue_count": 0}, {"max_chain_len"}),
+    ):
+        _net, host = machine(profile)
+        assert {name: host.sysctl[DUMMYNET + name] for name in has} == has
+        for name in lacks:
+            with pytest.raises(UnknownKnob):
+                host.sysctl[DUMMYNET + name]
+
+
+def test_limits_of_queues():
+    _net, host = machine("freebsd-10")
+    with pytest.raises(IpfwError, match="2 <= queue size <= 100"):
+        host.ipfw("pipe 1 config queue 101")
+    host.sysctl[DUMMYNET + "pipe_slot_limit"] = 1000
+    host.ipfw("pipe 1 config queue 1000")
+    with pytest.raises(IpfwError, match="2 <= queue size <= 1000"):
+        host.ipfw("pipe 1 config queue 1001")
+    host.sysctl[DUMMYNET + "pipe_byte_limit"] = 4096
+    host.ipfw("pipe 1 config queue 4KBytes")
+    with pytest.raises(IpfwError, match="queue size must be < 4096B"):
+        host.ipfw("pipe 1 config queue 5KBytes")
+    for name, given in (("pipe_slot_limit", 0), ("pipe_byte_limit", 1499), ("hash_size", 15)):
+        with pytest.raises(InvalidValue):
+            host.sysctl[DUMMYNET + name] = given
+
+
+def test_buckets_of_a_mask():
+    _net, host = machine("freebsd-10")
+    host.sysctl[DUMMYNET + "hash_size"] = 256
+    host.ipfw("pipe 1 config mask dst-ip 0xffffffff")
+    host.ipfw("pipe 2 config mask dst-ip 0xffffffff buckets 16")
+    host.ipfw("pipe 3 config buckets 16")
+    shown = [host.ipfw(f"pipe {n} show").splitlines()[1] for n in (1, 2, 3)]
+    assert [text.split("(")[1].split()[0] for text in shown] == ["256", "16", "1"]
+
+
+def asked(net, host, packets, port=53):
+    """Datagrams at one moment: what each call said."""
+    sock = host.socket(socket.SOCK_DGRAM)
+    out = []
+    for _ in range(packets):
+        try:
+            out.append(sock.sendto(bytes(972), ("10.0.0.2", port)))
+        except OSError as error:
+            out.append(error.errno)
+    net.run(for_=SECOND)
+    return out
+
+
+@pytest.mark.parametrize(
+    ("profile", "full"),
+    [("freebsd-7", errno.ENOBUFS), ("freebsd-10", errno.ENOBUFS), ("freebsd-14", 972)],
+)
+def test_a_full_queue_is_told_to_the_sender(profile, full):
+    """Three are on the line or wait; since pfil only says yes or no nobody is told. `noerror` was for that before."""
+    net, host = machine(profile)
+    host.ipfw("pipe 1 config bw 800Kbit/s queue 2")
+    host.ipfw("add 100 pipe 1 udp from any to any out")
+    assert asked(net, host, 5) == [972, 972, 972, full, full]
+    names = ("io_pkt", "io_pkt_fast", "io_pkt_drop")
+    assert [host.sysctl[DUMMYNET + name] for name in names] == [5, 0, 2]
+    host.ipfw("pipe 1 config bw 800Kbit/s queue 2 noerror")
+    assert asked(net, host, 5) == [972] * 5
+    assert [host.sysctl[DUMMYNET + name] for name in names] == [10, 0, 4]
+
+
+def test_loss_is_told_too():
+    net, host = machine("freebsd-10")
+    host.ipfw("pipe 1 config plr 1")
+    host.ipfw("add 100 pipe 1 udp from any to any out")
+    assert asked(net, host, 2) == [errno.ENOBUFS] * 2
+
+
+def test_a_pipe_that_is_not_there():
+    net, host = machine("freebsd-10")
+    host.ipfw("add 100 pipe 7 udp from any to any out")
+    assert asked(net, host, 1) == [errno.ENOBUFS]
+
+
+def test_counters_and_numbers_of_dummynet_are_live():
+    net, host = machine("freebsd-10")
+    host.ipfw("pipe 1 config mask dst-port 0xffff")
+    host.ipfw("queue 3 config pipe 1")
+    host.ipfw("add 100 pipe 1 udp from any to any out")
+    for port in (53, 54, 55):
+        asked(net, host, 1, port)
+    names = ("schk_count", "si_count", "fsk_count", "queue_count", "io_pkt", "io_pkt_fast")
+    assert [host.sysctl[DUMMYNET + name] for name in names] == [2, 3, 3, 3, 3, 3]
+
+
+def test_io_fast():
+    """With it what finds a pipe idle leaves at once; each of the others is still sent when its bits are."""
+    for fast, first in ((0, 10), (1, 0)):
+        net, host = machine("freebsd-10")
+        host.sysctl[DUMMYNET + "io_fast"] = fast
+        host.ipfw("pipe 1 config bw 800Kbit/s")
+        host.ipfw("add 100 pipe 1 udp from any to any out")
+        begin = net.now
+        sock = net.hosts["other"].socket(socket.SOCK_DGRAM)
+        sock.bind(("10.0.0.2", 53))
+        host.socket(socket.SOCK_DGRAM).sendto(bytes(972), ("10.0.0.2", 53))
+        sock.recvfrom(2000)
+        assert (net.now - begin) // 10**6 == first
+
+
+# --- what is written down -----------------------------------------------------------------------------------------
+
+
+def test_dates_are_those_of_the_machine_s_clock():
+    """`-t` in words, `-T` in seconds; a rule that never matched has neither."""
+    net, host = machine("freebsd-10")
+    host.epoch = 1_411_000_000 * SECOND  # Thu Sep 18 00:26:40 2014
+    net.run(for_="75s")
+    host.ipfw("add 100 count udp from any to any")
+    asked(net, host, 1)
+    host.ipfw("add 200 count tcp from any to any")
+    assert host.ipfw("-t list 100").startswith("00100 Thu Sep 18 00:27:55 2014 count")
+    assert host.ipfw("-T list 100").startswith("00100 1411000075 count")
+    assert host.ipfw("-t list 200").startswith(f"00200 {'':24}count")
+
+
+def test_what_is_logged_is_in_var_log_security():
+    net, host = machine("freebsd-10")
+    host.epoch = 1_411_000_000 * SECOND
+    host.sysctl[FW + "verbose"] = 1
+    host.ipfw("add 100 allow log logamount 1 udp from any to any out")
+    asked(net, host, 2)
+    said = ("ipfw: 100 Accept UDP 10.0.0.1:", "ipfw: limit 1 reached on entry 100")
+    text = run(host, "cat", ["/var/log/security"]).out.splitlines()
+    assert [line.partition(" web kernel: ")[0] for line in text] == ["Sep 18 00:26:40"] * 2
+    for line, begin in zip(text, said, strict=True):
+        assert line.partition(" kernel: ")[2].startswith(begin)
+    assert not any(begin in line for line in host.dmesg() for begin in said)
+    everything = run(host, "dmesg", ["-a"]).out.splitlines()
+    assert everything[:1] == host.dmesg()[:1]
+    assert [line for line in everything if line.startswith(said)] == everything[-2:]
+
+
+def test_looking_at_a_log_does_not_load_a_firewall():
+    host = Network(seed=1).host("web", "10.0.0.1/24", profile="freebsd-10")
+    assert run(host, "cat", ["/var/log/security"]).out == ""
+    assert run(host, "dmesg", ["-a"]).status == 0
+    assert "ipfw" not in host.__dict__
+    assert run(host, "cat", ["/proc/net/dev"]).status == 1

@@ -208,6 +208,24 @@ def test_every_module_of_fast_has_its_place():
     assert len(FAST_ORDER) == len(set(FAST_ORDER))
 
 
+LONG_EXCEPT = re.compile(r"^[ ]+cp?def [a-z ]*\blong long (\w+)\([^)]*\) except -", re.M)
+"""What a class of another module cannot override: Cython 3.3 writes `-1LLLL` there, which is not C."""
+
+
+def test_no_long_long_answers_errors_by_a_number():
+    found = [
+        f"{path.stem}: {name}"
+        for path in sorted(FAST.glob("*.pxd"))
+        for name in LONG_EXCEPT.findall(path.read_text())
+    ]
+    assert found == []
+    assert LONG_EXCEPT.findall("    cdef unsigned long long f(self,\n int x) except -1\n") == ["f"]
+    assert (
+        LONG_EXCEPT.findall("    cpdef long long f(self) noexcept\n    cdef int g() except -1")
+        == []
+    )
+
+
 def test_every_module_of_fast_has_its_pxd():
     assert [p.name for p in fast_modules() if not p.with_suffix(".pxd").is_file()] == []
     assert [p.name for p in FAST.glob("*.pxd") if not p.with_suffix(".py").is_file()] == []

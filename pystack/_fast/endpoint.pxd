@@ -20,7 +20,7 @@ cdef class Endpoint:
     cdef public object row
     cdef public long long _timeout
     cdef public int _wanted
-    cpdef long long _deadline(self) except -1
+    cpdef long long _deadline(self) noexcept
 
 
 cdef class StreamEndpoint(Endpoint):

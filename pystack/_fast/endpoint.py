@@ -68,6 +68,7 @@ class Endpoint:
         self._timeout = -1
         self._wanted = 0
 
+    @cython.exceptval(check=False)
     def _deadline(self):
         """When a call that begins now gives up, ns of the world's clock; NEVER."""
         if self._timeout < 0:

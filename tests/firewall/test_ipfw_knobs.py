@@ -26,6 +26,63 @@ def machine(profile, **more):
     return net, host
 
 
+DEFAULTS = {
+    # name: 7, 10, 14; None: there is none
+    "dyn_max": (4096, 4096, 16384),
+    "dyn_count": (0, 0, 0),
+    "dyn_parent_max": (None, None, 4096),
+    "dyn_parent_count": (None, None, 0),
+    "dyn_buckets": (256, 256, 8192),
+    "curr_dyn_buckets": (256, 256, 256),
+    "curr_max_length": (None, None, 0),
+    "dyn_ack_lifetime": (300, 300, 300),
+    "dyn_syn_lifetime": (20, 20, 20),
+    "dyn_fin_lifetime": (1, 1, 1),
+    "dyn_rst_lifetime": (1, 1, 1),
+    "dyn_udp_lifetime": (10, 10, 10),
+    "dyn_short_lifetime": (5, 5, 5),
+    "dyn_keepalive": (1, 1, 1),
+    "dyn_keep_states": (None, 0, 0),
+    "enable": (1, 1, 1),
+    "one_pass": (1, 1, 1),
+    "verbose": (0, 0, 0),
+    "verbose_limit": (0, 0, 0),
+    "autoinc_step": (100, 100, 100),
+    "static_count": (2, 2, 2),
+    "default_rule": (65535, 65535, 65535),
+    "default_to_accept": (0, 0, 0),
+    "tables_max": (128, 128, 128),
+    "tables_sets": (None, 0, 0),
+}
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_the_true_defaults_of_each_era(name):
+    """Not those of the manual, which has 8192, 5 and 30 for dyn_max and two lifetimes."""
+    for profile, value in zip(ERAS, DEFAULTS[name], strict=True):
+        _net, host = machine(profile)
+        if value is None:
+            with pytest.raises(UnknownKnob):
+                host.sysctl[FW + name]
+        else:
+            assert host.sysctl[FW + name] == value
+
+
+def test_what_only_reports_is_read_only_and_what_is_for_boot_is_for_boot():
+    for profile in ERAS:
+        _net, host = machine(profile)
+        for name in ("dyn_count", "curr_dyn_buckets", "static_count", "default_rule"):
+            with pytest.raises(ReadOnlyKnob):
+                host.sysctl[FW + name] = 1
+        with pytest.raises(ReadOnlyKnob):
+            host.sysctl[FW + "default_to_accept"] = 1
+    host = Network(seed=1).host(
+        "web", "10.0.0.1/24", profile="freebsd-10", sysctl={FW + "default_to_accept": 1}
+    )
+    assert host.ipfw("list") == "65535 allow ip from any to any\n"
+    assert "default to accept" in "".join(host.dmesg())
+
+
 @pytest.mark.parametrize(("given", "kept"), [(257, 512), (512, 512), (513, 1024), (8193, 16384)])
 def test_chains_of_12_are_a_power_of_two(given, kept):
     _net, host = machine("freebsd-14")

@@ -197,6 +197,40 @@ def test_one_below_at_and_one_above_dyn_max(profile):
     assert stand.pkt(sport=3001) == "pass"
 
 
+def test_a_maximum_below_what_there_is_takes_nothing_away(profile):
+    stand = Stand(profile, dyn_max=10)
+    for port in range(1000, 1008):
+        assert stand.pkt(sport=port) == "pass"
+    stand.lab.set({"dyn_max": 4})
+    assert stand.count == 8
+    assert stand.pkt(sport=2000) == "deny"
+    assert stand.pkt(ACK, sport=1003) == "pass"
+
+
+@pytest.mark.parametrize(
+    ("profile", "rate", "full"),
+    [
+        ("freebsd-10", 204, False),
+        ("freebsd-10", 206, True),
+        ("freebsd-14", 779, False),
+        ("freebsd-14", 781, True),
+    ],
+)
+def test_how_many_syns_a_second_fill_the_table(profile, rate, full):
+    """A SYN that nobody answers is there for 20 s: 4096 / 20 = 204.8, and in 12, where storage comes back a second
+    later, 16384 / 21 = 780.2.
+    """
+    stand = Stand(profile)
+    denied = 0
+    for second in range(45):
+        stand.at(second)
+        for n in range(rate):
+            number = second * rate + n
+            src = f"10.1.{number >> 8 & 255}.{number & 255}"
+            denied += stand.pkt(src=src, sport=1000 + (number >> 16)) == "deny"
+    assert (denied > 0) == full
+
+
 def test_states_that_were_just_taken_out_are_in_the_way_of_12():
     stand = Stand("freebsd-14", dyn_max=3)
     for n in range(3):

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _SIGNED = {
     0: re.compile(r"\s*([+-]?)(0[xX](?=[0-9a-fA-F])[0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)"),
     10: re.compile(r"\s*([+-]?)([0-9]+)"),
 }
+_PLAIN = re.compile(r"\.".join([r"(0|[1-9][0-9]{0,2})"] * 4))
+"""An address as nearly everybody writes it."""
 _LONG_MAX = (1 << 63) - 1
 _ULONG_MASK = (1 << 64) - 1
 
 
+@lru_cache(maxsize=4096)
 def strtol(text: str, base: int = 10) -> tuple[int, str]:
     """(number, rest) of a signed number; no number: (0, the whole text)."""
     found = _SIGNED[base].match(text)
@@ -46,8 +50,13 @@ def starts_digit(text: str) -> bool:
     return text[:1].isascii() and text[:1].isdigit()
 
 
+@lru_cache(maxsize=4096)
 def inet_aton(text: str) -> int | None:
     """An address of one to four numbers, the last of which fills what is left (`10.1` is 10.0.0.1), or None."""
+    plain = _PLAIN.fullmatch(text)
+    if plain is not None:
+        a, b, c, d = map(int, plain.groups())
+        return a << 24 | b << 16 | c << 8 | d if max(a, b, c, d) < 256 else None
     parts = text.split(".")
     values = []
     for part in parts:

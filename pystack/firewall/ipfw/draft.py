@@ -55,6 +55,8 @@ class Draft:
     open: bool = False
     proto: int = 0
     bare: bool = False
+    size: int = 0
+    """Words of the body so far."""
 
     @property
     def era(self) -> Era:
@@ -77,7 +79,8 @@ class Draft:
         """An instruction that is ready goes into the body."""
         self.body.append(insn)
         self.prev = len(self.body) - 1
-        if sum(1 + len(each.data) for each in self.body) > RULE_WORDS:
+        self.size += 1 + len(insn.data)
+        if self.size > RULE_WORDS:
             raise Refusal(EX_DATAERR, "Rule too long")
 
     def join(self) -> None:

@@ -70,11 +70,14 @@ class Words:
 
     def at(self, full: str) -> bool:
         """Is the next word this one, or a beginning of it?"""
-        word = self.peek()
-        return word is not None and matches(word, full, self.warn)
+        if self._at == len(self._words) or not full.startswith(self._words[self._at]):
+            return False
+        return matches(self._words[self._at], full, self.warn)
 
     def skip(self, full: str) -> bool:
         """Take the next word if it is this one."""
+        if self._at == len(self._words) or not full.startswith(self._words[self._at]):
+            return False  # asked for most words, of most rules
         found = self.at(full)
         self._at += found
         return found

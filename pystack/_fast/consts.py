@@ -158,6 +158,7 @@ class Drop(IntEnum):
     TCP_SYN_LIMIT = 42
     TCP_LISTEN_STATE = 43
     TCP_MIN_TTL = 44
+    TCP_SIGNATURE = 45
     # UDP and ICMP
     UDP_TRUNCATED = 50
     UDP_LENGTH = 51

@@ -51,6 +51,7 @@ cdef class Packet:
     cdef public int opt_wscale
     cdef public bint opt_sack_ok
     cdef public bint opt_ts
+    cdef public bint opt_md5
     cdef public unsigned int ts_val
     cdef public unsigned int ts_ecr
     cdef public int sack_n

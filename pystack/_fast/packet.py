@@ -101,6 +101,7 @@ class Packet:
         self.opt_wscale = -1
         self.opt_sack_ok = False
         self.opt_ts = False
+        self.opt_md5 = False
         self.ts_val = 0
         self.ts_ecr = 0
         self.sack_n = 0
@@ -252,6 +253,7 @@ class Packet:
         self.opt_wscale = other.opt_wscale
         self.opt_sack_ok = other.opt_sack_ok
         self.opt_ts = other.opt_ts
+        self.opt_md5 = other.opt_md5
         self.ts_val = other.ts_val
         self.ts_ecr = other.ts_ecr
         self.sack_n = other.sack_n

@@ -61,7 +61,7 @@ cdef class TcpStat:
     cdef public long long hystart_train_cwnd, hystart_delay, hystart_delay_cwnd
     cdef public long long skipped_syn_recv, skipped_paws, skipped_seq, skipped_finwait2
     cdef public long long skipped_timewait, skipped_challenge, ack_compressed, delack_lost
-    cdef public long long zero_window_drop, min_ttl_drop, defer_drop, beyond_window
+    cdef public long long zero_window_drop, min_ttl_drop, md5_unexpected, defer_drop, beyond_window
     cdef public long long icmp_out_of_window, hp_hits, hp_acks, pure_acks, rehashes, hc_added, hc_overflow
     cdef public long long usedrtt, usedrttvar, usedssthresh, cachedrtt, cachedrttvar
     cdef public long long cachedssthresh

@@ -152,8 +152,8 @@ STAT_NAMES = tuple(
     dsack_dubious sack_discard ofo_queue ofo_drop ofo_merge syn_challenge to_zero_window from_zero_window
     syn_retrans orig_data_sent delivered delivered_ce hystart_train hystart_train_cwnd hystart_delay
     hystart_delay_cwnd skipped_syn_recv skipped_paws skipped_seq skipped_finwait2 skipped_timewait skipped_challenge
-    ack_compressed delack_lost zero_window_drop min_ttl_drop defer_drop beyond_window icmp_out_of_window hp_hits
-    hp_acks pure_acks rehashes hc_added hc_overflow usedrtt usedrttvar usedssthresh cachedrtt cachedrttvar
+    ack_compressed delack_lost zero_window_drop min_ttl_drop md5_unexpected defer_drop beyond_window icmp_out_of_window
+    hp_hits hp_acks pure_acks rehashes hc_added hc_overflow usedrtt usedrttvar usedssthresh cachedrtt cachedrttvar
     cachedssthresh""".split()
 )
 """The counters of `TcpStat`, FreeBSD's tcpstat names (netinet/tcp_var.h) and a few of our own."""

@@ -20,7 +20,8 @@ cdef int ACCEPTANCE_LINUX, ACK, CLOSING, CWR, ECE, ECONNREFUSED, FIN, FIN_WAIT_1
 cdef int LAST_ACK, RST, SS_CANTSENDMORE, SS_INQUEUE, SS_NOFDREF, SYN, SYN_RECEIVED, SYN_SENT
 cdef int TCP_BAD_ACK, TCP_BAD_RST, TCP_BAD_SYN, TCP_BLACKHOLE, TCP_PAWS
 cdef int FO_ASK, FO_DATA, FO_TAKEN, SIMULTANEOUS_BSD_14, SIMULTANEOUS_LINUX, SS_CONNECTED, TF_DELACK, TF_NO_TS
-cdef int TCP_MIN_TTL, TCP_NO_PORT, TCP_NO_TIMESTAMP, TCP_SYNFIN, TCP_TIME_WAIT, TF_ACKNOW, TF_DSACK, TF_ECN
+cdef int TCP_MIN_TTL, TCP_NO_PORT, TCP_NO_TIMESTAMP, TCP_SIGNATURE, TCP_SYNFIN, TCP_TIME_WAIT
+cdef int TF_ACKNOW, TF_DSACK, TF_ECN
 cdef int TF_ECN_SND_ECE, TF_FASTRECOVERY, TF_RCVD_TS, TIMEWAIT_LINUX, WINDOW_LINUX
 cdef int TCP_AFTER_CLOSE, TCP_OLD, TCP_WINDOW, TIME_WAIT
 cdef long long MS, NEVER, PAWS_IDLE, PAWS_MSL, SYN_AGAIN
@@ -38,4 +39,5 @@ cpdef int tcp_input_again(Stack s, Listener listeners, Packet p) except -1
 cpdef int syn_sent_input(Stack s, Tcb t, Packet p) except -1
 cpdef int segment_arrives(Stack s, Tcb t, Packet p) except -1
 cdef int listener_for(Stack s, Packet p) except -1
+cdef int signed(Stack s) noexcept
 cdef int too_far(Stack s) noexcept

@@ -90,6 +90,7 @@ TCP_BAD_ACK = int(Drop.TCP_BAD_ACK)
 TCP_BAD_RST = int(Drop.TCP_BAD_RST)
 TCP_BAD_SYN = int(Drop.TCP_BAD_SYN)
 TCP_TIME_WAIT = int(Drop.TCP_TIME_WAIT)
+TCP_SIGNATURE = int(Drop.TCP_SIGNATURE)
 TCP_SYNFIN = int(Drop.TCP_SYNFIN)
 TCP_PAWS = int(Drop.TCP_PAWS)
 TCP_WINDOW = int(Drop.TCP_WINDOW)
@@ -110,6 +111,8 @@ def tcp_input(s, listeners, p):
         t: Tcb = s.tcbs[row]
         if p.ttl < t.min_ttl:
             return too_far(s)
+        if p.opt_md5 and s.cfg.policy_acceptance == ACCEPTANCE_LINUX:
+            return signed(s)
         if t.state == SYN_SENT:
             return syn_sent_input(s, t, p)
         return segment_arrives(s, t, p)
@@ -122,6 +125,8 @@ def tcp_input(s, listeners, p):
         t = s.tcbs[row]
         if p.ttl < t.min_ttl:
             return too_far(s)
+        if p.opt_md5 and s.cfg.policy_acceptance == ACCEPTANCE_LINUX:
+            return signed(s)
         return TCP_SYNFIN if synfin else listen_input(s, listeners, t, p)
     return closed_input(s, p)
 
@@ -133,6 +138,14 @@ def listener_for(s, p):
     if p.nexthop == 0:
         return s.demux.find_listener(p.dst, p.dport)
     return s.demux.find_listener(p.nexthop, p.ct_hash if p.ct_hash != 0 else p.dport)
+
+
+def signed(s):
+    """A signature (RFC 2385), and no socket here has a key for one: what cannot be checked is not taken (Linux
+    tcp_inbound_md5_hash).
+    """
+    s.stat.md5_unexpected += 1
+    return TCP_SIGNATURE
 
 
 def too_far(s):
@@ -151,6 +164,8 @@ def closed_input(s, p):
     if blackhole >= 2 or (blackhole == 1 and p.flags & SYN):
         if s.cfg.tcp_blackhole_local or not s.is_local(p.src):
             return TCP_BLACKHOLE
+    if p.opt_md5 and s.cfg.policy_acceptance == ACCEPTANCE_LINUX:
+        return TCP_NO_PORT  # a RST would have to be signed (tcp_v4_send_reset)
     if p.flags & RST == 0 and s.bandlim(BANDLIM_RST_CLOSED):
         reset_for(s, p)
     return TCP_NO_PORT

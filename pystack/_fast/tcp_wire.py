@@ -67,6 +67,7 @@ def parse(
     p.opt_wscale = -1
     p.opt_sack_ok = False
     p.opt_ts = False
+    p.opt_md5 = False
     p.sack_n = 0
     p.tfo_off = -1
     p.tfo_len = 0
@@ -122,6 +123,9 @@ def _read_options(p: Packet, h: cython.uchar[::1], at: cython.int, end: cython.i
                 p.opt_ts = True
                 p.ts_val = be32(h, at + 2)
                 p.ts_ecr = be32(h, at + 6)
+        elif kind == 19:
+            if size == 18:
+                p.opt_md5 = True
         elif kind == 34 and (size == 2 or (6 <= size <= 18 and size & 1 == 0)):
             p.tfo_off = at + 2
             p.tfo_len = size - 2

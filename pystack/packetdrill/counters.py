@@ -1,40 +1,46 @@
-"""`nstat` of a script: the counters of Linux's TCP that the machine has, by the names of /proc/net/netstat and snmp."""
+"""nstat(8) as a command of a script: the counters of a Linux machine, and what each has grown by."""
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import Any
 
-COUNTERS = {
-    "TcpActiveOpens": "connattempt",
-    "TcpPassiveOpens": "accepts",
-    "TcpRetransSegs": "sndrexmitpack",
-    "TcpExtTCPTimeouts": "rexmttimeo",
-    "TcpExtTCPDSACKRecv": "dsack_rcv",
-    "TcpExtTCPChallengeACK": "challenge_acks",
-    "TcpExtSyncookiesSent": "sc_sendcookie",
-    "TcpExtSyncookiesRecv": "sc_recvcookie",
-    "TcpExtPAWSEstab": "pawsdrop",
-    "TcpExtTCPAbortOnClose": "abort_on_close",
-    "TcpExtTCPAbortOnData": "abort_on_data",
-}
-"""Those that count the same thing here and there."""
+from pystack.views import counters
 
 
 class Nstat:
-    """nstat(8): what the counters have grown by since it was asked last."""
+    """What nstat(8) of iproute2 prints. It remembers what it saw last: that is what a counter has grown from."""
 
     def __init__(self, host: Any) -> None:
         self.host = host
-        stats = host.stats
-        self._seen = {name: stats[ours] for name, ours in COUNTERS.items()}
+        self._seen = self.now()
 
-    def lines(self, all_: bool = False) -> list[str]:
-        """Name and growth of every counter that has grown, or with `all_` of each; from now on it counts anew."""
-        stats = self.host.stats
+    def now(self) -> dict[str, int]:
+        """All counters as they stand."""
+        return counters.nstat(self.host.core, counters.recycles(self.host))
+
+    def knows(self, word: str) -> bool:
+        """Are all counters whose names have `word` in them counted here? One that is not would look like one that is
+        0.
+        """
+        meant = [name for name in self.now() if word in name]
+        return bool(meant) and not counters.UNCOUNTED.intersection(meant)
+
+    def lines(self, flags: str, patterns: list[str]) -> list[str]:
+        """Its output: with `a` sums instead of growth, with `z` counters of 0 too, with `s` it remembers what it
+        remembered, with `n` it only remembers.
+        """
+        now = self.now()
+        before = {} if "a" in flags else self._seen
+        if "s" not in flags:
+            self._seen = now
+        if "n" in flags:
+            return []
         found = ["#kernel"]
-        for name, ours in COUNTERS.items():
-            grown = stats[ours] - self._seen[name]
-            self._seen[name] = stats[ours]
-            if grown or all_:
+        for name, value in now.items():
+            grown = value - before.get(name, 0)
+            if patterns and not any(fnmatchcase(name, pattern) for pattern in patterns):
+                continue
+            if grown or "z" in flags:
                 found.append(f"{name:<32} {grown:<16} 0.0")
         return found

@@ -13,9 +13,10 @@ from typing import Any
 
 from pystack._fast.consts import SECOND
 from pystack._fast.tcp_close import remove_timewait
-from pystack.packetdrill.counters import COUNTERS, Nstat
+from pystack.packetdrill.counters import Nstat
 from pystack.packetdrill.verdict import Failure, Skip
 from pystack.sysctl import KnobError, NoEffect
+from pystack.views import tools
 
 LINUX_BASE = {
     "net.ipv4.tcp_rmem": "4096 540000 15728640",
@@ -42,7 +43,11 @@ LINUX_BASE = {
 _QUOTED = re.compile(r"'[^']*'|\"[^\"$`\\]*\"")
 _SYNTAX = re.compile(r"[$<(){}*?\[\]!`\\'\"]|\|\||(?<!&)&(?![&\d])")
 """What only a shell understands, outside of quotes."""
+_NAME = re.compile(r"\b[A-Z]\w+")
+"""A counter's name, or the beginning of some."""
 _IGNORED = {"true", ":", "logger"}
+_TOOLS = {"cat", "conntrack", "dmesg", "ipfw", "iptables"}
+"""Commands of `pystack.views.tools` that are those of a shell; its tools that only look all are."""
 _MODULE = re.compile(r"(accf|cc|tcp)_[a-z0-9]+(\.ko)?")
 """Modules that change nothing by being loaded: what they bring is chosen by a knob or a socket option, and that is
 where a choice that this machine does not have is a Skip."""
@@ -133,7 +138,15 @@ class Shell:
             return [], True
         if name == "false":
             return [], False
+        if name in _TOOLS or name in tools.tools_of(self.host):
+            shown = self._tool(name, args)
+            if shown.status == 2:
+                raise Skip(f"the shell command `{text}` ({shown.err.strip()})")
+            return shown.out.splitlines(), shown.status == 0
         raise Skip(f"the shell command `{text}`")
+
+    def _tool(self, name: str, args: list[str]) -> tools.Outcome:
+        return tools.run(self.host, name, args)
 
     def defaults(self) -> None:
         """Set the knobs that scripts take for granted on Linux."""
@@ -175,20 +188,15 @@ class Shell:
 
     def _nstat(self, args: list[str], text: str) -> list[str]:
         flags = "".join(arg[1:] for arg in args if arg.startswith("-"))
-        names = [arg for arg in args if not arg.startswith("-")]
         if set(flags) - set("nasz"):
             raise Skip(f"the shell command `{text}`")
-        lines = self.counters.lines("z" in flags or "a" in flags)
-        if "n" in flags:
-            return []
-        return [line for line in lines if not names or line.split()[0] in names]
+        return self.counters.lines(flags, [arg for arg in args if not arg.startswith("-")])
 
-    @staticmethod
-    def _know_counters(stages: list[list[str]], line: str) -> None:
+    def _know_counters(self, stages: list[list[str]], line: str) -> None:
         """Every counter that is asked for must be one of ours: an unknown one would look like one that is 0."""
-        asked = [word for stage in stages for word in stage if word[:1].isupper()]
+        asked = [name for stage in stages for word in stage for name in _NAME.findall(word)]
         for word in asked:
-            if word not in COUNTERS:
+            if not self.counters.knows(word):
                 raise Skip(f"the counter {word}")
         if len(stages) > 1 and not asked:
             raise Skip(f"the shell command `{line}`")

@@ -110,6 +110,7 @@ SOURCES: Mapping[str, str] = MappingProxyType(
         "TCPSpuriousRTOs": "spurious_rtos",
         "TCPSACKDiscard": "sack_discard",
         "TCPMinTTLDrop": "min_ttl_drop",
+        "TCPMD5Unexpected": "md5_unexpected",
         "TCPDeferAcceptDrop": "defer_drop",
         "TCPOFOQueue": "ofo_queue",
         "TCPOFODrop": "ofo_drop",
@@ -196,6 +197,14 @@ def recycles(host: Host) -> bool:
     """Does the machine's kernel have tcp_tw_recycle (until 4.11), and a counter of its harm?"""
     return "net.ipv4.tcp_tw_recycle" in host.sysctl
 
+
+UNCOUNTED = frozenset(
+    f"{line}{name}"
+    for line, names in (("Tcp", TCP), ("TcpExt", TCP_EXT))
+    for name in names
+    if name not in SOURCES and name not in ("InErrs", "CurrEstab", "TCPLostRetransmit")
+)
+"""Counters, by nstat's names, that stay 0 here whatever happens."""
 
 NO_COUNTERS = frozenset(
     ("RtoAlgorithm", "RtoMin", "RtoMax", "MaxConn", "CurrEstab", "Forwarding", "DefaultTTL")

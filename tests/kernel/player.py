@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import socket
 import struct
+import subprocess
 import time
+from pathlib import Path
 from typing import Any
 
+from pystack.packetdrill.counters import Nstat
 from pystack.packetdrill.play import IDLE_PATIENCE, Player
 from pystack.packetdrill.script import (
     ACK,
@@ -26,6 +29,7 @@ from pystack.packetdrill.snippets import Snippet
 from pystack.packetdrill.symbols import Symbols
 from pystack.packetdrill.under_test import Sut, UnderTest
 from pystack.packetdrill.verdict import Failure, Skip
+from pystack.views.tools import Outcome
 from tests.kernel.calls import KernelCalls
 from tests.kernel.files import KernelFile
 from tests.kernel.world import World, urgent
@@ -71,12 +75,29 @@ def tcp_info(fd: int) -> dict[str, int]:
     return found
 
 
+class KernelNstat(Nstat):
+    """The counters of the namespace."""
+
+    def now(self) -> dict[str, int]:
+        found = {}
+        for name in ("snmp", "netstat"):
+            lines = [line.split() for line in Path(f"/proc/net/{name}").read_text().splitlines()]
+            for (title, *names), (_, *values) in zip(lines[::2], lines[1::2], strict=True):
+                found |= {title[:-1] + n: int(v) for n, v in zip(names, values, strict=True)}
+        return found
+
+
 class KernelShell(Shell):
-    """Commands that set knobs set them in the namespace."""
+    """Commands that set knobs set them in the namespace, those that look look there."""
 
     def __init__(self, world: World) -> None:
         super().__init__(world.host)
         self.sysctls = world.sysctls
+        self.counters = KernelNstat(world.host)
+
+    def _tool(self, name: str, args: list[str]) -> Outcome:
+        done = subprocess.run([name, *args], capture_output=True, text=True, timeout=5)
+        return Outcome(done.returncode, done.stdout, done.stderr)
 
     def defaults(self) -> None:
         for name, value in LINUX_BASE.items():

@@ -104,7 +104,23 @@ def test_counters():
     )
     check(text + '+0 `nstat | grep TcpRetransSegs | grep -q " 1 "`\n')
     fails(text + '+0 `nstat | grep TcpRetransSegs | grep -q " 2 "`\n', "error executing command")
-    skips(text + '+0 `nstat | grep TcpExtTCPLossProbes | grep -q " 1 "`\n', "TcpExtTCPLossProbes")
+    check(
+        text
+        + '+0 `nstat -s | grep -q TCPTimeouts && nstat -a | grep -q "TcpExtTCPTimeouts .* 1 "`\n'
+    )
+    fails(text + "+0 `nstat | grep -q TCPLossProbes`\n", "error executing command")
+    fails(text + "+0 `nstat -n`\n+0 `nstat | grep -q TCPTimeouts`\n", "error executing command")
+    skips(text + "+0 `nstat | grep -q TcpExtTCPWqueueTooBig`\n", "TcpExtTCPWqueueTooBig")
+    skips(text + "+0 `nstat | grep -q TcpExtTCPNone`\n", "TcpExtTCPNone")
+
+
+def test_views():
+    """Commands that look at the machine are those of `pystack.views`; what they do not take is a skip."""
+    check(
+        OPEN + '+0 `ss -tn | grep -q ESTAB`\n+0 `cat /proc/net/sockstat | grep -q "TCP: inuse 2"`\n'
+    )
+    fails(OPEN + "+0 `ss -tn | grep -q SYN-SENT`\n", "error executing command")
+    skips(OPEN + "+0 `ss --what | grep -q ESTAB`\n", "ss --what")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from pystack._fast.packet import COOKIE_ROOM, Packet, PacketQueue
 FIELDS = """
 head_len ip_len m length gso_size csum_ok csum_none src dst proto tos ttl ip_id frag_off total df mf sport dport
 icmp_type icmp_code icmp_rest seq ack flags win urg opt_mss opt_wscale opt_sack_ok opt_ts ts_val ts_ecr sack_n tfo_off
-tfo_len drop
+opt_md5 tfo_len drop
 """.split()
 QUOTED = "q_proto q_src q_dst q_sport q_dport q_seq q_ip_id q_total q_mtu".split()
 COUNTERS = "octets received completed duplicates overlapped evicted timed_out".split()

@@ -8,8 +8,8 @@ from pystack._fast.packet import Packet, PacketQueue
 
 FIELDS = """
 head_len ip_len m length gso_size csum_ok csum_none iface_in iface_out src dst nexthop proto tos ttl ip_id frag_off
-total df mf sport dport icmp_type icmp_code icmp_rest seq ack flags win urg opt_mss opt_wscale opt_sack_ok opt_ts ts_val
-ts_ecr sack_n tfo_off tfo_len tfo_exp drop mark ct ct_way ct_state ct_zone ct_hash
+total df mf sport dport icmp_type icmp_code icmp_rest seq ack flags win urg opt_mss opt_wscale opt_sack_ok opt_ts
+opt_md5 ts_val ts_ecr sack_n tfo_off tfo_len tfo_exp drop mark ct ct_way ct_state ct_zone ct_hash
 """.split()
 
 

@@ -17,5 +17,5 @@ def test_wire(seed: int):
     assert len(drops) > 10, "the damage is too small to say anything"
 
 
-FIELDS = 37
+FIELDS = 38
 """Word of a line that is `drop`."""

@@ -9,11 +9,11 @@ from pystack.views import counters
 
 
 class Nstat:
-    """What nstat(8) of iproute2 prints. It remembers what it saw last: that is what a counter has grown from."""
+    """What nstat(8) of iproute2 prints. It remembers what it saw last, nothing at first: from that a counter has grown."""
 
     def __init__(self, host: Any) -> None:
         self.host = host
-        self._seen = self.now()
+        self._seen: dict[str, int] = {}
 
     def now(self) -> dict[str, int]:
         """All counters as they stand."""

@@ -196,12 +196,11 @@ def _kernel(report: Report, flows: int, n: int, repeat: int) -> None:
     order = np.random.default_rng(1).integers(0, flows, n)
     back = np.arange(n) % 2 == 1
     talk = headers(order, back, ACK, np.where(back, 5000, 1000), np.where(back, 1000, 5000), 0)
-    kernel_conntrack.figures(
-        report, [p for part in opening for p in _cut(part)], _cut(talk), repeat
-    )
+    kernel_conntrack.figures(report, [p for part in opening for p in cut(part)], cut(talk), repeat)
 
 
-def _cut(trace: bytes) -> list[bytes]:
+def cut(trace: bytes) -> list[bytes]:
+    """The packets of a trace."""
     return [trace[at : at + STRIDE] for at in range(0, len(trace), STRIDE)]
 
 

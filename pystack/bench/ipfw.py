@@ -3,7 +3,8 @@
 Packets of a prepared trace meet the rules inside the core. They are parsed once and put through the rules several
 times, so that it is the rules that are measured; `parsed_` figures have one parse for each packet. Rules in front of
 the one that matches are `deny ip from X/24 to any`, as in the measurements that FreeBSD's own figures are from. The
-reference is the same walk in plain Python.
+reference is the same walk in plain Python; and, where root and nft are there, the kernel of this computer, which has to
+carry each packet besides.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from pystack._fast.ipfw_passing import RulesPassing
-from pystack.bench import memory
-from pystack.bench.conntrack import ACK, CLIENTS, SYN, SYNACK, headers
+from pystack.bench import kernel_rules, memory
+from pystack.bench.conntrack import ACK, CLIENTS, SYN, SYNACK, cut, headers
 from pystack.bench.report import Report, Stopwatch, Target, no_collector
 from pystack.host import Host
 
@@ -95,6 +96,8 @@ def measure(scale: float, repeat: int) -> Report:
         _rules(report, trace, repeat)
         _states(report, max(200, round(STATES * share)), n, repeat)
         _chains(report, max(200, round(STATES_10 * share)), n, repeat)
+        talk = cut(headers(flow[: max(2_000, n // 4)], 0, ACK, 1000, 1000, 0))
+        kernel_rules.figures(report, talk, repeat)
     return report
 
 

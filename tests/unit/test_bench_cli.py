@@ -187,11 +187,27 @@ def test_a_picture_of_the_sweep(tmp_path):
 
 
 def test_the_kernel_is_measured_or_said_not_to_be(monkeypatch):
-    from pystack.bench import kernel_conntrack
+    from pystack.bench import kernel_conntrack, kernel_path, kernel_rules
     from pystack.bench.report import Report
 
+    monkeypatch.setattr(kernel_path, "why_not", lambda tools: f"it takes root and {tools[0]}")
     report = Report("conntrack", "")
-    monkeypatch.setattr(kernel_conntrack, "why_not", lambda: "it takes root")
     kernel_conntrack.figures(report, [], [], 1)
-    assert report.notes == {"kernel_not_measured": "it takes root"}
+    kernel_rules.figures(report, [], 1)
+    assert report.notes == {
+        "kernel_not_measured": "it takes root and iptables",
+        "nft_not_measured": "it takes root and nft",
+    }
     assert not report.figures
+
+
+def test_the_rules_that_nft_gets():
+    from pystack.bench.kernel_rules import ruleset
+
+    assert ruleset(1).count("drop\n") == 0
+    text = ruleset(1000).splitlines()
+    assert [line for line in text if line.endswith(" drop")][::998] == [
+        "ip saddr 172.16.0.0/24 drop",
+        "ip saddr 172.19.230.0/24 drop",
+    ]
+    assert text[-3:] == ["accept", "}", "}"]

@@ -165,7 +165,7 @@ class Rules(Patterns):
         row: cython.int = self.row[position]
         self.packets[row] += 1
         self.octets[row] += cython.cast(cython.ulonglong, p.total)
-        self.stamp[row] = self.uptime
+        self.stamp[row] = self.uptime if self.uptime != 0 else 1  # 0: never
 
     # --- a packet --------------------------------------------------------------------------------------------
 

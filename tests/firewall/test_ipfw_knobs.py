@@ -263,7 +263,10 @@ def test_dates_are_those_of_the_machine_s_clock():
     """`-t` in words, `-T` in seconds; a rule that never matched has neither."""
     net, host = machine("freebsd-10")
     host.epoch = 1_411_000_000 * SECOND  # Thu Sep 18 00:26:40 2014
-    net.run(for_="75s")
+    host.ipfw("add 50 count udp from any to any")
+    asked(net, host, 1)
+    assert host.ipfw("-T list 50").startswith("00050 1411000001 count")  # 0 would be never
+    net.run(for_="74s")
     host.ipfw("add 100 count udp from any to any")
     asked(net, host, 1)
     host.ipfw("add 200 count tcp from any to any")

@@ -18,7 +18,7 @@ cdef class Conntrack(ConnAge):
     cdef public object listener, complain
     cdef public bint refused
     cdef public long long found, invalid, inserted, insert_failed, drop, error, clash_resolve
-    cdef public long long chaintoolong, last_failure
+    cdef public long long chaintoolong, ignored, last_failure
     cdef public int high_water
     cdef readonly int udp, udp_stream, udp_age, icmp, generic, gre, gre_stream
     cdef int[::1] _ahead

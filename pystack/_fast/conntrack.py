@@ -105,7 +105,8 @@ class Conntrack(ConnAge):
 
     `listener(event, row)`, if there is one, is called for each event; `complain(p, reason, number)` for each packet of
     the protocol that nf_conntrack_log_invalid names (INV_*). `refused` says that the table was full for the
-    last packet: whoever has a log says so. Counters: `found` is NAT's, `inserted` the administrator's.
+    last packet: whoever has a log says so. Counters: `found` is NAT's, `inserted` the administrator's, `ignored` are
+    packets that are tracked already or never.
     """
 
     def __init__(self, cfg, rng, now, wheel=None):
@@ -123,6 +124,7 @@ class Conntrack(ConnAge):
         self.error = 0
         self.clash_resolve = 0
         self.chaintoolong = 0
+        self.ignored = 0
         self.high_water = 0
         self.last_failure = 0
         self._ahead = column("i", 64)
@@ -264,6 +266,7 @@ class Conntrack(ConnAge):
         """CT_ACCEPT: the packet goes on, `ct_state` says what it is. CT_DROP: there is no room for its flow."""
         verdict: cython.int
         if p.ct_state != 0:
+            self.ignored += 1
             return CT_ACCEPT  # untracked by a rule, or it was here already
         self.now = now
         self.jiffies = cython.cast(cython.uint, (now // JIFFY) & _U32)
@@ -470,7 +473,9 @@ class Conntrack(ConnAge):
             if verdict != CT_ACCEPT:
                 return verdict
             if self.tcp.dead and self.half[(row << 5) + H_STATUS] & IPS_CONFIRMED:
+                self._account(row, p)
                 self.detach(row)  # and away at the last hook
+                return CT_ACCEPT
         elif p.proto == PROTO_UDP or p.proto == PROTO_UDPLITE:
             timeout = self._datagram(row, self.udp, self.udp_stream)
         elif p.proto == PROTO_ICMP:
@@ -484,8 +489,7 @@ class Conntrack(ConnAge):
             timeout = self.generic
         if timeout > 0:
             self.refresh(row, timeout)
-            if self.packets is not None and self.packets[2 * row] != UNCOUNTED:
-                self._account(row, p)  # what changes nothing is not counted either
+            self._account(row, p)  # what changes nothing is not counted either
         return CT_ACCEPT
 
     @cython.cfunc
@@ -512,9 +516,11 @@ class Conntrack(ConnAge):
         return stream
 
     def _account(self, row, p):
-        """Packets and octets of a direction; a super-segment counts as what it is cut into."""
+        """Packets and octets of a direction, where they are counted; a super-segment counts as what it is cut into."""
         pieces: cython.ulonglong = 1
         octets: cython.ulonglong = p.head_len + p.length
+        if self.packets is None or self.packets[2 * row] == UNCOUNTED:
+            return 0
         if p.gso_size > 0 and p.length > p.gso_size:
             pieces = (p.length + p.gso_size - 1) // p.gso_size
             octets += (pieces - 1) * p.head_len

@@ -12,6 +12,7 @@ cdef class ConnTable:
     cdef readonly FreeList free
     cdef readonly Chain chain, sources
     cdef public list rules
+    cdef readonly long long searched, hits, begun, linked, unlinked, ended
     cdef readonly unsigned long long[::1] keys
     cdef readonly unsigned int[::1] hashes, serial, word
     cdef readonly unsigned short[::1] half

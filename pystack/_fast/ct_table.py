@@ -86,7 +86,9 @@ def _swab16(x: cython.uint) -> cython.uint:
 class ConnTable:
     """Flows and their chains. `buckets` is the size of the hash, `kind` one of CT_HASH_*, the keys are its secret.
 
-    `jiffies` is the present, set by whoever calls; `removed` is called for each flow that goes.
+    `jiffies` is the present, set by whoever calls; `removed` is called for each flow that goes. What kernels to 4.8
+    count of their table: `searched` nodes that were no match, `hits`, `begun` flows, `linked` and `unlinked` ones, and
+    those that `ended`.
     """
 
     def __init__(self, buckets, kind, key0, key1):
@@ -104,6 +106,7 @@ class ConnTable:
         self.next_serial = 1
         self.sources = None
         self.rules = None
+        self.searched = self.hits = self.begun = self.linked = self.unlinked = self.ended = 0
         self._record(column("Q", 8 * rows))
 
     def _record(self, records):
@@ -199,6 +202,7 @@ class ConnTable:
             self.word[(row << 4) + i] = 0
         if self.rules is not None:
             self.rules[row] = None
+        self.begun += 1
         self.serial[row] = self.next_serial
         self.next_serial = (self.next_serial + 1) & _U32
         return row
@@ -226,6 +230,7 @@ class ConnTable:
         """Out of both chains: no packet finds it any more. The row stays until it is released. Answers 0."""
         node: cython.int = row << 1
         self.half[(row << 5) + H_STATUS] |= IPS_DYING
+        self.unlinked += 1
         self.chain.remove(self.bucket_of(self.hashes[node]), node)
         self.chain.remove(self.bucket_of(self.hashes[node + 1]), node + 1)
         self.removed(row)
@@ -235,6 +240,7 @@ class ConnTable:
         """The row of a flow that is in no chain may be used again. Answers 0."""
         if self.half[(row << 5) + H_STATUS] & IPS_SRC_NAT_DONE:
             self.sources.remove(self._source_bucket(row), row)
+        self.ended += 1
         self.free.give(row)
         return 0
 
@@ -300,8 +306,10 @@ class ConnTable:
             if self.expired(node >> 1):
                 node = self.reap(node)
             elif self.keys[2 * node] == addrs and self.keys[2 * node + 1] == ports:
+                self.hits += 1
                 return node
             else:
+                self.searched += 1
                 node = self.chain.next[node]
         return 0
 
@@ -330,6 +338,7 @@ class ConnTable:
         if refused == 0:
             refused = self._room(node + 1, limit)
         if refused == 0:
+            self.linked += 1
             self.chain.insert_head(self.bucket_of(self.hashes[node]), node)
             self.chain.insert_head(self.bucket_of(self.hashes[node + 1]), node + 1)
         return refused

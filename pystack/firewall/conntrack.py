@@ -44,6 +44,7 @@ class Conntrack:
             raise NoNetfilter(f"{host.profile.title} has no netfilter: its firewall is ipfw")
         self.host = host
         self.netfilter: Any = Netfilter(host.core)
+        self._old = host.profile.policy["ct_expiry"].startswith("timers")
         self.table: Any = self.netfilter.conntrack
         self.events: deque[tuple[int, str, Flow, bool]] = deque(maxlen=KEPT_EVENTS)
         """(ns, kind, flow, whether its state was told), oldest first, since `listen`; the last is number `heard`."""
@@ -89,6 +90,12 @@ class Conntrack:
     def present(self) -> None:
         """The table is told the time."""
         self.table.settle(self.host.now)
+
+    def zero(self, one: Flow) -> None:
+        """The packets and octets that this flow has counted are forgotten."""
+        if one.packets is not None:
+            for way in (0, 1):
+                self.table.packets[2 * one.row + way] = self.table.octets[2 * one.row + way] = 0
 
     # --- how it stands -----------------------------------------------------------------------------------
 
@@ -156,8 +163,26 @@ class Conntrack:
         return dict(taken.most_common(n))
 
     def counters(self) -> dict[str, int]:
-        """What `conntrack -S` counts, by its names."""
+        """What `conntrack -S` counts, by its names: kernels to 4.8 count their table as well, and every flow as an
+        insertion; later ones what NAT found taken, and what an administrator inserted.
+        """
         table = self.table
+        if self._old:
+            return {
+                "searched": table.searched,
+                "found": table.hits,
+                "new": table.begun,
+                "invalid": table.invalid,
+                "ignore": table.ignored,
+                "delete": table.ended,
+                "delete_list": table.unlinked,
+                "insert": table.linked,
+                "insert_failed": table.insert_failed,
+                "drop": table.drop,
+                "early_drop": table.early_drop,
+                "error": table.error,
+                "search_restart": 0,
+            }
         return {
             "found": table.found,
             "invalid": table.invalid,
@@ -205,6 +230,13 @@ class Conntrack:
     def proc_stat(self) -> list[str]:
         """/proc/net/stat/nf_conntrack: a head, and a line for the one processor."""
         count = self.counters()
+        if self._old:
+            first = (
+                "entries  searched found new invalid ignore delete delete_list insert insert_failed drop"
+                " early_drop icmp_error  expect_new expect_create expect_delete search_restart"
+            )
+            groups = [[len(self)], [*count.values()][:-1], [0, 0, 0, 0]]
+            return [first, "  ".join(" ".join(f"{n:08x}" for n in group) for group in groups)]
         first = (
             "entries  clashres found new invalid ignore delete chainlength insert insert_failed drop"
             " early_drop icmp_error  expect_new expect_create expect_delete search_restart"

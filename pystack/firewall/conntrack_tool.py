@@ -35,6 +35,21 @@ HEAD = "conntrack v1.4.7 (conntrack-tools): "
 HINT = "Try `conntrack -h' or 'conntrack --help' for more information.\n"
 PROTOCOLS = {"tcp": PROTO_TCP, "udp": PROTO_UDP, "icmp": PROTO_ICMP, "gre": 47, "udplite": 136}
 STATUS = {"SEEN_REPLY": IPS_SEEN_REPLY, "ASSURED": IPS_ASSURED, "CONFIRMED": IPS_CONFIRMED}
+ANY = (0, 0)
+"""Any address."""
+TABLES = ("conntrack", "dying", "unconfirmed")
+"""Tables of flows. One that is dying or not yet confirmed belongs to a packet, and between two there is none here."""
+USAGE = """Command line interface for the connection tracking system. Usage: conntrack [commands] [options]
+
+  -L [TABLE] [options]  list     -G [options]  one flow    -D [options]  delete    -F         flush
+  -I [options]          create   -U [options]  change      -E [options]  events    -C, -S     count, counters
+  --top src|dst|sport|dport|rule [--limit N] [options]     who has most flows (pystack's own)
+
+  -s -d -r -q ADDRESS[/PREFIX]   -p PROTOCOL   --sport --dport --reply-port-src --reply-port-dst PORT
+  --icmp-type --icmp-code --icmp-id N   --state STATE   -u STATUS   -m MARK[/MASK]   -w ZONE   -t SECONDS
+  -n -g -j [ADDRESS]    translated: source, destination, either    -z    and set the counters of flows to 0 (-L)
+  -e NEW,UPDATES,DESTROY   -o extended,id,timestamp,xml,json,save
+"""
 OUTPUTS = (
     "extended",
     "id",
@@ -92,6 +107,8 @@ def _parser() -> _Parser:
             const=(short, "conntrack"),
             type=partial(_with_table, short),
         )
+    what.add_argument("-h", "--help", action="store_true")
+    what.add_argument("-V", "--version", action="store_true")
     what.add_argument("--top", choices=("src", "dst", "sport", "dport", "rule"))
     p.add_argument("--limit", type=_number, default=10)
     p.add_argument("-p", "--protonum", "--proto", dest="proto", type=_protocol)
@@ -112,9 +129,8 @@ def _parser() -> _Parser:
     p.add_argument("-u", "--status", type=_status)
     p.add_argument("-m", "--mark", type=_mark)
     p.add_argument("-w", "--zone", type=_number)
-    p.add_argument("-n", "--src-nat", action="store_true")
-    p.add_argument("-g", "--dst-nat", action="store_true")
-    p.add_argument("-j", "--any-nat", action="store_true")
+    for short, long in (("-n", "--src-nat"), ("-g", "--dst-nat"), ("-j", "--any-nat")):
+        p.add_argument(short, long, nargs="?", const=ANY, type=_network)
     p.add_argument("-e", "--event-mask", type=_events, default="NEW,UPDATE,DESTROY")
     p.add_argument("-z", "--zero", action="store_true")
     p.add_argument("-o", "--output", type=_outputs, default=())
@@ -223,11 +239,17 @@ def matches(one: Flow, asked: argparse.Namespace) -> bool:
         bits, unreplied = asked.status
         if one.status & bits != bits or (unreplied and not one.unreplied):
             return False
-    if asked.src_nat and not one.src_nat:
-        return False
-    if asked.dst_nat and not one.dst_nat:
-        return False
-    return not asked.any_nat or one.src_nat or one.dst_nat
+    sources = one.src_nat, back.dst
+    targets = one.dst_nat, back.src
+    return all(
+        any(is_so and value & network[1] == network[0] for is_so, value in ends)
+        for network, ends in (
+            (asked.src_nat, (sources,)),
+            (asked.dst_nat, (targets,)),
+            (asked.any_nat, (sources, targets)),
+        )
+        if network is not None
+    )
 
 
 def run(conntrack: Conntrack, words: list[str]) -> Outcome:
@@ -236,14 +258,20 @@ def run(conntrack: Conntrack, words: list[str]) -> Outcome:
         asked, rest = PARSER.parse_known_args(words)
         if rest:
             raise ToolError(f"{HEAD}Unknown argument `{rest[0]}'\n{HINT}", 2)
+        if asked.help:
+            return Outcome(USAGE)
+        if asked.version:
+            return Outcome("conntrack v1.4.7 (conntrack-tools)\n")
         if asked.top is not None:
             conntrack.present()
             return _top(conntrack, asked)
         if asked.command is None:
             raise ToolError(f"{HEAD}You need to supply a command\n{HINT}", 2)
         command, table = asked.command
-        if table != "conntrack":
+        if table not in (TABLES if command == "-L" else TABLES[:1]):
             raise ToolError(f"{HEAD}the table `{table}' is not known here\n{HINT}", 2)
+        if asked.zero and command != "-L":
+            raise ToolError(f"{HEAD}Illegal option `-z' with this command\n{HINT}", 2)
         conntrack.present()
         return COMMANDS[command](conntrack, asked)
     except ToolError as error:
@@ -254,7 +282,20 @@ def changes(words: list[str]) -> bool:
     """Would this command line change the table, or begin to listen?"""
     return any(
         word
-        in ("-D", "-I", "-U", "-F", "-E", "--delete", "--create", "--update", "--flush", "--event")
+        in (
+            "-z",
+            "--zero",
+            "-D",
+            "-I",
+            "-U",
+            "-F",
+            "-E",
+            "--delete",
+            "--create",
+            "--update",
+            "--flush",
+            "--event",
+        )
         for word in words
     )
 
@@ -264,8 +305,12 @@ def _shown(number: int, done: str) -> str:
 
 
 def _list(conntrack: Conntrack, asked: argparse.Namespace) -> Outcome:
-    found = [one for one in conntrack.flows() if matches(one, asked)]
+    listed = conntrack.flows() if asked.command[1] == "conntrack" else []
+    found = [one for one in listed if matches(one, asked)]
     done = _shown(len(found), "shown")
+    if asked.zero:
+        for one in found:
+            conntrack.zero(one)
     if "xml" in asked.output:
         inside = "\n".join(flows.as_xml(one) for one in found)
         return Outcome(

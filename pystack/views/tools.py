@@ -288,8 +288,10 @@ def _flows(host: Host, old: bool) -> Shown:
     return _lines(host.conntrack.proc_lines(old=old)), rows
 
 
-def _flow_counters(host: Host) -> Shown:
-    """/proc/net/stat/nf_conntrack."""
+def _flow_counters(host: Host, old: bool) -> Shown:
+    """/proc/net/stat/nf_conntrack, or of the old name where the kernel has only that."""
+    if old != (host.profile.policy["ct_proc"] == "ip"):
+        raise FileNotFoundError(2, "No such file or directory")
     return _lines(host.conntrack.proc_stat()), host.conntrack.counters()
 
 
@@ -297,7 +299,8 @@ FILES: dict[str, Callable[[Any], Shown]] = {
     "/proc/net/dev": linux_net.dev_file,
     "/proc/net/ip_conntrack": lambda host: _flows(host, True),
     "/proc/net/nf_conntrack": lambda host: _flows(host, False),
-    "/proc/net/stat/nf_conntrack": lambda host: _flow_counters(host),
+    "/proc/net/stat/ip_conntrack": lambda host: _flow_counters(host, True),
+    "/proc/net/stat/nf_conntrack": lambda host: _flow_counters(host, False),
     "/proc/net/netstat": linux.netstat_file,
     "/proc/net/route": linux_net.route_file,
     "/proc/net/snmp": linux.snmp_file,

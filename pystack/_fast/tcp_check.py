@@ -107,7 +107,6 @@ def reset_by_peer(s, t):
         err = ECONNREFUSED
     elif t.state == CLOSE_WAIT and s.cfg.policy_acceptance == ACCEPTANCE_LINUX:
         err = EPIPE
-    s.stat.drops += 1
     if t.fo_row and not t.so_state & SS_INQUEUE and t.listener.state == LISTEN:
         # perhaps an attacker's: its place stays taken for a minute (RFC 7413 section 5.1)
         if t.listener.fo_held is None:

@@ -99,9 +99,10 @@ def drop(s, t, err, reset):
     """The connection fails with `err` (consts.Err); with `reset` the peer is told by a RST."""
     if t.row == 0:
         return 0
-    if reset and t.state >= SYN_RECEIVED:
+    if t.state >= SYN_RECEIVED:
         s.stat.drops += 1
-        send_reset(s, t)
+        if reset:
+            send_reset(s, t)
     else:
         s.stat.conndrops += 1
     if err == ETIMEDOUT and t.soft_error != 0:

@@ -92,7 +92,7 @@ def measure(scale: float, repeat: int) -> Report:
                 report.notes[f"chain_longest_{n}_{buckets}"] = longest
             key = f"packets_{n}_alone_per_second"
             report.reference(key, found[max(BUCKETS)], "in 1,048,576")
-            for buckets in BUCKETS[:-1]:
+            for buckets in BUCKETS:
                 mean = report.notes[f"chain_mean_{n}_{buckets}"]
                 longest = report.notes[f"chain_longest_{n}_{buckets}"]
                 report.figure(

@@ -176,6 +176,8 @@ def tcp(core: Any) -> dict[str, int]:
         "RtoMin": cfg.tcp_rexmit_min // 1_000_000,
         "RtoMax": cfg.tcp_rexmit_max // 1_000_000,
         "MaxConn": -1,
+        # a connect() that failed, and half-open connections that a RST or another SYN of their peer ended
+        "AttemptFails": core.stat.conndrops + core.stat.sc_reset,
         "InErrs": sum(getattr(core.stat, name) for name in _ERRORS),
         "CurrEstab": core.states[ESTABLISHED] + core.states[CLOSE_WAIT],
     }

@@ -9,7 +9,7 @@ from pystack.views import counters
 
 
 class Nstat:
-    """What nstat(8) of iproute2 prints. It remembers what it saw last, nothing at first: from that a counter has grown."""
+    """What nstat(8) of iproute2 prints: how a counter has grown since it was seen last, and at first since boot."""
 
     def __init__(self, host: Any) -> None:
         self.host = host

@@ -207,6 +207,7 @@ def test_a_maximum_below_what_there_is_takes_nothing_away(profile):
     assert stand.pkt(ACK, sport=1003) == "pass"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("profile", "rate", "full"),
     [

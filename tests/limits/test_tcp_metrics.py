@@ -7,7 +7,7 @@ import pytest
 from limits.machines import host
 
 import pystack
-from pystack.views.tools import UsageError, run
+from pystack.views.tools import UsageError, changes, run
 
 LINE = re.compile(
     r"(\S+) age (\d+\.\d{3})sec(?: ssthresh \d+)?(?: cwnd (\d+))?(?: reordering \d+)? "
@@ -121,6 +121,19 @@ def test_what_the_tool_refuses(words: str, status: int, said: str):
     assert (done.status, done.out, done.err) == (status, "", f"{said}\n")
     with pytest.raises(UsageError, match=re.escape(said)):
         host("linux-6").ip(words)
+
+
+def test_what_changes_a_running_machine():
+    """A look is done by a child of the machine, a change by itself."""
+    me = host("linux-6")
+    for words, change in (
+        ("", False),
+        ("show", False),
+        ("help", False),
+        ("flush", True),
+        ("del", True),
+    ):
+        assert changes(me, "ip", ["tcp_metrics", *words.split()]) is change
 
 
 def test_an_empty_machine_and_one_that_remembers_nothing():

@@ -3,29 +3,36 @@
 python examples/fin_wait_2.py
 """
 
-from pystack.scenarios import fin_wait_2_apache as apache
+from pystack.scenarios.load import load
+from pystack.scenarios.result import Result
+from pystack.scenarios.run import run
 
-VISITORS = 4000
+VISITS = 4000
 SYSTEMS = ("sunos-4", "hp-ux", "freebsd-10", "windows", "linux-6")
+CURES = {
+    "sunos-4, KeepAlive Off": ["services.apache.options.keepalive=off"],
+    "freebsd-10, recycled": [
+        "hosts.web.profile=freebsd-10",
+        "web:net.inet.tcp.fast_finwait2_recycle=1",
+        "web:net.inet.tcp.finwait2_timeout=15000",
+    ],
+}
 
 
-def line(words: str, result: apache.Result) -> None:
-    """One row of the table."""
-    if result.gone is None:
-        end = f"{result.left:,} are there an hour later"
-    else:
-        end = f"the last one gone {(result.gone - result.last_visit) / 1e9:,.0f} s after the last visit"
-    print(f"{words:28} {result.most:5,} at once, {end}")
+def play(*settings: str) -> Result:
+    """The scenario, changed."""
+    return run(
+        load("fin-wait-2-apache", [f"traffic.forgetful.visits={VISITS}", *settings]), views=False
+    )
 
 
-def main() -> dict[str, apache.Result]:
+def main() -> dict[str, Result]:
     """The systems as they are, then what helps where nothing else does."""
-    found = {profile: apache.run(profile, visitors=VISITORS) for profile in SYSTEMS}
-    for profile, result in found.items():
-        line(profile, result)
-    for profile, cure in (("sunos-4", "keepalive off"), ("freebsd-10", "recycle")):
-        found[cure] = apache.cured(profile, cure, visitors=VISITORS)
-        line(f"{profile}, {cure}", found[cure])
+    found = {name: play(f"hosts.web.profile={name}") for name in SYSTEMS}
+    found |= {name: play(*settings) for name, settings in CURES.items()}
+    for name, result in found.items():
+        waiting = result.states["FIN_WAIT_2"]
+        print(f"{name:24} {max(waiting):5,} in FIN_WAIT_2 at once, {waiting[-1]:5,} at the end")
     return found
 
 

@@ -3,29 +3,33 @@
 python examples/no_clusters.py
 """
 
-from pystack.scenarios import mbuf_exhaustion as mbufs
+from pystack.report.cures import side_by_side
+from pystack.report.verdict import verdict
+from pystack.scenarios.load import read
+from pystack.scenarios.result import Result
+from pystack.scenarios.run import run
 
-HOW = {"readers": 80, "clusters": 1024, "watched": "30s"}
+SMALL = [
+    "web:kern.ipc.nmbclusters=1024",
+    "web:kern.ipc.nsfbufs=300",
+    "traffic.readers.rate=2",
+    "traffic.readers.visits=80",
+]
 
 
-def line(words: str, result: mbufs.Result) -> None:
-    """One row of the table."""
-    full = "never full" if result.full is None else f"full after {result.full / 1e9:.0f} s"
-    if result.asleep is not None:
-        full += ", server in zoneli"
-    share = f"{result.unanswered} of everybody else's requests were not answered"
-    print(f"{words:48} {result.most:5} clusters, {full}; {share}")
-
-
-def main() -> dict[str, mbufs.Result]:
-    """As it is, and with each cure."""
-    found = {"": mbufs.run(**HOW)}
-    line("as it is", found[""])
-    for name, cure in mbufs.CURES.items():
-        found[name] = mbufs.cured(name, **HOW)
-        line(cure.words, found[name])
-    print("\nnetstat -m, as it is:\n" + found[""].netstat)
-    return found
+def main() -> dict[str, Result]:
+    """As it is, and with each cure, on all processors."""
+    source = read("mbuf-exhaustion")
+    scenario = source.changed(SMALL)
+    ill = run(scenario)
+    cures = side_by_side(source, SMALL)
+    found = verdict(source.name, scenario, ill, cures)
+    print(found.sentence)
+    for cure in found.cures:
+        print(f"{cure.words:95} {cure.failed:4} failed, {cure.high_water:5} clusters")
+    assert ill.worst is not None
+    print("\n" + ill.worst.views["netstat -m"])
+    return {"": ill, **cures}
 
 
 if __name__ == "__main__":

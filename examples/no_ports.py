@@ -1,32 +1,29 @@
-"""Seed 004: a load balancer whose ports are all in TIME_WAIT, and what helps.
+"""Seeds 002 and 004: a machine whose local ports are all in TIME_WAIT, by the number of its connections a second.
 
 python examples/no_ports.py
 """
 
-from pystack.scenarios import ephemeral_ports as ports
+from pystack.scenarios.load import load
+from pystack.scenarios.run import run
 
-CASES = {
-    "one address": {},
-    "five addresses": {"addresses": 5},
-    "net.ipv4.tcp_tw_reuse=1": {"sysctl": {"net.ipv4.tcp_tw_reuse": 1}},
-    "the web server closes first": {"closes": "web"},
-}
-
-
-HOW = {"rate": 100, "ports": (40000, 42999), "lasting": "90s"}
+PORTS = 1000
+RATES = (10, 15, 17, 20, 30)
+RANGE = [
+    f"balancer:net.inet.ip.portrange.{end}" for end in ("first=40000", f"last={39999 + PORTS}")
+]
 
 
-def main() -> dict[str, ports.Result]:
-    """100 connections a second for a minute and a half, 3,000 ports."""
-    found = {}
-    for name, how in CASES.items():
-        result = found[name] = ports.run(**HOW, **how)
-        failed = f"{result.failed} of {result.started} failed"
-        if result.first_failure is not None:
-            failed += f", from {result.first_failure / 1e9:.0f} s on: {', '.join(result.errors)}"
-        wait = result.waiting
-        print(f"{name:28} TIME_WAIT {wait['balancer']:5} here, {wait['web']:5} there; {failed}")
-    return found
+def main() -> dict[int, int]:
+    """So many failed at each rate: none as long as the ports are enough for a minute."""
+    failed = {}
+    for rate in RATES:
+        scenario = load("ephemeral-ports", [*RANGE, f"traffic.requests.rate={rate}", "lasting=90s"])
+        result = run(scenario, views=False)
+        failed[rate] = result.failed
+        need = rate * 60
+        said = ", ".join(f"{n} × {name}" for name, n in result.errors.items()) or "none failed"
+        print(f"{rate:3} a second need {need:5,} of {PORTS:,} ports: {said}")
+    return failed
 
 
 if __name__ == "__main__":

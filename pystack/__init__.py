@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pystack.server import Server as Server
     from pystack.server import serve as serve
     from pystack.sockets import Socket as Socket
+    from pystack.sweeping import sweep as sweep
     from pystack.sysctl import Sysctl as Sysctl
     from pystack.tap import Tap as Tap
     from pystack.tcpinfo import TcpInfo as TcpInfo
@@ -37,6 +38,7 @@ _HOME = {
     "Timer": "host",
     "select": "readiness",
     "serve": "server",
+    "sweep": "sweeping",
 }
 
 __all__ = [*sorted(_HOME), "__version__"]

@@ -9,13 +9,48 @@ from pystack.scenarios.load import Source, read
 from pystack.scenarios.result import Result
 from pystack.scenarios.run import run
 
+NARROW = """hosts.balancer.iptables=
+-t nat -A PREROUTING -d 192.0.2.1 -p tcp --dport 80 -j DNAT --to-destination 10.0.0.10
+-t nat -A POSTROUTING -o eth1 -p tcp -j SNAT --to-source 10.0.0.101:1024-4249 --random"""
 THIN: dict[str, tuple[str, ...]] = {
+    "conntrack-table-full": ("fw:net.netfilter.nf_conntrack_max=2048", "traffic.visitors.rate=20"),
+    "ephemeral-ports": (
+        "balancer:net.inet.ip.portrange.first=60000",
+        "balancer:net.inet.ip.portrange.last=60511",
+        "traffic.requests.rate=12.5",
+    ),
+    "fin-wait-2-apache": (
+        "traffic.forgetful.visits=40",
+        "traffic.forgetful.rate=2",
+        "traffic.uploads.visits=3",
+        "lasting=15min",
+    ),
     "fin-wait-2-ipfw": (
         "web:net.inet.ip.fw.dyn_max=60",
         "traffic.forgetful.rate=0.12",
         "traffic.visitors.rate=0.06",
         "sample=10s",
     ),
+    "listen-overflow": (
+        "services.apache.options.worker_connections=16",
+        "web:kern.ipc.soacceptqueue=8",
+        "traffic.visitors.rate=2.5",
+    ),
+    "mbuf-exhaustion": (
+        "web:kern.ipc.nmbclusters=1024",
+        "web:kern.ipc.nsfbufs=300",
+        "traffic.readers.rate=2",
+        "traffic.readers.visits=80",
+        "traffic.visitors.rate=2",
+    ),
+    "snat-port-exhaustion": ("traffic.test.rate=65", NARROW),
+    "syn-flood": (
+        "web:net.inet.tcp.syncache.hashsize=16",
+        "web:net.inet.tcp.syncache.cachelimit=480",
+        "traffic.flood.rate=2500",
+    ),
+    "tcb-hash": (),
+    "too-many-files": (),
 }
 """Settings that make a story small enough for the interpreted speed, and leave it the same story."""
 

@@ -1,6 +1,7 @@
 """Every example runs, shows what it says, and stays short."""
 
 import importlib.util
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -58,11 +59,13 @@ def test_who_answers():
 
 def test_fin_wait_2():
     module = load("fin_wait_2")
-    module.VISITORS = 100
+    module.VISITS = 100
     found = module.main()
-    assert [found[name].left for name in module.SYSTEMS] == [100, 100, 0, 0, 0]
-    assert found["keepalive off"].left == 0
-    assert found["recycle"].gone < found["freebsd-10"].gone
+    left = [found[name].states["FIN_WAIT_2"][-1] for name in module.SYSTEMS]
+    assert left == [100, 100, 0, 0, 0]
+    assert found["sunos-4, KeepAlive Off"].high("FIN_WAIT_2") < 20
+    waits = {name: sum(result.states["FIN_WAIT_2"]) for name, result in found.items()}
+    assert waits["freebsd-10, recycled"] < waits["freebsd-10"] / 5
 
 
 def test_lost_error_page():
@@ -95,22 +98,32 @@ def test_no_nat_ports(capsys: pytest.CaptureFixture[str]):
 
 @pytest.mark.slow
 def test_no_clusters(capsys: pytest.CaptureFixture[str]):
-    module = load("no_clusters")
-    found, mbufs = module.main(), module.mbufs.CURES
-    assert found[""].unanswered > 100
-    assert found["timeout alone"].unanswered > 100
-    helps = [found[name].unanswered for name in mbufs if name != "timeout alone"]
-    assert helps == [0, 0, 0, 0]
-    assert "1024/0/1024/1024 mbuf clusters in use" in capsys.readouterr().out
+    found = load("no_clusters").main()
+    bad = {"", "sendfile-alone", "timeout-alone"}
+    assert {name for name, result in found.items() if result.failed > 100} == bad
+    assert all(result.failed == 0 for name, result in found.items() if name not in bad)
+    assert re.search(r"10\d\d/\d/1024/1024 mbuf clusters in use", capsys.readouterr().out)
 
 
 @pytest.mark.slow
 def test_no_ports():
-    module = load("no_ports")
-    module.HOW = {"rate": 10, "ports": (40000, 40299), "lasting": "90s"}
-    found = module.main()
-    assert found["one address"].failed == pytest.approx(300, abs=2)
-    assert [found[name].failed for name in found if name != "one address"] == [0, 0, 0]
+    failed = load("no_ports").main()
+    assert [failed[rate] > 0 for rate in (10, 15, 17, 20, 30)] == [False, False, True, True, True]
+    assert failed[20] == pytest.approx(200, abs=3)
+
+
+def test_full_firewall():
+    found = load("full_firewall").main()
+    assert found["fin-wait-2-ipfw"].result.first.knob == "net.inet.ip.fw.dyn_max"
+    assert found["conntrack-table-full"].result.first.knob == "net.netfilter.nf_conntrack_max"
+
+
+@pytest.mark.slow
+def test_snat_ports():
+    failed = load("snat_ports").main()
+    assert failed["one address"] == failed["tcp_tw_reuse on the servers"] > 0.01
+    assert failed["five addresses"] < failed["one address"] / 4
+    assert failed["tcp_tw_recycle on the servers"] > 0.3
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda p: p.stem)

@@ -43,7 +43,7 @@ LEVELS = (
     {"network", "runner", "pystack"},  # `pystack` is the package itself: `import pystack`
     {"services", "traffic", "control", "server", "replay", "ipfw_replay"},
     {"scenarios"},
-    {"report", "cli", "bench", "sweep", "pytest_plugin", "__main__"},
+    {"report", "cli", "bench", "sweeping", "pytest_plugin", "__main__"},
 )
 """Outside `_fast`, a module knows its own level and those before it. `__init__` knows all."""
 HOST = 1

@@ -13,6 +13,7 @@ cpdef unsigned int after_timeout(Tcb t) noexcept
 cpdef void undo_timeout(Tcb t) noexcept
 cpdef unsigned int recovered(Tcb t, int pipe) noexcept
 cpdef unsigned int initial_window(Stack s, Tcb t) noexcept
+cdef unsigned int initial_segments(Stack s, Tcb t) noexcept
 cdef unsigned int largest_initial(Stack s, unsigned int mss) noexcept
 cpdef unsigned int restart_window(Stack s, Tcb t) noexcept
 cpdef bint may_raise(Stack s, Flight f, int found) noexcept

@@ -72,11 +72,17 @@ def recovered(t, pipe):
 def initial_window(s, t):
     """RFC 6928 with the knob's number of segments, RFC 3390 with 0; one segment when the SYN was lost (RFC 5681)."""
     mss: cython.uint = t.maxseg
-    segments: cython.uint = s.cfg.tcp_initcwnd_segments
     if s.cfg.policy_recovery == RECOVERY_LINUX:
         # whole segments, and a SYN may be lost once (Linux tcp_init_transfer)
-        return mss if t.syn_rexmits > 1 else segments * mss
+        return mss if t.syn_rexmits > 1 else initial_segments(s, t) * mss
     return mss if t.syn_rexmits > 0 else largest_initial(s, mss)
+
+
+def initial_segments(s, t):
+    """Linux: segments of the initial window; before 2.6.39 by the MSS (RFC 3390, tcp_init_cwnd)."""
+    if s.cfg.tcp_initcwnd_segments > 0:
+        return s.cfg.tcp_initcwnd_segments
+    return 2 if t.maxseg > 1460 else 3 if t.maxseg > 1095 else 4
 
 
 def largest_initial(s, mss):
@@ -186,7 +192,7 @@ def after_sending(s, t, f, limited):
     if s.cfg.tcp_slow_start_after_idle and s.now - f.cwnd_stamp >= t.rxtcur:
         if f.ca_state == CA_OPEN:
             window = t.cwnd // t.maxseg
-            used = s.cfg.tcp_initcwnd_segments
+            used = initial_segments(s, t)
             if f.cwnd_used > used:
                 used = f.cwnd_used
             if used < window:
@@ -206,7 +212,7 @@ def raise_threshold(t):
 
 def restart(s, t, f, idle):
     """Nothing was sent for `idle` ns: the window halves for each timeout, down to the initial one (RFC 2861)."""
-    initial: cython.uint = s.cfg.tcp_initcwnd_segments * t.maxseg
+    initial: cython.uint = initial_segments(s, t) * t.maxseg
     window: cython.uint = t.cwnd // t.maxseg
     raise_threshold(t)
     if initial > t.cwnd:

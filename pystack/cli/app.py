@@ -18,6 +18,7 @@ from pystack.cli import (
     replay,
     run,
     serve,
+    sweep,
 )
 
 app = typer.Typer(
@@ -78,6 +79,7 @@ app.command("ipfw-replay")(replay.ipfw_replay)
 app.command("serve")(serve.serve)
 app.command("run")(run.run)
 app.command("scenarios")(run.scenarios)
+app.command("sweep")(sweep.sweep)
 app.command("profiles")(profiles.profiles)
 app.command("knobs")(knobs.knobs)
 app.command("limits")(limits.limits)

@@ -202,7 +202,7 @@ def _cures(
 
 def show(found: Verdict, chosen: Scenario) -> None:
     """The verdict as text."""
-    from pystack.report.verdict import commands
+    from pystack.report.verdict import commands, symptom
 
     result = found.result
     whole = "" if result.whole else ", interrupted"
@@ -218,8 +218,11 @@ def show(found: Verdict, chosen: Scenario) -> None:
     if found.cures:
         print("\nWhat each cure would have done, with the same seed")
         columns = [("  cure", ""), ("answered", "right"), ("at the end", "right")]
-        columns += [("failed", "right"), ("at most", "right"), ("", "")]
-        table(columns, [_row("as it is", result, None)] + [_cure_row(one) for one in found.cures])
+        columns += [("failed", "right"), ("limit at most", "right")]
+        columns += [(symptom(result.symptom), "right")] if result.symptom != "failures" else []
+        table(
+            [*columns, ("", "")], [_row(result), *(_cure_row(one, result) for one in found.cures)]
+        )
         for one in found.cures:
             print(f"\n  {one.name}: {one.words}")
             for line in commands(one.settings):
@@ -228,25 +231,20 @@ def show(found: Verdict, chosen: Scenario) -> None:
                 say(one.costs, first="    ", indent="    ")
 
 
-def _row(name: str, result: Result, _: None) -> tuple[str, ...]:
+def _row(result: Result) -> tuple[str, ...]:
     main = result.main
     good, bad = result.late()
     late = f"{good / (good + bad):.1%}" if good + bad else ""
     most = f"{main.high_water:,}" if main else ""
-    return f"  {name}", f"{result.success:.1%}", late, f"{result.failed:,}", most, ""
+    own = () if result.symptom == "failures" else (f"{result.suffering:,.4g}",)
+    return "  as it is", f"{result.success:.1%}", late, f"{result.failed:,}", most, *own, ""
 
 
-def _cure_row(one: Cured) -> tuple[str, ...]:
+def _cure_row(one: Cured, result: Result) -> tuple[str, ...]:
     most = f"{one.high_water:,}" if one.high_water else ""
-    verdict = "helps" if one.helps else "does not help"
-    return (
-        f"  {one.name}",
-        f"{one.success:.1%}",
-        f"{one.late:.1%}",
-        f"{one.failed:,}",
-        most,
-        verdict,
-    )
+    own = () if result.symptom == "failures" else (f"{one.suffering:,.4g}",)
+    seen = f"{one.success:.1%}", f"{one.late:.1%}", f"{one.failed:,}"
+    return f"  {one.name}", *seen, most, *own, "helps" if one.helps else "does not help"
 
 
 # --- on a device -------------------------------------------------------------------------------------

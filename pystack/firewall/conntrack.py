@@ -12,7 +12,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
-from pystack._fast.consts import EVENT_DESTROY, EVENT_NEW, EVENT_UPDATE
+from pystack._fast.consts import EVENT_DESTROY, EVENT_NEW, EVENT_UPDATE, IPS_SRC_NAT
 from pystack._fast.netfilter import Netfilter
 from pystack._fast.nf_rules import RuleChain
 from pystack.addresses import dotted
@@ -157,8 +157,13 @@ class Conntrack:
         port of that address towards that peer.
         """
         taken: Counter[tuple[int, int, int, int]] = Counter()
-        for one in self.flows():
-            if one.src_nat:
+        self.present()
+        status = self.column("status")
+        if not (status & IPS_SRC_NAT).any():  # most machines translate nothing: do not look at each
+            return {}
+        for row in self.table.flows():
+            if status[row] & IPS_SRC_NAT:
+                one = flows.flow(self.table, row)
                 taken[one.reply.dst, one.reply.src, one.reply.sport, one.proto] += 1
         return dict(taken.most_common(n))
 

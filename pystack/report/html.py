@@ -8,7 +8,7 @@ from typing import Any
 
 from pystack import __version__, profiles
 from pystack.report import plots
-from pystack.report.verdict import Verdict, commands
+from pystack.report.verdict import Verdict, commands, symptom
 from pystack.scenarios.load import Source
 from pystack.scenarios.model import Scenario
 from pystack.scenarios.result import Result
@@ -40,6 +40,7 @@ def page(
     return render(
         "run.html",
         found=found,
+        symptom=symptom(result.symptom),
         result=result,
         scenario=scenario,
         plots=plots.all_of(result, cures or {}),

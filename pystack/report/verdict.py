@@ -15,6 +15,7 @@ from pystack._fast.consts import SECOND
 from pystack.report.spelling import other
 from pystack.scenarios.model import Scenario
 from pystack.scenarios.result import Result, Seen
+from pystack.sysctl.registry import registry
 
 
 @dataclass
@@ -32,6 +33,7 @@ class Cured:
     high_water: int
     maximum: int | None
     refused: int
+    suffering: float
     helps: bool
 
 
@@ -47,6 +49,12 @@ class Verdict:
     def sentence(self) -> str:
         """All in one line."""
         result = self.result
+        said = symptom(result.symptom)
+        if result.symptom != "failures":
+            text = f"{result.suffering:,.4g} {said}"
+            if result.symptom != "chain":
+                text += f" (at most {result.high(result.symptom):,})"
+            return f"{text}; {_share(result.success)} of the clients were answered."
         if result.first is None:
             return f"No limit was reached; {_share(result.success)} of the clients were answered."
         first = result.first
@@ -157,6 +165,7 @@ def verdict(
                 main.high_water if main else 0,
                 main.maximum if main else None,
                 main.failed if main else 0,
+                cured.suffering,
                 helps(result, cured),
             )
         )
@@ -164,8 +173,17 @@ def verdict(
 
 
 def helps(ill: Result, well: Result) -> bool:
-    """Does a cure help? Nine tenths of the failures are gone."""
-    return well.failed * 10 <= ill.failed and ill.failed > 0
+    """Does a cure help? Nine tenths of the symptom are gone (of chains, half), and not for new failures."""
+    share = 2 if ill.symptom == "chain" else 10
+    fails = well.failed > ill.failed + 0.1 * (ill.answered + ill.failed)
+    return ill.suffering > 0 and well.suffering * share <= ill.suffering and not fails
+
+
+def symptom(kind: str) -> str:
+    """What is wrong, in words behind a number."""
+    if kind == "failures":
+        return "failed"
+    return "entries to find one" if kind == "chain" else f"in {kind} at the end"
 
 
 def commands(settings: Iterable[str]) -> list[str]:
@@ -175,7 +193,13 @@ def commands(settings: Iterable[str]) -> list[str]:
         name, _, value = text.partition("=")
         host, colon, knob = name.partition(":")
         if colon:
-            lines.append(f"{host}# sysctl {knob}={value}")
+            boot = knob in registry() and registry()[knob].when == "boot"
+            do = (
+                f"echo '{knob}=\"{value}\"' >> /boot/loader.conf"
+                if boot
+                else f"sysctl {knob}={value}"
+            )
+            lines.append(f"{host}# {do}")
             continue
         place = name.split(".")
         if place[0] == "hosts" and place[-1] in ("ipfw", "iptables"):

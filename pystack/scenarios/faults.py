@@ -41,7 +41,8 @@ class Faults:
             else:
                 link.loss = table.loss
         if table.kind == "kill" and table.service:
-            world.services[table.service].stop()
+            for service in world.services[table.service]:
+                service.stop()
         elif table.kind == "forget" and table.host:
             world.command(table.host, "conntrack -F")
         elif table.kind == "command" and table.host:

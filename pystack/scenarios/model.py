@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from pystack import units
+from pystack._fast.consts import STATE_NAMES
 from pystack.services.http_habits import choose
 from pystack.traffic.browser import ENDINGS
 from pystack.traffic.load import ARRIVALS
@@ -217,6 +218,10 @@ class WatchTable(Table):
     host: str
     limit: str
     """The beginning of its name in `pystack limits`."""
+    symptom: Annotated[str, _one_of("failures", "chain", *STATE_NAMES)] = "failures"
+    """What is wrong: clients that fail; entries that a look-up in the hash of that limit passes; or connections of the
+    watched machine that are in a state at the end.
+    """
     clients: list[str] = []
     """Tables of traffic whose success is the verdict; none given: all."""
     views: list[str] = []

@@ -87,6 +87,7 @@ class Result:
     host: str
     profile: str
     limit: str
+    symptom: str
     seed: int
     settings: list[str] = field(default_factory=list)
     times: list[int] = field(default_factory=list)
@@ -104,10 +105,21 @@ class Result:
     bites: list[Bite] = field(default_factory=list)
     """In the order in which they came."""
     worst: Moment | None = None
+    final_chains: list[int] = field(default_factory=list)
+    """`Moment.chains` when it was over."""
     whole: bool = False
     """It was not interrupted."""
     wall: int = 0
     trace_hash: str = ""
+
+    @property
+    def suffering(self) -> float:
+        """How much of the symptom there is: the less the better."""
+        if self.symptom == "failures":
+            return self.failed
+        if self.symptom == "chain":
+            return passed(self.final_chains)
+        return self.states[self.symptom][-1] if self.symptom in self.states else 0
 
     @property
     def main(self) -> Column | None:
@@ -193,3 +205,9 @@ class Result:
         first = asdict(self.first) if self.first else None
         plain |= {"answered": self.answered, "failed": self.failed, "success": self.success}
         return plain | {"first_bite": first, "latency": self.latencies.summary()}
+
+
+def passed(chains: list[int]) -> float:
+    """Entries that it takes to find one in a hash table, on the average: itself and half the others of its chain."""
+    entries = sum(n * count for n, count in enumerate(chains))
+    return sum(n * count * (n + 1) / 2 for n, count in enumerate(chains)) / (entries or 1)

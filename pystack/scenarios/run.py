@@ -9,10 +9,11 @@ for _ in playing:              # one look each; stop whenever you like
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 
 from pystack.limits import Limit
 from pystack.scenarios.faults import Faults
@@ -28,9 +29,9 @@ KEPT = 1000
 """Lines of the log."""
 HEAD = 24
 """Lines of a view."""
-WORSE = 1.2
+WORSE = 1.5
 """How much worse it must be for another picture of the worst moment."""
-BAD = 0.3
+BAD = 0.95
 """How bad for the first one: 1 is a full table, or that nobody is answered."""
 
 
@@ -57,7 +58,13 @@ class Play:
         counted = watch.clients or [n for n, t in scenario.traffic.items() if t.kind != "flood"]
         profile = self.world.watched.profile.name
         self.result = Result(
-            scenario.title, watch.host, profile, watch.limit, self.seed, list(settings or ())
+            scenario.title,
+            watch.host,
+            profile,
+            watch.limit,
+            watch.symptom,
+            self.seed,
+            list(settings or ()),
         )
         self.result.counted = counted
         self.now_limits: list[Limit] = []
@@ -72,12 +79,15 @@ class Play:
             result.clients[name] = Seen(name, table.kind)
         self.world.start()
         self.faults.start()
-        with net.capture(self.pcap) if self.pcap is not None else nullcontext():
+        with net.capture(self.pcap) if self.pcap is not None else nullcontext(), seldom_collected():
             while net.now < self.end:
                 net.run(for_=min(self.scenario.sample, self.end - net.now))
                 self._look()
                 result.wall = time.perf_counter_ns() - began
                 yield result
+        main = result.main
+        if result.symptom == "chain":
+            result.final_chains = chains(self.world.watched, main.name if main else result.limit)
         result.whole = True
         result.trace_hash = net.trace_hash()
 
@@ -144,9 +154,10 @@ class Play:
     def _log(self) -> None:
         result, log = self.result, self.world.watched.log
         lines = list(log.entries)
-        for service in self.world.services.values():
-            if isinstance(service, HttpService) and service.host is self.world.watched:
-                lines += list(service.log)
+        for services in self.world.services.values():
+            for service in services:
+                if isinstance(service, HttpService) and service.host is self.world.watched:
+                    lines += list(service.log)
         result.said = len(lines)
         if len(lines) != self._logged or len(lines) >= KEPT:
             self._logged = len(lines)
@@ -180,6 +191,17 @@ class Play:
         moment.owners = owners(host, main.name if main else watch.limit)
         moment.chains = chains(host, main.name if main else watch.limit)
         return moment
+
+
+@contextmanager
+def seldom_collected() -> Iterator[None]:
+    """Python looks for cycles less often: a run has hundreds of thousands of objects and hardly any."""
+    before = gc.get_threshold()
+    gc.set_threshold(100_000, 20, 50)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def run(

@@ -73,7 +73,7 @@ class World:
             for host in self.hosts.get(name, ()):
                 if table.gateway is not None:
                     host.route("0.0.0.0/0", via=table.gateway)
-        self.services: dict[str, Service] = {}
+        self.services: dict[str, list[Service]] = {}
         self.traffic: dict[str, Traffic] = {}
 
     def _ends(self, name: str) -> list[Host] | list[Tap]:
@@ -92,10 +92,12 @@ class World:
             self._come(name, table, self.seed * 1000 + number)
 
     def serve(self, name: str) -> None:
-        """A service of the scenario begins, or begins anew."""
+        """A service of the scenario begins, or begins anew, on all machines of its host's table."""
         table = self.scenario.services[name]
-        made = self.services[name] = service(table, self.address)
-        made.start(self.hosts[table.host][0])
+        made = self.services[name] = []
+        for host in self.hosts[table.host]:
+            made.append(service(table, self.address))
+            made[-1].start(host)
 
     def address(self, end: str) -> tuple[str, int]:
         """Address and port of HOST:PORT."""

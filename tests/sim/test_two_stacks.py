@@ -5,6 +5,7 @@ import random
 import pytest
 from sim.world import Flow, World, pump, threshold
 
+from pystack import Network
 from pystack._fast import commands
 from pystack._fast.consts import MS
 
@@ -72,3 +73,24 @@ def test_streams_survive_a_bad_wire(left, right, seed):
     world.do(world.b, commands.tcp_close, server)
     world.run(1000)
     world.assert_clean()
+
+
+@pytest.mark.parametrize("nodelay", [0, 1])
+def test_an_old_linux_begins_with_three_segments(nodelay):
+    """RFC 3390 until 2.6.39: what is written first goes at once, three segments of an Ethernet."""
+    net = Network(seed=1)
+    old = net.host("old", "192.0.2.1/24", profile="linux-2.6")
+    new = net.host("new", "192.0.2.2/24", profile="linux-6")
+    net.link(old, new, delay="20ms")
+    listener = new.socket()
+    listener.bind(("", 80))
+    listener.listen(5)
+    sock = old.socket()
+    sock.setsockopt(6, 1, nodelay)
+    sock.connect(("192.0.2.2", 80))
+    conn, _ = listener.accept()
+    conn.setblocking(False)
+    sock.setblocking(False)
+    sock.send(b"x" * 10_000)
+    net.run(for_="30ms")
+    assert len(conn.recv(10_000)) == 3 * 1448

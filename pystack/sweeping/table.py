@@ -1,0 +1,130 @@
+"""What a sweep comes to: rows, means with confidence intervals over seeds, the knee, the smallest value that is enough.
+
+Only here is scipy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pystack.sweeping.plan import Point
+
+MEASURES = {
+    "failed": "clients that failed",
+    "success": "share of clients that were answered",
+    "high_water": "the most of the limit",
+    "refused": "how often the limit refused",
+    "suffering": "the symptom",
+    "p50": "time of an answer, ms",
+    "p99": "time of an answer, ms",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One combination of values: the mean over seeds and its confidence interval."""
+
+    values: tuple[tuple[str, str], ...]
+    n: int
+    mean: float
+    low: float
+    high: float
+    worst: float
+
+
+class Table:
+    """The results of a sweep: a row for each point. `columns()` is what pandas.DataFrame and polars.DataFrame take."""
+
+    def __init__(self, names: list[str], rows: Mapping[Point, Mapping[str, Any]]) -> None:
+        self.names = names
+        self._rows = dict(rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for point, row in self._rows.items():
+            yield {**dict(point.values), "seed": point.seed, **row}
+
+    def columns(self) -> dict[str, list[Any]]:
+        """Name -> values, all of the same length; numbers are numbers."""
+        out: dict[str, list[Any]] = {}
+        for row in self:
+            for name, value in row.items():
+                out.setdefault(name, []).append(number(value))
+        return out
+
+    def cells(self, measure: str = "failed", confidence: float = 0.95) -> list[Cell]:
+        """A mean for each combination, with Student's interval; without a second seed it is as wide as nothing."""
+        from scipy import stats
+
+        groups: dict[tuple[tuple[str, str], ...], list[float]] = {}
+        for point, row in self._rows.items():
+            groups.setdefault(point.values, []).append(float(row[measure] or 0))
+        out = []
+        for values, found in groups.items():
+            n = len(found)
+            mean = sum(found) / n
+            low = high = mean
+            if n > 1 and len(set(found)) > 1:
+                error = stats.sem(found)
+                low, high = stats.t.interval(confidence, n - 1, loc=mean, scale=error)
+            out.append(Cell(values, n, mean, float(low), float(high), max(found)))
+        return out
+
+    def smallest(self, name: str, measure: str = "failed") -> str | None:
+        """The smallest value of `name` from which on nothing fails, whatever the others and the seed; None: none is."""
+        bad: dict[str, float] = {}
+        for point, row in self._rows.items():
+            value = dict(point.values)[name]
+            bad[value] = max(bad.get(value, 0.0), float(row[measure] or 0))
+        enough = None
+        for value in sorted(bad, key=_order, reverse=True):
+            if bad[value]:
+                break
+            enough = value
+        return enough
+
+    def knee(self, name: str, measure: str = "failed") -> str | None:
+        """Where the curve bends most: the value that is farthest from the line between its ends, both axes of length 1.
+        None for fewer than three values, or no bend.
+        """
+        means: dict[str, list[float]] = {}
+        for cell in self.cells(measure):
+            means.setdefault(dict(cell.values)[name], []).append(cell.mean)
+        try:
+            curve = sorted((float(value), sum(ys) / len(ys), value) for value, ys in means.items())
+        except ValueError:  # words have no order
+            return None
+        if len(curve) < 3:
+            return None
+        (x0, y0, _), (x1, y1, _) = curve[0], curve[-1]
+        tall = max(y for _, y, _ in curve) - min(y for _, y, _ in curve)
+        if not tall or x0 == x1:
+            return None
+
+        def off(point: tuple[float, float, str]) -> float:
+            along = (point[0] - x0) / (x1 - x0)
+            return abs(point[1] - (y0 + along * (y1 - y0))) / tall
+
+        best = max(curve, key=off)
+        return best[2] if off(best) > 0.05 else None
+
+
+def number(value: Any) -> Any:
+    """A value as a number if it is one."""
+    if isinstance(value, str):
+        for kind in (int, float):
+            try:
+                return kind(value)
+            except ValueError:
+                continue
+    return value
+
+
+def _order(value: str) -> tuple[int, float, str]:
+    """Words first, then numbers by their size."""
+    found = number(value)
+    return (0, 0.0, value) if isinstance(found, str) else (1, float(found), value)

@@ -1,0 +1,139 @@
+"""Every story: its symptom at full size within its time, and each of its cures, which helps or is folklore."""
+
+from __future__ import annotations
+
+import pytest
+from incident_kit import THIN, cured, story
+
+from pystack._fast import COMPILED
+from pystack.report.verdict import commands, helps, verdict
+from pystack.scenarios.load import names, read
+
+FULL_ONLY = ("tcb-hash", "too-many-files")
+"""Too large for the interpreted speed, and nothing smaller is the same story."""
+SEEN = {
+    "conntrack-table-full": ("conntrack flows", "ETIMEDOUT"),
+    "ephemeral-ports": ("local ports", "EADDRNOTAVAIL"),
+    "fin-wait-2-apache": (None, None),
+    "fin-wait-2-ipfw": ("ipfw dynamic rules", "ETIMEDOUT"),
+    "listen-overflow": ("listen queue *:80", "ECONNRESET"),
+    "mbuf-exhaustion": ("mbuf_cluster", "ETIMEDOUT"),
+    "snat-port-exhaustion": (None, "ETIMEDOUT"),
+    "syn-flood": ("half-open in a bucket", "ECONNRESET"),
+    "tcb-hash": (None, None),
+    "too-many-files": ("descriptors of nginx[701]", "ECONNRESET"),
+}
+"""The limit that bites first, and an errno that clients see."""
+LOG = {
+    "conntrack-table-full": "ip_conntrack: table full, dropping packet.",
+    "fin-wait-2-ipfw": "ipfw: add_dyn_rule: Cannot allocate rule",
+    "listen-overflow": "Listen queue overflow: ",
+    "too-many-files": "[crit] accept() failed (24: Too many open files)",
+}
+OWN_SIZE = [("ephemeral-ports", "keep-alive"), ("snat-port-exhaustion", "keep-alive")]
+"""Cures with a rate of their own: nothing but the full size can be compared."""
+CASES = [
+    (name, cure)
+    for name in names()
+    for cure in read(name).changed().cures
+    if (name, cure) not in OWN_SIZE
+]
+
+
+def test_every_scenario_has_its_place_here():
+    assert sorted(SEEN) == sorted(THIN) == names()
+
+
+def playable(name: str) -> None:
+    if name in FULL_ONLY and not COMPILED:
+        pytest.skip("only its full size is this story")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(200)
+@pytest.mark.parametrize("name", names())
+def test_the_symptom_at_full_size(name: str):
+    ill = story(name)
+    limit, error = SEEN[name]
+    assert ill.whole
+    assert ill.suffering > 0
+    assert (ill.first.limit if ill.first else None) == limit
+    assert error is None or error in ill.errors
+    assert error is None or ill.failed > 100
+    if name in LOG:
+        assert any(LOG[name] in text for _, text in ill.log)
+    assert ill.worst is not None or limit is None
+
+
+@pytest.mark.parametrize(("name", "cure"), CASES)
+def test_each_cure_does_what_is_said_of_it(name: str, cure: str):
+    playable(name)
+    ill, well = story(name, small=True), cured(name, cure, small=True)
+    assert helps(ill, well) is read(name).changed().cures[cure].helps, (
+        ill.suffering,
+        well.suffering,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(200)
+@pytest.mark.parametrize(("name", "cure"), OWN_SIZE)
+def test_a_cure_at_full_size(name: str, cure: str):
+    assert helps(story(name), cured(name, cure))
+
+
+def test_recycling_behind_nat_makes_it_worse():
+    name = "snat-port-exhaustion"
+    assert cured(name, "tw-recycle", small=True).failed > 3 * story(name, small=True).failed
+
+
+def test_lingering_is_what_shows_the_error_page():
+    name = "fin-wait-2-apache"
+    assert story(name, small=True).clients["uploads"].failed[-1] == 0
+    for cure in ("plain-close", "so-linger"):
+        uploads = cured(name, cure, small=True).clients["uploads"]
+        assert (uploads.answered[-1], uploads.failed[-1]) == (0, 3)
+
+
+def test_a_server_in_zoneli_and_one_that_is_told():
+    """The patch of the report answers ENOBUFS: the worker lives, and goes on when the readers are reset."""
+    name = "mbuf-exhaustion"
+    asleep = story(name, small=True)
+    assert asleep.late()[0] == 0
+    told = story(
+        name,
+        "hosts.web.policy.mbuf_shortage=enobufs",
+        "services.nginx.options.send_timeout=20s",
+        "services.nginx.options.reset_timedout_connections=on",
+        small=True,
+    )
+    assert told.late()[1] == 0
+    assert told.late()[0] > 10
+
+
+def test_the_verdict_has_the_words_of_both_families():
+    name = "ephemeral-ports"
+    ill = story(name, small=True)
+    found = verdict(
+        name, read(name).changed(), ill, {"wider-range": cured(name, "wider-range", small=True)}
+    )
+    said = dict(found.paragraphs())
+    assert "FreeBSD 7: net.inet.ip.portrange.last" in said["What to turn"]
+    assert "Linux: net.ipv4.ip_local_port_range" in said["What to turn"]
+    assert any("TIME_WAIT" in line for line in said["Who owns its entries"])
+    assert found.sentence.startswith("local ports (net.inet.ip.portrange.last) ran out at ")
+    (wider,) = found.cures
+    assert (wider.helps, wider.failed) == (True, 0)
+
+
+def test_commands_are_those_of_the_system():
+    said = commands(
+        ["web:net.inet.tcp.msl=5000", "web:net.inet.tcp.tcbhashsize=4096", "services.nginx.options.keepalive=2s",
+         "hosts.web.ipfw=\nadd 100 allow ip from any to any"]
+    )  # fmt: skip
+    assert said == [
+        "web# sysctl net.inet.tcp.msl=5000",
+        "web# echo 'net.inet.tcp.tcbhashsize=\"4096\"' >> /boot/loader.conf",
+        "nginx: keepalive 2s",
+        "web# ipfw add 100 allow ip from any to any",
+    ]

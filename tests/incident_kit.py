@@ -13,7 +13,7 @@ NARROW = """hosts.balancer.iptables=
 -t nat -A PREROUTING -d 192.0.2.1 -p tcp --dport 80 -j DNAT --to-destination 10.0.0.10
 -t nat -A POSTROUTING -o eth1 -p tcp -j SNAT --to-source 10.0.0.101:1024-4249 --random"""
 THIN: dict[str, tuple[str, ...]] = {
-    "conntrack-table-full": ("fw:net.netfilter.nf_conntrack_max=2048", "traffic.visitors.rate=20"),
+    "conntrack-table-full": ("fw:net.netfilter.nf_conntrack_max=512", "traffic.visitors.rate=5"),
     "ephemeral-ports": (
         "balancer:net.inet.ip.portrange.first=60000",
         "balancer:net.inet.ip.portrange.last=60511",
@@ -43,6 +43,7 @@ THIN: dict[str, tuple[str, ...]] = {
         "traffic.readers.visits=80",
         "traffic.visitors.rate=2",
     ),
+    "nat-forgets": ("traffic.work.rate=0.25", "lasting=2min"),
     "snat-port-exhaustion": ("traffic.test.rate=65", NARROW),
     "syn-flood": (
         "web:net.inet.tcp.syncache.hashsize=16",

@@ -24,6 +24,8 @@ GROUPS = {
     "ipfw": "packets through one rule, a thousand, and dynamic rules",
     "mbuf": "buffers taken, shared, filled and given back",
     "timers": "a million timers in the wheel",
+    "hash": "what a look-up costs, by the size of the hash",
+    "timeouts": "how full a table is, by the timeout of its entries: measured, and by Little's law",
 }
 """Group and what it measures, in the order in which they run."""
 

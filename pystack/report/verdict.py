@@ -173,10 +173,11 @@ def verdict(
 
 
 def helps(ill: Result, well: Result) -> bool:
-    """Does a cure help? Nine tenths of the symptom are gone (of chains, half), and not for new failures."""
+    """Does a cure help? Nine tenths of the symptom are gone (of chains, half), and clients are answered."""
     share = 2 if ill.symptom == "chain" else 10
     fails = well.failed > ill.failed + 0.1 * (ill.answered + ill.failed)
-    return ill.suffering > 0 and well.suffering * share <= ill.suffering and not fails
+    gone = ill.suffering > 0 and well.suffering * share <= ill.suffering
+    return gone and not fails and well.answered > 0
 
 
 def symptom(kind: str) -> str:

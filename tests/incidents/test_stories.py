@@ -5,12 +5,9 @@ from __future__ import annotations
 import pytest
 from incident_kit import THIN, cured, story
 
-from pystack._fast import COMPILED
 from pystack.report.verdict import commands, helps, verdict
 from pystack.scenarios.load import names, read
 
-FULL_ONLY = ("tcb-hash", "too-many-files")
-"""Too large for the interpreted speed, and nothing smaller is the same story."""
 SEEN = {
     "conntrack-table-full": ("conntrack flows", "ETIMEDOUT"),
     "ephemeral-ports": ("local ports", "EADDRNOTAVAIL"),
@@ -18,6 +15,7 @@ SEEN = {
     "fin-wait-2-ipfw": ("ipfw dynamic rules", "ETIMEDOUT"),
     "listen-overflow": ("listen queue *:80", "ECONNRESET"),
     "mbuf-exhaustion": ("mbuf_cluster", "ETIMEDOUT"),
+    "nat-forgets": (None, "ECONNRESET"),
     "snat-port-exhaustion": (None, "ETIMEDOUT"),
     "syn-flood": ("half-open in a bucket", "ECONNRESET"),
     "tcb-hash": (None, None),
@@ -32,8 +30,10 @@ LOG = {
 }
 OWN_SIZE = [("ephemeral-ports", "keep-alive"), ("snat-port-exhaustion", "keep-alive")]
 """Cures with a rate of their own: nothing but the full size can be compared."""
+QUICK = ("conntrack-table-full", "fin-wait-2-apache", "fin-wait-2-ipfw", "nat-forgets")
+"""Small enough for the interpreted leg."""
 CASES = [
-    (name, cure)
+    pytest.param(name, cure, marks=() if name in QUICK else pytest.mark.slow)
     for name in names()
     for cure in read(name).changed().cures
     if (name, cure) not in OWN_SIZE
@@ -42,11 +42,6 @@ CASES = [
 
 def test_every_scenario_has_its_place_here():
     assert sorted(SEEN) == sorted(THIN) == names()
-
-
-def playable(name: str) -> None:
-    if name in FULL_ONLY and not COMPILED:
-        pytest.skip("only its full size is this story")
 
 
 @pytest.mark.slow
@@ -67,7 +62,6 @@ def test_the_symptom_at_full_size(name: str):
 
 @pytest.mark.parametrize(("name", "cure"), CASES)
 def test_each_cure_does_what_is_said_of_it(name: str, cure: str):
-    playable(name)
     ill, well = story(name, small=True), cured(name, cure, small=True)
     assert helps(ill, well) is read(name).changed().cures[cure].helps, (
         ill.suffering,
@@ -82,6 +76,7 @@ def test_a_cure_at_full_size(name: str, cure: str):
     assert helps(story(name), cured(name, cure))
 
 
+@pytest.mark.slow
 def test_recycling_behind_nat_makes_it_worse():
     name = "snat-port-exhaustion"
     assert cured(name, "tw-recycle", small=True).failed > 3 * story(name, small=True).failed
@@ -95,6 +90,7 @@ def test_lingering_is_what_shows_the_error_page():
         assert (uploads.answered[-1], uploads.failed[-1]) == (0, 3)
 
 
+@pytest.mark.slow
 def test_a_server_in_zoneli_and_one_that_is_told():
     """The patch of the report answers ENOBUFS: the worker lives, and goes on when the readers are reset."""
     name = "mbuf-exhaustion"
@@ -111,6 +107,7 @@ def test_a_server_in_zoneli_and_one_that_is_told():
     assert told.late()[0] > 10
 
 
+@pytest.mark.slow
 def test_the_verdict_has_the_words_of_both_families():
     name = "ephemeral-ports"
     ill = story(name, small=True)

@@ -147,9 +147,10 @@ def kill_once(directory: str, scenario, seed, for_):
     mark = Path(directory) / "killed"
     try:
         mark.touch(exist_ok=False)
+        os.kill(os.getpid(), signal.SIGKILL)
     except FileExistsError:
-        return work(scenario, seed, for_)
-    os.kill(os.getpid(), signal.SIGKILL)
+        pass
+    return work(scenario, seed, for_)
 
 
 @pytest.mark.slow

@@ -51,6 +51,8 @@ def run(*arguments: str) -> Any:
                 "states_in_256_per_second",
             ],
         ),
+        ("hash", ["look_up_512_ns", "look_up_131072_ns", "packet_131072_ns"]),
+        ("timeouts", ["flows_10_s", "ports_120_s", "little_ports_60"]),
         ("demux", ["packets_250_128_per_second", "packets_10_alone_per_second"]),
         (
             "tcp",
@@ -211,3 +213,11 @@ def test_the_rules_that_nft_gets():
         "ip saddr 172.19.230.0/24 drop",
     ]
     assert text[-3:] == ["accept", "}", "}"]
+
+
+def test_occupancy_is_what_littles_law_says() -> None:
+    found = bench.measure("timeouts", scale=0.25).flat()
+    for seconds in (10, 30, 60, 120):
+        for what in ("flows", "ports"):
+            law, seen = found[f"little_{what}_{seconds}"], found[f"{what}_{seconds}_s"]
+            assert seen == pytest.approx(law, rel=0.12), (what, seconds)

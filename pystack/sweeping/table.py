@@ -57,7 +57,7 @@ class Table:
         return out
 
     def cells(self, measure: str = "failed", confidence: float = 0.95) -> list[Cell]:
-        """A mean for each combination, with Student's interval; without a second seed it is as wide as nothing."""
+        """A mean for each combination, with Student's interval, not below 0; of one seed it has no width."""
         from scipy import stats
 
         groups: dict[tuple[tuple[str, str], ...], list[float]] = {}
@@ -71,7 +71,7 @@ class Table:
             if n > 1 and len(set(found)) > 1:
                 error = stats.sem(found)
                 low, high = stats.t.interval(confidence, n - 1, loc=mean, scale=error)
-            out.append(Cell(values, n, mean, float(low), float(high), max(found)))
+            out.append(Cell(values, n, mean, max(0.0, float(low)), float(high), max(found)))
         return out
 
     def smallest(self, name: str, measure: str = "failed") -> str | None:

@@ -83,6 +83,7 @@ def test_a_capture(tmp_path: Path):
         ([NAME, "--set", "web:net.inet.tcp.mls=1"], "did you mean net.inet.tcp.msl"),
         ([NAME, "--set", "web:dyn_max"], "write HOST:KNOB=VALUE"),
         ([NAME, "--for", "5"], "has no unit"),
+        (["snat-port-exhaustion", "--set", "watch.host=balancer", "--tun", "tun0"], "2 interfaces"),
         ([NAME, "--pcap", "/nowhere/x", "--for", "1s"], "/nowhere/x"),
     ],
 )

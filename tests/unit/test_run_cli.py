@@ -1,5 +1,6 @@
 """`pystack run` and `pystack scenarios` as somebody meets them."""
 
+import io
 import json
 import os
 import re
@@ -106,3 +107,22 @@ def test_ctrl_c_tells_what_is_known(tmp_path: Path):
     assert ", interrupted" in out
     assert "What clients saw" in out
     assert "as it is" not in out
+
+
+def test_the_live_screen():
+    from rich.console import Console
+
+    from pystack.cli.screen import Screen
+    from pystack.scenarios.load import load
+    from pystack.scenarios.run import Play
+
+    playing = Play(load(NAME, [word for word in THIN if word != "--set"]), views=False)
+    for _ in playing:
+        pass
+    console = Console(width=110, record=True, file=io.StringIO())
+    console.print(Screen(playing, NAME)._picture())
+    text = console.export_text()
+    assert "900.0 s of 900 s" in text
+    assert re.search(r"ipfw dynamic rules +█{20} +60 / 60 +\d+ refused", text)
+    assert "59 FIN_WAIT_2" in text
+    assert "ipfw: add_dyn_rule: Cannot allocate rule" in text

@@ -1,11 +1,11 @@
 # The bodies of the field functions stand here to be inlined elsewhere; wirebytes.py says why.
 
-cpdef inline unsigned int be16(const unsigned char[:] b, Py_ssize_t o) noexcept nogil:
+cpdef inline unsigned int be16(const unsigned char[::1] b, Py_ssize_t o) noexcept nogil:
     cdef unsigned int high = b[o], low = b[o + 1]
     return (high << 8) | low
 
 
-cpdef inline unsigned int be32(const unsigned char[:] b, Py_ssize_t o) noexcept nogil:
+cpdef inline unsigned int be32(const unsigned char[::1] b, Py_ssize_t o) noexcept nogil:
     cdef unsigned int b0 = b[o], b1 = b[o + 1], b2 = b[o + 2], b3 = b[o + 3]
     return (b0 << 24) | (b1 << 16) | (b2 << 8) | b3
 

@@ -12,7 +12,7 @@ import cython
 
 _U32 = cython.declare(cython.uint, 0xFFFFFFFF)
 
-# The four field functions are the only ones of the core with two bodies. Their compiled bodies stand in
+# The four field functions have two bodies, as seq.py has. Their compiled bodies stand in
 # wirebytes.pxd, so that other modules inline them: a typed memoryview is 208 octets that C passes by value,
 # which makes a call into another module 12 ns and an inlined field 2 ns (docs/adr/0003-columns.md).
 if not cython.compiled:

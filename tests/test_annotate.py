@@ -13,7 +13,6 @@ import pytest
 import annotate
 
 HOT = {
-    "seq": "add sub dist before after before_eq after_eq between",
     "wirebytes": "csum_add csum_add16 csum_octets csum_fold copy",
     "rng": "Rng.next64 Rng.next32 Rng.below Rng.chance",
     "hashing": "jhash_3words sip1 sip2 sip3",

@@ -1,6 +1,6 @@
 """A network that you can hold in your hand: whole machines with real TCP stacks, in one process.
 
-Names here are promises (DESIGN section 8). They are imported when they are first used.
+Names here are promises. They are imported when they are first used.
 """
 
 from importlib import import_module

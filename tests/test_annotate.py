@@ -1,4 +1,4 @@
-"""Hot functions must be C all the way: none of their lines calls into Python (trap 1, STYLE section 3).
+"""Hot functions must be C all the way: none of their lines calls into Python (CONTRIBUTING.md, the first of the traps).
 
 A literal of 32 bits, a forgotten declaration or an import that should be a cimport makes a function
 10 to 50 times slower and changes no result, so no other test would see it. A function that is made to

@@ -1,4 +1,4 @@
-"""The house rules that an import, a literal or an operator can break (DESIGN section 7, STYLE section 3).
+"""The house rules that an import, a literal or an operator can break.
 
 Reads sources only, runs at either speed. Each rule also has a test that shows it failing, because a lint
 that cannot fail says nothing.
@@ -52,7 +52,7 @@ FORBIDDEN = set(
     "asyncio datetime logging os random secrets select selectors signal socket subprocess threading "
     "time uuid".split()
 )
-"""What would bring a clock, chance or the outside into the core (DESIGN section 4)."""
+"""What would bring a clock, chance or the outside into the core."""
 DRIVER = {"fdio"}
 """The one module that reads and writes descriptors (docs/adr/0015); only `device` may use it."""
 
@@ -149,7 +149,7 @@ def against_levels(module: str, dotted: Iterator[str]) -> list[str]:
             exported = len(parts) < 2 or parts[1].istitle()  # `from pystack import Network`
             other = "pystack" if exported else parts[1]
             if level(other) > own:
-                wrong.append(f"{module} imports {name}: imports point one way (DESIGN section 7)")
+                wrong.append(f"{module} imports {name}: imports point one way")
     return wrong
 
 

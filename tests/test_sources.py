@@ -25,6 +25,10 @@ PAPERS = (
 
 REFERENCE = re.compile(r"`([\w./]+\.py):(\w+)`")
 SCRIPT = re.compile(r"`([\w./-]+\.pkt)`")
+FILE = re.compile(r"`([\w./-]+\.(?:py|md|toml|lark|jsonl))`")
+NOT_OURS = {"set_sysctls.py", "mine.toml"}
+"""Files that papers speak of and that are the reader's or another program's."""
+LINK = re.compile(r"\]\(([^)#:]+)\)")
 NOT_DONE = re.compile(r"^(not yet|not offered|not ours)(: \S.*)?$")
 NO_TEST = ("none yet", "-")
 RFC_9293 = [
@@ -115,6 +119,34 @@ def problems_of_row(cells: list[str]) -> list[str]:
 @pytest.mark.parametrize("path", PAPERS, ids=lambda p: p.name)
 def test_what_is_named_exists(path: Path):
     assert problems(path.read_text()) == []
+
+
+def files_missing(text: str, folder: Path) -> list[str]:
+    """Files that a text names, by the end of their path, and links of it that lead nowhere."""
+    there = [f"/{p.relative_to(ROOT).as_posix()}" for p in tree()]
+    names = sorted(set(FILE.findall(text)) - NOT_OURS)
+    lost = [name for name in names if not any(path.endswith(f"/{name}") for path in there)]
+    return lost + [link for link in LINK.findall(text) if not (folder / link).exists()]
+
+
+@cache
+def tree() -> tuple[Path, ...]:
+    tops = ("pystack", "tests", "docs", "bench", "examples")
+    return (*ROOT.glob("*.*"), *(p for top in tops for p in (ROOT / top).rglob("*.*")))
+
+
+@pytest.mark.parametrize(
+    "path", [*ROOT.glob("*.md"), *sorted((ROOT / "docs").rglob("*.md"))], ids=lambda p: p.name
+)
+def test_every_file_and_link_exists(path: Path):
+    assert files_missing(path.read_text(), path.parent) == []
+
+
+def test_a_file_that_is_not_there_is_seen():
+    text = (
+        "`views/tools.py`, `shared/facts/conntrack.md`, [here](docs/limits.md), [there](docs/no.md)"
+    )
+    assert files_missing(text, ROOT) == ["shared/facts/conntrack.md", "docs/no.md"]
 
 
 def test_every_row_of_sources_holds():

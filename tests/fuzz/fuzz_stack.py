@@ -9,8 +9,8 @@ what it found. The inputs of `stack/` are its seeds. An input that fails is writ
     PYSTACK_PURE=1 python tests/fuzz/fuzz_stack.py --shrink crash-...
 
 which prints it as hex digits; put it in `stack/` as NAME.hex with a comment that says what was wrong, and
-`test_fuzz_stack.py` replays it for ever. Interpreted, because there an index out of range raises (STYLE section 3,
-trap 8).
+`test_fuzz_stack.py` replays it for ever. Interpreted, because there an index out of range raises (CONTRIBUTING.md,
+the traps).
 """
 
 import sys

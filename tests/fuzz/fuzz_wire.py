@@ -4,7 +4,7 @@
 
 needs atheris (`pip install pystack-net[fuzz]`); arguments are libFuzzer's. The inputs of `wire/` are
 its seeds, and `test_fuzz_wire.py` runs them without atheris: put what it found there. Interpreted,
-because there an index out of range raises (STYLE section 3, trap 8).
+because there an index out of range raises (CONTRIBUTING.md, the traps).
 """
 
 import struct

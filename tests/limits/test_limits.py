@@ -1,4 +1,4 @@
-"""Each limit shows itself: one below, at it, one above, freed and recovering, in `host.limits()` (DESIGN section 6)."""
+"""Each limit shows itself: one below, at it, one above, freed and recovering, in `host.limits()`."""
 
 import json
 from itertools import pairwise

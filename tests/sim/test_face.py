@@ -1,4 +1,4 @@
-"""The Python of DESIGN section 8, as far as sockets, links, taps and captures go."""
+"""The Python that users see: sockets, links, taps and captures."""
 
 from pathlib import Path
 

@@ -9,7 +9,7 @@ A test writes a script that prints all it can about what happened (packets, coun
     ''')
 
 The two runs also have different string hash seeds, so that an answer that depends on the order of a
-set differs too: same inputs, same outputs (DESIGN section 4).
+set differs too: same inputs, same outputs.
 """
 
 import os

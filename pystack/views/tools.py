@@ -118,9 +118,13 @@ def as_json(values: Any) -> str:
     return json.dumps(values, indent=2) + "\n"
 
 
+def names_of(host: Host) -> list[str]:
+    """Every command that this machine can be given."""
+    return sorted([*tools_of(host), *OF_SYSTEM[host.system]])
+
+
 def _no_tool(host: Host, tool: str) -> str:
-    have = ", ".join(sorted(tools_of(host)))
-    return f"{host.profile.title} has no {tool} here: it has {have}"
+    return f"{host.profile.title} has no {tool} here: it has {', '.join(names_of(host))}"
 
 
 def _options(name: str, tool: Tool, words: list[str]) -> tuple[str, list[str]]:
@@ -321,7 +325,7 @@ def _machine(host: Host, words: list[str], wants_json: bool) -> Outcome:
                 "profile": host.profile.name,
                 "title": host.profile.title,
                 "addresses": [f"{dotted(i.addr)}/{i.prefix}" for i in host.interfaces],
-                "tools": sorted([*tools_of(host), *OF_SYSTEM[host.system]]),
+                "tools": names_of(host),
                 "states": dict(host.tcp_states()),
             }
         ),

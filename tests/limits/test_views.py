@@ -221,7 +221,8 @@ def test_views_of_an_empty_machine_print_their_headers(name):
 def test_what_a_tool_does_not_know():
     web = host("freebsd-10")
     with pytest.raises(
-        UsageError, match="FreeBSD 10 has no ss here: it has netstat, sockstat, vmstat"
+        UsageError,
+        match="FreeBSD 10 has no ss here: it has cat, dmesg, ipfw, limits, netstat, sockstat, sysctl, vmstat",
     ):
         web.ss()
     with pytest.raises(UsageError, match="netstat: illegal option -- q"):

@@ -18,7 +18,8 @@ def bench(
     groups: Annotated[
         list[str] | None,
         typer.Argument(
-            help="tcp, tun, syncache, demux, mbuf, timers, hash, timeouts, …; all that can run unless given."
+            help="tcp, tun, syncache, parked, demux, conntrack, ipfw, mbuf, timers, hash, timeouts; "
+            "all that can run unless given."
         ),
     ] = None,
     as_json: Json = False,

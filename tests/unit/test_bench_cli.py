@@ -221,3 +221,8 @@ def test_occupancy_is_what_littles_law_says() -> None:
         for what in ("flows", "ports"):
             law, seen = found[f"little_{what}_{seconds}"], found[f"{what}_{seconds}_s"]
             assert seen == pytest.approx(law, rel=0.12), (what, seconds)
+
+
+def test_the_help_names_every_group():
+    words = CliRunner().invoke(app, ["bench", "--help"], env={"COLUMNS": "200"}).stdout
+    assert [group for group in bench.GROUPS if f"{group}," not in words.replace(";", ",")] == []

@@ -1,7 +1,10 @@
 """Two machines and a link, as most tests of the faces want them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+
+import pytest
 
 import pystack
 from pystack.sockets import StreamSocket
@@ -44,3 +47,11 @@ def pair(
     first = net.host("web", "192.0.2.1/24", profile=web)
     second = net.host("me", "192.0.2.2/24", profile=me)
     return Pair(net, first, second, net.link(first, second, delay=delay, **settings))
+
+
+def fails(number: int, call: Callable[..., object], *args: object) -> OSError:
+    """`call(*args)` raises an OSError with this errno."""
+    with pytest.raises(OSError) as caught:
+        call(*args)
+    assert caught.value.errno == number, caught.value
+    return caught.value

@@ -7,7 +7,7 @@ Source: net/netfilter/nf_log_syslog.c.
 from __future__ import annotations
 
 from pystack._fast.consts import PROTO_ICMP, PROTO_TCP, PROTO_UDP
-from pystack.firewall.words import dotted
+from pystack.addresses import dotted
 
 TCP_SEQUENCE = 1
 TCP_OPTIONS = 2

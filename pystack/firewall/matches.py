@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pystack._fast import consts, nf_hook, nf_match
+from pystack.addresses import dotted
 from pystack.firewall import words
 from pystack.firewall.errors import RefusedError
 from pystack.firewall.extension import (
@@ -277,7 +278,7 @@ class IprangeText(MatchText):
             raise RefusedError("iprange match: You must specify `--src-range' or `--dst-range'")
 
     def ends(self, name: str) -> str:
-        return "-".join(map(words.dotted, self.given[name]))
+        return "-".join(map(dotted, self.given[name]))
 
     def save(self) -> str:
         return "".join(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pystack._fast import nf_target
 from pystack._fast.nf_hook import NatRange
+from pystack.addresses import dotted
 from pystack.firewall import words
 from pystack.firewall.errors import RefusedError
 from pystack.firewall.extension import Extension, Option, TargetText, flag
@@ -82,7 +83,7 @@ class NatText(TargetText):
         out = ""
         if where["addresses"]:
             low, high = where["addresses"]
-            out = words.dotted(low) + (f"-{words.dotted(high)}" if high != low else "")
+            out = dotted(low) + (f"-{dotted(high)}" if high != low else "")
         if where["ports"]:
             out += ":" + port_span(where["ports"])
             if where["base"]:

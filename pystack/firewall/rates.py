@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pystack._fast import consts, nf_match, nf_rate
+from pystack.addresses import dotted
 from pystack.firewall import words
 from pystack.firewall.errors import RefusedError
 from pystack.firewall.extension import (
@@ -468,7 +469,7 @@ class RecentText(MatchText):
         out = f" {self.bang(self.action)}--{self.action}"
         for name, value in self.parts():
             out += f" --{name}" + ("" if value is True else f" {value}")
-        out += f" --name {self.list_name} --mask {words.dotted(self.mask)}"
+        out += f" --name {self.list_name} --mask {dotted(self.mask)}"
         return out + (" --rdest" if "rdest" in self.given else " --rsource")
 
     def show(self, numeric: bool) -> str:
@@ -482,7 +483,7 @@ class RecentText(MatchText):
         for name, value in self.parts():
             out += f" {said[name]}" + ("" if value is True else f" {value}")
         side = "dest" if "rdest" in self.given else "source"
-        return out + f" name: {self.list_name} side: {side} mask: {words.dotted(self.mask)}"
+        return out + f" name: {self.list_name} side: {side} mask: {dotted(self.mask)}"
 
     def build(self, shared: Shared) -> nf_match.Match:
         hits = self.given.get("hitcount", 0)

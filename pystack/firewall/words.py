@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pystack.addresses import dotted
 from pystack.firewall.errors import RefusedError
 
 ALL_ONES = 0xFFFFFFFF
@@ -51,11 +52,6 @@ def number(text: str, low: int = 0, high: int = ALL_ONES) -> int | None:
     if not text[:1].isdigit() or "_" in text:
         return None
     return value if low <= value <= high else None
-
-
-def dotted(addr: int) -> str:
-    """An address in the usual way."""
-    return ".".join(str(addr >> shift & 255) for shift in (24, 16, 8, 0))
 
 
 def address(text: str) -> int | None:

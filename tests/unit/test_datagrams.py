@@ -2,10 +2,9 @@
 
 import errno
 import socket as std
-from collections.abc import Callable
 
 import pytest
-from net_kit import pair
+from net_kit import fails, pair
 
 import pystack
 from pystack import sockopts as so
@@ -13,12 +12,6 @@ from pystack._fast.consts import EV_READ
 from pystack.sockets import MSG_PEEK
 
 DGRAM = std.SOCK_DGRAM
-
-
-def fails(number: int, call: Callable[..., object], *args: object) -> None:
-    with pytest.raises(OSError) as caught:
-        call(*args)
-    assert caught.value.errno == number, caught.value
 
 
 def test_question_and_answer():

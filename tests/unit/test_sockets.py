@@ -2,10 +2,9 @@
 
 import errno
 import socket as std
-from collections.abc import Callable
 
 import pytest
-from net_kit import SERVER, Pair, pair
+from net_kit import SERVER, Pair, fails, pair
 
 import pystack
 from pystack._fast.consts import EV_ACCEPT, EV_CONNECT, EV_HANGUP, EV_READ, EV_WRITE
@@ -13,13 +12,6 @@ from pystack.sockbase import Socket
 from pystack.sockets import MSG_DONTWAIT, MSG_PEEK, MSG_WAITALL, StreamSocket
 
 PROFILES = ("freebsd-10", "freebsd-14", "linux-6")
-
-
-def fails(number: int, call: Callable[..., object], *args: object) -> OSError:
-    with pytest.raises(OSError) as caught:
-        call(*args)
-    assert caught.value.errno == number, caught.value
-    return caught.value
 
 
 @pytest.mark.parametrize("web", PROFILES)

@@ -3,11 +3,10 @@
 import errno
 import socket as std
 import struct
-from collections.abc import Callable
 from dataclasses import fields
 
 import pytest
-from net_kit import SERVER, pair
+from net_kit import SERVER, fails, pair
 
 from pystack import linux_options
 from pystack import sockopts as so
@@ -18,12 +17,6 @@ from pystack.tcpinfo import TcpInfo
 SOL = so.SOL_SOCKET
 TCP = so.IPPROTO_TCP
 IP = so.IPPROTO_IP
-
-
-def fails(number: int, call: Callable[..., object], *args: object) -> None:
-    with pytest.raises(OSError) as caught:
-        call(*args)
-    assert caught.value.errno == number, caught.value
 
 
 @pytest.mark.parametrize("me", ["freebsd-10", "linux-6"])

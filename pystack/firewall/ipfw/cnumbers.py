@@ -84,11 +84,6 @@ def inet_pton(text: str) -> int | None:
     return int.from_bytes(bytes(values), "big")
 
 
-def dotted(addr: int) -> str:
-    """An address in the usual way."""
-    return ".".join(str(addr >> shift & 255) for shift in (24, 16, 8, 0))
-
-
 def mask_length(mask: int, bits: int = 32) -> int:
     """How many ones a mask begins with; -1 if it is not of ones and then zeros."""
     length = mask.bit_count()

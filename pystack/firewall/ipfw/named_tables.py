@@ -6,8 +6,9 @@ import errno
 from collections.abc import Callable
 
 from pystack._fast import ipfw_ops as ops
+from pystack.addresses import dotted
 from pystack.firewall.ipfw.chain import KernelRefusal
-from pystack.firewall.ipfw.cnumbers import dotted, inet_pton, strtol, strtoul
+from pystack.firewall.ipfw.cnumbers import inet_pton, strtol, strtoul
 from pystack.firewall.ipfw.eras import Era
 from pystack.firewall.ipfw.errors import (
     EX_DATAERR,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pystack.firewall.ipfw.cnumbers import atoi, dotted, inet_aton, starts_digit, strtol
+from pystack.addresses import dotted
+from pystack.firewall.ipfw.cnumbers import atoi, inet_aton, starts_digit, strtol
 from pystack.firewall.ipfw.errors import EX_DATAERR, Refusal
 from pystack.firewall.ipfw.names import Names
 from pystack.firewall.ipfw.words import Words

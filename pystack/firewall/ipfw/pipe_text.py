@@ -6,7 +6,8 @@ from typing import Any
 
 from pystack._fast.ipfw_kinds import FIFO, NO_MASK, RR, WF2Q
 from pystack._fast.ipfw_pipe import FlowSet, Pipe
-from pystack.firewall.ipfw.cnumbers import dotted, starts_digit, strtol
+from pystack.addresses import dotted
+from pystack.firewall.ipfw.cnumbers import starts_digit, strtol
 from pystack.firewall.ipfw.commands import confirmed
 from pystack.firewall.ipfw.errors import EX_DATAERR, EX_UNAVAILABLE, EX_USAGE, Refusal
 from pystack.firewall.ipfw.run import Run

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pystack._fast import ipfw_ops as ops
+from pystack.addresses import dotted
 from pystack.firewall.ipfw import tokens
-from pystack.firewall.ipfw.cnumbers import dotted, mask_length
+from pystack.firewall.ipfw.cnumbers import mask_length
 from pystack.firewall.ipfw.eras import Era
 from pystack.firewall.ipfw.insn import Insn
 from pystack.firewall.ipfw.names import USUAL, Names

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from pystack._fast.ipfw_ops import RULE_MAX
-from pystack.firewall.ipfw.cnumbers import dotted, strtoul
+from pystack.addresses import dotted
+from pystack.firewall.ipfw.cnumbers import strtoul
 from pystack.firewall.ipfw.eras import Era
 from pystack.firewall.ipfw.errors import EX_UNAVAILABLE, EX_USAGE
 from pystack.firewall.ipfw.insn import Rule

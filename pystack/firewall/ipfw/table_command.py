@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 
+from pystack.addresses import dotted
 from pystack.firewall.ipfw.chain import KernelRefusal
-from pystack.firewall.ipfw.cnumbers import atoi, dotted, starts_digit, strtol, strtoul
+from pystack.firewall.ipfw.cnumbers import atoi, starts_digit, strtol, strtoul
 from pystack.firewall.ipfw.eras import Era
 from pystack.firewall.ipfw.errors import EX_DATAERR, EX_OSERR, EX_USAGE, Refusal
 from pystack.firewall.ipfw.run import Run, reason

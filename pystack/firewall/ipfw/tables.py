@@ -6,7 +6,7 @@ import errno
 from dataclasses import dataclass, field
 
 from pystack._fast.ipfw_table import Table
-from pystack.firewall.ipfw.cnumbers import dotted
+from pystack.addresses import dotted
 
 ALGORITHMS = {"addr": "addr:radix", "iface": "iface:array", "number": "number:array"}
 """The algorithm of a table of each kind, unless another one is asked for."""

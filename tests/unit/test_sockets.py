@@ -498,3 +498,10 @@ def test_only_whole_sockets_are_made():
     with host.socket() as stream, host.socket(type=std.SOCK_DGRAM) as datagrams:
         for sock in (stream, datagrams):
             assert isinstance(sock, Socket)
+
+
+@pytest.mark.parametrize("kind", [std.SOCK_STREAM, std.SOCK_DGRAM])
+@pytest.mark.parametrize("family", [std.AF_INET, std.AF_INET6])
+def test_a_family_is_refused_and_not_taken_for_a_type(family: std.AddressFamily, kind: int):
+    with pytest.raises(ValueError, match=rf"socket family {family.name}: give the type only"):
+        pair().me.socket(family, kind)

@@ -65,6 +65,7 @@ ABOUT = {
         "Files of a machine. Linux: /proc/net/sockstat, snmp, netstat, route, dev; /proc/sys/net/...",
         "FreeBSD: /var/log/security.",
     ),
+    "head": ("The first lines of such a file.", "-N FILE, -n N FILE; ten if no number is given."),
 }
 """Tool -> what it is for, and the options that the machines know."""
 

@@ -9,10 +9,21 @@ host.conntrack.column("state")                      a NumPy view of the live tab
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
-from pystack._fast.consts import EVENT_DESTROY, EVENT_NEW, EVENT_UPDATE, IPS_SRC_NAT
+import numpy
+
+from pystack._fast.consts import (
+    EVENT_DESTROY,
+    EVENT_NEW,
+    EVENT_UPDATE,
+    IPS_ASSURED,
+    IPS_SEEN_REPLY,
+    IPS_SRC_NAT,
+    PROTO_TCP,
+)
+from pystack._fast.ct_states import STATE_NAMES
 from pystack._fast.netfilter import Netfilter
 from pystack._fast.nf_rules import RuleChain
 from pystack.addresses import dotted
@@ -82,10 +93,10 @@ class Conntrack:
         """nf_conntrack_count: flows that are begun or have expired unseen included."""
         return int(self.table.count)
 
-    def flows(self) -> list[Flow]:
-        """The flows in the order in which the kernel lists them; those whose time is over go."""
+    def flows(self, most: int | None = None) -> list[Flow]:
+        """The flows in the order in which the kernel lists them, all or the first `most`; expired ones go."""
         self.present()
-        return [flows.flow(self.table, row) for row in self.table.flows()]
+        return [flows.flow(self.table, row) for row in self.table.flows()[:most]]
 
     def present(self) -> None:
         """The table is told the time."""
@@ -110,10 +121,34 @@ class Conntrack:
     def by_state(self) -> Counter[str]:
         """Flows by protocol and state: "tcp ESTABLISHED assured", "udp unreplied"."""
         out: Counter[str] = Counter()
-        for one in self.flows():
-            mark = "assured" if one.assured else "unreplied" if one.unreplied else "replied"
-            out[" ".join(filter(None, (one.name, one.state, mark)))] += 1
+        rows = self._rows()
+        state, status = self.column("state")[rows], self.column("status")[rows]
+        proto = self._keys()[rows, 1] >> 16 & 0xFF
+        status &= IPS_ASSURED | IPS_SEEN_REPLY
+        for key, count in _counted(proto << 24 | state.astype(proto.dtype) << 16 | status):
+            number, seen = key >> 24, key & 0xFFFF
+            mark = "assured" if seen & IPS_ASSURED else "replied" if seen else "unreplied"
+            name = STATE_NAMES[key >> 16 & 0xFF] if number == PROTO_TCP else ""
+            words = flows.NAMES.get(number, "unknown"), name, mark
+            out[" ".join(filter(None, words))] += count
         return out
+
+    def ends(self) -> tuple[Counter[str], Counter[str]]:
+        """Flows by who began them, and by address and port that they were begun to."""
+        keys = self._keys()[self._rows()]
+        sources = {dotted(addr): count for addr, count in _counted(keys[:, 0] >> 32)}
+        to = (keys[:, 0] & 0xFFFFFFFF) << 16 | (keys[:, 1] >> 32 & 0xFFFF)
+        targets = {f"{dotted(end >> 16)}:{end & 0xFFFF}": count for end, count in _counted(to)}
+        return Counter(sources), Counter(targets)
+
+    def _rows(self) -> Any:
+        """The rows of the flows, as NumPy takes them."""
+        self.present()
+        return numpy.array(self.table.flows(), numpy.intp)
+
+    def _keys(self) -> Any:
+        """Four words for each row: addresses and ports of its two directions. No copy."""
+        return numpy.asarray(memoryview(self.table.keys)).reshape(-1, 4)
 
     def top(
         self, by: Owner = "src", n: int = 10, among: Iterable[Flow] | None = None
@@ -228,10 +263,6 @@ class Conntrack:
 
     # --- files of /proc ----------------------------------------------------------------------------------
 
-    def proc_lines(self, *, old: bool = False) -> list[str]:
-        """/proc/net/nf_conntrack, or ip_conntrack."""
-        return [flows.proc_line(one, self.host.now, old=old) for one in self.flows()]
-
     def proc_stat(self) -> list[str]:
         """/proc/net/stat/nf_conntrack: a head, and a line for the one processor."""
         count = self.counters()
@@ -265,3 +296,9 @@ class Conntrack:
             [0, 0, 0, 0],
         ]
         return [first, "  ".join(" ".join(f"{n:08x}" for n in group) for group in groups)]
+
+
+def _counted(values: Any) -> Iterator[tuple[int, int]]:
+    """(value, how often) of an array."""
+    found, counts = numpy.unique(values, return_counts=True)
+    return zip(found.tolist(), counts.tolist(), strict=True)

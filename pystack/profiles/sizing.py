@@ -180,12 +180,18 @@ CHAINS = "net.netfilter.nf_conntrack_buckets"
 FLOWS = "net.netfilter.nf_conntrack_max"
 FLOWS_6 = Flows(8, ((4 * GIB, 262144), (GIB, 65536)), 1024, 1)
 FLOWS_4 = Flows(8, ((4 * GIB, 65536), (GIB, 16384)), 32, 4)
+FLOWS_2632 = Flows(8, ((GIB, 16384),), 32, 4)
 FLOWS_26 = Flows(16, ((GIB, 8192),), 16, 8)
 
 
 def linux_4(ram: int, given: Mapping[str, int]) -> Sizes:
     """Linux 4.3 to 5.14."""
     return {**linux(ram, given), **FLOWS_4.sizes(ram, given)}
+
+
+def linux_2632(ram: int, given: Mapping[str, int]) -> Sizes:
+    """Linux 2.6.2x to 4.2, with nf_conntrack."""
+    return {**linux(ram, given), **FLOWS_2632.sizes(ram, given)}
 
 
 def linux_26(ram: int, given: Mapping[str, int]) -> Sizes:
@@ -216,6 +222,7 @@ SIZINGS: Mapping[str, Sizing] = {
     "freebsd-7": freebsd_7,
     "linux": linux,
     "linux-4": linux_4,
+    "linux-2.6.32": linux_2632,
     "linux-2.6": linux_26,
 }
 """By the name that a profile gives in `sizing`."""
@@ -228,6 +235,7 @@ FOLLOWERS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "freebsd-7": {"kern.ipc.maxsockets": ("net.inet.tcp.maxtcptw",)},
     "linux": {},
     "linux-4": {},
+    "linux-2.6.32": {},
     "linux-2.6": {},
 }
 """Knob -> what a running system derives anew when it is written (FreeBSD's event handlers)."""

@@ -42,16 +42,8 @@ def _ipfw(host: Host) -> dict[str, Counter[str]]:
 
 def _conntrack(host: Host) -> dict[str, Counter[str]]:
     """Flows: by state, by who began them, by where to."""
-    found = host.conntrack.flows()
-    states: Counter[str] = Counter()
-    sources: Counter[str] = Counter()
-    targets: Counter[str] = Counter()
-    for one in found:
-        mark = " assured" if one.assured else " unreplied" if one.unreplied else ""
-        states[f"{one.name} {one.state}".strip() + mark] += 1
-        sources[dotted(one.original.src)] += 1
-        targets[f"{dotted(one.original.dst)}:{one.original.dport}"] += 1
-    return {"state": states, "source": sources, "to": targets}
+    sources, targets = host.conntrack.ends()
+    return {"state": host.conntrack.by_state(), "source": sources, "to": targets}
 
 
 def _buffers(host: Host) -> dict[str, Counter[str]]:

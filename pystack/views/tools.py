@@ -266,8 +266,24 @@ def _cat(host: Host, words: list[str], wants_json: bool) -> Outcome:
     return Outcome(1 if err else 0, as_json(values) if wants_json else out, _lines(err))
 
 
-def file(host: Host, path: str) -> Shown:
-    """A file of Linux's /proc, or of FreeBSD's /var/log. Raises FileNotFoundError."""
+def _head(host: Host, words: list[str], wants_json: bool) -> Outcome:
+    """The first lines of a file: `head -N FILE`, or `head -n N FILE`, ten if no number is given."""
+    number, rest = "10", list(words)
+    if rest and rest[0].startswith("-"):
+        number = rest.pop(0).removeprefix("-n").removeprefix("-") or (rest.pop(0) if rest else "")
+    if not number.isdigit() or len(rest) != 1 or wants_json:
+        raise UsageError("head: write head -N FILE; it has no values")
+    try:
+        text, _ = file(host, rest[0], int(number))
+    except OSError as error:
+        return Outcome(1, err=f"head: cannot open '{rest[0]}' for reading: {error.strerror}\n")
+    return Outcome(0, _lines(text.splitlines()[: int(number)]))
+
+
+def file(host: Host, path: str, most: int | None = None) -> Shown:
+    """A file of Linux's /proc, or of FreeBSD's /var/log; of a long list of flows only the first `most` need be made.
+    Raises FileNotFoundError.
+    """
     if host.profile.system == "freebsd":
         view = freebsd_logs.LOGS.get(path)
         if view is not None:
@@ -277,6 +293,8 @@ def file(host: Host, path: str) -> Shown:
             name = path.removeprefix("/proc/sys/").replace("/", ".")
             if name in host.sysctl:
                 return f"{host.sysctl.text(name)}\n", host.sysctl[name]
+        if path in FLOWS:
+            return _flows(host, FLOWS[path], most)
         view = FILES.get(path)
         if view is not None:
             host.core.settle(host.now)
@@ -284,12 +302,13 @@ def file(host: Host, path: str) -> Shown:
     raise FileNotFoundError(2, "No such file or directory", path)
 
 
-def _flows(host: Host, old: bool) -> Shown:
+def _flows(host: Host, old: bool, most: int | None) -> Shown:
     """/proc/net/nf_conntrack; the file of the old name is there where the kernel is old."""
     if host.profile.policy["ct_proc"] not in ("ip" if old else "nf", "both"):
         raise FileNotFoundError(2, "No such file or directory")
-    rows = [flows.as_dict(one) for one in host.conntrack.flows()]
-    return _lines(host.conntrack.proc_lines(old=old)), rows
+    found = host.conntrack.flows(most)
+    lines = [flows.proc_line(one, host.now, old=old) for one in found]
+    return _lines(lines), [flows.as_dict(one) for one in found]
 
 
 def _flow_counters(host: Host, old: bool) -> Shown:
@@ -299,10 +318,10 @@ def _flow_counters(host: Host, old: bool) -> Shown:
     return _lines(host.conntrack.proc_stat()), host.conntrack.counters()
 
 
+FLOWS = {"/proc/net/ip_conntrack": True, "/proc/net/nf_conntrack": False}
+"""The lists of flows, and whether in the old format."""
 FILES: dict[str, Callable[[Any], Shown]] = {
     "/proc/net/dev": linux_net.dev_file,
-    "/proc/net/ip_conntrack": lambda host: _flows(host, True),
-    "/proc/net/nf_conntrack": lambda host: _flows(host, False),
     "/proc/net/stat/ip_conntrack": lambda host: _flow_counters(host, True),
     "/proc/net/stat/nf_conntrack": lambda host: _flow_counters(host, False),
     "/proc/net/netstat": linux.netstat_file,
@@ -348,7 +367,9 @@ def _conntrack_events(host: Host, words: list[str], wants_json: bool) -> Outcome
     """Events from a number on, for a `conntrack -E` that asks again and again: the number, and its words."""
     if host.system != "linux":
         raise UsageError(_no_tool(host, "conntrack"))
-    since, *rest = words
+    since, *rest = words or [""]
+    if not since.isdecimal():
+        raise UsageError(f"{EVENTS}: from which number on? {since!r} is none")
     try:
         found = conntrack_tool.events_since(
             host.conntrack, [*rest, *(("-o", "json") if wants_json else ())], int(since)
@@ -439,11 +460,12 @@ ENTRY = (
 """What there is to a dynamic entry, in the order of `Engine.states`."""
 
 OF_SYSTEM = {
-    "freebsd": ("cat", "dmesg", "ipfw", "limits", "sysctl"),
+    "freebsd": ("cat", "dmesg", "head", "ipfw", "limits", "sysctl"),
     "linux": (
         "cat",
         "conntrack",
         "dmesg",
+        "head",
         "ip",
         "iptables",
         "iptables-save",
@@ -456,6 +478,7 @@ OF_SYSTEM = {
 
 COMMANDS: dict[str, Callable[[Any, list[str], bool], Outcome]] = {
     "cat": _cat,
+    "head": _head,
     "conntrack": _conntrack,
     EVENTS: _conntrack_events,
     "ip": _ip,

@@ -90,7 +90,7 @@ def linux() -> Host:
             ["net.ipv4.tcp_fin_timeout"],
             1,
             "",
-            "sysctl: unknown oid 'net.ipv4.tcp_fin_timeout' (a knob of linux-2.6, linux-4, linux-6;",
+            "sysctl: unknown oid 'net.ipv4.tcp_fin_timeout' (a knob of linux-2.6, linux-2.6.32, linux-4, linux-6;",
         ),
         (
             ["net.inet.tcp.msl", "nothing", "net.inet.tcp.keepidle"],

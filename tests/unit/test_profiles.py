@@ -394,6 +394,7 @@ def test_a_profile_in_a_file_of_yours(tmp_path: Path) -> None:
         ("windows", 240, 240),
         ("linux-4", 60, None),
         ("linux-2.6", 60, None),
+        ("linux-2.6.32", 60, None),
     ],
 )
 def test_fin_wait_2(name: str, closed: int | None, half: int | None) -> None:

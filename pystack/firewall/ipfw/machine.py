@@ -17,7 +17,7 @@ from pystack.firewall.ipfw.chain import Chain
 from pystack.firewall.ipfw.engine import CLAMPED, ERAS, Engine
 from pystack.firewall.ipfw.logline import log_packet
 from pystack.firewall.ipfw.nat_book import NatBook
-from pystack.firewall.ipfw.tool import Tool
+from pystack.firewall.ipfw.tool import Tool, words_of
 
 if TYPE_CHECKING:
     from pystack.host import Host
@@ -44,11 +44,14 @@ class NoIpfw(ValueError):
 
 
 class IpfwError(ValueError):
-    """A command was refused. `str()` is what the tool prints, `status` its exit status."""
+    """A command was refused. `str()` is what the tool prints, `status` its exit status. `column`: where in the command
+    the word is, or would be, that was looked at last (1 is the first; 0: it was not about a word).
+    """
 
-    def __init__(self, text: str, status: int):
+    def __init__(self, text: str, status: int, column: int = 0):
         super().__init__(text)
         self.status = status
+        self.column = column
 
 
 class HostGround(MachineGround):
@@ -157,20 +160,21 @@ class HostIpfw:
         """One command, as on a command line; what it prints. Raises IpfwError; then nothing has changed."""
         done = self.tool.run(arguments.split())
         if done.status:
-            raise IpfwError(done.err.rstrip("\n"), done.status)
+            raise IpfwError(done.err.rstrip("\n"), done.status, done.column)
         return done.out
 
     def load(self, text: str) -> None:
-        """The lines of a rule file, each a command. Raises IpfwError with the line; those before it are done."""
+        """The lines of a rule file, each a command. Raises IpfwError with line and column; those before it are done."""
         for number, line in enumerate(text.splitlines(), 1):
-            words = line.split("#", 1)[0].split()
+            words = words_of(line)
             if words[:1] == ["ipfw"]:
                 del words[0]
             if not words:
                 continue
             done = self.tool.run(words)
             if done.status:
-                raise IpfwError(f"line {number}: {done.err.rstrip()}", done.status)
+                place = f"line {number}, column {done.column}" if done.column else f"line {number}"
+                raise IpfwError(f"{place}: {done.err.rstrip()}", done.status, done.column)
 
     def states(self) -> list[tuple[Any, ...]]:
         """The dynamic entries (`Engine.states`)."""

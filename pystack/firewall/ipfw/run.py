@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from pystack.firewall.commandline import Word
 from pystack.firewall.ipfw.chain import Chain, KernelRefusal
 from pystack.firewall.ipfw.check import Kernel
 from pystack.firewall.ipfw.draft import Settings
@@ -48,11 +49,14 @@ class Flags:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a command ends with: exit status, output and errors."""
+    """What a command ends with: exit status, output and errors. `column`: where the word begins that was looked at last
+    when it was refused, or would; 1 is the first, 0 is nowhere.
+    """
 
     status: int
     out: str
     err: str
+    column: int = 0
 
 
 @dataclass
@@ -71,6 +75,10 @@ class Run:
     out: list[str] = field(default_factory=list)
     err: list[str] = field(default_factory=list)
     status: int = 0
+    end: int = 0
+    """The column behind the command."""
+    read: Words | None = None
+    """Its words behind its name, once that is known."""
 
     @property
     def chain(self) -> Chain:
@@ -81,7 +89,15 @@ class Run:
         return self.kernel.era
 
     def words(self, words: list[str]) -> Words:
-        return Words(words, self.warn)
+        self.read = Words(words, self.warn)
+        return self.read
+
+    def column(self) -> int:
+        """`Outcome.column`."""
+        if self.status == 0 or self.read is None:
+            return 0
+        word = self.read.looked_at()
+        return word.column if isinstance(word, Word) else self.end
 
     def say(self, text: str) -> None:
         """A line of output."""
@@ -113,7 +129,8 @@ class Run:
         )
 
     def refused(self, status: int, what: str, refusal: KernelRefusal) -> Refusal:
-        """The kernel's refusal as the command tells it."""
+        """The kernel's refusal as the command tells it: no single word is to blame."""
+        self.read = None
         return Refusal(status, f"{what}: {reason(refusal)}")
 
 

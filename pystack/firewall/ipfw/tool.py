@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 
+from pystack.firewall.commandline import Word
 from pystack.firewall.ipfw import (
     commands,
     named_tables,
@@ -82,7 +84,7 @@ class Tool:
         self._boot = boot
         self._strict = strict_machine
 
-    def run(self, words: list[str]) -> Outcome:
+    def run(self, words: Sequence[str]) -> Outcome:
         """Do what a command line says, `words` being what stands behind `ipfw`."""
         run = Run(
             self.kernel,
@@ -100,9 +102,9 @@ class Tool:
         except Refusal as refusal:
             run.warn(refusal.text)
             run.status = refusal.status
-        return Outcome(run.status, "".join(run.out), "".join(run.err))
+        return Outcome(run.status, "".join(run.out), "".join(run.err), run.column())
 
-    def _file(self, run: Run, words: list[str]) -> None:
+    def _file(self, run: Run, words: Sequence[str]) -> None:
         """A file of commands, one a line; the first that is refused ends it."""
         options, words = _options(words[:-1], _FILE_OPTIONS), words[-1:]
         if options is None:
@@ -118,14 +120,14 @@ class Tool:
         flags = _flags(options[0])
         for number, line in enumerate(text.splitlines(), 1):
             run.program = f"Line {number}"
-            if _split(line):
+            if words_of(line):
                 self._line(run, [line], flags)
                 if run.status != EX_OK:
                     return
 
-    def _line(self, run: Run, words: list[str], given: Flags | None = None) -> None:
+    def _line(self, run: Run, words: Sequence[str], given: Flags | None = None) -> None:
         """One command."""
-        parts = _split(words[0]) if len(words) == 1 else _joined(words)
+        parts = _joined(words_of(words[0]) if len(words) == 1 else _placed(words))
         letters = "abcdDefhinNp:qs:STtv" if self.era >= Era.E12 else "abcdefhinNp:qs:STtv"
         options = _options(parts, letters) if parts else None
         if options is None:
@@ -133,6 +135,7 @@ class Tool:
             run.status = EX_USAGE
             return
         found, rest = options
+        run.end = parts[-1].column + len(parts[-1]) + 1 if parts else 0
         if any(letter == "p" for letter, _ in found):
             raise Refusal(EX_USAGE, "An absolute pathname must be used with -p option.")
         if any(letter == "h" for letter, _ in found):
@@ -148,6 +151,7 @@ class Tool:
         self._command(run, rest)
 
     def _command(self, run: Run, rest: list[str]) -> None:
+        run.words(rest)
         if rest[0] and "nat".startswith(rest[0]):
             nat_command.nat(run, run.words(rest[1:]))
             return
@@ -159,6 +163,7 @@ class Tool:
                 return
         if "set".startswith(rest[0]) and len(rest) > 1 and starts_digit(rest[1]):
             number, left = strtol(rest[1])
+            run.words(rest).peek(1)
             if left or number > 31:
                 raise Refusal(EX_DATAERR, f"invalid set number {rest[1]}\n")
             run.set = number
@@ -175,26 +180,36 @@ class Tool:
         raise Refusal(EX_USAGE, f"bad command `{rest[0]}'")
 
 
-def _split(line: str) -> list[str]:
-    """The words of a command that comes in one piece: `#` begins a comment, blanks behind a comma do not count."""
+def words_of(line: str) -> list[Word]:
+    """The words of a line of a rule file: `#` begins a comment."""
     line = line.partition("#")[0]
-    return _joined(line.split())
+    return [Word(found[0], found.start() + 1) for found in re.finditer(r"\S+", line)]
 
 
-def _joined(words: list[str]) -> list[str]:
-    """A word that ends with a comma goes on with the next one."""
-    found: list[str] = []
+def _placed(words: Sequence[str]) -> list[Word]:
+    """Words that know where they stand: unless they do, as if there was one blank between them."""
+    found = []
+    column = 1
+    for word in words:
+        found.append(word if isinstance(word, Word) else Word(word, column))
+        column += len(word) + 1
+    return found
+
+
+def _joined(words: list[Word]) -> list[Word]:
+    """A word that ends with a comma goes on with the next one: blanks behind it do not count."""
+    found: list[Word] = []
     goes_on = False
     for word in words:
         if goes_on:
-            found[-1] += word
+            found[-1] = Word(found[-1] + word, found[-1].column)
         else:
             found.append(word)
         goes_on = word.endswith(",")
     return found
 
 
-def _options(words: list[str], letters: str) -> tuple[list[tuple[str, str]], list[str]] | None:
+def _options(words: Sequence[str], letters: str) -> tuple[list[tuple[str, str]], list[str]] | None:
     """(letter, argument) of options, and the words behind them; None if there is one that does not exist."""
     found: list[tuple[str, str]] = []
     rest = list(words)

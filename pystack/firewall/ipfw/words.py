@@ -24,6 +24,7 @@ class Words:
     def __init__(self, words: list[str], warn: Warn):
         self._words = words
         self._at = 0
+        self._seen = 0
         self.warn = warn
 
     def __bool__(self) -> bool:
@@ -32,19 +33,26 @@ class Words:
     def __len__(self) -> int:
         return len(self._words) - self._at
 
+    def looked_at(self) -> str | None:
+        """The word that was asked for last, if there is one: where a command is refused, that is why."""
+        return self._words[self._seen] if self._seen < len(self._words) else None
+
     def peek(self, ahead: int = 0) -> str | None:
         """A word that is still to come, if there is one."""
         at = self._at + ahead
+        self._seen = at
         return self._words[at] if at < len(self._words) else None
 
     def take(self) -> str:
         """The next word."""
         word = self._words[self._at]
+        self._seen = self._at
         self._at += 1
         return word
 
     def taken(self) -> str:
         """The word that was taken last."""
+        self._seen = self._at - 1
         return self._words[self._at - 1]
 
     def back(self) -> None:
@@ -70,12 +78,14 @@ class Words:
 
     def at(self, full: str) -> bool:
         """Is the next word this one, or a beginning of it?"""
+        self._seen = self._at
         if self._at == len(self._words) or not full.startswith(self._words[self._at]):
             return False
         return matches(self._words[self._at], full, self.warn)
 
     def skip(self, full: str) -> bool:
         """Take the next word if it is this one."""
+        self._seen = self._at
         if self._at == len(self._words) or not full.startswith(self._words[self._at]):
             return False  # asked for most words, of most rules
         found = self.at(full)

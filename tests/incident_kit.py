@@ -14,6 +14,7 @@ NARROW = """hosts.balancer.iptables=
 -t nat -A POSTROUTING -o eth1 -p tcp -j SNAT --to-source 10.0.0.101:1024-4249 --random"""
 THIN: dict[str, tuple[str, ...]] = {
     "conntrack-table-full": ("fw:net.netfilter.nf_conntrack_max=512", "traffic.visitors.rate=5"),
+    "deploy-reset": ("web:net.core.somaxconn=16", "traffic.devices.clients=300"),
     "ephemeral-ports": (
         "balancer:net.inet.ip.portrange.first=60000",
         "balancer:net.inet.ip.portrange.last=60511",
@@ -30,6 +31,12 @@ THIN: dict[str, tuple[str, ...]] = {
         "traffic.forgetful.rate=0.12",
         "traffic.visitors.rate=0.06",
         "sample=10s",
+    ),
+    "hash-flood": ("traffic.flood.rate=20", "traffic.visitors.rate=2", "lasting=40s"),
+    "keepalive-storm": (
+        "fw:net.inet.ip.fw.dyn_max=60",
+        "traffic.forgetful.rate=0.06",
+        "sample=30s",
     ),
     "listen-overflow": (
         "services.apache.options.worker_connections=16",

@@ -126,6 +126,61 @@ def test_snat_ports():
     assert failed["tcp_tw_recycle on the servers"] > 0.3
 
 
+def test_keepalive_storm():
+    rules = {name: result.main.used[-1] for name, result in load("keepalive_storm").main().items()}
+    assert rules["both"] < 30
+    assert (
+        rules["the firewall does not ask"]
+        == rules["rules live for a minute"]
+        == rules["as it is"]
+        > 200
+    )
+
+
+def test_hash_flood():
+    found = load("hash_flood").main()
+    assert found["sum"] > 100
+    assert max(found["jhash3"], found["jhash2"], found["sip"]) < 2
+
+
+def test_deploy_reset():
+    found = load("deploy_reset").main()
+    assert (
+        found["a longer queue of SYNs alone"].failed == found["all after one second"].failed > 300
+    )
+    assert max(found["within half a minute"].failed, found["cookies"].failed) < 10
+
+
+def test_nat_forgets():
+    found = load("nat_forgets").main()
+    assert {name for name, result in found.items() if not result.failed} == {
+        "longer-timeout",
+        "shorter-idle",
+    }
+    assert set(found["as it is"].errors) == {"ECONNRESET"}
+    assert set(found["not-loose"].errors) == {"ETIMEDOUT"}
+
+
+@pytest.mark.slow
+def test_tcb_hash():
+    few, more, most = load("tcb_hash").main().values()
+    assert few > 2 * more > 2.5 * most
+
+
+def test_listen_overflow():
+    found = load("listen_overflow").main()
+    assert found["a longer queue"].success < 0.6
+    assert found["more children"].success == found["KeepAliveTimeout 2"].success == 1
+
+
+@pytest.mark.slow
+def test_too_many_files(capsys: pytest.CaptureFixture[str]):
+    found = load("too_many_files").main()
+    ill = {name for name, result in found.items() if result.failed}
+    assert ill == {"as it is", "maxfiles"}
+    assert capsys.readouterr().out.endswith("accept() failed (24: Too many open files)\n")
+
+
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda p: p.stem)
 def test_it_is_under_80_lines_and_tested(path: Path):
     assert len(path.read_text().splitlines()) < 80

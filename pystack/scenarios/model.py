@@ -144,7 +144,7 @@ class TrafficTable(Table):
     each coming again `think` after its end (closed). From `begin` on, to `end` or until `visits` have come.
     """
 
-    kind: Annotated[str, _one_of("browsers", "readers", "posters", "shell", "flood")]
+    kind: Annotated[str, _one_of("browsers", "readers", "posters", "residents", "shell", "flood")]
     source: str = Field(alias="from")
     to: End
     rate: Rate | None = None
@@ -166,8 +166,14 @@ class TrafficTable(Table):
     """Of a body that is posted."""
     insists: bool = False
     """Posters read what has come though they cannot write any more."""
+    again: Span = 1_000_000_000
+    """Residents keep their connection. Who loses it comes back so much later,"""
+    spread: Time = 0
+    """and up to so much more, by chance."""
     sources: str = "10.0.0.0/8"
     """Of a flood."""
+    chains: Annotated[int, Field(ge=0)] = 0
+    """A flood of flows that all fall into one chain of so many, where conntrack hashes without a key (Linux 2.4)."""
     every: Span = 5_000_000_000
     """A shell's line."""
 
@@ -178,12 +184,29 @@ class TrafficTable(Table):
             raise ValueError("give rate (open loop) or clients (closed loop)")
         if self.kind == "flood" and self.rate is None:
             raise ValueError("a flood has a rate")
+        if self.kind == "residents" and self.clients is None:
+            raise ValueError("residents are so many clients")
+
+
+def _possible(value: str) -> str:
+    if value in ("pause", "clock-jump"):
+        raise ValueError(
+            f"there is no {value}: all machines have the clock of their world, and it cannot stop or jump"
+        )
+    return value
 
 
 class FaultTable(Table):
-    """What goes wrong, `at` a time or `when` a limit of the watched machine is so full; `lasting`, then it ends."""
+    """What goes wrong, `at` a time or `when` a limit of the watched machine is so full; `lasting`, then it ends.
 
-    kind: Annotated[str, _one_of("partition", "loss", "kill", "forget", "command")]
+    No `pause` and no `clock-jump`: timers of all machines are those of the world they are in.
+    """
+
+    kind: Annotated[
+        str,
+        AfterValidator(_possible),
+        _one_of("partition", "loss", "kill", "forget", "command"),
+    ]
     at: Time | None = None
     when: Share | None = None
     lasting: Span | None = None

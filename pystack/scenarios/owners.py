@@ -31,12 +31,16 @@ def _ipfw(host: Host) -> dict[str, Counter[str]]:
     sources: Counter[str] = Counter()
     ends: Counter[str] = Counter()
     lines = {row.split()[0].lstrip("0"): row for row in host.ipfw("list").splitlines()}
-    for number, kind, _, source, sport, *_ in host.ipfw.states():
+    own = {face.addr for face in host.interfaces}
+    for number, kind, _, source, sport, target, *_ in host.ipfw.states():
         if kind == "P":
             continue
         rules[lines.get(str(number), str(number))] += 1
         sources[dotted(source)] += 1
-        ends[states.get(f"{dotted(source)}:{sport}", "no connection any more")] += 1
+        if own.isdisjoint((source, target)):
+            ends["of other machines"] += 1
+        else:
+            ends[states.get(f"{dotted(source)}:{sport}", "no connection any more")] += 1
     return {"rule": rules, "source": sources, "state of its connection": ends}
 
 

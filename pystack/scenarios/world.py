@@ -20,11 +20,13 @@ from pystack.services import (
 )
 from pystack.tap import Tap
 from pystack.traffic import (
+    AimedFlooder,
     Browser,
     Client,
     ClosedLoad,
     OpenLoad,
     Poster,
+    Residents,
     Shell,
     SlowReader,
     SynFlooder,
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 BARE = "bare"
 """The profile of a host that is none: an end that sends packets and has no stack."""
 
-Traffic = OpenLoad | ClosedLoad | Shell | SynFlooder
+Traffic = OpenLoad | ClosedLoad | Residents | Shell | SynFlooder
 
 
 class RuleError(ValueError):
@@ -121,13 +123,22 @@ class World:
         net = self.net
         made: Traffic
         if table.kind == "flood":
-            made = SynFlooder(
-                net,
-                self.taps[table.source],
+            wave: dict[str, Any] = {"rate": round(table.rate or 0), "sources": table.sources}
+            flooder: Callable[..., SynFlooder] = SynFlooder
+            if table.chains:
+                flooder = partial(AimedFlooder, chain=table.chains // 2, chains=table.chains)
+            made = flooder(net, self.taps[table.source], server, seed=seed, **wave)
+        elif table.kind == "residents":
+            made = Residents(
+                self.hosts[table.source],
                 server,
-                rate=round(table.rate or 0),
-                sources=table.sources,
+                clients=table.clients or 1,
+                think=table.think,
+                again=table.again,
+                spread=table.spread,
                 seed=seed,
+                path=table.paths[0],
+                timeout=table.timeout,
             )
         elif table.kind == "shell":
             host = self.hosts[table.source][0]

@@ -65,9 +65,13 @@ class SynFlooder:
         """No more from now on."""
         self._running = False
 
+    def send(self, n: int) -> None:
+        """So many more, now."""
+        self.tap.flood(self._flood, n)
+
     def _batch(self) -> None:
         if not self._running:
             return
         due = (self.net.now - self._begin + TICK) * self.rate // SECOND
-        self.tap.flood(self._flood, due - (self.sent - self._before))
+        self.send(due - (self.sent - self._before))
         self.net.call_at(self.net.now + TICK, self._batch)

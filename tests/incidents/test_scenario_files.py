@@ -87,6 +87,9 @@ def test_a_file_of_ones_own_runs(file):
         ("machines = 2", 'iptables = """\n-A INPUT -j ACCEPT\n-A INPUT -j NOWHERE\n"""', 14, "NOWHERE"),
         ('host = "web"\n\n[traffic', 'host = "web"\noptions = { keepalve = "off" }\n\n[traffic', 18, "keepalive"),
         ("[watch]", "[watch", 29, "Expected ']'"),
+        ("[watch]", '[faults.f]\nkind = "pause"\nat = "1s"\n\n[watch]', 30, "there is no pause: all machines"),
+        ("rate = 20", "rate = 20\nchains = -1", 26, "chains"),
+        ('kind = "browsers"', 'kind = "residents"', 21, "residents are so many clients"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_told_with_its_line(file, before, after, line, said):

@@ -10,9 +10,12 @@ from pystack.scenarios.load import names, read
 
 SEEN = {
     "conntrack-table-full": ("conntrack flows", "ETIMEDOUT"),
+    "deploy-reset": ("listen queue *:80", "ETIMEDOUT"),
     "ephemeral-ports": ("local ports", "EADDRNOTAVAIL"),
     "fin-wait-2-apache": (None, None),
     "fin-wait-2-ipfw": ("ipfw dynamic rules", "ETIMEDOUT"),
+    "hash-flood": (None, None),
+    "keepalive-storm": ("ipfw dynamic rules", "ETIMEDOUT"),
     "listen-overflow": ("listen queue *:80", "ECONNRESET"),
     "mbuf-exhaustion": ("mbuf_cluster", "ETIMEDOUT"),
     "nat-forgets": (None, "ECONNRESET"),
@@ -23,14 +26,25 @@ SEEN = {
 }
 """The limit that bites first, and an errno that clients see."""
 LOG = {
-    "conntrack-table-full": "ip_conntrack: table full, dropping packet.",
+    "conntrack-table-full": "nf_conntrack: table full, dropping packet.",
+    "deploy-reset": "Possible SYN flooding on port 80. Dropping request.",
+    "hash-flood": "possible SYN flooding on port 80. Sending cookies.",
+    "keepalive-storm": "ipfw: add_dyn_rule: Cannot allocate rule",
     "fin-wait-2-ipfw": "ipfw: add_dyn_rule: Cannot allocate rule",
     "listen-overflow": "Listen queue overflow: ",
     "too-many-files": "[crit] accept() failed (24: Too many open files)",
 }
 OWN_SIZE = [("ephemeral-ports", "keep-alive"), ("snat-port-exhaustion", "keep-alive")]
 """Cures with a rate of their own: nothing but the full size can be compared."""
-QUICK = ("conntrack-table-full", "fin-wait-2-apache", "fin-wait-2-ipfw", "nat-forgets")
+QUICK = (
+    "conntrack-table-full",
+    "deploy-reset",
+    "fin-wait-2-apache",
+    "fin-wait-2-ipfw",
+    "hash-flood",
+    "keepalive-storm",
+    "nat-forgets",
+)
 """Small enough for the interpreted leg."""
 CASES = [
     pytest.param(name, cure, marks=() if name in QUICK else pytest.mark.slow)
@@ -74,6 +88,28 @@ def test_each_cure_does_what_is_said_of_it(name: str, cure: str):
 @pytest.mark.parametrize(("name", "cure"), OWN_SIZE)
 def test_a_cure_at_full_size(name: str, cure: str):
     assert helps(story(name), cured(name, cure))
+
+
+def test_a_flood_that_aims_meets_its_chain_and_no_other():
+    """All of its flows are in one chain of the keyless hash; what a key makes of them is the chance of any others."""
+    name = "hash-flood"
+    chains = story(name, small=True).final_chains
+    assert len(chains) > 500
+    assert chains[-1] == 1
+    assert not any(
+        chains[100:-1]
+    )  # visitors' answers, all from port 80, are not spread well either
+    assert len(cured(name, "siphash", small=True).final_chains) < 10
+
+
+def test_who_comes_back_at_once_is_away_for_longer():
+    """The herd is let in a queue at a time; spread over half a minute nobody waits for an answer."""
+    name = "deploy-reset"
+    herd = story(name, small=True)
+    spread = cured(name, "spread", small=True)
+    assert herd.latencies.percentile(99) > 1_000_000_000
+    assert spread.latencies.percentile(99) < 1_000_000_000
+    assert herd.late()[1] < spread.clients["devices"].started[-1]
 
 
 @pytest.mark.slow

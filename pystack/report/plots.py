@@ -19,6 +19,8 @@ COLOURS = "#4477aa #ee6677 #228833 #ccbb44 #66ccee #aa3377 #bbbbbb #222255 #2255
 GOOD, BAD, LINE = COLOURS[2], COLOURS[1], COLOURS[0]
 STATES = 7
 """States that have a colour of their own; the others are one."""
+LONG = 100
+"""Entries in a chain that is no accident."""
 
 
 def all_of(result: Result, cures: Mapping[str, Result]) -> dict[str, str]:
@@ -31,7 +33,11 @@ def all_of(result: Result, cures: Mapping[str, Result]) -> dict[str, str]:
         if cures:
             drawn["The limit with each cure"] = beside(result, cures)
     if result.worst is not None and any(result.worst.chains[1:]):
-        drawn["Lengths of the chains of its hash, at the worst moment"] = chains(result)
+        drawn["Lengths of the chains of its hash, at the worst moment"] = chains(
+            result.worst.chains
+        )
+    elif result.final_chains:
+        drawn["Lengths of the chains of its hash, at the end"] = chains(result.final_chains)
     return drawn
 
 
@@ -42,6 +48,7 @@ def figure(width: float = WIDE, high: float = HIGH) -> tuple[Figure, Axes]:
     made = Figure(figsize=(width, high), layout="constrained")
     axes = made.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
+    axes.yaxis.set_major_formatter("{x:,.6g}")
     return made, axes
 
 
@@ -54,6 +61,11 @@ def svg(made: Figure) -> str:
         made.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
     text = out.getvalue()
     return text[text.index("<svg") :]
+
+
+def _legend(axes: Axes) -> None:
+    """What the colours mean, above the axes: nowhere inside is certain to be free."""
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), fontsize=8, frameon=False, ncols=4)
 
 
 def _time(axes: Axes, result: Result) -> None:
@@ -95,7 +107,7 @@ def clients(result: Result) -> str:
     bad = _rate(result, [one.failed for one in result.seen])
     axes.stackplot(_seconds(result), good, bad, colors=(GOOD, BAD), labels=("answered", "failed"))
     axes.set_ylabel("clients a second")
-    axes.legend(loc="upper left", fontsize=8, frameon=False, ncols=2)
+    _legend(axes)
     _time(axes, result)
     return svg(made)
 
@@ -122,7 +134,7 @@ def states(result: Result) -> str:
         shown["others"] = [sum(row) for row in zip(*rest, strict=True)]
     if shown:
         axes.stackplot(_seconds(result), *shown.values(), labels=list(shown), colors=COLOURS)
-        axes.legend(loc="upper left", fontsize=8, frameon=False, ncols=4)
+        _legend(axes)
     axes.set_ylabel("connections")
     _time(axes, result)
     return svg(made)
@@ -134,20 +146,29 @@ def beside(result: Result, cures: Mapping[str, Result]) -> str:
     for number, (name, one) in enumerate({"as it is": result, **cures}.items()):
         main = one.main
         if main is not None:
-            style: Any = {"lw": 2.5, "color": "black"} if not number else {"lw": 1.2}
+            style: Any = {"lw": 2.5, "color": "black"}
+            if number:  # dashed by turns: many lie on top of each other
+                style = {"lw": 1.5, "color": COLOURS[number % len(COLOURS) - 1]}
+                style["dashes"] = (5, 1 + number / 2)
             axes.plot(_seconds(one), main.used, label=name, **style)
             axes.set_ylabel(main.name)
-    axes.legend(loc="upper left", fontsize=8, frameon=False, ncols=3)
+    _legend(axes)
     _time(axes, result)
     return svg(made)
 
 
-def chains(result: Result) -> str:
-    """How many chains are so long."""
-    assert result.worst is not None
+def chains(counts: Sequence[int]) -> str:
+    """How many chains are so long. Logarithmic, where one chain in thousands is the story."""
     made, axes = figure(high=2.2)
-    counts = result.worst.chains
-    axes.bar(range(len(counts)), counts, color=LINE)
+    lengths = [length for length, count in enumerate(counts) if count]
+    wide = max(0.8, len(counts) / 200)  # to be seen at all
+    axes.bar(lengths, [counts[length] for length in lengths], wide, color=LINE)
+    if len(counts) > LONG:
+        axes.set_yscale("log")
+        axes.set_ylim(bottom=0.5)
+    axes.set_xlim(-0.6 * wide, len(counts) - 1 + 0.6 * wide)
+    axes.locator_params(axis="x", integer=True)
+    axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.set_xlabel("entries in a chain")
     axes.set_ylabel("chains")
     return svg(made)

@@ -187,6 +187,10 @@ def symptom(kind: str) -> str:
     return "entries to find one" if kind == "chain" else f"in {kind} at the end"
 
 
+FILES = {"net.netfilter.nf_conntrack_buckets": "/sys/module/nf_conntrack/parameters/hashsize"}
+"""Knobs that are written to a file: the sysctl of conntrack's chains could only be read before Linux 4.7."""
+
+
 def commands(settings: Iterable[str]) -> list[str]:
     """What to type for settings: sysctl lines as they are, fields of the scenario in words."""
     lines = []
@@ -194,12 +198,11 @@ def commands(settings: Iterable[str]) -> list[str]:
         name, _, value = text.partition("=")
         host, colon, knob = name.partition(":")
         if colon:
-            boot = knob in registry() and registry()[knob].when == "boot"
-            do = (
-                f"echo '{knob}=\"{value}\"' >> /boot/loader.conf"
-                if boot
-                else f"sysctl {knob}={value}"
-            )
+            do = f"sysctl {knob}={value}"
+            if knob in FILES:
+                do = f"echo {value} > {FILES[knob]}"
+            elif knob in registry() and registry()[knob].when == "boot":
+                do = f"echo '{knob}=\"{value}\"' >> /boot/loader.conf"
             lines.append(f"{host}# {do}")
             continue
         place = name.split(".")

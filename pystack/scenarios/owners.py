@@ -47,7 +47,7 @@ def _ipfw(host: Host) -> dict[str, Counter[str]]:
 def _conntrack(host: Host) -> dict[str, Counter[str]]:
     """Flows: by state, by who began them, by where to."""
     sources, targets = host.conntrack.ends()
-    return {"state": host.conntrack.by_state(), "source": sources, "to": targets}
+    return {"state": host.conntrack.by_state(), "source": sources, "destination": targets}
 
 
 def _buffers(host: Host) -> dict[str, Counter[str]]:

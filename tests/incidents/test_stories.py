@@ -162,11 +162,13 @@ def test_the_verdict_has_the_words_of_both_families():
 def test_commands_are_those_of_the_system():
     said = commands(
         ["web:net.inet.tcp.msl=5000", "web:net.inet.tcp.tcbhashsize=4096", "services.nginx.options.keepalive=2s",
+         "fw:net.netfilter.nf_conntrack_buckets=65536",
          "hosts.web.ipfw=\nadd 100 allow ip from any to any"]
     )  # fmt: skip
     assert said == [
         "web# sysctl net.inet.tcp.msl=5000",
         "web# echo 'net.inet.tcp.tcbhashsize=\"4096\"' >> /boot/loader.conf",
         "nginx: keepalive 2s",
+        "fw# echo 65536 > /sys/module/nf_conntrack/parameters/hashsize",
         "web# ipfw add 100 allow ip from any to any",
     ]

@@ -251,15 +251,13 @@ def new_ack(s, t, p):
     s.stat.rcvackbyte += acked
     if t.rxtshift == 1 and t.badrxtwin != 0 and needless(s, t, p):
         undo_timeout(s, t)
+    ticks = -1
     if t.t_flags & TF_RCVD_TS and p.opt_ts and p.ts_ecr != 0:
         ticks = dist(p.ts_ecr, s.ts_clock(t))
-        if t.rtt_time != 0 and after(p.ack, t.rtt_seq) and t.rxtshift == 0:
-            rtt.sample(
-                s, t, s.now - t.rtt_time
-            )  # finer than the timestamp's tick, and safe by Karn
-            t.rtt_time = 0
-        elif t.rtt_time == 0 and ticks >= 0 and ticks < 3600000:
-            rtt.sample(s, t, (ticks if ticks > 0 else 1) * MS)
+    if ticks >= 0:
+        # every echo counts, in ticks; the first one is rounded up (tcp_xmit_timer)
+        rtt.sample(s, t, (ticks + 1 if t.srtt == 0 else ticks) * MS)
+        t.rtt_time = 0
     elif t.rtt_time != 0 and after(p.ack, t.rtt_seq):
         rtt.sample(s, t, s.now - t.rtt_time)
         t.rtt_time = 0

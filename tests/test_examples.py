@@ -57,6 +57,7 @@ def test_who_answers():
     assert answers["no RFC 1323"].endswith("win 65535 <mss 1460,sackOK,eol,eol>")
 
 
+@pytest.mark.slow
 def test_fin_wait_2():
     module = load("fin_wait_2")
     module.VISITS = 100
@@ -84,6 +85,7 @@ def test_syn_flood():
     assert took["linux-6", 1] == took["freebsd-14", 1] == 10_000_000
 
 
+@pytest.mark.slow
 def test_open_loop():
     found = load("open_loop").main()
     assert found["closed"].percentile(99) < 10_000_000

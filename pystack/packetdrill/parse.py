@@ -66,12 +66,15 @@ def parse(
     symbols |= defines or {}
     try:
         source = Source(text, path, predefined(profile) | symbols.keys(), symbols)
+        try:
+            return _script(source, _parsed(source.plain))
+        except Wrong as wrong:
+            found = source.error(wrong)
     except Wrong as wrong:
-        raise located(text, path, wrong.offset, wrong) from None
-    try:
-        return _script(source, _parsed(source.plain))
-    except Wrong as wrong:
-        raise source.error(wrong) from None
+        found = located(text, path, wrong.offset, wrong)
+    # Not in a handler: the error would drag the parser along as its context, and an error has to cross processes, also
+    # where a library pickles all of it (tblib, which comes with Dask).
+    raise found
 
 
 _SYSTEMS = {"freebsd": "FreeBSD", "linux": "Linux", "netbsd": "NetBSD", "openbsd": "OpenBSD"}

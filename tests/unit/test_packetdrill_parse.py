@@ -215,6 +215,7 @@ def test_files(tmp_path: Path):
 def test_an_error_crosses_processes():
     with pytest.raises(ScriptError) as caught:
         parse("0 x", "x.pkt")
+    assert caught.value.__context__ is None
     again = pickle.loads(pickle.dumps(caught.value))
     assert str(again) == str(caught.value)
     assert again.expected == caught.value.expected

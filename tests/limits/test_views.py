@@ -222,7 +222,7 @@ def test_what_a_tool_does_not_know():
     web = host("freebsd-10")
     with pytest.raises(
         UsageError,
-        match="FreeBSD 10 has no ss here: it has cat, dmesg, ipfw, limits, netstat, sockstat, sysctl, vmstat",
+        match="FreeBSD 10 has no ss here: it has cat, dmesg, head, ipfw, limits, netstat, sockstat, sysctl, vmstat",
     ):
         web.ss()
     with pytest.raises(UsageError, match="netstat: illegal option -- q"):

@@ -24,6 +24,7 @@ from pystack._fast.consts import (
 from pystack._fast.nf_hook import FORWARD, NF_ACCEPT
 from pystack.addresses import parse_host
 from pystack.network import Network
+from pystack.packetdrill.segments import ip_packet, tcp_segment
 
 CLIENT, SERVER = "10.9.1.2", "10.9.2.2"
 SERVICE = 80
@@ -170,27 +171,9 @@ def octets(sent: dict[str, Any], sport: int) -> bytes:
         options += struct.pack(">BBII", 5, 10, *given["sack"])
     options += b"\x01" * (-len(options) % 4)
     ack = sent["ack"] if sent["flags"] & 0x10 else 0
-    offset = (20 + len(options)) // 4 << 12
-    head = struct.pack(
-        ">HHIIHHHH", sport, dport, sent["seq"], ack, offset | sent["flags"], sent["win"], 0, 0
-    )
-    segment = head + options + bytes(sent["len"])
-    pseudo = struct.pack(">IIBBH", src, dst, 0, PROTO_TCP, len(segment))
-    segment = segment[:16] + checksum(pseudo + segment) + segment[18:]
-    ip = struct.pack(
-        ">BBHHHBBHII", 0x45, 0, 20 + len(segment), 0, 0x4000, 64, PROTO_TCP, 0, src, dst
-    )
-    return ip[:10] + checksum(ip) + ip[12:] + segment
-
-
-def checksum(data: bytes) -> bytes:
-    """The Internet checksum (RFC 1071)."""
-    total = sum(struct.unpack(f">{len(data) // 2}H", data[: len(data) & ~1]))
-    if len(data) & 1:
-        total += data[-1] << 8
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return struct.pack(">H", total ^ 0xFFFF)
+    head = (sport, dport), sent["seq"], ack, sent["flags"], sent["win"], 0
+    segment = tcp_segment(src, dst, *head, options, bytes(sent["len"]))
+    return ip_packet(segment, PROTO_TCP, src, dst, ttl=64)
 
 
 def recorded(lines: Iterable[str], name: str) -> Iterator[dict[str, Any]]:

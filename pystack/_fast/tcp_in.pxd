@@ -39,5 +39,8 @@ cpdef int tcp_input_again(Stack s, Listener listeners, Packet p) except -1
 cpdef int syn_sent_input(Stack s, Tcb t, Packet p) except -1
 cpdef int segment_arrives(Stack s, Tcb t, Packet p) except -1
 cdef int listener_for(Stack s, Packet p) except -1
-cdef int signed(Stack s) noexcept
+cdef int to_listener(Stack s, Listener listeners, int row, Packet p) except -1
+cdef bint synfin(Stack s, Packet p) noexcept
+cdef bint signed(Stack s, Packet p) noexcept
+cdef int unexpected(Stack s) noexcept
 cdef int too_far(Stack s) noexcept

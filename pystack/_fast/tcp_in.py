@@ -103,32 +103,24 @@ SYN_AGAIN = 8 * MS
 def tcp_input(s, listeners, p):
     """A valid segment for one of this machine's addresses. The caller releases the packet afterwards."""
     s.stat.rcvtotal += 1
-    synfin: cython.bint = s.cfg.tcp_drop_synfin and p.flags & (SYN | FIN) == (SYN | FIN)
     row: cython.int = s.demux.find(p.dst, p.dport, p.src, p.sport)
     if row != 0:
-        if synfin:
+        if synfin(s, p):
             return TCP_SYNFIN
         t: Tcb = s.tcbs[row]
         if p.ttl < t.min_ttl:
             return too_far(s)
-        if p.opt_md5 and s.cfg.policy_acceptance == ACCEPTANCE_LINUX:
-            return signed(s)
+        if signed(s, p):
+            return unexpected(s)
         if t.state == SYN_SENT:
             return syn_sent_input(s, t, p)
         return segment_arrives(s, t, p)
     if s.timewait.used:
         row = s.timewait.find(p.dst, p.dport, p.src, p.sport)
         if row != 0:
-            return TCP_SYNFIN if synfin else timewait_input(s, listeners, row, p)
+            return TCP_SYNFIN if synfin(s, p) else timewait_input(s, listeners, row, p)
     row = listener_for(s, p)
-    if row != 0:
-        t = s.tcbs[row]
-        if p.ttl < t.min_ttl:
-            return too_far(s)
-        if p.opt_md5 and s.cfg.policy_acceptance == ACCEPTANCE_LINUX:
-            return signed(s)
-        return TCP_SYNFIN if synfin else listen_input(s, listeners, t, p)
-    return closed_input(s, p)
+    return to_listener(s, listeners, row, p) if row != 0 else closed_input(s, p)
 
 
 def listener_for(s, p):
@@ -140,10 +132,30 @@ def listener_for(s, p):
     return s.demux.find_listener(p.nexthop, p.ct_hash if p.ct_hash != 0 else p.dport)
 
 
-def signed(s):
-    """A signature (RFC 2385), and no socket here has a key for one: what cannot be checked is not taken (Linux
-    tcp_inbound_md5_hash).
+def to_listener(s, listeners, row, p):
+    """The segment is for the listener in this row, if that takes segments like it."""
+    t: Tcb = s.tcbs[row]
+    if p.ttl < t.min_ttl:
+        return too_far(s)
+    if signed(s, p):
+        return unexpected(s)
+    return TCP_SYNFIN if synfin(s, p) else listen_input(s, listeners, t, p)
+
+
+def synfin(s, p):
+    """SYN and FIN in one segment, where such are not taken (drop_synfin)?"""
+    return s.cfg.tcp_drop_synfin and p.flags & (SYN | FIN) == (SYN | FIN)
+
+
+def signed(s, p):
+    """Has it a signature (RFC 2385)? No socket here has a key for one, and what cannot be checked Linux does not take
+    (tcp_inbound_md5_hash).
     """
+    return p.opt_md5 and s.cfg.policy_acceptance == ACCEPTANCE_LINUX
+
+
+def unexpected(s):
+    """A signature that nobody asked for."""
     s.stat.md5_unexpected += 1
     return TCP_SIGNATURE
 
@@ -164,7 +176,7 @@ def closed_input(s, p):
     if blackhole >= 2 or (blackhole == 1 and p.flags & SYN):
         if s.cfg.tcp_blackhole_local or not s.is_local(p.src):
             return TCP_BLACKHOLE
-    if p.opt_md5 and s.cfg.policy_acceptance == ACCEPTANCE_LINUX:
+    if signed(s, p):
         return TCP_NO_PORT  # a RST would have to be signed (tcp_v4_send_reset)
     if p.flags & RST == 0 and s.bandlim(BANDLIM_RST_CLOSED):
         reset_for(s, p)
@@ -235,9 +247,7 @@ def timewait_input(s, listeners, row, p):
 def tcp_input_again(s, listeners, p):
     """The TIME_WAIT row of this SYN has gone: to the listener with it, or to nobody."""
     row: cython.int = listener_for(s, p)
-    if row != 0:
-        return listen_input(s, listeners, s.tcbs[row], p)
-    return closed_input(s, p)
+    return to_listener(s, listeners, row, p) if row != 0 else closed_input(s, p)
 
 
 def timewait_linux(s, listeners, row, p):
@@ -282,7 +292,7 @@ def timewait_linux(s, listeners, row, p):
             remove_timewait(s, row)
             arm_timewait(s)
             s.stat.tw_reused += 1
-            return listen_input(s, listeners, s.tcbs[listener], p)
+            return to_listener(s, listeners, listener, p)
     if p.flags & RST:
         return TCP_TIME_WAIT
     if paws_bad or p.flags & ACK:

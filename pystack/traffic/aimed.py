@@ -8,11 +8,11 @@ of Service via Algorithmic Complexity Attacks" (2003).
 from __future__ import annotations
 
 import random
-import struct
 from typing import TYPE_CHECKING
 
 from pystack._fast.consts import PROTO_TCP, SYN
 from pystack.addresses import parse_host, parse_network
+from pystack.packetdrill.segments import ip_packet, tcp_segment
 from pystack.traffic.flooder import SynFlooder
 
 if TYPE_CHECKING:
@@ -21,20 +21,11 @@ if TYPE_CHECKING:
     from pystack.tap import Tap
 
 WORD = 0xFFFFFFFF
-HEAD = struct.Struct("!BBHHHBBH4s4s")
-TCP = struct.Struct("!HHIIBBHHH")
 
 
 def swapped(word: int, octets: int) -> int:
     """A word in network order as a little-endian machine reads it."""
     return int.from_bytes(word.to_bytes(octets, "big"), "little")
-
-
-def checksum(data: bytes) -> int:
-    """RFC 1071, of an even number of octets."""
-    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    total = (total & 0xFFFF) + (total >> 16)
-    return ~(total + (total >> 16)) & 0xFFFF
 
 
 class AimedFlooder(SynFlooder):
@@ -88,9 +79,5 @@ class AimedFlooder(SynFlooder):
 
     def _syn(self, addr: int, port: int) -> bytes:
         dst, dport = self._to
-        ends = addr.to_bytes(4, "big"), dst.to_bytes(4, "big")
-        first = port, dport, self._dice.randrange(WORD), 0, TCP.size // 4 << 4, SYN, 64240
-        pseudo = b"".join(ends) + struct.pack("!HH", PROTO_TCP, TCP.size)
-        tcp = TCP.pack(*first, checksum(pseudo + TCP.pack(*first, 0, 0)), 0)
-        head = 0x45, 0, HEAD.size + TCP.size, 0, 0x4000, 64, PROTO_TCP
-        return HEAD.pack(*head, checksum(HEAD.pack(*head, 0, *ends)), *ends) + tcp
+        head = (port, dport), self._dice.randrange(WORD), 0, SYN, 64240, 0
+        return ip_packet(tcp_segment(addr, dst, *head, b"", b""), PROTO_TCP, addr, dst, ttl=64)

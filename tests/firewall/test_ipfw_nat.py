@@ -3,7 +3,21 @@
 import struct
 
 import pytest
-from gateway import ACK, CLIENT, FIN, RST, SECOND, SERVER, SYN, Gateway, icmp, ip, tcp, udp
+from gateway import (
+    ACK,
+    CLIENT,
+    FIN,
+    RST,
+    SECOND,
+    SERVER,
+    SYN,
+    Gateway,
+    checksum,
+    icmp,
+    ip,
+    tcp,
+    udp,
+)
 
 import pystack
 from pystack._fast.ipfw_kinds import DRAWN, LINK_BUCKETS, LINKS_MAX
@@ -11,7 +25,6 @@ from pystack._fast.ipfw_links import Links, in_bucket, out_bucket
 from pystack._fast.rng import Rng
 from pystack.addresses import dotted, parse_host
 from pystack.firewall.ipfw.machine import IpfwError
-from pystack.replay import checksum
 
 OUTSIDE = "10.9.2.1"
 """The gateway's address on the side of the servers."""

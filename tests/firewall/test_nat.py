@@ -16,6 +16,7 @@ from gateway import (
     SERVER,
     SYN,
     Gateway,
+    checksum,
     icmp,
     ip,
     tcp,
@@ -23,7 +24,6 @@ from gateway import (
 )
 
 from pystack.addresses import dotted
-from pystack.replay import checksum
 
 POOL = "10.9.2.50"
 

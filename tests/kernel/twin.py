@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
 from pystack.addresses import dotted, parse_host
-from pystack.replay import checksum
+from pystack.packetdrill.segments import checksum as internet_checksum
 from tests.kernel.router import Heard, KernelRouter, OurRouter, Router, netlab
 
 FIN, SYN, RST, PSH, ACK, URG = 1, 2, 4, 8, 16, 32
@@ -347,6 +347,11 @@ def scripts(setting: Setting) -> st.SearchStrategy[list[Step]]:
 
 
 # --- a script on one machine -------------------------------------------------------------------------------------
+
+
+def checksum(data: bytes) -> bytes:
+    """The two octets of it."""
+    return internet_checksum(data).to_bytes(2, "big")
 
 
 def ip(proto: int, src: str, dst: str, payload: bytes) -> bytes:

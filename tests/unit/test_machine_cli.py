@@ -192,10 +192,10 @@ def test_knobs_are_turned_while_it_runs(lab: Lab):
 @pytest.mark.parametrize(
     ("words", "err"),
     [
-        (["ss", "-M", "web"], "FreeBSD 10 has no ss here: it has cat, dmesg, ipfw, limits, "),
+        (["ss", "-M", "web"], "FreeBSD 10 has no ss here: it has cat, dmesg, head, ipfw, limits, "),
         (
             ["vmstat", "-z", "-M", "me"],
-            "Linux 6 has no vmstat here: it has cat, conntrack, dmesg, ip, ",
+            "Linux 6 has no vmstat here: it has cat, conntrack, dmesg, head, ip, ",
         ),
         (["netstat", "-Q", "-M", "web"], "netstat: illegal option -- Q (known here: anLmrsixTpf)"),
         (["netstat", "x", "-M", "web"], "netstat: x: this takes options only (known here: anLmrs"),

@@ -68,7 +68,7 @@ HOT = {
     "ipfw_skip": "SkipIndex.locate SkipIndex.next _value _lowest",
     "ipfw_pattern": """Patterns._argument Patterns._fits Patterns._address Patterns._in_ranges Patterns._tcp
         Patterns._header _flags_fit _tcp_options _ip_options""",
-    "ipfw_match": """Rules._count Rules.check Rules._control Rules._decided Rules._jump Rules._look Rules._install
+    "ipfw_match": """Rules._count Rules.check Rules._pass_over Rules._control Rules._decided Rules._jump Rules._look Rules._install
         _may_answer""",
     "nf_match": """PortRange.ports_fit PortRange.test TcpMatch.has_option IcmpMatch.test Multiport.test
         StateMatch.state_fits StateMatch.test ConntrackMatch.keys_fit MarkMatch.test AddressType.test

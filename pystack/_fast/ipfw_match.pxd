@@ -6,6 +6,8 @@ from pystack._fast.packet cimport Packet
 
 cdef int IPFW_12, PROTO_ICMP, PROTO_TCP, PROTO_UDP
 cdef unsigned int F_NOT, F_OR, IPFW_STACK, O_ACCEPT, O_ALTQ, O_CALLRETURN, O_CHECK_STATE, O_COUNT, O_DENY, O_DIVERT
+cdef unsigned int O_IP_DST, O_IP_DST_MASK, O_IP_SRC, O_IP_SRC_MASK, O_PROTO
+cdef unsigned int _FROM_NET, _TO_NET, _FROM_ONE, _TO_ONE, _IS_PROTO
 cdef unsigned int O_FORWARD_IP, O_KEEP_STATE, O_LIMIT, O_LOG, O_NAT, O_NETGRAPH, O_NGTEE, O_PIPE, O_PROB
 cdef unsigned int O_PROBE_STATE, O_QUEUE, O_REASS, O_REJECT, O_SET_MSS, O_SETDSCP, O_SETFIB, O_SKIP_ACTION, O_SKIPTO
 cdef unsigned int O_TAG, O_TEE, V_DENY, V_DIVERT, V_DUMMYNET, V_NAT, V_NETGRAPH, V_NGTEE
@@ -37,6 +39,7 @@ cdef class Rules(Patterns):
     cpdef int zero(self, int row) except -1
     cdef void _count(self, int position, Packet p) noexcept
     cpdef int check(self, Packet p, int iface_in, int iface_out, int position) except -1
+    cdef int _pass_over(self, Packet p) noexcept
     cdef int _control(self, Packet p, unsigned int op, unsigned int head) except -1
     cdef int _action(self, Packet p, unsigned int op, unsigned int head) except -1
     cdef int _decided(self, int verdict, unsigned int arg) noexcept

@@ -26,6 +26,10 @@ from pystack._fast.ipfw_ops import (
     O_DENY,
     O_DIVERT,
     O_FORWARD_IP,
+    O_IP_DST,
+    O_IP_DST_MASK,
+    O_IP_SRC,
+    O_IP_SRC_MASK,
     O_KEEP_STATE,
     O_LIMIT,
     O_LOG,
@@ -35,6 +39,7 @@ from pystack._fast.ipfw_ops import (
     O_PIPE,
     O_PROB,
     O_PROBE_STATE,
+    O_PROTO,
     O_QUEUE,
     O_REASS,
     O_REJECT,
@@ -65,6 +70,12 @@ _MATCH = 1
 _DONE = 2
 _JUMP = 3
 _FIRST_RULES = 64
+_FROM_NET = cython.declare(cython.uint, O_IP_SRC_MASK | 3 << 8)
+"""These and the next four: the first half of a pattern that is neither negated nor one of several."""
+_TO_NET = cython.declare(cython.uint, O_IP_DST_MASK | 3 << 8)
+_FROM_ONE = cython.declare(cython.uint, O_IP_SRC | 2 << 8)
+_TO_ONE = cython.declare(cython.uint, O_IP_DST | 2 << 8)
+_IS_PROTO = cython.declare(cython.uint, O_PROTO | 1 << 8)
 _IS_CONTROL = cython.declare(cython.uchar[::1], column("B", 256))
 for _op in (
     *range(O_PROBE_STATE, O_PROB),
@@ -200,6 +211,8 @@ class Rules(Patterns):
                 self.pos = self.skip.next(self.pos, known)
                 if self.pos >= self.n:
                     break
+            else:
+                self.pos = self._pass_over(p)
             f = self.pos
             if self.off[f]:
                 self.pos += 1
@@ -242,6 +255,47 @@ class Rules(Patterns):
             self.pos += 1
         self.ground.warn("ipfw: ouch!, skip past end of rules, denying packet")
         return V_DENY
+
+    def _pass_over(self, p):
+        """The next rule whose plain patterns do not say no: one address or network, the protocol. Whatever else it asks
+        is asked by the walk, which begins it anew.
+        """
+        last: cython.int = self.n - 1
+        pos: cython.int = self.pos
+        at: cython.int
+        kind: cython.uint
+        src: cython.uint = p.src
+        dst: cython.uint = p.dst
+        proto: cython.uint = cython.cast(cython.uint, p.proto)
+        while pos < last:
+            if not self.off[pos]:
+                at = self.start[pos]
+                while True:
+                    kind = self.code[at] & 0xFFFF
+                    if kind == _FROM_NET:
+                        if src & self.code[at + 2] != self.code[at + 1]:
+                            break
+                        at += 3
+                    elif kind == _TO_NET:
+                        if dst & self.code[at + 2] != self.code[at + 1]:
+                            break
+                        at += 3
+                    elif kind == _IS_PROTO:
+                        if self.code[at] >> 16 != proto:
+                            break
+                        at += 1
+                    elif kind == _FROM_ONE:
+                        if src != self.code[at + 1]:
+                            break
+                        at += 2
+                    elif kind == _TO_ONE:
+                        if dst != self.code[at + 1]:
+                            break
+                        at += 2
+                    else:
+                        return pos
+            pos += 1
+        return pos
 
     def _control(self, p, op, head):
         """An instruction that is no pattern: _MATCH (go on), _NEXT (rule), _DONE (`verdict`), _JUMP (to `at`)."""

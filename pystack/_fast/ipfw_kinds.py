@@ -8,6 +8,7 @@ M_RESET = 0x20
 M_PROXY_ONLY = 0x40
 M_REVERSE = 0x80
 M_SKIP_GLOBAL = 0x200
+M_UNREG_CGN = 0x400
 """Modes of a NAT instance, as libalias numbers them."""
 
 LINK_FRAGMENT = 257

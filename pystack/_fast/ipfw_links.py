@@ -85,6 +85,11 @@ class Links:
         for name, code in _COLUMNS.items():
             setattr(self, name, column(code, _FIRST_ROWS + 1))
 
+    def draw_from(self, low, high):
+        """Ports outside are drawn from these from now on (0: as long as nothing is said)."""
+        self.port_base = low or PORT_BASE
+        self.port_count = high - low + 1 if low else PORT_COUNT
+
     # --- buckets ---------------------------------------------------------------------------------------------
 
     @cython.cfunc

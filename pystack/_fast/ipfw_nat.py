@@ -32,6 +32,7 @@ from pystack._fast.ipfw_kinds import (
     M_REVERSE,
     M_SAME_PORTS,
     M_SKIP_GLOBAL,
+    M_UNREG_CGN,
     M_UNREG_ONLY,
     NO_PORT,
 )
@@ -170,7 +171,8 @@ class NatInstance:
         links = self.links
         address: cython.uint = links.address
         result: cython.int
-        if self.mode & M_PROXY_ONLY or (self.mode & M_UNREG_ONLY and not self._is_private(p.src)):
+        private: cython.int = M_UNREG_ONLY | M_UNREG_CGN
+        if self.mode & M_PROXY_ONLY or (self.mode & private and not self._is_private(p.src)):
             links.address = p.src  # stays who it is
         if p.frag_off != 0:
             set_address(p, True, links.outside_of(p.src))
@@ -185,8 +187,10 @@ class NatInstance:
         return result
 
     def _is_private(self, address):
-        """One of RFC 1918."""
+        """One of RFC 1918 or, with `unreg_cgn`, of the network between a provider and its customers (RFC 6598)."""
         high: cython.uint = address >> 16
+        if self.mode & M_UNREG_CGN and high & 0xFFC0 == 0x6440:
+            return True
         return address >> 24 == 10 or high & 0xFFF0 == 0xAC10 or high == 0xC0A8
 
     def _ports_out(self, p, create):

@@ -116,6 +116,17 @@ def test_every_packet_of_a_flow_has_the_same_port_and_answers_find_back():
     assert lab.out(tcp(CLIENT, 41000, SERVER, 80, ACK, 1001, 5001, b"GET /")) == (OUTSIDE, port)
 
 
+def test_ports_outside_are_drawn_from_a_range():
+    lab = Nat("port_range 20000-20063", profile="freebsd-14")
+    ports = {lab.out(syn(port=port))[1] for port in range(41000, 41030)}
+    assert len(ports) == 30
+    assert min(ports) >= 20000
+    assert max(ports) <= 20063
+    lab.gw.ipfw("nat 1 config if em1")
+    assert lab.out(syn(port=42000))[1] >= 32768
+    assert lab.gw.ipfw("nat show config") == "ipfw nat 1 config if em1\n"
+
+
 def test_same_ports_keeps_a_port_that_is_free():
     lab = Nat("same_ports")
     assert lab.out(syn(port=41000)) == (OUTSIDE, 41000)
@@ -436,6 +447,17 @@ def test_unreg_only_leaves_public_addresses():
     lab.gw.route("203.0.113.0/24", via=CLIENT)
     assert lab.out(syn())[0] == OUTSIDE
     assert lab.out(syn("203.0.113.9")) == ("203.0.113.9", 41000)
+
+
+def test_unreg_cgn_knows_the_network_of_providers_too():
+    for options, outside in (
+        ("unreg_only same_ports", ("100.64.3.4", 41000)),
+        ("unreg_cgn same_ports", (OUTSIDE, 41000)),
+    ):
+        lab = Nat(options, profile="freebsd-14")
+        assert lab.out(syn("100.64.3.4")) == outside
+        assert lab.out(syn("100.128.0.1", port=41001)) == ("100.128.0.1", 41001)
+        assert lab.out(syn("10.9.1.9"))[0] == OUTSIDE
 
 
 def test_reverse_turns_the_sides_round():

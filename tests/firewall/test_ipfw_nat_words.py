@@ -17,7 +17,7 @@ class Kept:
         return [self.told[number] for number in sorted(self.told)]
 
     def counts(self, number):
-        return {"icmp": 1, "udp": 2, "tcp": number}
+        return {"icmp": 1, "udp": 2, "tcp": number, "frag_id": 0, "frag_ptr": 0}
 
     def delete(self, number):
         return self.told.pop(number, None) is not None
@@ -41,6 +41,8 @@ def machine():
         "if em0 redirect_addr 10.0.0.2 192.0.2.2 redirect_addr 10.0.0.3,10.0.0.4 192.0.2.3",
         "if em0 redirect_proto gre 10.0.0.2 redirect_proto esp 10.0.0.3 192.0.2.3 198.51.100.7",
         "ip 192.0.2.1 reverse proxy_only",
+        "if em0 same_ports unreg_cgn port_range 20000-29999",
+        "if em0 port_range 1024-65535 redirect_port tcp 10.0.0.2:80 80",
     ],
 )
 def test_a_configuration_is_printed_as_it_was_given(machine, config):
@@ -64,9 +66,9 @@ def test_names_of_ports_are_numbers(machine):
 def test_links_are_counted_and_instances_deleted(machine):
     machine.ok("nat 1 config if em0")
     machine.ok("nat 2 config if em1")
-    assert (
-        machine.ok("nat show")
-        == "nat 1: icmp=1, udp=2, tcp=1, tot=4\nnat 2: icmp=1, udp=2, tcp=2, tot=5\n"
+    assert machine.ok("nat show") == (
+        "nat 1: icmp=1, udp=2, tcp=1, frag_id=0 frag_ptr=0 / tot=4\n"
+        "nat 2: icmp=1, udp=2, tcp=2, frag_id=0 frag_ptr=0 / tot=5\n"
     )
     machine.ok("nat 1 delete")
     assert machine.ok("nat 1 show") == ""
@@ -86,6 +88,27 @@ def test_links_are_counted_and_instances_deleted(machine):
             65,
             "redirect_port: port ranges must be equal in size",
         ),
+        ("nat 1 config if em0 port_range", 65, "missing option"),
+        (
+            "nat 1 config if em0 port_range 1000-2000",
+            65,
+            "You need a range of port(s) from 1024 <= x < 65536",
+        ),
+        (
+            "nat 1 config if em0 port_range 2000",
+            65,
+            "You need a range of port(s) from 1024 <= x < 65536",
+        ),
+        (
+            "nat 1 config if em0 port_range 3000-3000",
+            65,
+            "Upper port has to be greater than lower port",
+        ),
+        (
+            "nat 1 config if em0 udp_eim",
+            69,
+            "udp_eim: a port outside is that of one peer on this machine",
+        ),
         ("nat 1 frob", 64, "bad command `frob'"),
         ("nat", 64, "missing command"),
     ],
@@ -94,6 +117,15 @@ def test_refusals(machine, words, status, text):
     outcome = machine.run(words)
     assert (outcome.status, outcome.out, outcome.err.rstrip("\n")) == (status, "", f"ipfw: {text}")
     assert machine.chain.nat.told == {}
+
+
+@pytest.mark.parametrize("word", ["port_range 2000-3000", "unreg_cgn"])
+def test_words_that_came_later_are_unknown_before(word):
+    made = Machine("e10")
+    made.chain.nat = Kept()
+    outcome = made.run(f"nat 1 config if em0 {word}")
+    assert outcome.err == f"ipfw: unrecognised option ``{word.split()[0]}''\n"
+    assert outcome.status == 65
 
 
 def test_a_machine_without_nat_says_so():

@@ -13,6 +13,7 @@ from pystack._fast.ipfw_kinds import (
     M_REVERSE,
     M_SAME_PORTS,
     M_SKIP_GLOBAL,
+    M_UNREG_CGN,
     M_UNREG_ONLY,
     NO_PORT,
 )
@@ -27,6 +28,7 @@ _MODES = {
     "same_ports": M_SAME_PORTS,
     "skip_global": M_SKIP_GLOBAL,
     "unreg_only": M_UNREG_ONLY,
+    "unreg_cgn": M_UNREG_CGN,
     "reset": M_RESET,
     "reverse": M_REVERSE,
     "proxy_only": M_PROXY_ONLY,
@@ -65,6 +67,7 @@ class NatBook:
             nat.links.remove(row)
         self._configs[number] = config
         nat.configure(sum(_MODES[flag] for flag in config.flags), iface, config.addr)
+        nat.links.draw_from(*config.ports)
         self._links[number] = [
             row for redirect in config.redirects for row in _links(nat.links, redirect)
         ]

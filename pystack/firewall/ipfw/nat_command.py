@@ -50,7 +50,7 @@ def _instances(run: Run) -> Instances:
 
 
 def _config(run: Run, words: Words) -> None:
-    config = nat_config.read(words, run.names)
+    config = nat_config.read(words, run.names, run.era)
     if not run.flags.test_only:
         _instances(run).config(config)
     if not run.flags.quiet:
@@ -75,8 +75,8 @@ def _show(run: Run, words: Words) -> None:
             run.say(nat_config.text(config, run.names))
         else:
             counts = instances.counts(config.number)
-            listed = ", ".join(f"{kind}={count}" for kind, count in counts.items())
-            run.say(f"nat {config.number}: {listed}, tot={sum(counts.values())}")
+            *listed, last = (f"{kind}={count}" for kind, count in counts.items())
+            run.say(f"nat {config.number}: {', '.join(listed)} {last} / tot={sum(counts.values())}")
 
 
 def _delete(run: Run, words: Words) -> None:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from pystack.addresses import dotted
 from pystack.firewall.ipfw.cnumbers import atoi, inet_aton, starts_digit, strtol
-from pystack.firewall.ipfw.errors import EX_DATAERR, Refusal
+from pystack.firewall.ipfw.eras import Era
+from pystack.firewall.ipfw.errors import EX_DATAERR, EX_UNAVAILABLE, Refusal
 from pystack.firewall.ipfw.names import Names
 from pystack.firewall.ipfw.words import Words
 
@@ -16,11 +17,15 @@ FLAGS = (
     "same_ports",
     "skip_global",
     "unreg_only",
+    "unreg_cgn",
     "reset",
     "reverse",
     "proxy_only",
 )
 """What an instance may be told, in the order in which it is printed."""
+_SINCE = {"unreg_cgn": Era.E12, "port_range": Era.E12, "udp_eim": Era.E12}
+_ABSENT = {"udp_eim": "a port outside is that of one peer"}
+_LOWEST_PORT, _HIGHEST_PORT = 1024, 65535
 
 
 @dataclass(frozen=True)
@@ -48,10 +53,12 @@ class NatConfig:
     interface: str = ""
     addr: int = 0
     flags: set[str] = field(default_factory=set)
+    ports: tuple[int, int] = (0, 0)
+    """The lowest and the highest port outside; 0: any."""
     redirects: list[Redirect] = field(default_factory=list)
 
 
-def read(words: Words, names: Names) -> NatConfig:
+def read(words: Words, names: Names, era: Era) -> NatConfig:
     """The configuration behind `nat config`, with its number first. Raises Refusal."""
     if not starts_digit(words.peek() or ""):
         raise Refusal(EX_DATAERR, "missing nat id")
@@ -60,8 +67,15 @@ def read(words: Words, names: Names) -> NatConfig:
         raise Refusal(EX_DATAERR, "missing option")
     while words:
         word = words.take()
+        if era < _SINCE.get(word, Era.E8):
+            raise Refusal(EX_DATAERR, f"unrecognised option ``{word}''")
+        if word in _ABSENT:
+            raise Refusal(EX_UNAVAILABLE, f"{word}: {_ABSENT[word]} on this machine")
         if word in FLAGS:
             config.flags.add(word)
+        elif word == "port_range":
+            words.need("missing option", EX_DATAERR)
+            config.ports = _port_range(words.take())
         elif word == "ip":
             text = words.need("missing option", EX_DATAERR)
             addr = inet_aton(words.take())
@@ -76,6 +90,18 @@ def read(words: Words, names: Names) -> NatConfig:
         else:
             raise Refusal(EX_DATAERR, f"unrecognised option ``{word}''")
     return config
+
+
+def _port_range(text: str) -> tuple[int, int]:
+    """(lowest, highest) of `20000-29999`."""
+    low, rest = strtol(text)
+    high, behind = strtol(rest[1:])
+    ports_of_users = all(_LOWEST_PORT <= port <= _HIGHEST_PORT for port in (low, high))
+    if not rest.startswith("-") or behind or not ports_of_users:
+        raise Refusal(EX_DATAERR, "You need a range of port(s) from 1024 <= x < 65536")
+    if low >= high:
+        raise Refusal(EX_DATAERR, "Upper port has to be greater than lower port")
+    return low, high
 
 
 def _address(text: str) -> int:
@@ -190,6 +216,8 @@ def text(config: NatConfig, names: Names) -> str:
     elif config.addr:
         parts.append(f"ip {dotted(config.addr)}")
     parts += [flag for flag in FLAGS if flag in config.flags]
+    if config.ports[0]:
+        parts.append("port_range {}-{}".format(*config.ports))
     parts += [_redirect_text(each, names) for each in config.redirects]
     return " ".join(parts)
 

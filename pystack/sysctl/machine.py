@@ -16,6 +16,7 @@ from pystack.sysctl.errors import (
     KnobError,
     NoEffect,
     ReadOnlyKnob,
+    RefusedWrite,
     UnknownKnob,
 )
 from pystack.sysctl.knob import Knob, Value
@@ -65,6 +66,7 @@ class Sysctl(Mapping[str, Value]):
         self._sized: set[str] = set()
         self._live: dict[str, Callable[[], Value]] = {}
         self._hooks: dict[str, list[Callable[[Value], None]]] = {}
+        self._guards: dict[str, Callable[[Value], int]] = {}
         for attribute, setting in profile.settings().items():
             setattr(self.config, attribute, setting)
         self._boot(self._told(boot or {}, loader_conf))
@@ -140,6 +142,10 @@ class Sysctl(Mapping[str, Value]):
         except ValueError as e:
             raise self._invalid(found, raw, str(e)) from None
         value = self._checked(found, knob, new, old, raw)
+        number = self._guards[found](value) if found in self._guards and value != old else 0
+        if number:
+            text = f"sysctl: {found}={text_of(value)}: {os.strerror(number)}"
+            raise RefusedWrite(found, text, number)
         self._sized.discard(found)
         self._store(found, knob, value)
         self._warn_of(found, knob)
@@ -166,6 +172,11 @@ class Sysctl(Mapping[str, Value]):
         """Call `callback(value)` after each change of this knob, for what is more than a setting."""
         found, _ = self.find(name)
         self._hooks.setdefault(found, []).append(callback)
+
+    def guard(self, name: str, refuses: Callable[[Value], int]) -> None:
+        """`refuses(value)` is asked before this knob changes: the errno with which the kernel refuses, 0 if it does not."""
+        found, _ = self.find(name)
+        self._guards[found] = refuses
 
     def provide(self, name: str, read: Callable[[], Value]) -> None:
         """`read()` gives what this knob shows from now on: counters such as pcbcount."""

@@ -34,6 +34,7 @@ class Engine:
             fw_verbose=0,
             fw_verbose_limit=0,
             fw_tables_max=128,
+            fw_tables_sets=0,
         )
         self.packets = [0]
         self.octets = [0]

@@ -140,6 +140,39 @@ def test_tables_max():
     assert host.sysctl[FW + "tables_max"] == 256
 
 
+@pytest.mark.parametrize("profile", ["freebsd-10", "freebsd-14"])
+def test_tables_get_sets_while_there_is_only_set_0(profile):
+    _net, host = machine(profile)
+    name = FW + "tables_sets"
+    host.sysctl[name] = 1
+    host.sysctl[name] = 0
+    host.ipfw("add 100 set 4 count ip from table(7) to any")
+    with pytest.raises(OSError, match=f"{name}=1: Device or resource busy") as refused:
+        host.sysctl[name] = 1
+    assert (refused.value.errno, host.sysctl[name]) == (errno.EBUSY, 0)
+    host.ipfw("set move rule 100 to 0")
+    host.sysctl[name] = 1
+    host.ipfw("set move rule 100 to 4")
+    with pytest.raises(OSError, match="busy"):
+        host.sysctl[name] = 0
+    host.ipfw("set swap 4 0")
+    host.sysctl[name] = 0
+
+
+@pytest.mark.parametrize("profile", ["freebsd-10", "freebsd-14"])
+def test_packets_meet_the_table_of_their_rules_set(profile):
+    net, host = machine(profile)
+    host.sysctl[FW + "tables_sets"] = 1
+    host.ipfw("-q table 7 add 10.0.0.2")
+    for number in (0, 4):
+        host.ipfw(f"add 10{number} set {number} count udp from any to table(7) out")
+    asked(net, host, 1)
+    assert [host.ipfw(f"show 10{n}").split()[1] for n in (0, 4)] == ["1", "0"]
+    host.ipfw("set swap 0 4")
+    asked(net, host, 1)
+    assert [host.ipfw(f"show 10{n}").split()[1] for n in (0, 4)] == ["2", "0"]
+
+
 # --- dummynet ----------------------------------------------------------------------------------------------------
 
 

@@ -207,3 +207,114 @@ def test_interfaces_have_numbers_when_they_come(modern):
     modern.ok("table ifs delete em1")
     assert not core.find(3)
     assert modern.ok("table ifs list") == "em0 1\n"
+
+
+# --- tables that belong to sets --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def sorted_by_set(modern):
+    """`net.inet.ip.fw.tables_sets` is set."""
+    modern.engine.cfg.fw_tables_sets = 1
+    return modern
+
+
+def in_sets(machine, name):
+    return [table.set for table in machine.chain.tables.all() if table.name == name]
+
+
+def test_without_the_knob_a_table_is_everybodys(modern):
+    modern.ok("set 3 table bad create")
+    modern.ok("add 100 set 5 deny ip from table(bad) to any")
+    assert in_sets(modern, "bad") == [0]
+    assert modern.ok("table bad info").startswith("--- table(bad), set(0) ---\n")
+    modern.ok("set move 5 to 7")
+    modern.ok("set swap 7 0")
+    assert in_sets(modern, "bad") == [0]
+
+
+def test_a_table_for_each_set(sorted_by_set):
+    machine = sorted_by_set
+    machine.ok("table bad create")
+    machine.ok("set 3 table bad create type addr")
+    assert told(machine, "set 3 table bad create") == (
+        71,
+        "",
+        "Table creation failed: File exists",
+    )
+    machine.ok("table bad add 10.0.0.0/8 1")
+    machine.ok("set 3 table bad add 192.0.2.0/24 2")
+    assert machine.ok("table bad list") == "10.0.0.0/8 1\n"
+    assert machine.ok("set 3 table bad list") == "192.0.2.0/24 2\n"
+    assert told(machine, "set 4 table bad list") == (
+        71,
+        "",
+        "failed to request table info: No such process",
+    )
+    assert machine.ok("table all list") == (
+        "--- table(bad), set(0) ---\n10.0.0.0/8 1\n--- table(bad), set(3) ---\n192.0.2.0/24 2\n"
+    )
+    assert machine.ok("set 3 table all list") == "--- table(bad), set(3) ---\n192.0.2.0/24 2\n"
+    machine.ok("set 3 table all flush")
+    assert machine.ok("table all list") == (
+        "--- table(bad), set(0) ---\n10.0.0.0/8 1\n--- table(bad), set(3) ---\n"
+    )
+
+
+def test_a_rule_looks_into_the_table_of_its_own_set(sorted_by_set):
+    machine = sorted_by_set
+    machine.ok("table bad create")
+    machine.ok("set 3 table bad create")
+    machine.ok("add 100 deny ip from table(bad) to any")
+    machine.ok("add 200 set 3 deny ip from table(bad) to any")
+    machine.ok("add 300 set 4 deny ip from any to any via table(ifs)")
+    assert [insn.table for rule in list(machine.chain)[:3] for insn in rule.patterns] == [1, 2, 3]
+    assert in_sets(machine, "ifs") == [4]
+    assert " references: 1," in machine.ok("set 3 table bad info")
+    assert told(machine, "set 3 table bad destroy") == (
+        71,
+        "",
+        "failed to destroy table bad: Device busy",
+    )
+    machine.ok("set 3 delete 200")
+    machine.ok("set 3 table bad destroy")
+    assert in_sets(machine, "bad") == [0]
+
+
+def test_sets_take_their_tables_along(sorted_by_set):
+    machine = sorted_by_set
+    machine.ok("table bad create")
+    machine.ok("set 3 table bad create")
+    machine.ok("set 3 table good create")
+    machine.ok("add 200 set 3 deny ip from table(bad) to any")
+    machine.ok("set swap 0 3")
+    assert [(table.index, table.set) for table in machine.chain.tables.all()] == [
+        (2, 0),
+        (1, 3),
+        (3, 0),
+    ]
+    assert told(machine, "set move 0 to 3") == (71, "", "failed to move set: File exists")
+    assert [rule.set for rule in machine.chain] == [0, 31]
+    machine.ok("set move 0 to 5")
+    assert in_sets(machine, "bad") == [3, 5]
+    assert in_sets(machine, "good") == [5]
+    assert [rule.set for rule in machine.chain] == [5, 31]
+
+
+def test_a_rule_moves_with_its_table_if_that_is_its_alone(sorted_by_set):
+    machine = sorted_by_set
+    for line in (
+        "add 100 deny ip from table(a) to any",
+        "add 200 deny ip from table(b) to any",
+        "add 300 allow ip from table(b) to any",
+    ):
+        machine.ok(line)
+    machine.ok("set move rule 100 to 9")
+    assert (in_sets(machine, "a"), in_sets(machine, "b")) == ([9], [0])
+    assert told(machine, "set move rule 200 to 9") == (71, "", "failed to move rule: Device busy")
+    machine.ok("set 9 table b create")
+    machine.ok("delete 300")
+    assert told(machine, "set move rule 200 to 9") == (71, "", "failed to move rule: File exists")
+    machine.ok("set 9 table b destroy")
+    machine.ok("set move rule 200 to 9")
+    assert in_sets(machine, "b") == [9]

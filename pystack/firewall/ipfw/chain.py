@@ -11,7 +11,7 @@ from sortedcontainers import SortedDict
 
 from pystack._fast.ipfw_ops import O_ACCEPT, O_DENY, O_LOG, RULE_MAX, SETS
 from pystack.firewall.ipfw.insn import Insn, Rule
-from pystack.firewall.ipfw.tables import Tables
+from pystack.firewall.ipfw.tables import NamedTable, Tables
 
 RESERVED = SETS - 1
 """The set of the default rule and of rules that a flush leaves alone."""
@@ -150,22 +150,66 @@ class Chain:
         self._changed()
 
     def move_rule(self, number: int, to: int) -> None:
-        """The rules of a number go to another set."""
-        for rule in self.between(number, number):
-            if rule is not self.default:
-                rule.set = to
+        """The rules of a number go to another set, their tables with them where tables have sets. EBUSY: other rules
+        use those, too; EEXIST: there are such tables.
+        """
+        rules = [rule for rule in self.between(number, number) if rule is not self.default]
+        if self._tables_have_sets:
+            used = {insn.table for rule in rules for insn in rule.patterns if insn.looks_up}
+            tables = [self.tables.with_index(index) for index in sorted(used)]
+            if any(user not in rules for table in tables for user in self.users(table)):
+                raise KernelRefusal(errno.EBUSY)
+            self._move_tables([table for table in tables if table.set != to], to)
+        for rule in rules:
+            rule.set = to
         self._changed()
 
     def move_set(self, source: int, to: int) -> None:
-        """All rules of a set go to another one."""
+        """All rules of a set go to another one, and its tables where tables have sets. EEXIST: there are such."""
+        if self._tables_have_sets and source != to:
+            self._move_tables([table for table in self.tables.all() if table.set == source], to)
         for rule in self:
             if rule.set == source and rule is not self.default:
                 rule.set = to
         self._changed()
 
     def swap_sets(self, one: int, other: int) -> None:
-        """Two sets change their numbers."""
+        """Two sets change their numbers, for their rules and, where tables have sets, for their tables."""
+        swapped = {one: other, other: one}
         for rule in self:
-            if rule is not self.default and rule.set in (one, other):
-                rule.set = other if rule.set == one else one
+            if rule is not self.default:
+                rule.set = swapped.get(rule.set, rule.set)
+        if self._tables_have_sets:
+            tables = self.tables.all()
+            self.tables.move({table.index: swapped.get(table.set, table.set) for table in tables})
         self._changed()
+
+    # --- tables and sets -----------------------------------------------------------------------------------------
+
+    @property
+    def _tables_have_sets(self) -> bool:
+        return bool(self.engine.cfg.fw_tables_sets)
+
+    def table_set(self, of_set: int) -> int:
+        """The set of a table that a rule of this set names."""
+        return of_set if self._tables_have_sets else 0
+
+    def users(self, table: NamedTable) -> list[Rule]:
+        """The rules that look into a table, once for each instruction that does."""
+        return [
+            rule
+            for rule in self
+            for insn in rule.patterns
+            if insn.looks_up and insn.table == table.index
+        ]
+
+    def may_switch_sets(self) -> bool:
+        """May tables get sets, or lose them? Not while one, or a rule that names one, is in another set than 0."""
+        return not any(
+            table.set or any(rule.set for rule in self.users(table)) for table in self.tables.all()
+        )
+
+    def _move_tables(self, tables: list[NamedTable], to: int) -> None:
+        if any(self.tables.get(table.name, to) is not None for table in tables):
+            raise KernelRefusal(errno.EEXIST)
+        self.tables.move({table.index: to for table in tables})

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pystack._fast import ipfw_ops as ops
 from pystack.firewall.ipfw.chain import Chain, KernelRefusal
 from pystack.firewall.ipfw.eras import Era
-from pystack.firewall.ipfw.insn import Insn, Rule
+from pystack.firewall.ipfw.insn import LOOKUPS, Insn, Rule
 
 _LISTS = (
     ops.O_IPID,
@@ -24,8 +24,6 @@ _LISTS = (
 )
 _MASKED = (ops.O_IP_SRC_MASK, ops.O_IP_DST_MASK)
 _SETS = (ops.O_IP_SRC_SET, ops.O_IP_DST_SET)
-_LOOKUPS = (ops.O_IP_SRC_LOOKUP, ops.O_IP_DST_LOOKUP)
-_INTERFACES = (ops.O_RECV, ops.O_XMIT, ops.O_VIA)
 _STATES = (ops.O_CHECK_STATE, ops.O_KEEP_STATE, ops.O_LIMIT)
 _LIST_WORDS = 31
 _SET_SIZES = 256
@@ -64,22 +62,22 @@ class Kernel:
     def add(self, rule: Rule) -> None:
         """Put a rule into the set. Raises KernelRefusal."""
         self.check(rule)
-        rule.patterns = [self._with_table(insn) for insn in rule.patterns]
+        rule.patterns = [
+            self._with_table(insn, rule.set) if insn.looks_up else insn for insn in rule.patterns
+        ]
         self.chain.add(rule)
 
-    def _with_table(self, insn: Insn) -> Insn:
+    def _with_table(self, insn: Insn, of_set: int) -> Insn:
         """An instruction that names a table gets its number; a table that is not there yet is made."""
-        of_interface = insn.op in _INTERFACES and insn.arg == 1
-        if insn.op not in _LOOKUPS and insn.op != ops.O_IP_FLOW_LOOKUP and not of_interface:
-            return insn
         tables = self.chain.tables
+        of_set = self.chain.table_set(of_set)
         if not self.era.names_objects:
-            index = tables.numbered(int(insn.text)).index
+            index = tables.numbered(int(insn.text), of_set).index
         else:
-            named = tables.get(insn.text)
-            kind = "iface" if of_interface else self._kind_of(insn)
-            index = (tables.create(insn.text, kind) if named is None else named).index
-        return replace(insn, data=(index,)) if of_interface else replace(insn, arg=index)
+            named = tables.get(insn.text, of_set)
+            kind = "iface" if insn.of_interface else self._kind_of(insn)
+            index = (tables.create(insn.text, kind, set=of_set) if named is None else named).index
+        return replace(insn, data=(index,)) if insn.of_interface else replace(insn, arg=index)
 
     def _kind_of(self, insn: Insn) -> str:
         """The kind of a table that a rule makes by naming it: `lookup dst-port` and the like look for numbers."""
@@ -91,10 +89,7 @@ class Kernel:
     def uses_names(self, rule: Rule) -> bool:
         """Does a rule name things: tables, and since 12 states?"""
         return any(
-            insn.op in _LOOKUPS
-            or insn.op == ops.O_IP_FLOW_LOOKUP
-            or (insn.op in _INTERFACES and insn.arg == 1)
-            or (self.era.names_states and insn.op in _STATES and insn.text)
+            insn.looks_up or (self.era.names_states and insn.op in _STATES and insn.text)
             for insn in rule.patterns + rule.actions
         )
 
@@ -130,7 +125,7 @@ class Kernel:
             self._refuse(f"opcode {insn.op} size {size} wrong")
         elif insn.op in _SETS and not 0 < insn.arg <= _SET_SIZES:
             self._refuse(f"invalid set size {insn.arg}")
-        elif insn.op in _LOOKUPS and self.era < Era.E11 and insn.arg >= self.tables:
+        elif insn.op in LOOKUPS and self.era < Era.E11 and insn.arg >= self.tables:
             self._refuse(f"invalid table number {insn.arg}")
         elif insn.op == ops.O_FIB and insn.arg >= self.fibs:
             self._refuse(f"invalid fib number {insn.arg}")

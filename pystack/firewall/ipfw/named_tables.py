@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 
-from pystack._fast import ipfw_ops as ops
 from pystack.addresses import dotted
 from pystack.firewall.ipfw.chain import KernelRefusal
 from pystack.firewall.ipfw.cnumbers import inet_pton, strtol, strtoul
@@ -37,8 +36,6 @@ _VALUES = (
     "ipv4",
     "ipv6",
 )
-_LOOKUPS = (ops.O_IP_SRC_LOOKUP, ops.O_IP_DST_LOOKUP, ops.O_IP_FLOW_LOOKUP)
-_INTERFACES = (ops.O_RECV, ops.O_XMIT, ops.O_VIA)
 _WHOLE = ("list", "info", "detail", "flush", "destroy")
 _RESULTS = {errno.EEXIST: "exists", errno.EFBIG: "limit", errno.ENOENT: "notfound"}
 _REASONS = {
@@ -66,8 +63,11 @@ def table(run: Run, words: Words) -> None:
     if name == "all":
         if command not in _WHOLE:
             raise Refusal(EX_USAGE, "table name required")
+        of_set = run.set
         for each in run.chain.tables.all():
-            _COMMANDS[command](run, words, each.name, True)
+            if of_set in (-1, each.set):
+                run.set = each.set
+                _COMMANDS[command](run, words, each.name, True)
     else:
         _COMMANDS[command](run, words, name, atomic)
 
@@ -80,16 +80,6 @@ def _token(table: dict[str, Callable[..., None]], word: str, what: str) -> str:
     if len(found) != 1:
         raise Refusal(EX_USAGE, f"{'ambiguous' if found else 'invalid'} {what} {word}")
     return found[0]
-
-
-def references(run: Run, table: NamedTable) -> int:
-    """How many instructions of rules use a table."""
-    return sum(
-        insn.text == table.name
-        and (insn.op in _LOOKUPS or (insn.op in _INTERFACES and insn.arg == 1))
-        for rule in run.chain
-        for insn in rule.patterns
-    )
 
 
 # --- tables as a whole -----------------------------------------------------------------------------------------
@@ -115,7 +105,7 @@ def _create(run: Run, words: Words, name: str, atomic: bool) -> None:
         elif option == "locked":
             more["locked"] = True
         elif option in ("missing", "or-flush"):
-            present = run.chain.tables.get(name)
+            present = run.chain.tables.get(name, run.table_set)
             if present is not None:
                 if option == "or-flush" and not run.flags.test_only:
                     run.chain.tables.flush(present)
@@ -123,7 +113,7 @@ def _create(run: Run, words: Words, name: str, atomic: bool) -> None:
     if run.flags.test_only:
         return
     try:
-        run.chain.tables.create(name, kind, algorithm, **more)
+        run.chain.tables.create(name, kind, algorithm, run.table_set, **more)
     except TableRefusal as refusal:
         raise Refusal(EX_OSERR, f"Table creation failed: {_text(refusal)}") from None
 
@@ -151,7 +141,7 @@ def _value_type(word: str) -> str:
 
 def _there(run: Run, name: str, status: int, what: str) -> NamedTable:
     """The table of a name."""
-    found = run.chain.tables.get(name)
+    found = run.chain.tables.get(name, run.table_set)
     if found is None:
         raise Refusal(status, f"{what}: {reason(KernelRefusal(errno.ESRCH))}")
     return found
@@ -174,16 +164,16 @@ def _modify(run: Run, words: Words, name: str, atomic: bool) -> None:
 
 
 def _destroy(run: Run, words: Words, name: str, every: bool) -> None:
-    found = run.chain.tables.get(name)
+    found = run.chain.tables.get(name, run.table_set)
     what = (
         f"failed to destroy table {name}"
         if not every
-        else f"failed to destroy table({name}) in set 0"
+        else f"failed to destroy table({name}) in set {run.table_set}"
     )
     if found is None:
         if not run.flags.quiet:
             run.warn(f"{what}: {reason(KernelRefusal(errno.ESRCH))}")
-    elif references(run, found):
+    elif run.chain.users(found):
         busy = reason(KernelRefusal(errno.EBUSY))
         if not every:
             raise Refusal(EX_OSERR, f"{what}: {busy}")
@@ -194,7 +184,7 @@ def _destroy(run: Run, words: Words, name: str, every: bool) -> None:
 
 
 def _flush(run: Run, words: Words, name: str, every: bool) -> None:
-    found = run.chain.tables.get(name)
+    found = run.chain.tables.get(name, run.table_set)
     what = f"failed to flush table {name} info"
     if found is None:
         if not run.flags.quiet:
@@ -212,7 +202,10 @@ def _swap(run: Run, words: Words, name: str, atomic: bool) -> None:
     second = words.need("second table name required")
     if not valid_name(second):
         raise Refusal(EX_USAGE, f"table name {second} is invalid")
-    one, other = run.chain.tables.get(name), run.chain.tables.get(second)
+    one, other = (
+        run.chain.tables.get(name, run.table_set),
+        run.chain.tables.get(second, run.table_set),
+    )
     if one is None or other is None or run.flags.test_only:
         return
     try:
@@ -233,9 +226,9 @@ def _lock(locked: bool) -> Callable[[Run, Words, str, bool], None]:
 
 def _info(run: Run, words: Words, name: str, every: bool) -> None:
     found = _there(run, name, EX_OSERR, "failed to request table info")
-    run.say(f"--- table({found.name}), set(0) ---")
+    run.say(f"--- table({found.name}), set({found.set}) ---")
     run.say(f" kindex: {found.index}, type: {found.kind}{', locked' if found.locked else ''}")
-    run.say(f" references: {references(run, found)}, valtype: {found.valtype}")
+    run.say(f" references: {len(run.chain.users(found))}, valtype: {found.valtype}")
     run.say(f" algorithm: {found.algorithm}")
     run.say(f" items: {len(found)}, size: {found.octets}")
     if found.limit:
@@ -245,7 +238,7 @@ def _info(run: Run, words: Words, name: str, every: bool) -> None:
 def _list(run: Run, words: Words, name: str, every: bool) -> None:
     found = _there(run, name, EX_OSERR, "failed to request table info")
     if every or run.era == Era.E11:
-        run.say(f"--- table({found.name}), set(0) ---")
+        run.say(f"--- table({found.name}), set({found.set}) ---")
     for key, value in found.entries():
         run.say(_entry(run, found, key, value))
 
@@ -260,7 +253,7 @@ def _entry(run: Run, table: NamedTable, key: Key, value: int) -> str:
 
 def _lookup(run: Run, words: Words, name: str, atomic: bool) -> None:
     text = words.need("address required")
-    found = run.chain.tables.get(name)
+    found = run.chain.tables.get(name, run.table_set)
     if found is None:
         raise Refusal(EX_DATAERR, f"Table {name} does not exist")
     entry = found.looked_up(_key(run, found.kind, text))
@@ -272,7 +265,7 @@ def _lookup(run: Run, words: Words, name: str, atomic: bool) -> None:
 def _add(run: Run, words: Words, name: str, atomic: bool) -> None:
     """Entries; with `atomic` all of them or none."""
     words.need("address required")
-    found = run.chain.tables.get(name)
+    found = run.chain.tables.get(name, run.table_set)
     if found is None:
         found = _made_for(run, name, words.need(""))
     pairs = []
@@ -313,7 +306,7 @@ def _reverted(result: str) -> str:
 
 def _delete(run: Run, words: Words, name: str, atomic: bool) -> None:
     words.need("address required")
-    found = run.chain.tables.get(name)
+    found = run.chain.tables.get(name, run.table_set)
     if found is None:
         raise Refusal(EX_DATAERR, f"Table {name} does not exist")
     keys = [_key(run, found.kind, text) for text in words.rest()]
@@ -359,7 +352,7 @@ def _made_for(run: Run, name: str, text: str) -> NamedTable:
         run.warn(f"DEPRECATED: inserting data into non-existent table {name}. (auto-created)")
     if run.flags.test_only:
         return NamedTable(name, 0, kind)
-    return run.chain.tables.create(name, kind)
+    return run.chain.tables.create(name, kind, set=run.table_set)
 
 
 def _guess(run: Run, text: str) -> str | None:

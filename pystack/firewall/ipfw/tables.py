@@ -45,7 +45,8 @@ class Key:
 
 @dataclass(eq=False)
 class NamedTable:
-    """A table. `core`: what packets look into; an interface is there by its number, once it is known.
+    """A table. `core`: what packets look into; an interface is there by its number, once it is known. `set`: which it
+    belongs to (all to 0, unless `net.inet.ip.fw.tables_sets` is set).
 
     `kind`: "" until the first entry decides it (tables that nobody created, up to 10).
     """
@@ -57,6 +58,7 @@ class NamedTable:
     limit: int = 0
     valtype: str = "legacy"
     locked: bool = False
+    set: int = 0
     core: Table = field(default_factory=Table)
     names: dict[str, int] = field(default_factory=dict)
     """Values by name of the interface."""
@@ -98,54 +100,69 @@ class Tables:
     """All tables of a machine. Raises TableRefusal."""
 
     def __init__(self) -> None:
-        self._by_name: dict[str, NamedTable] = {}
+        self._by_name: dict[tuple[str, int], NamedTable] = {}
         self._by_index: dict[int, NamedTable] = {}
         self._interfaces: dict[str, int] = {}
         self.cores: dict[int, Table] = {}
         """What packets look into, by the number that instructions have."""
 
-    def get(self, name: str) -> NamedTable | None:
-        return self._by_name.get(name)
+    def get(self, name: str, set: int = 0) -> NamedTable | None:
+        return self._by_name.get((name, set))
 
     def all(self) -> list[NamedTable]:
         """All tables by name, where numbers come as numbers."""
-        return sorted(self._by_name.values(), key=lambda table: _natural(table.name))
+        return sorted(self._by_name.values(), key=lambda table: (*_natural(table.name), table.set))
 
-    def numbered(self, number: int) -> NamedTable:
+    def numbered(self, number: int, set: int = 0) -> NamedTable:
         """A table that is there as soon as it is spoken of."""
-        table = self._by_name.get(str(number))
-        return table if table is not None else self._put(NamedTable(str(number), number))
+        table = self._by_name.get((str(number), set))
+        if table is not None:
+            return table
+        free = (at for at in range(_MOST_TABLES, 0, -1) if at not in self._by_index)
+        index = next(free) if set or number in self._by_index else number
+        return self._put(NamedTable(str(number), index, set=set))
 
     def create(
-        self, name: str, kind: str = "addr", algorithm: str = "", **more: object
+        self, name: str, kind: str = "addr", algorithm: str = "", set: int = 0, **more: object
     ) -> NamedTable:
         """A new table. EEXIST, EINVAL (the algorithm is none for this kind)."""
-        if name in self._by_name:
+        if (name, set) in self._by_name:
             raise TableRefusal(errno.EEXIST)
         if algorithm and algorithm.partition(" ")[0] not in _KNOWN[kind]:
             raise TableRefusal(errno.EINVAL)
         index = next((at for at in range(1, _MOST_TABLES) if at not in self._by_index), 0)
         if not index:
             raise TableRefusal(errno.ENOSPC)
-        table = NamedTable(name, index, kind, algorithm or ALGORITHMS[kind])
+        table = NamedTable(name, index, kind, algorithm or ALGORITHMS[kind], set=set)
         for key, value in more.items():
             setattr(table, key, value)
         return self._put(table)
 
     def _put(self, table: NamedTable) -> NamedTable:
-        self._by_name[table.name] = self._by_index[table.index] = table
+        self._by_name[table.name, table.set] = self._by_index[table.index] = table
         self.cores[table.index] = table.core
         return table
 
+    def with_index(self, index: int) -> NamedTable:
+        """The table that instructions call by this number."""
+        return self._by_index[index]
+
+    def move(self, moves: dict[int, int]) -> None:
+        """Tables go from one set to another, all at once: `moves` has the new set of each by its number."""
+        tables = list(self._by_index.values())
+        for table in tables:
+            table.set = moves.get(table.index, table.set)
+        self._by_name = {(table.name, table.set): table for table in tables}
+
     def destroy(self, table: NamedTable) -> None:
         """A table that no rule uses any longer."""
-        del self._by_name[table.name]
+        del self._by_name[table.name, table.set]
         del self._by_index[table.index]
         del self.cores[table.index]
 
     def keep_below(self, number: int) -> None:
         """Tables of numbers from this one on are emptied: there are no longer so many (up to 10)."""
-        for table in [table for table in self._by_index.values() if table.index >= number]:
+        for table in [table for table in self._by_index.values() if int(table.name) >= number]:
             table.locked = False
             self.flush(table, forget_kind=True)
 

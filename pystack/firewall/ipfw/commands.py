@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 from pystack._fast.ipfw_ops import RULE_MAX
 from pystack.firewall.ipfw.chain import RESERVED, KernelRefusal
 from pystack.firewall.ipfw.cnumbers import atoi, starts_digit, strtol
@@ -35,7 +37,7 @@ def add(run: Run, words: Words) -> None:
         except KernelRefusal as refusal:
             name = "IP_FW_XADD" if run.era.names_objects else "IP_FW_ADD"
             raise run.refused(EX_UNAVAILABLE, f"getsockopt({name})", refusal) from None
-    if not run.flags.quiet:
+    if run.heard and not run.flags.quiet:
         run.say(
             rule_line(run.style(), rule, number=asked if _hides_number(run, rule) else rule.number)
         )
@@ -220,12 +222,16 @@ def _move(run: Run, words: Words) -> None:
         raise Refusal(EX_DATAERR, "invalid dest. set to\n")
     if run.flags.test_only:
         return
-    if outside:
-        raise Refusal(EX_OSERR, f"failed to move {'rule' if rules else 'set'}: Invalid argument")
-    if rules:
-        run.chain.move_rule(number, to)
-    else:
-        run.chain.move_set(number, to)
+    try:
+        if outside:
+            raise KernelRefusal(errno.EINVAL)
+        if rules:
+            run.chain.move_rule(number, to)
+        else:
+            run.chain.move_set(number, to)
+    except KernelRefusal as refusal:
+        what = f"failed to move {'rule' if rules else 'set'}"
+        raise run.refused(EX_OSERR, what, refusal) from None
 
 
 def _switch_sets(run: Run, words: Words) -> None:

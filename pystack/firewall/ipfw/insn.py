@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pystack._fast.ipfw_ops import F_NOT, F_OR
+from pystack._fast.ipfw_ops import (
+    F_NOT,
+    F_OR,
+    O_IP_DST_LOOKUP,
+    O_IP_FLOW_LOOKUP,
+    O_IP_SRC_LOOKUP,
+    O_RECV,
+    O_VIA,
+    O_XMIT,
+)
+
+LOOKUPS = (O_IP_SRC_LOOKUP, O_IP_DST_LOOKUP, O_IP_FLOW_LOOKUP)
+INTERFACES = (O_RECV, O_XMIT, O_VIA)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Insn:
-    """One instruction (`pystack._fast.ipfw_ops`).
+    """One instruction (`pystack._fast.ipfw_ops`). It never changes (and is not frozen, because that takes three times as
+    long to make, five times for each of 65,535 rules).
 
     `arg`: the 16-bit argument. `neg`, `other`: negated; the next one is an alternative. `data`: operands, words of 32
     bits, host order, as listed below. `text`: what is not a number: the name or pattern of an interface, a comment.
@@ -58,6 +71,21 @@ class Insn:
         """The first word, with the length of this form (what the machine's program has)."""
         flags = (F_NOT if self.neg else 0) | (F_OR if self.other else 0)
         return self.op | 1 + len(self.data) << 8 | flags | self.arg << 16
+
+    @property
+    def of_interface(self) -> bool:
+        """Does it look for an interface in a table?"""
+        return self.op in INTERFACES and self.arg == 1
+
+    @property
+    def looks_up(self) -> bool:
+        """Does it look into a table?"""
+        return self.op in LOOKUPS or self.of_interface
+
+    @property
+    def table(self) -> int:
+        """The number of the table that it looks into, in a rule that the kernel has."""
+        return self.data[0] if self.of_interface else self.arg
 
 
 @dataclass(slots=True, eq=False)

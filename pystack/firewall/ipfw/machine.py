@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from errno import EBUSY
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
@@ -171,7 +172,7 @@ class HostIpfw:
                 del words[0]
             if not words:
                 continue
-            done = self.tool.run(words)
+            done = self.tool.run(words, heard=False)
             if done.status:
                 place = f"line {number}, column {done.column}" if done.column else f"line {number}"
                 raise IpfwError(f"{place}: {done.err.rstrip()}", done.status, done.column)
@@ -206,6 +207,10 @@ class HostIpfw:
         if cfg.policy_ipfw != IPFW_12 and self.host.profile.find(NET + "tables_max"):
             keep: Any = self.chain.tables.keep_below
             self.host.sysctl.on_change(NET + "tables_max", keep)
+        if self.host.profile.find(NET + "tables_sets"):
+            self.host.sysctl.guard(
+                NET + "tables_sets", lambda value: 0 if self.chain.may_switch_sets() else EBUSY
+            )
 
     def _provide_pipes(self) -> None:
         """Dummynet's own knobs and counters."""

@@ -69,6 +69,8 @@ class Run:
     answer: Callable[[str], str]
     boot: int
     strict: bool
+    heard: bool = True
+    """Does anybody read the rules that are said back when they are added?"""
     program: str = "ipfw"
     flags: Flags = field(default_factory=Flags)
     set: int = -1
@@ -87,6 +89,11 @@ class Run:
     @property
     def era(self) -> Era:
         return self.kernel.era
+
+    @property
+    def table_set(self) -> int:
+        """The set whose tables the command is about."""
+        return self.chain.table_set(max(0, self.set))
 
     def words(self, words: list[str]) -> Words:
         self.read = Words(words, self.warn)

@@ -84,8 +84,10 @@ class Tool:
         self._boot = boot
         self._strict = strict_machine
 
-    def run(self, words: Sequence[str]) -> Outcome:
-        """Do what a command line says, `words` being what stands behind `ipfw`."""
+    def run(self, words: Sequence[str], *, heard: bool = True) -> Outcome:
+        """Do what a command line says, `words` being what stands behind `ipfw`. Unless `heard` the output lacks the rules
+        that are added, which take as long to print as to read.
+        """
         run = Run(
             self.kernel,
             self._names,
@@ -93,6 +95,7 @@ class Tool:
             self._answer or (lambda question: ""),
             self._boot(),
             self._strict,
+            heard,
         )
         try:
             if words and words[-1].startswith("/"):
@@ -152,6 +155,9 @@ class Tool:
 
     def _command(self, run: Run, rest: list[str]) -> None:
         run.words(rest)
+        if rest[0] == "add":
+            commands.add(run, run.words(rest[1:]))  # it is what most lines say
+            return
         if rest[0] and "nat".startswith(rest[0]):
             nat_command.nat(run, run.words(rest[1:]))
             return
@@ -171,8 +177,9 @@ class Tool:
         if not rest:
             raise Refusal(EX_USAGE, "missing command")
         handler = named_tables.table if self.era.names_objects else table_command.table
+        second = {**_SECOND, "table": handler} if self.era.names_objects else _SECOND
         first = {**_FIRST, "table": handler}
-        for table in (_SECOND,) if run.set >= 0 else (first, _SECOND):
+        for table in (second,) if run.set >= 0 else (first, second):
             for name, command in table.items():
                 if matches(rest[0], name, run.warn):
                     command(run, run.words(rest[1:]))

@@ -65,11 +65,13 @@ HOT = {
     "ipfw_rows": "DynRows.hash_of DynRows._over DynRows.left DynRows._live DynRows._admits",
     "ipfw_age": "DynAging._near DynAging.busy",
     "ipfw_dyn": "DynTable.find DynTable.lookup DynTable.update DynTable._acknowledged",
+    "ipfw_codel": "Flow.put Flow.pop Flow.leave Flow._begin Flow._stands Flow._drop Flow._mark step",
+    "ipfw_sched": "FlowList.push FlowList.shift FairCodel.take FairCodel.put bucket",
     "ipfw_skip": "SkipIndex.locate SkipIndex.next _value _lowest",
     "ipfw_pattern": """Patterns._argument Patterns._fits Patterns._address Patterns._in_ranges Patterns._tcp
         Patterns._header _flags_fit _tcp_options _ip_options""",
-    "ipfw_match": """Rules._count Rules.check Rules._pass_over Rules._control Rules._decided Rules._jump Rules._look Rules._install
-        _may_answer""",
+    "ipfw_match": """Rules._count Rules.check Rules._pass_over Rules._control Rules._decided Rules._jump
+        Rules._look Rules._install _may_answer""",
     "nf_match": """PortRange.ports_fit PortRange.test TcpMatch.has_option IcmpMatch.test Multiport.test
         StateMatch.state_fits StateMatch.test ConntrackMatch.keys_fit MarkMatch.test AddressType.test
         AddressRange.test Length.test Ttl.test Tos.test""",

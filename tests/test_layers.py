@@ -31,7 +31,7 @@ FAST_ORDER = """
     fast_recovery recovery loss_timers
     tcp_reply tcp_close tcp_handshake tcp_ack tcp_text tcp_check tcp_listen tcp_halfopen tcp_in
     blackhole probes tcp_timers tcp_icmp udp
-    ip_output internet netfilter ipfw_pipe ipfw
+    ip_output internet netfilter ipfw_codel ipfw_sched ipfw_pipe ipfw
     tfo_calls opening commands datagrams core endpoint fabric flood crowd device
 """.split()
 """A module of `_fast` knows only those before it."""

@@ -26,6 +26,7 @@ DRAWN = -1
 FIFO = 1
 WF2Q = 2
 RR = 3
-"""Schedulers, in the order in which a line serves its queues: as packets came, by weight, in turn."""
+FQ_CODEL = 4
+"""Schedulers, in the order in which a line serves its queues: as packets came, by weight, in turn, flow by flow."""
 NO_MASK = (0, 0, 0, 0, 0)
 """Of protocol, source, port, destination, port: nothing."""

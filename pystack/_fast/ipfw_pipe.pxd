@@ -1,30 +1,13 @@
 from pystack._fast.internet cimport Internet
 from pystack._fast.ip4 cimport split, split_count
-from pystack._fast.packet cimport Packet, PacketQueue
+from pystack._fast.ipfw_codel cimport Flow, FlowSet
+from pystack._fast.ipfw_sched cimport FairCodel, FairQueues, Scheduler, scheduler
+from pystack._fast.packet cimport Packet
 from pystack._fast.transit cimport Transit
 
-cdef int FIFO, WF2Q, RR, LINK_LOSS, LINK_QUEUE, MBUF, FLOWS_MAX, QUANTUM, TIMER_FLOW
+cdef int FIFO, FQ_CODEL, WF2Q, LINK_LOSS, LINK_QUEUE, MBUF, FLOWS_MAX, TIMER_FLOW
 cdef unsigned int _PLR
 cdef long long _BIT_NS, _NEVER, _SECOND
-
-
-cdef class FlowSet:
-    cdef readonly int number
-    cdef public int pipe, slots, weight
-    cdef public long long octets
-    cdef public unsigned int plr
-    cdef public tuple mask
-    cdef public bint silent
-    cdef public int buckets
-
-
-cdef class Flow:
-    cdef readonly FlowSet flowset
-    cdef readonly tuple key
-    cdef readonly PacketQueue waiting
-    cdef readonly long long octets, deficit, total, total_octets, dropped
-    cdef object start, finish
-    cdef int counted
 
 
 cdef class Pipe:
@@ -32,7 +15,8 @@ cdef class Pipe:
     cdef public long long rate, delay, burst
     cdef public tuple mask, queue_mask
     cdef readonly FlowSet own
-    cdef public int kind
+    cdef public int kind, queue_buckets
+    cdef public FairQueues fair
     cdef readonly dict lines, queue_lines
 
 
@@ -43,17 +27,10 @@ cdef class Line:
     cdef readonly dict flows
     cdef readonly bint occupied
     cdef Packet sending
-    cdef long long until, clock, part, last_due, order
+    cdef long long until, clock, part, last_due
     cdef readonly Transit way
-    cdef object virtual
-    cdef long long weights
-    cdef object turn
-    cdef list ready, early
-    cpdef int put(self, Flow flow, Packet p) except -1
-    cdef int _compete(self, Flow flow) except -1
-    cpdef Packet take(self)
-    cdef Flow _first_by_weight(self)
-    cdef Flow _first_in_turn(self)
+    cdef readonly Scheduler sched
+    cpdef dict queues(self)
     cpdef int begin(self, long long now, bint fast) except -1
     cdef int _next(self, long long now, bint fast) except -1
     cdef int _sent(self, Packet p, long long now) except -1
@@ -70,11 +47,12 @@ cdef class Dummynet:
     cdef public long long slot_limit, byte_limit, hash_size
     cdef readonly long long taken, fast, dropped
     cpdef bint take(self, Packet p, unsigned int number, bint queue) except -1
-    cdef int _into(self, Pipe pipe, FlowSet flowset, Packet p, bint queue) except -1
+    cdef bint _into(self, Pipe pipe, FlowSet flowset, Packet p, bint queue) except -1
     cdef Line _line(self, Pipe pipe, bint queue, Packet p)
     cdef int _forget_idle(self, dict lines) except -1
     cdef Flow _flow(self, Line line, FlowSet flowset, Packet p)
-    cdef int _offer(self, Line line, Flow flow, Packet p) except -1
+    cdef bint _offer(self, Line line, Flow flow, Packet p) except -1
+    cdef int _bury(self, Line line) except -1
     cdef int _arm(self, Line line) except -1
     cpdef Line due(self, long long owner)
     cpdef int settled(self, Line line) except -1

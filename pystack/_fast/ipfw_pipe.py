@@ -10,21 +10,23 @@ The time of each bit is exact, as it is on a `wire.Wire`: a packet has left when
 there, and what is less than a nanosecond carries over. While a line is idle it saves up to `burst` bits, which the next
 packets need not wait for. With `io_fast` a packet that finds a line idle leaves before its bits are counted.
 
+Which packet is next is a `Scheduler`'s to say (`ipfw_sched`), what becomes of those that wait for too long a
+queue's own (`ipfw_codel`).
+
 A packet that waits here keeps in `ct_zone` the row of its rule, in `ct_hash` that rule's number, and in `ct_way` 1 if
 it is on its way out: FreeBSD has no other use for them.
 
-Facts: ipfw 4.3; WF2Q+: Bennett and Zhang 1996; DRR: Shreedhar and Varghese 1995.
+Facts: ipfw 4.3.
 """
-
-from collections import deque
-from heapq import heappop, heappush
 
 import cython
 
 from pystack._fast.consts import NEVER, TIMER_FLOW, Drop
 from pystack._fast.ip4 import split, split_count
-from pystack._fast.ipfw_kinds import FIFO, NO_MASK, RR, WF2Q
-from pystack._fast.packet import Packet, PacketQueue
+from pystack._fast.ipfw_codel import Flow, FlowSet
+from pystack._fast.ipfw_kinds import FIFO, FQ_CODEL, NO_MASK, WF2Q
+from pystack._fast.ipfw_sched import FairCodel, FairQueues, scheduler
+from pystack._fast.packet import Packet
 from pystack._fast.transit import Transit
 
 LINK_LOSS = int(Drop.LINK_LOSS)
@@ -32,9 +34,6 @@ LINK_QUEUE = int(Drop.LINK_QUEUE)
 MBUF = int(Drop.MBUF)
 FLOWS_MAX = 65536
 """Flows that one line tells apart; packets of more are dropped."""
-QUANTUM = 1500
-"""Octets that a queue of weight 1 may send in its turn (RR)."""
-_ONE = 1 << 32
 _PLR = cython.declare(cython.uint, 0x7FFFFFFF)
 _BIT_NS = cython.declare(cython.longlong, 8_000_000_000)
 _NEVER = cython.declare(cython.longlong, NEVER)
@@ -43,48 +42,10 @@ _SECOND = cython.declare(cython.longlong, 1_000_000_000)
 
 @cython.final
 @cython.cclass
-class FlowSet:
-    """How packets wait: `slots` of them or (not 0) `octets`; `plr` of 0x7fffffff are lost. `mask`: what of protocol,
-    source, port, destination, port tells flows apart. `silent`: nobody is told that there was no room (`noerror`);
-    `buckets`: what a listing says of its table.
-    """
-
-    def __init__(self, number):
-        self.number = number
-        self.pipe = 0
-        self.slots = 50
-        self.octets = 0
-        self.plr = 0
-        self.weight = 1
-        self.mask = NO_MASK
-        self.silent = False
-        self.buckets = 1
-
-
-@cython.final
-@cython.cclass
-class Flow:
-    """One queue of a line. `start`, `finish`: its virtual times, `counted` the weight that it competes with (WF2Q)."""
-
-    def __init__(self, flowset, key):
-        self.flowset = flowset
-        self.key = key
-        self.waiting = PacketQueue()
-        self.octets = 0
-        self.start = 0
-        self.finish = 0
-        self.counted = 0
-        self.deficit = 0
-        self.total = 0
-        self.total_octets = 0
-        self.dropped = 0
-
-
-@cython.final
-@cython.cclass
 class Pipe:
     """A bandwidth (`rate` bits a second, 0: no limit), a `delay` in ns and a `burst` in bits; the scheduler of its
-    queues. `mask`: what tells its lines apart; `queue_mask` the same for the lines of its queues.
+    queues. `mask`: what tells its lines apart; `queue_mask` the same for the lines of its queues; `fair`: what their
+    FQ-CoDel is told.
     """
 
     def __init__(self, number):
@@ -96,6 +57,8 @@ class Pipe:
         self.own = FlowSet(number)
         self.kind = WF2Q
         self.queue_mask = NO_MASK
+        self.queue_buckets = 1
+        self.fair = FairQueues()
         self.lines = {}
         self.queue_lines = {}
 
@@ -104,10 +67,11 @@ class Pipe:
 @cython.cclass
 class Line:
     """One transmitter and the packets behind it. It is `occupied` `until` then, by the packet `sending`. `clock` and
-    `part` / rate: the exact time (ns) up to which its bits are used; `owner`: of its timer.
+    `part` / rate: the exact time (ns) up to which its bits are used; `owner`: of its timer. `flows`: its queues, where
+    the scheduler is not one that makes its own.
     """
 
-    def __init__(self, pipe, kind, timer, owner):
+    def __init__(self, pipe, kind, timer, owner, seed):
         self.pipe = pipe
         self.kind = kind
         self.timer = timer
@@ -120,98 +84,21 @@ class Line:
         self.part = 0
         self.last_due = 0
         self.way = Transit()
-        self.order = 0
-        self.virtual = 0
-        self.weights = 0
-        self.turn = deque()
-        self.ready = []
-        self.early = []
+        self.sched = scheduler(kind, pipe.fair, seed)
+
+    def queues(self):
+        """All queues of the line, by what tells them apart."""
+        if self.kind == FQ_CODEL:
+            fair: FairCodel = self.sched
+            return fair.flows
+        return self.flows
 
     def forget_idle(self):
         """Queues in which nothing waits go."""
         flow: Flow
         for key, flow in list(self.flows.items()):
-            if not flow.waiting.count:
+            if not flow.packets:
                 del self.flows[key]
-
-    # --- who is next -----------------------------------------------------------------------------------------
-
-    def put(self, flow, p):
-        """A packet waits in its queue."""
-        flow.waiting.push(p)
-        flow.octets += p.head_len + p.length
-        self.order += 1
-        if self.kind == FIFO:
-            self.turn.append(flow)
-        elif flow.waiting.count == 1:
-            if self.kind == RR:
-                flow.deficit = 0
-                self.turn.append(flow)
-            else:
-                flow.start = max(flow.finish, self.virtual)
-                self._compete(flow)
-        return 0
-
-    def _compete(self, flow):
-        """The first packet of a queue stands for it: when would it be through if all had what their weights say?"""
-        p: Packet = flow.waiting.first
-        self.weights += flow.flowset.weight - flow.counted
-        flow.counted = flow.flowset.weight
-        flow.finish = flow.start + (p.head_len + p.length) * _ONE // flow.counted
-        heappush(self.early, (flow.start, self.order, flow))
-        self.order += 1
-        return 0
-
-    def take(self):
-        """The packet that is sent next, None if none waits."""
-        flow: Flow
-        p: Packet
-        if self.kind == WF2Q:
-            flow = self._first_by_weight()
-        elif self.kind == RR:
-            flow = self._first_in_turn()
-        else:
-            flow = self.turn.popleft() if self.turn else None
-        if flow is None:
-            return None
-        p = flow.waiting.pop()
-        flow.octets -= p.head_len + p.length
-        if self.kind == WF2Q:
-            self.virtual += (p.head_len + p.length) * _ONE // self.weights
-            flow.start = flow.finish
-            if flow.waiting.count:
-                self._compete(flow)
-            else:
-                self.weights -= flow.counted
-                flow.counted = 0
-        elif self.kind == RR:
-            flow.deficit -= p.head_len + p.length
-            if not flow.waiting.count:
-                self.turn.popleft()
-        return p
-
-    def _first_by_weight(self):
-        """Of those whose turn has come the one that would be through first."""
-        if not self.ready and self.early:
-            self.virtual = max(self.virtual, self.early[0][0])
-        while self.early and self.early[0][0] <= self.virtual:
-            flow: Flow = heappop(self.early)[2]
-            heappush(self.ready, (flow.finish, self.order, flow))
-            self.order += 1
-        return heappop(self.ready)[2] if self.ready else None
-
-    def _first_in_turn(self):
-        flow: Flow
-        p: Packet
-        while self.turn:
-            flow = self.turn[0]
-            p = flow.waiting.first
-            if flow.deficit >= p.head_len + p.length:
-                return flow
-            flow.deficit += QUANTUM * flow.flowset.weight
-            if flow.deficit < p.head_len + p.length or len(self.turn) > 1:
-                self.turn.rotate(-1)
-        return None
 
     # --- time ------------------------------------------------------------------------------------------------
 
@@ -230,7 +117,7 @@ class Line:
         """Put the next packet on the line, `now` at the earliest."""
         bits: cython.longlong
         pipe: Pipe = self.pipe
-        p: Packet = self.take()
+        p: Packet = self.sched.take(now)
         self.occupied = p is not None
         self.sending = p
         if p is None:
@@ -286,9 +173,9 @@ class Line:
         while self.way.count:
             found.append(self.way._packets[self.way._head])
             self.way.forget_first()
-        for flow in self.flows.values():
-            while flow.waiting.count:
-                found.append(flow.waiting.pop())
+        for flow in self.queues().values():
+            while flow.packets:
+                found.append(flow.pop())
         self.occupied = False
         self.sending = None
         return found
@@ -321,7 +208,6 @@ class Dummynet:
         pipe, and whoever sent it is to be told.
         """
         flowset: FlowSet = self.sets.get(number) if queue else None
-        dropped: cython.longlong = self.dropped
         pipe: Pipe = self.pipes.get(flowset.pipe if flowset is not None else number)
         if queue and flowset is None:
             pipe = None
@@ -332,22 +218,24 @@ class Dummynet:
             self.dropped += 1
             self.net.reject(p, LINK_QUEUE)
             return False
-        self._into(pipe, flowset, p, queue)
-        return flowset.silent or self.dropped == dropped
+        return self._into(pipe, flowset, p, queue) or flowset.silent
 
     def _into(self, pipe, flowset, p, queue):
-        """A packet into its queue, super-segments as what they are made of."""
+        """A packet into its queue, super-segments as what they are made of. False: it is dropped, or some of them."""
         one: Packet
+        taken: cython.bint = True
         i: cython.int
         n: cython.int = 1
         line: Line = self._line(pipe, queue, p)
         if line is None or not self.net.own_payload(p):
             self.dropped += 1
-            return self.net.reject(p, MBUF)
+            self.net.reject(p, MBUF)
+            return False
         flow: Flow = self._flow(line, flowset, p)
         if flow is None:
             self.dropped += 1
-            return self.net.reject(p, LINK_QUEUE)
+            self.net.reject(p, LINK_QUEUE)
+            return False
         if p.gso_size > 0 and p.length > p.gso_size:
             n = split_count(p)
             for i in range(n):
@@ -355,17 +243,19 @@ class Dummynet:
                 if not split(p, i, one):
                     one.release()
                     self.net.drops[MBUF] += 1
+                    taken = False
                     break
                 one.iface_in = p.iface_in
                 one.iface_out = p.iface_out
                 one.ct_zone = p.ct_zone
                 one.ct_hash = p.ct_hash
                 one.ct_way = p.ct_way
-                self._offer(line, flow, one)
+                taken = self._offer(line, flow, one) and taken
             p.release()
         else:
-            self._offer(line, flow, p)
-        return self._arm(line)
+            taken = self._offer(line, flow, p)
+        self._arm(line)
+        return taken
 
     def _line(self, pipe, queue, p):
         """The line for a packet; None if there is no room for another one."""
@@ -382,7 +272,9 @@ class Dummynet:
                 timer = self.net.wheel.alloc(TIMER_FLOW, self.owners)
             if timer == 0:
                 return None
-            line = lines[key] = Line(pipe, pipe.kind if queue else FIFO, timer, self.owners)
+            kind = pipe.kind if queue else FIFO
+            seed: cython.ulonglong = self.net.rng.next64() if kind == FQ_CODEL else 0
+            line = lines[key] = Line(pipe, kind, timer, self.owners, seed)
             self.by_owner[self.owners] = line
         return line
 
@@ -407,6 +299,9 @@ class Dummynet:
 
     def _flow(self, line, flowset, p):
         """The queue of a packet; None if there is no room for another one."""
+        if line.kind == FQ_CODEL:
+            fair: FairCodel = line.sched
+            return fair.all
         key = (flowset.number, masked(p, flowset.mask))
         flow: Flow = line.flows.get(key)
         if flow is None:
@@ -418,24 +313,37 @@ class Dummynet:
         return flow
 
     def _offer(self, line, flow, p):
-        """A packet to its queue, if it is not lost and there is room."""
+        """A packet to its queue, if it is not lost and there is room. FQ-CoDel looks after its queues itself."""
         fs: FlowSet = flow.flowset
         flow.total += 1
         flow.total_octets += p.head_len + p.length
-        if fs.plr != 0 and self.net.rng.next32() & _PLR < fs.plr:
+        reason: cython.int = -1
+        if line.kind != FQ_CODEL:
+            if fs.plr != 0 and self.net.rng.next32() & _PLR < fs.plr:
+                reason = LINK_LOSS
+            elif flow.octets > fs.octets if fs.octets else flow.packets >= fs.slots:
+                reason = LINK_QUEUE
+        if reason >= 0:
             flow.dropped += 1
             self.dropped += 1
-            return self.net.reject(p, LINK_LOSS)
-        if flow.octets > fs.octets if fs.octets else flow.waiting.count >= fs.slots:
-            flow.dropped += 1
-            self.dropped += 1
-            return self.net.reject(p, LINK_QUEUE)
-        line.put(flow, p)
+            self.net.reject(p, reason)
+            return False
+        line.sched.put(flow, p, self.net.now)
         if not line.occupied:
             line.begin(self.net.now, self.io_fast)
             line.run(self.net.now)
             if line.sending is None and line.pipe.delay == 0:
                 self.fast += 1
+        self._bury(line)
+        return True
+
+    def _bury(self, line):
+        """What a scheduler has dropped is lost."""
+        p: Packet = line.sched.lost.pop()
+        while p is not None:
+            self.dropped += 1
+            self.net.reject(p, LINK_QUEUE)
+            p = line.sched.lost.pop()
         return 0
 
     def _arm(self, line):
@@ -447,6 +355,7 @@ class Dummynet:
         """The timer of a line: the line, brought up to now; `Line.pop` has what leaves it."""
         line: Line = self.by_owner[owner]
         line.run(self.net.now)
+        self._bury(line)
         return line
 
     def settled(self, line):

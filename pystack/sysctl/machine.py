@@ -174,7 +174,7 @@ class Sysctl(Mapping[str, Value]):
         self._hooks.setdefault(found, []).append(callback)
 
     def guard(self, name: str, refuses: Callable[[Value], int]) -> None:
-        """`refuses(value)` is asked before this knob changes: the errno with which the kernel refuses, 0 if it does not."""
+        """`refuses(value)` is asked before this knob changes: an errno if the kernel refuses, else 0."""
         found, _ = self.find(name)
         self._guards[found] = refuses
 

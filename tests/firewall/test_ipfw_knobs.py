@@ -216,8 +216,12 @@ def test_buckets_of_a_mask():
     host.ipfw("pipe 1 config mask dst-ip 0xffffffff")
     host.ipfw("pipe 2 config mask dst-ip 0xffffffff buckets 16")
     host.ipfw("pipe 3 config buckets 16")
-    shown = [host.ipfw(f"pipe {n} show").splitlines()[1] for n in (1, 2, 3)]
-    assert [text.split("(")[1].split()[0] for text in shown] == ["256", "16", "1"]
+    shown = [host.ipfw(f"pipe {n} show").splitlines()[2] for n in (1, 2, 3)]
+    assert [text.partition(" flags ")[2] for text in shown] == [
+        "0x1 256 buckets 0 active",
+        "0x1 16 buckets 0 active",
+        "0x0 0 buckets 0 active",
+    ]
 
 
 def asked(net, host, packets, port=53):

@@ -302,14 +302,35 @@ def test_show():
         " sched 65537 type FIFO flags 0x0 0 buckets 0 active\n"
     )
     assert lab.gw.ipfw("pipe 2 show").splitlines()[0] == "00002: unlimited         0 ms burst 0"
-    assert lab.gw.ipfw("pipe 3 show").splitlines()[:2] == [
+    assert lab.gw.ipfw("pipe 3 show").splitlines() == [
         "00003: 240.000 bit/s     0 ms burst 1500",
-        "q131075 10 KBplr 0.010000 0 flows (64 buckets) sched 65539 weight 0 lmax 0 pri 0 droptail",
+        "q131075 10 KBplr 0.010000 0 flows (1 buckets) sched 65539 weight 0 lmax 0 pri 0 droptail",
+        " sched 65539 type FIFO flags 0x1 64 buckets 0 active",
+        "    mask:  0x00 0xffffff00/0x0000 -> 0x00000000/0x0000",
     ]
     assert lab.gw.ipfw("queue show") == (
         "q00007  50 sl. 0 flows (1 buckets) sched 1 weight 30 lmax 0 pri 0 droptail\n"
     )
-    assert " sched 1 type RR flags 0x0 0 buckets 0 active\n" in lab.gw.ipfw("sched 1 show")
+    assert lab.gw.ipfw("sched 1 show") == (
+        "00001:  10.000 Mbit/s   50 ms burst 0\n"
+        "q65537  50 sl. 0 flows (1 buckets) sched 1 weight 0 lmax 0 pri 0 droptail\n"
+        " sched 1 type RR flags 0x0 0 buckets 0 active\n"
+        "   Children flowsets: 7 \n"
+    )
+
+
+def test_show_what_waits():
+    """The queues of a pipe stand behind its scheduler, with what its mask leaves of their packets."""
+    lab = Lab("pipe 1 config bw 80Kbit/s mask dst-port 0xffff proto 0xff")
+    lab.send(datagram(1000, 53), datagram(1000, 53), datagram(500, 54))
+    lab.net.run(for_=10 * MS)
+    assert lab.gw.ipfw("pipe show").splitlines()[2:] == [
+        " sched 65537 type FIFO flags 0x1 64 buckets 2 active",
+        "    mask:  0xff 0x00000000/0x0000 -> 0x00000000/0xffff",
+        "BKT Prot ___Source IP/port____ ____Dest. IP/port____ Tot_pkt/bytes Pkt/Byte Drp",
+        "  0 udp          0.0.0.0/0             0.0.0.0/53       2     2000  1 1000   0",
+        "  1 udp          0.0.0.0/0             0.0.0.0/54       1      500  0    0   0",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -328,9 +349,12 @@ def test_show():
         ("pipe 1 config red 0.1/1/2/0.1", "ipfw: red: there is no RED on this machine", 69),
         (
             "sched 1 config type fq_codel",
-            "ipfw: type fq_codel: there is no FQ-CoDel on this machine",
+            "ipfw: type fq_codel: there is no FQ-CoDel before FreeBSD 11",
             69,
         ),
+        ("pipe 1 config codel", "ipfw: codel: there is no CoDel before FreeBSD 11", 69),
+        ("sched 1 config type qfq", "ipfw: type qfq: there is no QFQ on this machine", 69),
+        ("sched 1 config pipe 2", "ipfw: sched 1: it is pipe 1 that it belongs to", 69),
         ("queue 1 config weight 3", "ipfw: queue without a pipe: config pipe N", 65),
         ("queue 1 config pipe 1 weight 101", "ipfw: weight must be 1..100: 101", 65),
         ("pipe 9 delete", "ipfw: rule 9: setsockopt(IP_DUMMYNET_DEL): Invalid argument", 69),

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from pystack._fast.ipfw_kinds import FIFO, NO_MASK, RR, WF2Q
-from pystack._fast.ipfw_pipe import FlowSet, Pipe
+from pystack._fast.ipfw_codel import Codel, FlowSet
+from pystack._fast.ipfw_kinds import FIFO, FQ_CODEL, NO_MASK, RR, WF2Q
+from pystack._fast.ipfw_pipe import Pipe
 from pystack.addresses import dotted
 from pystack.firewall.ipfw.cnumbers import starts_digit, strtol
 from pystack.firewall.ipfw.commands import confirmed
+from pystack.firewall.ipfw.eras import Era
 from pystack.firewall.ipfw.errors import EX_DATAERR, EX_UNAVAILABLE, EX_USAGE, Refusal
 from pystack.firewall.ipfw.run import Run
 from pystack.firewall.ipfw.words import Words
 
 KINDS = ("pipe", "queue", "sched")
-_TYPES = {"fifo": FIFO, "wf2q+": WF2Q, "rr": RR}
+_TYPES = {"fifo": FIFO, "wf2q+": WF2Q, "rr": RR, "fq_codel": FQ_CODEL}
 _TYPE_NAMES = {number: name.upper() for name, number in _TYPES.items()}
 _ABSENT = {
     "red": "RED",
     "gred": "RED",
-    "codel": "CoDel",
     "pie": "PIE",
     "profile": "delay profiles",
-    "fq_codel": "FQ-CoDel",
     "fq_pie": "FQ-PIE",
     "qfq": "QFQ",
     "prio": "the scheduler prio",
@@ -30,8 +30,13 @@ _ABSENT = {
 _FIELDS = ("proto", "src-ip", "src-port", "dst-ip", "dst-port")
 _FULL = (0xFF, 0xFFFFFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFF)
 _LOST = 0x7FFFFFFF
+_US = 1_000
 _MS = 1_000_000
+_UNITS = {"us": _US, "ms": _MS, "": _MS, "s": 1000 * _MS}
+_TARGET_MAX, _INTERVAL_MAX = 10_000 * _MS, 100_000 * _MS
 _NUMBERS = 65535
+_FAIR = {"quantum": 9000, "limit": 20480, "flows": 65536}
+"""What FQ-CoDel may be told, and the most of it."""
 
 
 def pipes(run: Run, kind: str, words: Words, net: Any) -> None:
@@ -70,7 +75,7 @@ def _config(run: Run, kind: str, words: Words, net: Any) -> None:
     pipe: Any = Pipe(number)
     fs: Any = FlowSet(number) if kind == "queue" else pipe.own
     while words:
-        _option(kind, words, pipe, fs)
+        _option(run, kind, words, pipe, fs)
     if fs.octets > net.byte_limit:
         raise Refusal(EX_DATAERR, f"queue size must be < {net.byte_limit}B")
     if not fs.octets and not 2 <= fs.slots <= net.slot_limit:
@@ -79,6 +84,8 @@ def _config(run: Run, kind: str, words: Words, net: Any) -> None:
         fs.buckets = 1
     elif fs.buckets == 1:
         fs.buckets = net.hash_size
+    if kind == "sched" and fs.pipe not in (0, number):
+        raise Refusal(EX_UNAVAILABLE, f"sched {number}: it is pipe {number} that it belongs to")
     if kind == "queue" and not fs.pipe:
         raise Refusal(EX_DATAERR, "queue without a pipe: config pipe N")
     if run.flags.test_only:
@@ -95,7 +102,7 @@ def _set_queue(net: Any, number: int, fs: Any) -> None:
     if old is None or old.pipe != fs.pipe:
         net.sets[number] = fs
         return
-    for name in ("slots", "octets", "plr", "mask", "weight", "silent", "buckets"):
+    for name in ("slots", "octets", "plr", "mask", "weight", "silent", "buckets", "codel"):
         setattr(old, name, getattr(fs, name))
 
 
@@ -104,19 +111,27 @@ def _set_pipe(net: Any, kind: str, number: int, new: Any) -> None:
     pipe = net.pipes.setdefault(number, Pipe(number))
     if kind == "sched":
         pipe.queue_mask = new.own.mask
+        pipe.queue_buckets = new.own.buckets
         if pipe.kind != new.kind:
             _close(net, pipe.queue_lines)
         pipe.kind = new.kind
+        for name in ("codel", *_FAIR):
+            setattr(pipe.fair, name, getattr(new.fair, name))
         return
     for name in ("rate", "delay", "burst"):
         setattr(pipe, name, getattr(new, name))
     pipe.mask = new.own.mask
-    for name in ("slots", "octets", "plr", "silent", "buckets"):
+    for name in ("slots", "octets", "plr", "silent", "buckets", "codel"):
         setattr(pipe.own, name, getattr(new.own, name))
 
 
-def _option(kind: str, words: Words, pipe: Any, fs: Any) -> None:
+def _option(run: Run, kind: str, words: Words, pipe: Any, fs: Any) -> None:
     word = words.take()
+    if word == "codel" and kind != "sched":
+        _is_known(run, "CoDel", word)
+        fs.codel = Codel()
+        _codel(words, fs.codel)
+        return
     if word in _ABSENT:
         raise Refusal(EX_UNAVAILABLE, f"{word}: there is no {_ABSENT[word]} on this machine")
     if word in ("bw", "bandwidth") and kind == "pipe":
@@ -136,7 +151,7 @@ def _option(kind: str, words: Words, pipe: Any, fs: Any) -> None:
     elif word == "mask":
         fs.mask = _mask(words)
         return
-    elif word == "pipe" and kind == "queue":
+    elif (word == "pipe" and kind != "pipe") or (word == "sched" and kind == "queue"):
         fs.pipe = _number(words.need("needs pipe_number\n", EX_USAGE), 1, _NUMBERS, "pipe_number")
     elif word == "weight" and kind == "queue":
         fs.weight = _number(
@@ -151,6 +166,11 @@ def _option(kind: str, words: Words, pipe: Any, fs: Any) -> None:
         if name not in _TYPES:
             raise Refusal(EX_DATAERR, f"unrecognised scheduler type {name}")
         pipe.kind = _TYPES[name]
+        words.take()
+        if name == "fq_codel":
+            _is_known(run, "FQ-CoDel", f"type {name}")
+            _fair_queues(words, pipe.fair)
+        return
     elif word == "buckets":
         fs.buckets = _number(words.need("needs argument\n", EX_USAGE), 1, 65536, "buckets")
     elif word == "noerror":
@@ -159,6 +179,67 @@ def _option(kind: str, words: Words, pipe: Any, fs: Any) -> None:
     else:
         raise Refusal(EX_DATAERR, f"unrecognised option ``{word}''")
     words.take()
+
+
+def _is_known(run: Run, what: str, word: str) -> None:
+    if run.era < Era.E12:
+        raise Refusal(EX_UNAVAILABLE, f"{word}: there is no {what} before FreeBSD 11")
+
+
+def _codel(words: Words, codel: Any) -> bool:
+    """`target T`, `interval T`, `ecn`, `noecn`, as long as there are such; False: there was none."""
+    found = False
+    while (word := words.peek()) in ("target", "interval", "ecn", "noecn"):
+        words.take()
+        found = True
+        if word == "target":
+            codel.target = _time(words, "target", _TARGET_MAX)
+        elif word == "interval":
+            codel.interval = _time(words, "interval", _INTERVAL_MAX)
+        else:
+            codel.ecn = word == "ecn"
+    return found
+
+
+def _fair_queues(words: Words, fair: Any) -> None:
+    """The same, `quantum N`, `limit N` and `flows N`."""
+    while words:
+        word = words.peek() or ""
+        if word in _FAIR:
+            words.take()
+            text = words.need(f"needs {word} argument\n", EX_USAGE)
+            setattr(fair, word, _number(text, 1, _FAIR[word], word))
+            words.take()
+        elif not _codel(words, fair.codel):
+            break
+
+
+def _time(words: Words, name: str, most: int) -> int:
+    """`5ms`, `300us`, `1s`; without a unit it is ms."""
+    text = words.need(f"needs {name} argument\n", EX_USAGE)
+    value, unit = strtol(text)
+    span = value * _UNITS.get(unit, 0)
+    if not starts_digit(text) or not _US <= span <= most:
+        raise Refusal(EX_DATAERR, f"{name} must be 1us..{most // (1000 * _MS)}s: {text}")
+    words.take()
+    return span
+
+
+def _time_text(span: int) -> str:
+    us = span // _US
+    if us < 1000:
+        return f"{us}us"
+    return f"{us / 1000:g}ms" if us < 1_000_000 else f"{us / 1_000_000:g}s"
+
+
+def _codel_text(codel: Any) -> str:
+    times = f"target {_time_text(codel.target)} interval {_time_text(codel.interval)}"
+    return f"{times} {'ECN' if codel.ecn else 'NoECN'}"
+
+
+def _fair_text(fair: Any) -> str:
+    times, _, ecn = _codel_text(fair.codel).rpartition(" ")
+    return f"{times} quantum {fair.quantum} limit {fair.limit} flows {fair.flows} {ecn}"
 
 
 def _number(text: str, low: int, high: int, name: str) -> int:
@@ -286,46 +367,53 @@ def _show(run: Run, kind: str, words: Words, net: Any) -> None:
     if kind == "queue":
         for number in sorted(net.sets):
             if not wanted or number in wanted:
-                fs = net.sets[number]
-                pipe = net.pipes.get(fs.pipe)
-                _set_lines(run, fs, number, fs.pipe, fs.weight, _flows(pipe, fs))
+                _show_queue(run, net, number)
         return
     for number in sorted(net.pipes):
         if wanted and number not in wanted:
             continue
         pipe = net.pipes[number]
+        run.say(
+            f"{number:05d}: {_rate(pipe.rate)} {pipe.delay // _MS:4d} ms burst {pipe.burst // 8}"
+        )
         if kind == "pipe":
-            run.say(
-                f"{number:05d}: {_rate(pipe.rate)} {pipe.delay // _MS:4d} ms "
-                f"burst {pipe.burst // 8}"
-            )
-            flows = [
-                (key, flow) for key, line in pipe.lines.items() for flow in line.flows.values()
-            ]
-            _set_lines(run, pipe.own, number + 131072, number + 65536, 0, flows)
-            active = sum(line.occupied for line in pipe.lines.values())
-            run.say(f" sched {number + 65536} type FIFO flags 0x0 0 buckets {active} active")
-            _mask_line(run, pipe.mask)
+            _show_pipe(run, pipe)
         else:
-            active = sum(line.occupied for line in pipe.queue_lines.values())
-            name = _TYPE_NAMES[pipe.kind]
-            run.say(
-                f"{number:05d}: {_rate(pipe.rate)} {pipe.delay // _MS:4d} ms burst {pipe.burst // 8}"
-            )
-            run.say(f" sched {number} type {name} flags 0x0 0 buckets {active} active")
-            _mask_line(run, pipe.queue_mask)
-            children = [str(n) for n in sorted(net.sets) if net.sets[n].pipe == number]
-            if children:
-                run.say("   Children flowsets: " + " ".join(children) + " ")
+            _show_sched(run, pipe, [n for n in sorted(net.sets) if net.sets[n].pipe == number])
 
 
-def _flows(pipe: Any, fs: Any) -> list[Any]:
-    if pipe is None:
-        return []
-    lines = pipe.queue_lines.values()
-    return [
+def _show_queue(run: Run, net: Any, number: int) -> None:
+    fs = net.sets[number]
+    pipe = net.pipes.get(fs.pipe)
+    lines = [] if pipe is None else pipe.queue_lines.values()
+    flows = [
         (flow.key, flow) for line in lines for flow in line.flows.values() if flow.flowset is fs
     ]
+    _set_line(run, fs, number, fs.pipe, fs.weight, len(flows), fs.buckets)
+    _mask_line(run, fs.mask)
+    _flow_lines(run, flows)
+
+
+def _show_pipe(run: Run, pipe: Any) -> None:
+    """A pipe is a scheduler that has one queue for each flow that its mask tells apart."""
+    number = pipe.number
+    _set_line(run, pipe.own, number + 131072, number + 65536, 0, 0, 1)
+    _sched_line(run, number + 65536, "FIFO", pipe.mask, pipe.own.buckets, pipe.lines)
+    flows = [(key, flow) for key, line in pipe.lines.items() for flow in line.flows.values()]
+    _flow_lines(run, flows)
+
+
+def _show_sched(run: Run, pipe: Any, children: list[int]) -> None:
+    """The scheduler of a pipe's queues, which has a set of queues of its own that nothing uses."""
+    number, name = pipe.number, _TYPE_NAMES[pipe.kind]
+    _set_line(run, FlowSet(number), number + 65536, number, 0, 0, 1)
+    more = f"\n {name} {_fair_text(pipe.fair)}" if pipe.kind == FQ_CODEL else ""
+    _sched_line(run, number, name, pipe.queue_mask, pipe.queue_buckets, pipe.queue_lines, more)
+    if children:
+        run.say(f"   Children flowsets: {' '.join(map(str, children))} ")
+    if pipe.kind == FQ_CODEL:
+        every = [(key, line.sched.all) for key, line in pipe.queue_lines.items()]
+        _flow_lines(run, every)
 
 
 def _rate(rate: int) -> str:
@@ -336,24 +424,46 @@ def _rate(rate: int) -> str:
     return f"{rate / 1e3:7.3f} Kbit/s" if rate >= 1000 else f"{float(rate):7.3f} bit/s "
 
 
-def _set_lines(run: Run, fs: Any, number: int, sched: int, weight: int, flows: list[Any]) -> None:
+def _set_line(
+    run: Run, fs: Any, number: int, sched: int, weight: int, flows: int, buckets: int
+) -> None:
     size = f"{fs.slots:3d} sl."
     if fs.octets:
         size = f"{fs.octets // 1024} KB" if fs.octets >= 8192 else f"{fs.octets} B"
     loss = f"plr {fs.plr / _LOST:f}" if fs.plr else ""
+    drops = "droptail" if fs.codel is None else f" AQM CoDel {_codel_text(fs.codel)}"
     run.say(
-        f"q{number:05d} {size}{loss} {len(flows)} flows ({fs.buckets} buckets) sched {sched} "
-        f"weight {weight} lmax 0 pri 0 droptail"
+        f"q{number:05d} {size}{loss} {flows} flows ({buckets} buckets) sched {sched} "
+        f"weight {weight} lmax 0 pri 0 {drops}"
     )
-    _mask_line(run, fs.mask)
+
+
+def _sched_line(
+    run: Run,
+    number: int,
+    name: str,
+    mask: tuple[int, ...],
+    buckets: int,
+    lines: dict[Any, Any],
+    more: str = "",
+) -> None:
+    flags, buckets = (0, 0) if mask == NO_MASK else (1, buckets)
+    run.say(
+        f" sched {number} type {name} flags 0x{flags:x} {buckets} buckets {len(lines)} active{more}"
+    )
+    _mask_line(run, mask)
+
+
+def _flow_lines(run: Run, flows: list[tuple[tuple[int, ...], Any]]) -> None:
+    """Queues with what tells them apart."""
     if flows:
         run.say("BKT Prot ___Source IP/port____ ____Dest. IP/port____ Tot_pkt/bytes Pkt/Byte Drp")
     for n, (key, flow) in enumerate(flows):
         proto, src, sport, dst, dport = key
-        name = run.names.protocol_name(proto) or str(proto)
+        name = run.names.protocol_name(proto) or (str(proto) if proto else "ip")
         run.say(
-            f"{n:3d} {name:<4s} {dotted(src):>15s}/{sport:<5d} {dotted(dst):>15s}/{dport:<5d} "
-            f"{flow.total:4d} {flow.total_octets:8d} {flow.waiting.count:2d} "
+            f"{n & 0xFF:3d} {name:<4s} {dotted(src):>15s}/{sport:<5d} {dotted(dst):>15s}/{dport:<5d} "
+            f"{flow.total:4d} {flow.total_octets:8d} {flow.packets:2d} "
             f"{flow.octets:4d} {flow.dropped:3d}"
         )
 

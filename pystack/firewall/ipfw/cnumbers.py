@@ -35,6 +35,8 @@ def strtoul(text: str, base: int = 10) -> tuple[int, str]:
 
 def atoi(text: str) -> int:
     """The number that a text begins with, or 0; an int of 32 bits."""
+    if len(text) < 10 and text.isascii() and text.isdecimal():
+        return int(text)
     value = strtol(text)[0] & 0xFFFFFFFF
     return value - (1 << 32) if value >> 31 else value
 

@@ -21,8 +21,8 @@ INTERFACES = (O_RECV, O_XMIT, O_VIA)
 
 @dataclass(slots=True)
 class Insn:
-    """One instruction (`pystack._fast.ipfw_ops`). It never changes (and is not frozen, because that takes three times as
-    long to make, five times for each of 65,535 rules).
+    """One instruction (`pystack._fast.ipfw_ops`). It never changes; it is not frozen, because that takes three
+    times as long to make.
 
     `arg`: the 16-bit argument. `neg`, `other`: negated; the next one is an alternative. `data`: operands, words of 32
     bits, host order, as listed below. `text`: what is not a number: the name or pattern of an interface, a comment.

@@ -160,7 +160,7 @@ def _addresses(draft: Draft, side: Side, missing: str) -> None:
 
 def _ports(draft: Draft, op: int) -> None:
     _not(draft)
-    if draft.words:
+    if draft.words and draft.words.peek() != "to":
         options.ports(draft, op)
 
 

@@ -50,6 +50,7 @@ _SECOND: dict[str, _Command] = {
     "show": show.show,
 }
 _DUMMYNET = ("pipe", "queue", "sched")
+_WORD = re.compile(r"\S+")
 _FILE_OPTIONS = "cfNnp:qS"
 
 
@@ -85,8 +86,8 @@ class Tool:
         self._strict = strict_machine
 
     def run(self, words: Sequence[str], *, heard: bool = True) -> Outcome:
-        """Do what a command line says, `words` being what stands behind `ipfw`. Unless `heard` the output lacks the rules
-        that are added, which take as long to print as to read.
+        """Do what a command line says, `words` being what stands behind `ipfw`. Unless `heard` the output lacks the
+        rules that are added, which take as long to print as to read.
         """
         run = Run(
             self.kernel,
@@ -105,7 +106,9 @@ class Tool:
         except Refusal as refusal:
             run.warn(refusal.text)
             run.status = refusal.status
-        return Outcome(run.status, "".join(run.out), "".join(run.err), run.column())
+        column = run.column()
+        run.read = None  # whose complaints the run hears: without each other both are gone at once
+        return Outcome(run.status, "".join(run.out), "".join(run.err), column)
 
     def _file(self, run: Run, words: Sequence[str]) -> None:
         """A file of commands, one a line; the first that is refused ends it."""
@@ -190,15 +193,17 @@ class Tool:
 def words_of(line: str) -> list[Word]:
     """The words of a line of a rule file: `#` begins a comment."""
     line = line.partition("#")[0]
-    return [Word(found[0], found.start() + 1) for found in re.finditer(r"\S+", line)]
+    return [Word(found[0], found.start() + 1) for found in _WORD.finditer(line)]
 
 
 def _placed(words: Sequence[str]) -> list[Word]:
     """Words that know where they stand: unless they do, as if there was one blank between them."""
+    if words and isinstance(words[0], Word):
+        return [word if isinstance(word, Word) else Word(word) for word in words]
     found = []
     column = 1
     for word in words:
-        found.append(word if isinstance(word, Word) else Word(word, column))
+        found.append(Word(word, column))
         column += len(word) + 1
     return found
 

@@ -85,9 +85,9 @@ class Words:
 
     def skip(self, full: str) -> bool:
         """Take the next word if it is this one."""
-        self._seen = self._at
-        if self._at == len(self._words) or not full.startswith(self._words[self._at]):
+        at = self._seen = self._at
+        words = self._words
+        if at == len(words) or not full.startswith(words[at]):
             return False  # asked for most words, of most rules
-        found = self.at(full)
-        self._at += found
-        return found
+        self._at += matches(words[at], full, self.warn)
+        return True

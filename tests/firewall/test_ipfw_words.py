@@ -186,6 +186,38 @@ def test_the_language_of_12(rule, listed):
     assert machine.listed() == [listed]
 
 
+def test_what_is_about_ipv6_says_that_there_is_none():
+    machine = Machine("e12")
+    for rule, word in (
+        ("allow ip from any to me6", "me6"),
+        ("deny ip from ::1 to any", "::1"),
+        ("deny ip from any to fe80::/10", "fe80::/10"),
+        ("allow ipv6-icmp from any to any icmp6types 1", "icmp6types"),
+    ):
+        outcome = machine.run(f"add {rule}")
+        assert outcome.err == f"ipfw: {word}: there is no IPv6 on this machine\n"
+        assert outcome.status == 69
+    machine.ok("add 5 deny ip6 from any to any")
+    assert machine.listed() == ["00005 deny ip6 from any to any"]
+
+
+def test_deleting_what_is_not_there_may_be_no_matter_since_12():
+    """-q says nothing of it, -f takes it for no failure."""
+    missing = {"e10": "rule 7: setsockopt(IP_FW_DEL): Invalid argument", "e12": "rule 7 not found"}
+    for era, text in missing.items():
+        machine = Machine(era)
+        later = era == "e12"
+        for flags, status, said in (
+            ("", 69, True),
+            ("-q", 69, not later),
+            ("-f", 0 if later else 69, True),
+            ("-fq", 0 if later else 69, not later),
+        ):
+            outcome = machine.run(f"{flags} delete 7")
+            assert outcome.status == status
+            assert outcome.err == (f"ipfw: {text}\n" if said else "")
+
+
 @pytest.mark.parametrize(
     "word", ["record-state", "set-limit src-addr 1", "defer-action", "tcpmss 1", "flow table(x)"]
 )

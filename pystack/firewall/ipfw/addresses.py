@@ -23,7 +23,7 @@ from pystack.firewall.ipfw.cnumbers import (
     strtoul,
 )
 from pystack.firewall.ipfw.draft import Draft
-from pystack.firewall.ipfw.errors import EX_DATAERR, EX_NOHOST, EX_USAGE, Refusal
+from pystack.firewall.ipfw.errors import EX_DATAERR, EX_NOHOST, EX_UNAVAILABLE, EX_USAGE, Refusal
 from pystack.firewall.ipfw.operands import table_name
 from pystack.firewall.ipfw.words import matches
 
@@ -56,6 +56,8 @@ def address(draft: Draft, side: Side, text: str) -> bool:
     if text.startswith("table("):
         _table(draft, side, text)
         return True
+    if text == "me6" or text.partition(",")[0].count(":") > 1:
+        raise Refusal(EX_UNAVAILABLE, f"{text}: there is no IPv6 on this machine")
     return _list(draft, side, text)
 
 

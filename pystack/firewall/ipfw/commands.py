@@ -78,7 +78,9 @@ def _delete_set(run: Run, number: int) -> None:
 
 
 def _delete_rules(run: Run, first: int, last: int) -> None:
-    """Rules of a number or range, or only the states that they made (-D)."""
+    """Rules of a number or range, or only the states that they made (-D). That there are none is said unless -q, and
+    is no failure with -f (12).
+    """
     if run.flags.test_only:
         return
     try:
@@ -87,7 +89,10 @@ def _delete_rules(run: Run, first: int, last: int) -> None:
         else:
             run.chain.delete_range(first, last, run.set, flushes=not run.era.names_objects)
     except KernelRefusal as refusal:
-        run.status = EX_UNAVAILABLE
+        tolerant = run.era >= Era.E12
+        run.status = run.status if tolerant and run.flags.force else EX_UNAVAILABLE
+        if tolerant and run.flags.quiet:
+            return
         if first != last:
             run.warn(f"no rules rules in {first}-{last} range")
         elif run.era.names_objects:
@@ -156,7 +161,7 @@ def flush(run: Run, words: Words) -> None:
 
 def confirmed(run: Run) -> bool:
     """`Are you sure?`, unless -f or -q."""
-    if run.flags.force or run.flags.quiet:
+    if run.flags.force or run.flags.quiet or run.answer is None:
         return True
     while True:
         answer = run.answer("Are you sure? [yn] ")

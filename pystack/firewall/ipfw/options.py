@@ -56,7 +56,7 @@ from pystack.firewall.ipfw.addresses import DESTINATION, SOURCE, Side, address
 from pystack.firewall.ipfw.cnumbers import strtol, strtoul
 from pystack.firewall.ipfw.draft import Draft
 from pystack.firewall.ipfw.eras import Era
-from pystack.firewall.ipfw.errors import EX_DATAERR, EX_USAGE, Refusal
+from pystack.firewall.ipfw.errors import EX_DATAERR, EX_UNAVAILABLE, EX_USAGE, Refusal
 
 SETUP = 0x02 | 0x10 << 8
 """SYN set and ACK clear."""
@@ -317,6 +317,10 @@ def _flow_id(draft: Draft) -> None:
     raise Refusal(EX_USAGE, "flow-id filter is active only for ipv6 protocol\n")
 
 
+def _of_ip6(draft: Draft) -> None:
+    raise Refusal(EX_UNAVAILABLE, f"{draft.words.taken()}: there is no IPv6 on this machine")
+
+
 def comment(draft: Draft) -> None:
     """Everything behind `//`."""
     words = draft.words.rest()
@@ -379,6 +383,7 @@ _OPTIONS = (
     Option("ipv6 ip6", _plain(O_IP6)),
     Option("ipv4 ip4", _plain(O_IP4)),
     Option("flow-id", _flow_id),
+    Option("icmp6type icmp6types ext6hdr src-ip6 src-ipv6 dst-ip6 dst-ipv6", _of_ip6),
     Option("tagged", _tagged),
     Option("fib", _single(O_FIB, "fib requires fib number")),
     Option("sockarg", _plain(O_SOCKARG), Era.E10),

@@ -66,7 +66,8 @@ class Run:
     kernel: Kernel
     names: Names
     write_sysctl: Callable[[str, int], None]
-    answer: Callable[[str], str]
+    answer: Callable[[str], str] | None
+    """What a person says when asked; None: nobody is there."""
     boot: int
     strict: bool
     heard: bool = True

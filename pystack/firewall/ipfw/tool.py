@@ -93,7 +93,7 @@ class Tool:
             self.kernel,
             self._names,
             self._sysctl,
-            self._answer or (lambda question: ""),
+            self._answer,
             self._boot(),
             self._strict,
             heard,
@@ -148,7 +148,6 @@ class Tool:
             run.err.append(_HELP)
             return
         run.flags = _flags(found, given)
-        run.flags.force = run.flags.force or self._answer is None
         run.set = -1
         if not rest:
             raise Refusal(EX_USAGE, "bad arguments, for usage summary ``ipfw''")

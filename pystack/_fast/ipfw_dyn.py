@@ -228,6 +228,8 @@ class DynTable(DynAging):
             if row == 0:
                 self._no_parent()
                 return 0
+            if self.era == IPFW_12:
+                self._live(row, self.cfg.fw_dyn_short_lifetime)
         if self.word[(row << 4) + W_COUNT] >= limit and self.era == IPFW_8:
             self.sweep_rule(rule)
         if self.word[(row << 4) + W_COUNT] >= limit:

@@ -108,7 +108,8 @@ class Model:
             if parent is not None:
                 parent.expire = self.now + 5
             elif self.room(True):
-                parent = Entry(150, key, TCP, self.now + 20, "P")
+                life = 5 if self.twelve else 20
+                parent = Entry(150, key, TCP, self.now + life, "P")
                 self.entries.append(parent)
             if parent is None or parent.children >= LIMIT:
                 return "deny"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from pystack._fast.consts import IPFW_8, IPFW_10, IPFW_12
@@ -45,6 +45,8 @@ class Engine:
         """Rules that cannot match are left out of the walk; otherwise each is looked at, as the kernel does."""
         self.names: dict[str, int] = {"any": 0, "": 0}
         """Names of states -> their numbers."""
+        self.clock: Callable[[], int] | None = None
+        """The machine's uptime in seconds, for lifetimes that are looked at; None: that of its last packet."""
         self._chain: Chain | None = None
         self._program: list[Rule] = []
         self._ghosts: list[Rule] = []
@@ -164,6 +166,8 @@ class Engine:
 
         kind: S keep-state, L limit, P parent of limits.
         """
+        if self.clock is not None:
+            self.table.uptime = self.clock()
         rules = [*(self._chain or ()), *self._ghosts]
         sets = {rule.row: rule.set for rule in rules}
         texts = {number: text for text, number in self.names.items() if text}

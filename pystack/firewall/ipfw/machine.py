@@ -130,6 +130,7 @@ class HostIpfw:
         ground = HostGround(host, self._say)
         seed = host.core.rng.next64()
         self.engine = Engine(cfg, ground, Rng(seed), seed & 0xFFFFFFFF)
+        self.engine.clock = lambda: host.now // SECOND
         ground.engine = self.engine
         self.chain = Chain(self.engine)
         self.chain.log = self._say

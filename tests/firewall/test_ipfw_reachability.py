@@ -368,6 +368,20 @@ def test_log(era):
     ]
 
 
+def test_what_became_actions_later_has_words_in_the_log():
+    road = Road(
+        "freebsd-14",
+        "enable verbose",
+        "add 100 setdscp ef log icmp from any to me in",
+        "add 110 tcp-setmss 1000 log icmp from any to me in",
+        "add 200 allow ip from any to any",
+    )
+    assert road.ping("198.51.100.1")
+    ends = f"ICMP:8.0 {CLIENT} 198.51.100.1 in via em0"
+    said = [text for _, text in road.gw.ipfw.security]
+    assert said == [f"ipfw: 100 SetDscp 46 {ends}", f"ipfw: 110 Eaction tcp-setmss {ends}"]
+
+
 def test_divert_is_refused(era):
     road = Road(era)
     with pytest.raises(IpfwError, match="there are no divert sockets"):

@@ -16,6 +16,7 @@ PLAIN = {
     ops.O_COUNT: "Count",
     ops.O_NAT: "Nat",
     ops.O_REASS: "Reass",
+    ops.O_SET_MSS: "Eaction tcp-setmss",
 }
 NUMBERED = {
     ops.O_DIVERT: "Divert",
@@ -36,6 +37,8 @@ def action_word(insn: Insn, arg: int) -> str:
         return PLAIN[insn.op]
     if insn.op in NUMBERED:
         return f"{NUMBERED[insn.op]} {arg}"
+    if insn.op == ops.O_SETDSCP:
+        return f"SetDscp {arg & 0x3F}"
     if insn.op == ops.O_REJECT:
         words = {ops.REJECT_RST: "Reset", ops.REJECT_ABORT: "Abort", ICMP_UNREACH_HOST: "Reject"}
         return words.get(insn.arg, f"Unreach {insn.arg}")

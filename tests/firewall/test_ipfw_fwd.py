@@ -23,6 +23,14 @@ def crossing():
     return net, gw, client, proxy
 
 
+def listener(host, address):
+    """A socket that waits for connections."""
+    sock = host.socket()
+    sock.bind(address)
+    sock.listen(5)
+    return sock
+
+
 def arrived(tap):
     """What has come, which is forgotten."""
     out = [data for _, data in tap.received]
@@ -66,9 +74,7 @@ def test_a_listener_answers_for_the_destination(ambush):
     """The connection has the address that the client asked for on both sides; `show` and netstat say so."""
     net, gw, client = ambush
     gw.ipfw("add 100 fwd 127.0.0.1,3128 tcp from 10.1.0.0/24 to any 80 in")
-    proxy = gw.socket()
-    proxy.bind(("127.0.0.1", 3128))
-    proxy.listen(5)
+    proxy = listener(gw, ("127.0.0.1", 3128))
     visitor = client.socket()
     visitor.connect(("192.0.2.80", 80))
     taken, peer = proxy.accept()
@@ -89,9 +95,7 @@ def test_a_listener_answers_for_the_destination(ambush):
 def test_without_a_port_it_is_the_destination_s(ambush):
     _net, gw, client = ambush
     gw.ipfw("add 100 fwd 10.2.0.1 tcp from any to 192.0.2.0/24 in")
-    proxy = gw.socket()
-    proxy.bind(("10.2.0.1", 25))
-    proxy.listen(5)
+    proxy = listener(gw, ("10.2.0.1", 25))
     visitor = client.socket()
     visitor.connect(("192.0.2.9", 25))
     assert proxy.accept()[0].getsockname() == ("192.0.2.9", 25)
@@ -103,20 +107,17 @@ def test_only_what_the_rule_is_about_is_taken(ambush):
     """The proxy's port is closed to whoever is not sent there, though it listens."""
     _net, gw, client = ambush
     gw.ipfw("add 100 fwd 127.0.0.1,3128 tcp from any to any 80 in")
-    proxy = gw.socket()
-    proxy.bind(("127.0.0.1", 3128))
-    proxy.listen(5)
+    proxy = listener(gw, ("127.0.0.1", 3128))
     with pytest.raises(ConnectionRefusedError):
         client.socket().connect(("10.1.0.1", 3128))
     assert int(gw.ipfw("show 100").split()[1]) == 0
+    proxy.close()
 
 
 def test_a_connection_that_there_is_goes_on_without_the_rule(ambush):
     net, gw, client = ambush
     gw.ipfw("add 100 fwd 10.1.0.1,8080 tcp from any to any 80 in")
-    proxy = gw.socket()
-    proxy.bind(("", 8080))
-    proxy.listen(5)
+    proxy = listener(gw, ("", 8080))
     visitor = client.socket()
     visitor.connect(("192.0.2.80", 80))
     taken, _ = proxy.accept()
@@ -148,9 +149,7 @@ def test_what_a_machine_sends_itself_is_taken_too(ambush):
     _net, gw, _client = ambush
     gw.ipfw("add 50 count tcp from any to any 80 in")
     gw.ipfw("add 100 fwd 127.0.0.1,3128 tcp from me to 10.1.0.2 80 out")
-    proxy = gw.socket()
-    proxy.bind(("127.0.0.1", 3128))
-    proxy.listen(5)
+    proxy = listener(gw, ("127.0.0.1", 3128))
     visitor = gw.socket()
     visitor.connect(("10.1.0.2", 80))
     taken, _ = proxy.accept()

@@ -224,6 +224,14 @@ def test_buckets_of_a_mask():
     ]
 
 
+def piped(profile, *commands, pipe=1):
+    """A machine whose datagrams go out through a pipe."""
+    net, host = machine(profile)
+    for command in (*commands, f"add 100 pipe {pipe} udp from any to any out"):
+        host.ipfw(command)
+    return net, host
+
+
 def asked(net, host, packets, port=53):
     """Datagrams at one moment: what each call said."""
     sock = host.socket(socket.SOCK_DGRAM)
@@ -243,9 +251,7 @@ def asked(net, host, packets, port=53):
 )
 def test_a_full_queue_is_told_to_the_sender(profile, full):
     """Three are on the line or wait; since pfil only says yes or no nobody is told. `noerror` was for that before."""
-    net, host = machine(profile)
-    host.ipfw("pipe 1 config bw 800Kbit/s queue 2")
-    host.ipfw("add 100 pipe 1 udp from any to any out")
+    net, host = piped(profile, "pipe 1 config bw 800Kbit/s queue 2")
     assert asked(net, host, 5) == [972, 972, 972, full, full]
     names = ("io_pkt", "io_pkt_fast", "io_pkt_drop")
     assert [host.sysctl[DUMMYNET + name] for name in names] == [5, 0, 2]
@@ -255,23 +261,17 @@ def test_a_full_queue_is_told_to_the_sender(profile, full):
 
 
 def test_loss_is_told_too():
-    net, host = machine("freebsd-10")
-    host.ipfw("pipe 1 config plr 1")
-    host.ipfw("add 100 pipe 1 udp from any to any out")
+    net, host = piped("freebsd-10", "pipe 1 config plr 1")
     assert asked(net, host, 2) == [errno.ENOBUFS] * 2
 
 
 def test_a_pipe_that_is_not_there():
-    net, host = machine("freebsd-10")
-    host.ipfw("add 100 pipe 7 udp from any to any out")
+    net, host = piped("freebsd-10", pipe=7)
     assert asked(net, host, 1) == [errno.ENOBUFS]
 
 
 def test_counters_and_numbers_of_dummynet_are_live():
-    net, host = machine("freebsd-10")
-    host.ipfw("pipe 1 config mask dst-port 0xffff")
-    host.ipfw("queue 3 config pipe 1")
-    host.ipfw("add 100 pipe 1 udp from any to any out")
+    net, host = piped("freebsd-10", "pipe 1 config mask dst-port 0xffff", "queue 3 config pipe 1")
     for port in (53, 54, 55):
         asked(net, host, 1, port)
     names = ("schk_count", "si_count", "fsk_count", "queue_count", "io_pkt", "io_pkt_fast")
@@ -281,10 +281,8 @@ def test_counters_and_numbers_of_dummynet_are_live():
 def test_io_fast():
     """With it what finds a pipe idle leaves at once; each of the others is still sent when its bits are."""
     for fast, first in ((0, 10), (1, 0)):
-        net, host = machine("freebsd-10")
+        net, host = piped("freebsd-10", "pipe 1 config bw 800Kbit/s")
         host.sysctl[DUMMYNET + "io_fast"] = fast
-        host.ipfw("pipe 1 config bw 800Kbit/s")
-        host.ipfw("add 100 pipe 1 udp from any to any out")
         begin = net.now
         sock = net.hosts["other"].socket(socket.SOCK_DGRAM)
         sock.bind(("10.0.0.2", 53))

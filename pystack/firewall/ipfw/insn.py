@@ -104,3 +104,5 @@ class Rule:
     bare: bool = False
     ident: int = field(default=0)
     """Counts the rules that were ever added: where equal numbers stand in order."""
+    asks: dict[int, list[tuple[int, int]]] | None = None
+    """What the walk may know of it beforehand (`skipping.constraints`)."""

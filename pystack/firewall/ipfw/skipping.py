@@ -56,6 +56,8 @@ BITS = 4096
 
 def union(a: Intervals, b: Intervals) -> Intervals:
     """What is in one of two constraints."""
+    if not a and len(b) < 2:
+        return b  # what most patterns come to
     out: Intervals = []
     for low, high in sorted(a + b):
         if out and low <= out[-1][1] + 1:
@@ -167,7 +169,13 @@ def constraint(block: list[Insn]) -> tuple[int, Intervals] | None:
 
 
 def constraints(rule: Rule) -> dict[int, Intervals]:
-    """What a rule asks for, by face."""
+    """What a rule asks for, by face. It is found out once."""
+    if rule.asks is None:
+        rule.asks = _constraints(rule)
+    return rule.asks
+
+
+def _constraints(rule: Rule) -> dict[int, Intervals]:
     out: dict[int, Intervals] = {}
     if any(insn.op == O_PROB for insn in rule.patterns):
         return out  # whoever draws a number is asked

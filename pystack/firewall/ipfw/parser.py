@@ -91,7 +91,8 @@ def _body(draft: Draft) -> None:
 
 
 def _not(draft: Draft) -> None:
-    if draft.words.skip("not"):
+    word = draft.words.peek()
+    if word and word[0] == "n" and draft.words.skip("not"):
         draft.negate()
 
 

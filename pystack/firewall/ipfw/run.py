@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from pystack.firewall.commandline import Word
 from pystack.firewall.ipfw.chain import Chain, KernelRefusal
@@ -47,6 +48,10 @@ class Flags:
     sort: int = 0
 
 
+NO_FLAGS = Flags()
+"""Those of most commands."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What a command ends with: exit status, output and errors. `column`: where the word begins that was looked at last
@@ -73,7 +78,7 @@ class Run:
     heard: bool = True
     """Does anybody read the rules that are said back when they are added?"""
     program: str = "ipfw"
-    flags: Flags = field(default_factory=Flags)
+    flags: Flags = field(default_factory=lambda: NO_FLAGS)
     set: int = -1
     out: list[str] = field(default_factory=list)
     err: list[str] = field(default_factory=list)
@@ -117,10 +122,9 @@ class Run:
 
     def settings(self) -> Settings:
         """What reading a rule depends on, as it is now."""
-        cfg = self.chain.engine.cfg
-        return Settings(
-            self.era, self.names, cfg.fw_verbose_limit, self.kernel.tables, self.kernel.fibs
-        )
+        kernel = self.kernel
+        limit = kernel.chain.engine.cfg.fw_verbose_limit
+        return _settings(kernel.era, self.names, limit, kernel.tables, kernel.fibs)
 
     def style(self) -> Style:
         """How rules are to be printed."""
@@ -140,6 +144,11 @@ class Run:
         """The kernel's refusal as the command tells it: no single word is to blame."""
         self.read = None
         return Refusal(status, f"{what}: {reason(refusal)}")
+
+
+@lru_cache(maxsize=64)
+def _settings(era: Era, names: Names, log_limit: int, tables: int, fibs: int) -> Settings:
+    return Settings(era, names, log_limit, tables, fibs)
 
 
 def reason(refusal: KernelRefusal) -> str:

@@ -20,7 +20,7 @@ from pystack.firewall.ipfw.cnumbers import atoi, starts_digit, strtol
 from pystack.firewall.ipfw.eras import Era
 from pystack.firewall.ipfw.errors import EX_DATAERR, EX_OK, EX_UNAVAILABLE, EX_USAGE, Refusal
 from pystack.firewall.ipfw.names import USUAL, Names
-from pystack.firewall.ipfw.run import Flags, Outcome, Run
+from pystack.firewall.ipfw.run import NO_FLAGS, Flags, Outcome, Run
 from pystack.firewall.ipfw.words import Words, matches
 
 _USAGE = 'usage: ipfw [options]\ndo "ipfw -h" or "man ipfw" for details\n'
@@ -142,9 +142,10 @@ class Tool:
             return
         found, rest = options
         run.end = parts[-1].column + len(parts[-1]) + 1 if parts else 0
-        if any(letter == "p" for letter, _ in found):
+        given_letters = [letter for letter, _ in found]
+        if "p" in given_letters:
             raise Refusal(EX_USAGE, "An absolute pathname must be used with -p option.")
-        if any(letter == "h" for letter, _ in found):
+        if "h" in given_letters:
             run.err.append(_HELP)
             return
         run.flags = _flags(found, given)
@@ -209,6 +210,8 @@ def _placed(words: Sequence[str]) -> list[Word]:
 
 def _joined(words: list[Word]) -> list[Word]:
     """A word that ends with a comma goes on with the next one: blanks behind it do not count."""
+    if not any(word[-1:] == "," for word in words):
+        return words
     found: list[Word] = []
     goes_on = False
     for word in words:
@@ -262,6 +265,8 @@ _LETTERS = {
 
 def _flags(options: list[tuple[str, str]], given: Flags | None = None) -> Flags:
     """What options say, on top of what is said already."""
+    if not options:
+        return given or NO_FLAGS
     flags = Flags(**vars(given)) if given is not None else Flags()
     for letter, argument in options:
         if letter in _LETTERS:

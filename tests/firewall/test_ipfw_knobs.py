@@ -117,6 +117,17 @@ def test_the_step_is_put_right_when_a_rule_is_added(profile, given, step):
     assert host.sysctl[FW + "autoinc_step"] == step
 
 
+def test_4_has_no_tables():
+    _net, host = machine("freebsd-4")
+    for line, text, status in (
+        ("table 1 list", "bad command `table'", 64),
+        ("add deny ip from table(1) to any", "hostname ``table(1)'' unknown", 68),
+    ):
+        with pytest.raises(IpfwError) as refused:
+            host.ipfw(line)
+        assert (str(refused.value), refused.value.status) == (f"ipfw: {text}", status)
+
+
 def test_tables_max():
     _net, host = machine("freebsd-7")
     with pytest.raises(ReadOnlyKnob):

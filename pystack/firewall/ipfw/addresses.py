@@ -53,7 +53,7 @@ def address(draft: Draft, side: Side, text: str) -> bool:
     if matches(text, "me", draft.words.warn):
         draft.put(side.me)
         return True
-    if text.startswith("table("):
+    if text.startswith("table(") and draft.settings.tables:
         _table(draft, side, text)
         return True
     if text == "me6" or text.partition(",")[0].count(":") > 1:

@@ -17,6 +17,9 @@ from pystack.firewall.ipfw.words import Words
 
 def table(run: Run, words: Words) -> None:
     """`table N|all add|delete|list|flush`."""
+    most = run.kernel.tables
+    if not most:
+        raise Refusal(EX_USAGE, "bad command `table'")  # 4 has none
     word = words.peek() or ""
     every = False
     number = 0
@@ -26,7 +29,6 @@ def table(run: Run, words: Words) -> None:
         every = True
     else:
         raise Refusal(EX_USAGE, "table number or 'all' keyword required")
-    most = run.kernel.tables
     if number >= most:
         raise Refusal(EX_USAGE, f"The table number exceeds the maximum allowed value ({most - 1})")
     words.need("table needs command")

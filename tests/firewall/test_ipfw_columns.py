@@ -50,3 +50,13 @@ def test_a_file_tells_line_and_column(host):
         host.ipfw.load(text)
     with pytest.raises(IpfwError, match=r"^line 1, column 14: ipfw: missing protocol"):
         host.ipfw.load("add 10 allow # nothing else\n")
+
+
+def test_a_line_may_begin_with_the_command_or_where_it_is(host):
+    host.ipfw.load(
+        "ipfw -q add 10 allow ip from any to any\n/sbin/ipfw -q add 20 deny ip from any to any\n"
+    )
+    assert host.ipfw("list 10-20").splitlines() == [
+        "00010 allow ip from any to any",
+        "00020 deny ip from any to any",
+    ]

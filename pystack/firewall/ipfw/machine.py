@@ -169,7 +169,7 @@ class HostIpfw:
         """The lines of a rule file, each a command. Raises IpfwError with line and column; those before it are done."""
         for number, line in enumerate(text.splitlines(), 1):
             words = words_of(line)
-            if words[:1] == ["ipfw"]:
+            if words and words[0] in ("ipfw", "/sbin/ipfw"):
                 del words[0]
             if not words:
                 continue

@@ -1,6 +1,6 @@
 from pystack._fast.internet cimport Internet
 from pystack._fast.ip4 cimport split, split_count
-from pystack._fast.ipfw_codel cimport Flow, FlowSet
+from pystack._fast.ipfw_codel cimport Codel, Flow, FlowSet
 from pystack._fast.ipfw_sched cimport FairCodel, FairQueues, Scheduler, scheduler
 from pystack._fast.packet cimport Packet
 from pystack._fast.transit cimport Transit
@@ -45,6 +45,8 @@ cdef class Dummynet:
     cdef long long owners
     cdef public bint io_fast, expire
     cdef public long long slot_limit, byte_limit, hash_size
+    cdef readonly Codel codel
+    cdef readonly FairQueues fair
     cdef readonly long long taken, fast, dropped
     cpdef bint take(self, Packet p, unsigned int number, bint queue) except -1
     cdef bint _into(self, Pipe pipe, FlowSet flowset, Packet p, bint queue) except -1

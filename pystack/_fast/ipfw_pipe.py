@@ -23,7 +23,7 @@ import cython
 
 from pystack._fast.consts import NEVER, TIMER_FLOW, Drop
 from pystack._fast.ip4 import split, split_count
-from pystack._fast.ipfw_codel import Flow, FlowSet
+from pystack._fast.ipfw_codel import Codel, Flow, FlowSet
 from pystack._fast.ipfw_kinds import FIFO, FQ_CODEL, NO_MASK, WF2Q
 from pystack._fast.ipfw_sched import FairCodel, FairQueues, scheduler
 from pystack._fast.packet import Packet
@@ -185,7 +185,8 @@ class Line:
 @cython.cclass
 class Dummynet:
     """The pipes and queues (`sets`) of a machine by their numbers. The knobs are `io_fast`, `expire`, `slot_limit`,
-    `byte_limit`, `hash_size`; `taken` counts packets, `fast` those that did not wait, `dropped` those without room.
+    `byte_limit`, `hash_size`; `codel` and `fair` are what queues and schedulers are told that do not say it themselves;
+    `taken` counts packets, `fast` those that did not wait, `dropped` those without room.
     """
 
     def __init__(self, net):
@@ -199,6 +200,8 @@ class Dummynet:
         self.slot_limit = 100
         self.byte_limit = 1 << 20
         self.hash_size = 64
+        self.codel = Codel()
+        self.fair = FairQueues()
         self.taken = 0
         self.fast = 0
         self.dropped = 0

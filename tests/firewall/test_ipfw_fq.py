@@ -312,3 +312,24 @@ def test_refusals(line, text, status):
     assert str(refused.value).rstrip() == f"ipfw: {text}"
     assert refused.value.status == status
     assert (lab.gw.ipfw("sched show"), lab.gw.ipfw("pipe show")) == before
+
+
+def test_what_is_not_said_is_said_by_knobs():
+    lab = Lab(PIPE)
+    for name, value in (
+        ("codel.target", 7000),
+        ("codel.interval", 70_000),
+        ("fqcodel.target", 8000),
+        ("fqcodel.interval", 80_000),
+        ("fqcodel.quantum", 300),
+        ("fqcodel.limit", 600),
+        ("fqcodel.flows", 32),
+    ):
+        lab.gw.sysctl[f"net.inet.ip.dummynet.{name}"] = value
+    lab.gw.ipfw("sched 1 config type fq_codel limit 700 noecn")
+    told = " FQ_CODEL target 8ms interval 80ms quantum 300 limit 700 flows 32 NoECN\n"
+    assert told in lab.gw.ipfw("sched show")
+    lab.gw.ipfw("sched 1 config type fq_codel")
+    assert " limit 600 flows 32 ECN\n" in lab.gw.ipfw("sched show")
+    lab.gw.ipfw("pipe 1 config codel")
+    assert "AQM CoDel target 7ms interval 70ms NoECN" in lab.gw.ipfw("pipe show")

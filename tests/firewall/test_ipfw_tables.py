@@ -72,6 +72,10 @@ def test_a_table_is_created_filled_and_destroyed(modern):
         " items: 2, size: 584\n"
         " limit: 3\n"
     )
+    assert modern.ok("table bad detail") == modern.ok("table bad info") + (
+        " IPv4 algorithm radix info\n  items: 2 itemsize: 200\n"
+        " IPv6 algorithm radix info\n  items: 0 itemsize: 200\n"
+    )
     modern.ok("add 100 deny ip from table(bad) to any")
     assert told(modern, "table bad destroy") == (71, "", "failed to destroy table bad: Device busy")
     assert " references: 1, valtype: legacy\n" in modern.ok("table bad info")

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 NET = "net.inet.ip.fw."
 DUMMYNET = "net.inet.ip.dummynet."
 SECOND = 10**9
+MICROSECOND = 1000
 SECURITY = 512
 """Lines of /var/log/security that are kept."""
 
@@ -217,9 +218,13 @@ class HostIpfw:
         """Dummynet's own knobs and counters."""
         net, sysctl, find = self.chain.pipes, self.host.sysctl, self.host.profile.find
         for name, attribute in KNOBS.items():
-            if find(DUMMYNET + name):
-                setattr(net, attribute, sysctl[DUMMYNET + name])
-                sysctl.on_change(DUMMYNET + name, partial(setattr, net, attribute))
+            self._told(name, net, attribute)
+        told = {"codel": net.codel, "fqcodel": net.fair.codel}
+        for name in ("codel.target", "codel.interval", "fqcodel.target", "fqcodel.interval"):
+            queue, _, attribute = name.partition(".")
+            self._told(name, told[queue], attribute, MICROSECOND)
+        for attribute in ("quantum", "limit", "flows"):
+            self._told(f"fqcodel.{attribute}", net.fair, attribute)
         live = {
             "io_pkt": lambda: net.taken,
             "io_pkt_fast": lambda: net.fast,
@@ -234,6 +239,17 @@ class HostIpfw:
         for name, read in live.items():
             if find(DUMMYNET + name):
                 sysctl.provide(DUMMYNET + name, read)
+
+    def _told(self, name: str, what: Any, attribute: str, unit: int = 1) -> None:
+        """A knob of dummynet sets an attribute, now and whenever it changes."""
+        sysctl = self.host.sysctl
+
+        def put(value: Any) -> None:
+            setattr(what, attribute, value * unit)
+
+        if self.host.profile.find(DUMMYNET + name):
+            put(sysctl[DUMMYNET + name])
+            sysctl.on_change(DUMMYNET + name, put)
 
 
 def _lines(net: Any) -> list[dict[Any, Any]]:

@@ -36,6 +36,8 @@ _VALUES = (
     "ipv4",
     "ipv6",
 )
+_RADIX_OCTETS = 200
+"""Of an entry in a tree."""
 _WHOLE = ("list", "info", "detail", "flush", "destroy")
 _RESULTS = {errno.EEXIST: "exists", errno.EFBIG: "limit", errno.ENOENT: "notfound"}
 _REASONS = {
@@ -235,6 +237,16 @@ def _info(run: Run, words: Words, name: str, every: bool) -> None:
         run.say(f" limit: {found.limit}")
 
 
+def _detail(run: Run, words: Words, name: str, every: bool) -> None:
+    """The same and what its algorithm has to say, where that is known: trees of both families."""
+    _info(run, words, name, every)
+    found = run.chain.tables.get(name, run.table_set)
+    if found is not None and found.algorithm.startswith("addr:radix"):
+        for family, items in (("IPv4", len(found)), ("IPv6", 0)):
+            run.say(f" {family} algorithm radix info")
+            run.say(f"  items: {items} itemsize: {_RADIX_OCTETS}")
+
+
 def _list(run: Run, words: Words, name: str, every: bool) -> None:
     found = _there(run, name, EX_OSERR, "failed to request table info")
     if every or run.era == Era.E11:
@@ -406,7 +418,7 @@ _COMMANDS: dict[str, Callable[[Run, Words, str, bool], None]] = {
     "modify": _modify,
     "swap": _swap,
     "info": _info,
-    "detail": _info,
+    "detail": _detail,
     "list": _list,
     "lookup": _lookup,
     "atomic": _refuse,

@@ -75,7 +75,7 @@ def _config(run: Run, kind: str, words: Words, net: Any) -> None:
     pipe: Any = Pipe(number)
     fs: Any = FlowSet(number) if kind == "queue" else pipe.own
     while words:
-        _option(run, kind, words, pipe, fs)
+        _option(run, kind, words, pipe, fs, net)
     if fs.octets > net.byte_limit:
         raise Refusal(EX_DATAERR, f"queue size must be < {net.byte_limit}B")
     if not fs.octets and not 2 <= fs.slots <= net.slot_limit:
@@ -115,8 +115,7 @@ def _set_pipe(net: Any, kind: str, number: int, new: Any) -> None:
         if pipe.kind != new.kind:
             _close(net, pipe.queue_lines)
         pipe.kind = new.kind
-        for name in ("codel", *_FAIR):
-            setattr(pipe.fair, name, getattr(new.fair, name))
+        _tell(pipe.fair, new.fair)
         return
     for name in ("rate", "delay", "burst"):
         setattr(pipe, name, getattr(new, name))
@@ -125,11 +124,11 @@ def _set_pipe(net: Any, kind: str, number: int, new: Any) -> None:
         setattr(pipe.own, name, getattr(new.own, name))
 
 
-def _option(run: Run, kind: str, words: Words, pipe: Any, fs: Any) -> None:
+def _option(run: Run, kind: str, words: Words, pipe: Any, fs: Any, net: Any) -> None:
     word = words.take()
     if word == "codel" and kind != "sched":
         _is_known(run, "CoDel", word)
-        fs.codel = Codel()
+        fs.codel = Codel(net.codel.target, net.codel.interval)
         _codel(words, fs.codel)
         return
     if word in _ABSENT:
@@ -169,6 +168,7 @@ def _option(run: Run, kind: str, words: Words, pipe: Any, fs: Any) -> None:
         words.take()
         if name == "fq_codel":
             _is_known(run, "FQ-CoDel", f"type {name}")
+            _tell(pipe.fair, net.fair)
             _fair_queues(words, pipe.fair)
         return
     elif word == "buckets":
@@ -212,6 +212,13 @@ def _fair_queues(words: Words, fair: Any) -> None:
             words.take()
         elif not _codel(words, fair.codel):
             break
+
+
+def _tell(fair: Any, told: Any) -> None:
+    """A scheduler, which may be at work, is told what another one was."""
+    for name in _FAIR:
+        setattr(fair, name, getattr(told, name))
+    fair.codel = Codel(told.codel.target, told.codel.interval, told.codel.ecn)
 
 
 def _time(words: Words, name: str, most: int) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from pystack._fast.ipfw_ops import (
     O_IP_DST,
     O_IP_DST_LOOKUP,
@@ -29,6 +31,8 @@ from pystack.firewall.ipfw.words import matches
 
 ALL_ONES = 0xFFFFFFFF
 _MOST_WORDS = 63
+_ENTRY = re.compile(r"([^/:,{]*)(?:([/:])([^,{]*))?(.*)", re.DOTALL)
+"""A name, `/` or `:` and a mask, and what follows."""
 
 
 class Side:
@@ -90,10 +94,9 @@ def _check_number(draft: Draft, number: int) -> None:
 
 def _masked(draft: Draft, text: str) -> tuple[int, int, str]:
     """(address, mask, rest) of the first entry of a list; the rest begins with `,` or `{`, or is empty."""
-    cut = next((at for at, c in enumerate(text) if c in "/:,{"), len(text))
-    name, mark, tail = text[:cut], text[cut : cut + 1], text[cut + 1 :]
-    end = next((at for at, c in enumerate(tail) if c in ",{"), len(tail))
-    mask_text, rest = tail[:end], tail[end:]
+    found = _ENTRY.fullmatch(text)
+    assert found is not None  # whatever it is
+    name, mark, mask_text, rest = found.groups()
     addr = host(draft, name)
     if mark == ":":
         mask = inet_aton(mask_text)
@@ -105,8 +108,7 @@ def _masked(draft: Draft, text: str) -> tuple[int, int, str]:
             raise Refusal(EX_DATAERR, f"bad width ``{mask_text}''")
         mask = ALL_ONES << (32 - length) & ALL_ONES
     else:
-        mask = 0xFFFFFF00 if mark == "{" else ALL_ONES
-        rest = text[cut:]
+        mask = 0xFFFFFF00 if rest.startswith("{") else ALL_ONES
     return addr & mask, mask, rest
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 
 from pystack.firewall.commandline import Word
@@ -50,7 +49,7 @@ _SECOND: dict[str, _Command] = {
     "show": show.show,
 }
 _DUMMYNET = ("pipe", "queue", "sched")
-_WORD = re.compile(r"\S+")
+_new_word = str.__new__
 _FILE_OPTIONS = "cfNnp:qS"
 
 
@@ -192,8 +191,15 @@ class Tool:
 
 def words_of(line: str) -> list[Word]:
     """The words of a line of a rule file: `#` begins a comment."""
-    line = line.partition("#")[0]
-    return [Word(found[0], found.start() + 1) for found in _WORD.finditer(line)]
+    found = []
+    end = 0
+    for text in line.partition("#")[0].split():
+        at = line.index(text, end)
+        end = at + len(text)
+        word = _new_word(Word, text)
+        word.column = at + 1
+        found.append(word)
+    return found
 
 
 def _placed(words: Sequence[str]) -> list[Word]:

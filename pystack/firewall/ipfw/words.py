@@ -39,8 +39,7 @@ class Words:
 
     def peek(self, ahead: int = 0) -> str | None:
         """A word that is still to come, if there is one."""
-        at = self._at + ahead
-        self._seen = at
+        at = self._seen = self._at + ahead
         return self._words[at] if at < len(self._words) else None
 
     def take(self) -> str:
@@ -67,10 +66,10 @@ class Words:
 
     def need(self, complaint: str, status: int = EX_USAGE) -> str:
         """The next word, which is not taken; there has to be one."""
-        word = self.peek()
-        if word is None:
+        at = self._seen = self._at
+        if at >= len(self._words):
             raise Refusal(status, complaint)
-        return word
+        return self._words[at]
 
     def put(self, word: str) -> None:
         """Another word stands where the next one was."""

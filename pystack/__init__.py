@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pystack.errors import DeadlockError as DeadlockError
     from pystack.host import Host as Host
-    from pystack.host import Timer as Timer
     from pystack.link import Burst as Burst
     from pystack.link import Link as Link
     from pystack.network import Network as Network
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from pystack.sysctl import Sysctl as Sysctl
     from pystack.tap import Tap as Tap
     from pystack.tcpinfo import TcpInfo as TcpInfo
+    from pystack.timer import Timer as Timer
 
 _HOME = {
     "Burst": "link",
@@ -35,7 +35,7 @@ _HOME = {
     "Sysctl": "sysctl",
     "Tap": "tap",
     "TcpInfo": "tcpinfo",
-    "Timer": "host",
+    "Timer": "timer",
     "select": "readiness",
     "serve": "server",
     "sweep": "sweeping",

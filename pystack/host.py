@@ -29,7 +29,8 @@ from pystack.limits import Limit, limits
 from pystack.process import Process
 from pystack.sockets import StreamSocket
 from pystack.sysctl import Sysctl, Value
-from pystack.units import parse_size, parse_time
+from pystack.timer import Timer
+from pystack.units import parse_shift, parse_size, parse_time
 from pystack.views import hostcache
 from pystack.views.tools import UsageError, file, run, show
 
@@ -99,32 +100,6 @@ class _Nowhere(Driver):
         self.step(time)
 
 
-class Timer:
-    """A call that is to come; `cancel()` prevents it."""
-
-    __slots__ = ("args", "fn", "time")
-
-    def __init__(self, time: int, fn: Callable[..., object], args: tuple[Any, ...]) -> None:
-        self.time = time
-        self.fn: Callable[..., object] | None = fn
-        self.args = args
-
-    def __call__(self) -> None:
-        fn, self.fn = self.fn, None
-        if fn is not None:
-            fn(*self.args)
-
-    def cancel(self) -> None:
-        """It is not called, or not again."""
-        self.fn = None
-        self.args = ()
-
-    @property
-    def active(self) -> bool:
-        """Is the call still to come?"""
-        return self.fn is not None
-
-
 class Host:
     """One machine.
 
@@ -169,7 +144,15 @@ class Host:
         self.system = self.profile.system
         self.core = Core(self.sysctl.config, self.seed, 0)
         self.epoch = 0
-        """Nanoseconds between 1970 and the beginning of the world's clock: 0 where time is virtual."""
+        """Nanoseconds between 1970 and the start of the machine's clock: 0 where time is virtual, until it is set."""
+        self.clock_set: list[Callable[[int], object]] = []
+        """Who is told by how much the wall clock was set (`set_clock`)."""
+        self.halted = False
+        """Is it paused (`Network.pause`)?"""
+        self.held: list[Callable[[], object]] = []
+        """What waits until it goes on."""
+        self._shifts: list[tuple[int, int]] = []
+        """(by its own clock from then on, how far that is ahead of the world's)."""
         self._enter(_Nowhere())
         self.log = KernelLog(
             self.core, self.sysctl, self.profile.messages, self.system == "linux", self._uptime
@@ -433,10 +416,10 @@ class Host:
         answers: list[int | None] = []
         with self.socket(std.SOCK_DGRAM, PROTO_ICMP) as sock:
             for number in range(count):
-                begin = self.now
+                begin = self.world.clock.now
                 sent = bytes((ICMP_ECHO, 0, 0, 0, 0, 0)) + (number & 0xFFFF).to_bytes(2, "big")
                 answers.append(self._ping_once(sock, address, sent + data, begin, begin + wait))
-                if number + 1 < count and self.now < begin + pause:
+                if number + 1 < count and self.world.clock.now < begin + pause:
                     self.world.run_until(lambda: False, begin + pause)
         return answers
 
@@ -445,11 +428,12 @@ class Host:
     ) -> int | None:
         try:
             sock.sendto(message, (address, 0))
-            while self.now < end:
-                sock.settimeout((end - self.now) / 1e9)
+            clock = self.world.clock
+            while clock.now < end:
+                sock.settimeout((end - clock.now) / 1e9)
                 reply, _ = sock.recvfrom(65535)
                 if reply[6:] == message[6:]:
-                    return self.now - begin
+                    return clock.now - begin
         except OSError as e:
             if e.errno is not None and not isinstance(e, TimeoutError):
                 return None
@@ -473,7 +457,7 @@ class Host:
 
     @property
     def now(self) -> int:
-        """The world's present, ns."""
+        """The present by the machine's own clock, ns: the world's, unless it was paused or has jumped."""
         return int(self.clock.now)
 
     def call_later(self, delay: int | str, fn: Callable[..., object], *args: Any) -> Timer:
@@ -481,10 +465,39 @@ class Host:
         return self.call_at(self.now + parse_time(delay, "delay"), fn, *args)
 
     def call_at(self, time: int, fn: Callable[..., object], *args: Any) -> Timer:
-        """Call fn(*args) at `time`, ns."""
-        timer = Timer(time, fn, args)
-        self.world.call_at(time, timer)
+        """Call fn(*args) at `time`, ns of the machine's clock; while it is paused nothing is called."""
+        return self.plan(Timer(time, fn, args, self))
+
+    def plan(self, timer: Timer) -> Timer:
+        """A timer of the machine, or of one of its programs, is called at its time."""
+        self.world.call_at(timer.time - self.core.ahead, timer)
         return timer
+
+    def later(self, call: Callable[[], object]) -> None:
+        """Call when the machine goes on."""
+        self.held.append(call)
+
+    def set_clock(self, by: int | str) -> None:
+        """The wall clock is set by so much ("1h", "-30s"), as date(1) does it. No timer of the kernel looks at it;
+        programs may, and the sequence numbers with which Linux begins connections.
+        """
+        step = parse_shift(by, "by")
+        self.epoch += step
+        if self.system == "linux":
+            self.core.isn_ahead = (self.core.isn_ahead + step // 4000) & 0xFFFFFFFF
+        for told in list(self.clock_set):
+            told(step)
+
+    def shifted(self) -> None:
+        """The clock was shifted against the world's; who did it calls this."""
+        self._shifts.append((self.now, self.core.ahead))
+
+    def when(self, time: int) -> int:
+        """What the world's clock said when the machine's said `time`."""
+        for begin, ahead in reversed(self._shifts):
+            if time >= begin:
+                return time - int(ahead)
+        return time
 
     def _uptime(self) -> int:
         """Nanoseconds since the machine was switched on."""

@@ -17,17 +17,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from pystack._fast.consts import NEVER
-from pystack._fast.fabric import Fabric
+from pystack._fast.fabric import Fabric, MachineClock
 from pystack._fast.mbuf import Pool
 from pystack._fast.record import Record
 from pystack._fast.rng import Rng
 from pystack._fast.trace import Trace
 from pystack.addresses import dotted, parse_interface
 from pystack.errors import DeadlockError
-from pystack.host import Host, Timer
+from pystack.host import Host
 from pystack.link import Link
 from pystack.recording import Recording
 from pystack.tap import Tap
+from pystack.timer import Timer
 from pystack.units import format_time, parse_size, parse_time
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ __all__ = ["Network", "Tap"]
 
 PATIENCE = 7 * 86_400 * 10**9
 """Virtual time after which a call that waits without a timeout gives up when no socket was told anything."""
+
+CLOCKS = ("ran", "stood")
+"""What the clock of a paused machine did."""
 
 RECORD = 32 << 20
 """Octets of the newest traffic that a network keeps unless it is told otherwise (docs/adr)."""
@@ -93,8 +97,10 @@ class Network:
         self._machines.append(host)
         self.hosts[name] = host
         if self._record is not None:
-            host.core.tap = partial(self._refused, host.core.number)
+            host.core.tap = partial(self._refused, host.core)
         host.join(self)
+        clock: Any = MachineClock(self._fabric, host.core)
+        host.clock = clock
         return host
 
     def tap(self, address: str, name: str | None = None) -> Tap:
@@ -244,6 +250,64 @@ class Network:
         self._fabric.call_at(timer.time, timer)
         return timer
 
+    # --- machines that stop, and their clocks -------------------------------------------------------
+
+    def pause(self, host: Host, *, ring: int = 256) -> None:
+        """The machine executes nothing from now on, as a virtual machine that is being moved: no packet, no timer, no
+        program. `ring` packets wait at its network card, later ones are lost (`Drop.RX_RING`). What is asked of it
+        meanwhile raises RuntimeError, and so does this for one that is paused.
+        """
+        self._ours(host)
+        if host.halted:
+            raise RuntimeError(f"{host.name} is paused already")
+        if ring < 0:
+            raise ValueError(f"a ring of {ring} packets cannot be")
+        host.halted = True
+        self._fabric.halt(host.core, ring)
+
+    def resume(self, host: Host, *, clock: str = "ran") -> None:
+        """A paused machine goes on. Its clock "ran" meanwhile (the host was busy, or stopped the emulator): every timer
+        that has come due fires at once, before the packets that wait. Or it "stood" (a hypervisor that hides the gap:
+        QEMU's stop and cont): the machine knows of nothing, and its clock is behind from now on.
+        """
+        self._ours(host)
+        if clock not in CLOCKS:
+            raise ValueError(f"clock {clock!r}: it {' or '.join(CLOCKS)}")
+        if not host.halted:
+            raise RuntimeError(f"{host.name} is not paused")
+        held, host.held, host.halted = host.held, [], False
+        stood = clock == "stood"
+        self._fabric.go_on(host.core, stood)
+        if stood:
+            host.shifted()
+            self._replan(host)
+        for call in held:
+            at = call.time - host.core.ahead if stood and isinstance(call, Timer) else self.now
+            self._fabric.call_at(at, call)
+
+    def jump(self, host: Host, by: int | str) -> None:
+        """The machine's clock jumps ahead ("10s"), the monotonic one too: of so much time it has seen nothing, and
+        every timer that has come due fires at once. Raises RuntimeError where it is paused.
+        """
+        self._ours(host)
+        if host.halted:
+            raise RuntimeError(f"{host.name} is paused: its clock is looked at when it goes on")
+        self._fabric.jump(host.core, parse_time(by, "by"))
+        host.shifted()
+        self._replan(host)
+
+    def _ours(self, host: Host) -> None:
+        if self.hosts.get(host.name) is not host:
+            raise ValueError(f"{host.name} is not of this network")
+
+    def _replan(self, host: Host) -> None:
+        """The timers of a machine's programs come by its own clock, which was shifted."""
+        calls = self._fabric.calls
+        for slot, timer in list(enumerate(calls)):
+            if isinstance(timer, Timer) and timer.active and _machine(timer.owner) is host:
+                calls[slot] = _nothing
+                self._fabric.call_at(timer.time - host.core.ahead, timer)
+
     # --- what happened -----------------------------------------------------------------------------
 
     def trace_hash(self) -> str:
@@ -270,11 +334,11 @@ class Network:
             return self._machines[-wire - 1].name, "refused by the machine"
         return self._wires[wire]
 
-    def _refused(self, core: int, now: int, packet: Any, reason: int) -> None:
-        """A machine dropped a packet."""
+    def _refused(self, core: Any, now: int, packet: Any, reason: int) -> None:
+        """A machine dropped a packet, when its own clock said `now`."""
         record = self._record
         if record is not None and packet.head_len:
-            record.add(packet, now, -core - 1)
+            record.add(packet, now - core.ahead, -core.number - 1)
             record.note(-1, reason)
 
     def play(
@@ -299,6 +363,15 @@ class Network:
     def close(self) -> None:
         """Nothing of the network is used any more; a second time does nothing."""
         self._record = None
+
+
+def _nothing() -> None:
+    """A call that takes place at another time."""
+
+
+def _machine(owner: Any) -> Any:
+    """Whose machine: an owner of timers is one, or a program on one."""
+    return getattr(owner, "host", owner)
 
 
 def _interfaces(end: Host | Tap) -> list[tuple[Any, int, int]]:

@@ -19,6 +19,8 @@ from pystack._fast.files import UNLIMITED, Descriptors
 from pystack.datagram import DatagramSocket
 from pystack.errors import error_of
 from pystack.sockets import StreamSocket
+from pystack.timer import Timer
+from pystack.units import parse_time
 
 if TYPE_CHECKING:
     from pystack.host import Host
@@ -33,7 +35,8 @@ class Process(Descriptors):
     """A program that runs as `uid` on `host`; `nofile` is its RLIMIT_NOFILE, None for what the system allows when it
     starts.
 
-    `asleep`: it waits in the kernel for mbufs, and no signal reaches it (top shows it in `zoneli`).
+    `asleep`: it does not run. It waits in the kernel for mbufs, and no signal reaches it (top shows it in `zoneli`), or
+    it was stopped (`stop`).
 
     `pid` and `name` are what `sockstat` and the kernel's log call it, `used` its descriptors (0, 1 and 2 included),
     `failures` how often it was refused one (EMFILE).
@@ -42,7 +45,10 @@ class Process(Descriptors):
     def __init__(self, host: Host, name: str, pid: int, uid: int, nofile: int | None) -> None:
         self.host = host
         self.name = name
-        self._calls: deque[Callable[[], int]] = deque()
+        self.stopped = False
+        self._going_on: Callable[[], int] | None = None
+        """The call in which it waits in the kernel."""
+        self._calls: deque[Callable[[], object]] = deque()
         most = int(host.core.cfg.maxfilesperproc) or UNLIMITED
         if nofile is not None and nofile < 0:
             raise ValueError(f"{name} cannot have {nofile} descriptors")
@@ -65,20 +71,17 @@ class Process(Descriptors):
     def doze(self, go_on: Callable[[], int], octets: int) -> None:
         """Sleep until there is storage for so many octets, then go on; `go_on` says how many more it wants, 0: done."""
         core: Any = self.host.core
-        self.asleep = True
-        core.asleep += 1
         self.handler = self._wake
-        self._calls.append(go_on)
+        self._going_on = go_on
+        self._rest()
         core.fall_asleep(self, octets)
 
     def later(self, call: Callable[[], object]) -> None:
         """Make a call that changes something when awake."""
-
-        def made() -> int:
-            call()
-            return 0
-
-        self._calls.append(made)
+        if self.asleep:
+            self._calls.append(call)
+        else:
+            self.host.later(call)
 
     def miss(self, row: Any, event: int) -> None:
         """A socket did not answer because its program is asleep: it hears of this event when it wakes up."""
@@ -89,13 +92,25 @@ class Process(Descriptors):
 
     def _wake(self, events: int) -> None:
         """There is storage: go on where sleep began, then with what was put off."""
-        core: Any = self.host.core
-        going_on = self._calls.popleft()
+        going_on = self._going_on
+        assert going_on is not None
         octets = going_on()
         if octets:
-            self._calls.appendleft(going_on)
-            core.fall_asleep(self, octets)
+            self.host.core.fall_asleep(self, octets)
             return
+        self._going_on = None
+        self._rise()
+
+    def _rest(self) -> None:
+        if not self.asleep:
+            self.asleep = True
+            self.host.core.asleep += 1
+
+    def _rise(self) -> None:
+        """It runs again, unless something else keeps it."""
+        if self.stopped or self._going_on is not None:
+            return
+        core: Any = self.host.core
         self.asleep = False
         core.asleep -= 1
         held, self.held = self.held, []
@@ -105,6 +120,40 @@ class Process(Descriptors):
         while self._calls and not self.asleep:
             self._calls.popleft()()
         self.host.after(core)
+
+    # --- signals, and timers ---------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """SIGSTOP: the program does nothing until `go_on`. Its system acknowledges, and queues who connects."""
+        if not self.stopped:
+            self.stopped = True
+            self._rest()
+
+    def go_on(self) -> None:
+        """SIGCONT: it hears of what has happened, and its timers that have come due fire."""
+        if self.stopped:
+            self.stopped = False
+            self._rise()
+
+    @property
+    def halted(self) -> bool:
+        """Does it not run, or its machine?"""
+        return self.asleep or self.host.halted
+
+    @property
+    def now(self) -> int:
+        """The present of its machine, ns."""
+        return self.host.now
+
+    def call_later(self, delay: int | str, fn: Callable[..., object], *args: Any) -> Timer:
+        """As `Host.call_later`, in this program: not while it is asleep."""
+        return self.call_at(self.now + parse_time(delay, "delay"), fn, *args)
+
+    def call_at(self, time: int, fn: Callable[..., object], *args: Any) -> Timer:
+        """As `Host.call_at`, likewise."""
+        return self.host.plan(Timer(time, fn, args, self))
+
+    # --- sockets -----------------------------------------------------------------------------------------
 
     def socket(self, type: int = std.SOCK_STREAM, proto: int = 0, *, uid: int | None = None) -> Any:
         """socket(2): as `Host.socket`. Raises OSError: EMFILE and ENFILE for want of a descriptor or a file."""

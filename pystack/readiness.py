@@ -38,7 +38,7 @@ def select(
     world = every[0].host.world
     if any(sock.host.world is not world for sock in every):
         raise ValueError("select: sockets of different worlds")
-    deadline = NEVER if timeout is None else every[0].host.now + round(timeout * SECOND)
+    deadline = NEVER if timeout is None else every[0].host.world.clock.now + round(timeout * SECOND)
     while True:
         ready = _ready(readers, writers, others)
         if any(ready) or timeout == 0:

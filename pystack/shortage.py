@@ -86,7 +86,7 @@ def found(sock: Socket, octets: int, end: int) -> bool:
 def patience(sock: Socket) -> int:
     """Until when a writer waits: for ever, or as long as FreeBSD 4 has it (kern.ipc.mbuf_wait)."""
     cfg = sock.host.core.cfg
-    return int(sock.host.clock.now) + int(cfg.mbuf_wait) if cfg.mbuf_wait else NEVER
+    return int(sock.host.world.clock.now) + int(cfg.mbuf_wait) if cfg.mbuf_wait else NEVER
 
 
 def denied(sock: Socket, octets: int, answer: int) -> bool:

@@ -19,25 +19,21 @@ from pystack import shortage, sockreports
 from pystack._fast.commands import (
     tcp_at_mark,
     tcp_close,
-    tcp_readable,
     tcp_recv_bytes,
     tcp_recv_into,
     tcp_send,
     tcp_send_to,
     tcp_shutdown,
-    tcp_writable,
 )
 from pystack._fast.consts import (
     CALLS_LINUX,
     DEAD_CHILD_ABORTED,
-    EV_ACCEPT,
     EV_CONNECT,
     EV_ERROR,
     EV_HANGUP,
     EV_READ,
     EV_WRITE,
     FIN_WAIT_2,
-    LISTEN,
     NEVER,
     SECOND,
     SOCKBUF_LINUX,
@@ -56,7 +52,6 @@ from pystack._fast.tcb import (
     SS_CONNECTED,
     SS_CONNECTING,
     SS_DEAD,
-    SS_DISCONNECTED,
 )
 from pystack.addresses import dotted
 from pystack.errors import error_of, number_of
@@ -129,6 +124,12 @@ class StreamSocket(StreamEndpoint, Socket):
     proto = std.IPPROTO_TCP
 
     _address = staticmethod(address_of)
+
+    if TYPE_CHECKING:  # the compiled face has them
+
+        def readable(self) -> bool: ...
+
+        def writable(self) -> bool: ...
 
     def __repr__(self) -> str:
         if self.closed:
@@ -455,7 +456,7 @@ class StreamSocket(StreamEndpoint, Socket):
 
     def _linger(self, t: Any) -> None:
         host = self.host
-        deadline = int(host.clock.now) + t.linger * SECOND
+        deadline = int(host.world.clock.now) + t.linger * SECOND
         done = host.world.run_until(lambda: t.row == 0 or t.state >= FIN_WAIT_2, deadline)
         if not done and host.core.cfg.policy_sockbuf != SOCKBUF_LINUX:
             raise error_of(Err.EAGAIN)
@@ -490,35 +491,3 @@ class StreamSocket(StreamEndpoint, Socket):
             raise error_of(_AGAIN)
         while program.asleep:
             core.driver.step(NEVER)
-
-    def readable(self) -> bool:
-        t = self.row
-        if self._host.core.asleep and t.owner is not None and t.owner.asleep:
-            return False
-        if t.state == LISTEN:
-            return bool(t.qlen > 0)
-        if t.rcvq.cc:
-            return bool(t.rcvq.cc >= t.rcvq.lowat or t.so_state & SS_DISCONNECTED)
-        answer = tcp_readable(t)
-        return answer != _AGAIN and bool(answer == 0 or t.so_error or t.so_state & SS_DISCONNECTED)
-
-    def writable(self) -> bool:
-        t = self.row
-        core = self._host.core
-        if t.state == LISTEN or (core.asleep and t.owner is not None and t.owner.asleep):
-            return False
-        answer = tcp_writable(core, t)
-        return bool(answer >= 0 or answer == -Err.EPIPE or t.so_error)
-
-    def level(self) -> int:
-        t = self.row
-        found = super().level()
-        if t.state == LISTEN:
-            return EV_READ | EV_ACCEPT if t.qlen else 0
-        if t.so_error or (t.reports is not None and t.reports.errors):
-            found |= EV_ERROR
-        if t.so_state & SS_DISCONNECTED:
-            found |= EV_HANGUP | EV_CONNECT
-        elif t.so_state & SS_CONNECTED:
-            found |= EV_CONNECT
-        return found

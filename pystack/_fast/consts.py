@@ -174,8 +174,9 @@ class Drop(IntEnum):
     MBUF = 60
     TX_QUEUE = 61
     NO_DEVICE = 62
-    # links
     FIREWALL = 63
+    RX_RING = 64
+    # links
     LINK_LOSS = 70
     LINK_QUEUE = 71
     LINK_CORRUPT = 72

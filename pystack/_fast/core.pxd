@@ -29,7 +29,10 @@ cdef class Core(Internet):
     cdef public Driver driver
     cdef public list sleepers
     cdef public int n_sleepers, asleep
-    cdef public bint dispatching
+    cdef public bint dispatching, halted
+    cdef public long long ahead, halted_at
+    cdef public list ring
+    cdef public int ring_room
     cpdef int ingress(self, Packet p, long long now) except -1
     cpdef int make_room(self) except -1
     cpdef int ingress_landed(self, int iface, int skip, int n, int gso_size, bint csum_ok, long long now) except -1

@@ -91,7 +91,11 @@ class Driver:
 @cython.final
 @cython.cclass
 class Core(Internet):
-    """One machine. `cfg` holds its knobs, `seed` its randomness, `now` its first present."""
+    """One machine. `cfg` holds its knobs, `seed` its randomness, `now` its first present.
+
+    The rest is for whoever gives it the time (`fabric.Fabric`): `scheduled`, `number`, `listed`; how far its clock is
+    `ahead` of the world's; whether it is `halted`, since when by its own clock, and the packets that came meanwhile.
+    """
 
     def __init__(self, cfg, seed=0, now=0):
         rng = Rng(seed)
@@ -127,6 +131,10 @@ class Core(Internet):
         self.sleepers = []
         self.n_sleepers = self.asleep = 0
         self.dispatching = False
+        self.ahead = self.halted_at = 0
+        self.halted = False
+        self.ring = []
+        self.ring_room = 0
 
     def settle(self, now):
         """The present is `now`: call before commands."""

@@ -9,13 +9,21 @@ of the same name with an underscore, which the face (`pystack.sockets`) has.
 
 import cython
 
-from pystack._fast.commands import tcp_close, tcp_readable, tcp_recv_bytes, tcp_recv_into, tcp_send
+from pystack._fast.commands import (
+    tcp_close,
+    tcp_readable,
+    tcp_recv_bytes,
+    tcp_recv_into,
+    tcp_send,
+    tcp_writable,
+)
 from pystack._fast.consts import (
     EV_ACCEPT,
     EV_CONNECT,
     EV_ERROR,
     EV_HANGUP,
     EV_READ,
+    EV_WRITE,
     FILES_LINUX,
     LISTEN,
     NEVER,
@@ -24,11 +32,19 @@ from pystack._fast.consts import (
 from pystack._fast.core import Core, Driver  # noqa: F401
 from pystack._fast.files import Descriptors
 from pystack._fast.opening import take_error, tcp_accept, tcp_connect
-from pystack._fast.tcb import SS_ASKED, SS_CONNECTED, SS_CONNECTING, SS_UNCONNECTED, Tcb
+from pystack._fast.tcb import (
+    SS_ASKED,
+    SS_CONNECTED,
+    SS_CONNECTING,
+    SS_DISCONNECTED,
+    SS_UNCONNECTED,
+    Tcb,
+)
 
 EAGAIN = int(Err.EAGAIN)
 EINPROGRESS = int(Err.EINPROGRESS)
 EINVAL = int(Err.EINVAL)
+EPIPE = int(Err.EPIPE)
 ACCEPTING = EV_ACCEPT | EV_ERROR | EV_HANGUP
 CONNECTING = EV_CONNECT | EV_ERROR | EV_HANGUP
 READING = EV_READ | EV_ERROR | EV_HANGUP
@@ -73,7 +89,7 @@ class Endpoint:
         """When a call that begins now gives up, ns of the world's clock; NEVER."""
         if self._timeout < 0:
             return NEVER
-        return self._host.clock.now + self._timeout
+        return self._host.world.clock.now + self._timeout
 
     def _pause(self, events, deadline):
         """Let the world go on until one of `events` may have happened. Raises TimeoutError."""
@@ -185,6 +201,56 @@ class StreamEndpoint(Endpoint):
             child = tcp_accept(core, t)
             if child is not None:
                 return child
+
+    def readable(self):
+        """Would receiving (or `accept`) answer at once, be it with the end or an error?"""
+        t: Tcb = self.row
+        answer: cython.int
+        if self.dozes(t):
+            return False
+        if t.state == LISTEN:
+            return t.qlen > 0
+        if t.rcvq.cc:
+            return t.rcvq.cc >= t.rcvq.lowat or t.so_state & SS_DISCONNECTED != 0
+        answer = tcp_readable(t)
+        return answer != -EAGAIN and (
+            answer == 0 or t.so_error != 0 or t.so_state & SS_DISCONNECTED != 0
+        )
+
+    def writable(self):
+        """Would sending answer at once?"""
+        t: Tcb = self.row
+        answer: cython.int
+        if self.dozes(t) or t.state == LISTEN:
+            return False
+        answer = tcp_writable(self.core, t)
+        return answer >= 0 or answer == -EPIPE or t.so_error != 0
+
+    def dozes(self, t):
+        """Does its program sleep, so that nobody would be answered? Raises OSError for a closed socket."""
+        core = self.core
+        if core is None:
+            self._fail(0)
+        owner: Descriptors = t.owner
+        return core.asleep != 0 and owner is not None and owner.asleep
+
+    def level(self):
+        """The events (EV_*) that describe the socket as it is now."""
+        t: Tcb = self.row
+        found: cython.int = 0
+        if self.readable():
+            found |= EV_READ
+        if t.state == LISTEN:
+            return EV_READ | EV_ACCEPT if t.qlen > 0 else 0
+        if self.writable():
+            found |= EV_WRITE
+        if t.so_error or (t.reports is not None and t.reports.errors):
+            found |= EV_ERROR
+        if t.so_state & SS_DISCONNECTED:
+            found |= EV_HANGUP | EV_CONNECT
+        elif t.so_state & SS_CONNECTED:
+            found |= EV_CONNECT
+        return found
 
     def send(self, data, flags=0):
         """send(2): octets taken. A socket without a timeout waits until all are, one with a timeout until some are."""

@@ -3,8 +3,15 @@ from pystack._fast.events cimport EventQueue
 from pystack._fast.packet cimport Packet, PacketQueue
 from pystack._fast.wire cimport Wire
 
-cdef int EVENT_CORE, EVENT_WIRE, EVENT_CALL, NO_DEVICE
+cdef int EVENT_CORE, EVENT_WIRE, EVENT_CALL, NO_DEVICE, RX_RING
 cdef long long NEVER
+
+
+cdef class Fabric
+
+cdef class MachineClock:
+    cdef Fabric fabric
+    cdef Core core
 
 
 cdef class Fabric(Driver):
@@ -34,3 +41,7 @@ cdef class Fabric(Driver):
     cpdef int dispatch(self) except -1
     cdef bint any_ready(self) except -1
     cdef int arrive(self, int w, Packet p) except -1
+    cdef int hold(self, Core c, Packet p) except -1
+    cpdef halt(self, Core c, int room)
+    cpdef go_on(self, Core c, bint stood)
+    cpdef jump(self, Core c, long long by)

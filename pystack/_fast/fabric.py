@@ -18,8 +18,24 @@ EVENT_CORE = 0
 EVENT_WIRE = 1
 EVENT_CALL = 2
 NO_DEVICE = int(Drop.NO_DEVICE)
+RX_RING = int(Drop.RX_RING)
 MAX_IFACES = 64
 """Interfaces of one machine that the fast table of single wires covers."""
+
+
+@cython.final
+@cython.cclass
+class MachineClock:
+    """The clock of one machine: the world's, and what it is ahead of it; of a halted one it stands."""
+
+    def __init__(self, fabric, core):
+        self.fabric = fabric
+        self.core = core
+
+    @property
+    def now(self):
+        """Nanoseconds."""
+        return self.core.halted_at if self.core.halted else self.fabric.now + self.core.ahead
 
 
 @cython.final
@@ -109,7 +125,8 @@ class Fabric(Driver):
         """Call the handlers of all sockets for which something happened."""
         c: Core
         for c in self.take_ready():
-            c.dispatch()
+            if not c.halted:
+                c.dispatch()
         return 0
 
     def out_of(self, c, p):
@@ -143,17 +160,24 @@ class Fabric(Driver):
         self.schedule_wire(w)
 
     def before(self, c):
-        """Before any command to a machine: it is told the time."""
-        return c.settle(self.now)
+        """Before any command to a machine: it is told the time. Raises RuntimeError where it is halted."""
+        if c.halted:
+            raise RuntimeError("the machine is halted: nothing can be asked of it until it goes on")
+        return c.settle(self.now + c.ahead)
 
     def after(self, c):
         """After any call of a machine: its packets go on their way, its next timer is scheduled."""
-        p: Packet = c.egress(self.now)
+        if c.halted:
+            return 0
+        now: cython.longlong = self.now + c.ahead
+        p: Packet = c.egress(now)
         due: cython.longlong
         while p is not None:
             self.out_of(c, p)
-            p = c.egress(self.now)
+            p = c.egress(now)
         due = c.next_deadline()
+        if due != NEVER:
+            due -= c.ahead
         if due < c.scheduled:
             c.scheduled = due
             self.queue.push(due, EVENT_CORE, c.number)
@@ -173,8 +197,48 @@ class Fabric(Driver):
             return 0
         c: Core = self.cores[core]
         p.iface_in = self.wire_iface[w]
-        c.ingress(p, self.now)
+        if c.halted:
+            return self.hold(c, p)
+        c.ingress(p, self.now + c.ahead)
         return self.after(c)
+
+    def hold(self, c, p):
+        """It waits in the receive ring of a machine that is halted, or finds no place there."""
+        if len(c.ring) < c.ring_room:
+            c.ring.append(p)
+            return 0
+        return c.reject(p, RX_RING)
+
+    def halt(self, c, room):
+        """A machine executes nothing from now on; `room` packets wait at its door."""
+        c.halted_at = self.now + c.ahead
+        c.halted = True
+        c.ring_room = room
+        if c.listed:
+            self.ready.remove(c)
+            self.n_ready -= 1
+            c.listed = False
+
+    def go_on(self, c, stood):
+        """A halted machine runs again: what is due by its clock first, then what waits at its door. `stood`: its clock
+        did not run meanwhile.
+        """
+        c.halted = False
+        if stood:
+            c.ahead = c.halted_at - self.now
+        c.tick(self.now + c.ahead)
+        p: Packet
+        ring: list = c.ring
+        c.ring = []
+        for p in ring:
+            c.ingress(p, self.now + c.ahead)
+        self.after(c)
+
+    def jump(self, c, by):
+        """The clock of a machine is `by` ns further at once."""
+        c.ahead += by
+        c.tick(self.now + c.ahead)
+        self.after(c)
 
     def any_ready(self):
         """Does a machine of `ready` still have a socket that nobody took?"""
@@ -255,8 +319,9 @@ class Fabric(Driver):
                 c = self.cores[queue.arg]
                 if c.scheduled == due:
                     c.scheduled = NEVER
-                    c.tick(self.now)
-                    self.after(c)
+                    if not c.halted:
+                        c.tick(self.now + c.ahead)
+                        self.after(c)
             else:
                 slot: cython.int = queue.arg
                 fn = self.calls[slot]

@@ -209,6 +209,7 @@ cdef class Stack(Port):
     cdef public long long sack_holes, sack_holes_high, sack_holes_failed_at
     cdef public long long challenge_high, challenge_failed_at
     cdef unsigned long long isn_k0, isn_k1
+    cdef public unsigned int isn_ahead
     cdef public int tw_timer
     cdef int[::1] port_given
     cdef long long reuse_known

@@ -358,6 +358,7 @@ class Stack(Port):
         self.challenge_high = self.challenge_failed_at = 0
         self.isn_k0 = rng.next64()
         self.isn_k1 = rng.next64()
+        self.isn_ahead = 0
         self.tw_timer = 0
         self.port_given = column("i", 3)
         self.reuse_known = 0
@@ -443,7 +444,8 @@ class Stack(Port):
         """Initial sequence number: a 4 us clock plus a keyed hash of the addresses (RFC 6528, MUST-8).
 
         With `tcp_isn_reseed_interval` the key is another one in each interval: then a connection's successor may begin
-        below it, and meets TIME_WAIT (tcp(4)).
+        below it, and meets TIME_WAIT (tcp(4)). `isn_ahead`: how far the clock was set, in its ticks, where it is the
+        wall clock (Linux: secure_seq.c, seq_scale).
         """
         interval: cython.longlong = self.cfg.tcp_isn_reseed_interval
         a: cython.ulonglong = laddr
@@ -456,7 +458,7 @@ class Stack(Port):
             ports |= seeds << 32
         f: cython.ulonglong = sip2(self.isn_k0, self.isn_k1, (a << 32) | b, ports)
         clock: cython.ulonglong = self.now // 4000
-        return (f + clock) & _U32
+        return (f + clock + self.isn_ahead) & _U32
 
     def new_ts_offset(self, laddr, faddr):
         """Where a connection's timestamp clock begins: keyed by the address pair (RFC 7323 section 5.4)."""

@@ -16,12 +16,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from pystack import profiles
 from pystack.host import Host
-from pystack.scenarios import model
-from pystack.scenarios.model import HostTable, Scenario, end_of
+from pystack.scenarios.fields import TAG, Table, end_of
+from pystack.scenarios.model import HostTable, Scenario
 from pystack.scenarios.world import BARE, RuleError, machines
 from pystack.sysctl.errors import KnobError, NoEffect
 from pystack.sysctl.near import near
@@ -70,8 +70,18 @@ class Source:
         place = _path(data, first["loc"])
         text = first["msg"].removeprefix("Value error, ")
         key = str(place[-1]) if place else ""
-        if first["type"] == "extra_forbidden":
+        if first["type"] == "union_tag_not_found":
+            text = f"{'.'.join(map(str, place))} needs 'kind'"
+        elif first["type"] == "union_tag_invalid":
+            words = first["ctx"]["expected_tags"].replace(TAG, "").replace("'", "")
+            text = f"kind: {first['input']['kind']!r} is none of {words}"
+            place = (*place, "kind")
+        elif first["type"] == "extra_forbidden":
+            tags = [part for part in map(str, first["loc"]) if part.startswith(TAG)]
+            kind = tags[0][len(TAG) :] if tags else ""
             text = f"unknown key {key!r}{near(key, _known())}"
+            if kind and key in _known():
+                text = f"{kind} has no {key!r}"
         elif first["type"] == "missing":
             text = f"{'.'.join(map(str, place[:-1])) or 'the file'} needs {key!r}"
             place = place[:-1]
@@ -225,9 +235,12 @@ def _check(scenario: Scenario) -> None:
             ("host", hosts),
             ("service", scenario.services),
         ):
-            value = getattr(fault, key)
+            value = getattr(fault, key, None)
             if value is not None:
                 _known_name(value, table, (*place, key), key)
+        machine = fault.machine(scenario)
+        if machine and hosts[machine].profile == BARE:
+            raise _Wrong((*place, "host"), f"{machine} is bare: an end of a link, and no machine")
     _known_name(scenario.watch.host, hosts, ("watch", "host"), "host")
     for name in scenario.watch.clients:
         _known_name(name, scenario.traffic, ("watch", "clients"), "traffic")
@@ -280,11 +293,14 @@ def _reachable(
 @cache
 def _known() -> frozenset[str]:
     """The keys of all tables."""
-    kinds = [each for each in vars(model).values() if isinstance(each, type)]
-    tables = [each for each in kinds if issubclass(each, BaseModel)]
     return frozenset(
-        one.alias or name for each in tables for name, one in each.model_fields.items()
+        one.alias or name for each in _below(Table) for name, one in each.model_fields.items()
     )
+
+
+def _below(table: type[Table]) -> list[type[Table]]:
+    """All tables."""
+    return [each for one in table.__subclasses__() for each in (one, *_below(one))]
 
 
 def _path(data: Any, place: tuple[int | str, ...]) -> tuple[int | str, ...]:

@@ -11,67 +11,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import Field
 
-from pystack import units
 from pystack._fast.consts import STATE_NAMES
+from pystack.scenarios.fault_kinds import AnyFault
+from pystack.scenarios.fields import Count, End, Port, Span, Table, Time, Value, one_of
+from pystack.scenarios.traffic_kinds import AnyTraffic
 from pystack.services.http_habits import choose
-from pystack.traffic.browser import ENDINGS
-from pystack.traffic.load import ARRIVALS
-
-
-def _time(value: Any) -> int:
-    return units.parse_time(value)
-
-
-def _span(value: Any) -> int:
-    time = units.parse_time(value)
-    if not time:
-        raise ValueError("this is no time at all")
-    return time
-
-
-def end_of(value: str) -> tuple[str, int]:
-    """(host, port) of HOST:PORT. Raises ValueError."""
-    host, colon, port = value.rpartition(":")
-    if not colon or not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise ValueError(f"{value!r} is no HOST:PORT such as 'web:80'")
-    return host, int(port)
-
-
-def _end(value: str) -> str:
-    end_of(value)
-    return value
-
-
-def _one_of(*words: str) -> Any:
-    def check(value: str) -> str:
-        if value not in words:
-            raise ValueError(f"{value!r} is none of {', '.join(words)}")
-        return value
-
-    return AfterValidator(check)
-
-
-def _share(value: Any) -> float:
-    return units.parse_probability(value, "share")
-
-
-Time = Annotated[int, BeforeValidator(_time)]
-Span = Annotated[int, BeforeValidator(_span)]
-Share = Annotated[float, BeforeValidator(_share)]
-End = Annotated[str, AfterValidator(_end)]
-Rate = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
-Port = Annotated[int, Field(ge=1, le=65535)]
-Value = bool | int | str
-"""Of a knob."""
-
-
-class Table(BaseModel):
-    """A table of the file."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class HostTable(Table):
@@ -121,7 +67,7 @@ class ServiceTable(Table):
     """A program that listens. `http` is like a server of `HABITS`, with options; `proxy` hands on to `backends`."""
 
     host: str
-    kind: Annotated[str, _one_of("http", "echo", "discard", "chargen", "proxy")] = "http"
+    kind: Annotated[str, one_of("http", "echo", "discard", "chargen", "proxy")] = "http"
     port: Port = 80
     like: str | None = None
     options: dict[str, Any] = {}
@@ -137,111 +83,13 @@ class ServiceTable(Table):
             raise ValueError("a proxy has backends, and nobody else has")
 
 
-class TrafficTable(Table):
-    """Who comes, in which process, and what they do.
-
-    `rate` a second (open: whatever becomes of them) at `arrivals` "random" or "even", or so many `clients` at once,
-    each coming again `think` after its end (closed). From `begin` on, to `end` or until `visits` have come.
-    """
-
-    kind: Annotated[str, _one_of("browsers", "readers", "posters", "residents", "shell", "flood")]
-    source: str = Field(alias="from")
-    to: End
-    rate: Rate | None = None
-    arrivals: Annotated[str, _one_of(*ARRIVALS)] = "random"
-    clients: Count | None = None
-    visits: Count | None = None
-    begin: Time = 0
-    end: Time | None = None
-    timeout: Span = 30_000_000_000
-    """Who has no answer by then gives up; of a shell, how long a line may take."""
-    think: Time = 0
-    paths: list[str] = ["/bytes/100"]
-    ending: Annotated[str, _one_of(*ENDINGS)] = "asks"
-    hangs_up: Time | None = None
-    """Their line is gone so long after they came, if the connection is still there."""
-    reads: Annotated[int, Field(ge=0)] = 0
-    """Octets a second that a reader takes."""
-    octets: int | str = "600kB"
-    """Of a body that is posted."""
-    insists: bool = False
-    """Posters read what has come though they cannot write any more."""
-    again: Span = 1_000_000_000
-    """Residents keep their connection. Who loses it comes back so much later,"""
-    spread: Time = 0
-    """and up to so much more, by chance."""
-    sources: str = "10.0.0.0/8"
-    """Of a flood."""
-    chains: Annotated[int, Field(ge=0)] = 0
-    """A flood of flows that all fall into one chain of so many, where conntrack hashes without a key (Linux 2.4)."""
-    every: Span = 5_000_000_000
-    """A shell's line."""
-
-    def model_post_init(self, _: Any) -> None:
-        """An arrival process is one."""
-        needs = self.kind not in ("shell",)
-        if needs and (self.rate is None) == (self.clients is None):
-            raise ValueError("give rate (open loop) or clients (closed loop)")
-        if self.kind == "flood" and self.rate is None:
-            raise ValueError("a flood has a rate")
-        if self.kind == "residents" and self.clients is None:
-            raise ValueError("residents are so many clients")
-
-
-def _possible(value: str) -> str:
-    if value in ("pause", "clock-jump"):
-        raise ValueError(
-            f"there is no {value}: all machines have the clock of their world, and it cannot stop or jump"
-        )
-    return value
-
-
-class FaultTable(Table):
-    """What goes wrong, `at` a time or `when` a limit of the watched machine is so full; `lasting`, then it ends.
-
-    No `pause` and no `clock-jump`: timers of all machines are those of the world they are in.
-    """
-
-    kind: Annotated[
-        str,
-        AfterValidator(_possible),
-        _one_of("partition", "loss", "kill", "forget", "command"),
-    ]
-    at: Time | None = None
-    when: Share | None = None
-    lasting: Span | None = None
-    link: str | None = None
-    loss: float | str = 0.0
-    host: str | None = None
-    service: str | None = None
-    command: str = ""
-    """A line for the host's shell: sysctl NAME=VALUE, ipfw …, iptables …, conntrack …."""
-
-    def model_post_init(self, _: Any) -> None:
-        """Each kind needs its object."""
-        if (self.at is None) == (self.when is None):
-            raise ValueError("give at (a time) or when (how full the limit is)")
-        needs = {
-            "partition": ("link",),
-            "loss": ("link", "loss"),
-            "kill": ("service",),
-            "forget": ("host",),
-            "command": ("host", "command"),
-        }[self.kind]
-        for name in needs:
-            if not getattr(self, name):
-                raise ValueError(f"{self.kind} needs {name}")
-        if self.lasting is not None and self.kind not in ("partition", "loss", "kill"):
-            raise ValueError(f"{self.kind} does not last")
-
-
 class WatchTable(Table):
     """The question: which machine, which of its limits the story is about, and whose failures count."""
 
     host: str
     limit: str
     """The beginning of its name in `pystack limits`."""
-    symptom: Annotated[str, _one_of("failures", "chain", *STATE_NAMES)] = "failures"
+    symptom: Annotated[str, one_of("failures", "chain", *STATE_NAMES)] = "failures"
     """What is wrong: clients that fail; entries that a look-up in the hash of that limit passes; or connections of the
     watched machine that are in a state at the end.
     """
@@ -274,8 +122,8 @@ class Scenario(Table):
     hosts: dict[str, HostTable]
     links: dict[str, LinkTable] = {}
     services: dict[str, ServiceTable] = {}
-    traffic: dict[str, TrafficTable] = {}
-    faults: dict[str, FaultTable] = {}
+    traffic: dict[str, AnyTraffic] = {}
+    faults: dict[str, AnyFault] = {}
     watch: WatchTable
     cures: dict[str, CureTable] = {}
     kind: Literal["scenario"] = "scenario"

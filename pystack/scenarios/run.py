@@ -15,24 +15,26 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
+from pystack._fast.consts import STATE_NAMES
+from pystack.host import Host
 from pystack.limits import Limit
 from pystack.scenarios.faults import Faults
 from pystack.scenarios.model import Scenario
 from pystack.scenarios.owners import chains, owners
-from pystack.scenarios.result import Bite, Column, Moment, Result, Seen
+from pystack.scenarios.result import Bite, Column, Moment, Result, Seen, passed
 from pystack.scenarios.world import World
 from pystack.services import HttpService
-from pystack.traffic import Shell, SynFlooder
+from pystack.views.linux import NETSTAT_STATES
 from pystack.views.tools import UsageError
 
 KEPT = 1000
 """Lines of the log."""
 HEAD = 24
 """Lines of a view."""
-WORSE = 1.5
-"""How much worse it must be for another picture of the worst moment."""
-BAD = 0.95
-"""How bad for the first one: 1 is a full table, or that nobody is answered."""
+WORSE = {"failures": 1.5, "chain": 2.0}
+"""How many times as bad it must be for another picture of the worst moment; as a chain for states."""
+BAD, FAILS = 0.95, 0.3
+"""How bad for the first one: 1 is a full table, or that nobody is answered. Less is enough where somebody fails."""
 
 
 class Play:
@@ -55,7 +57,7 @@ class Play:
         self.views = views
         self.pcap = pcap
         watch = scenario.watch
-        counted = watch.clients or [n for n, t in scenario.traffic.items() if t.kind != "flood"]
+        counted = watch.clients or [n for n, t in scenario.traffic.items() if t.asks]
         profile = self.world.watched.profile.name
         self.result = Result(
             scenario.title,
@@ -85,9 +87,10 @@ class Play:
                 self._look()
                 result.wall = time.perf_counter_ns() - began
                 yield result
-        main = result.main
+        if self.views and self._badness() > self._worst:
+            result.worst = self.moment()
         if result.symptom == "chain":
-            result.final_chains = chains(self.world.watched, main.name if main else result.limit)
+            result.final_chains = self._chains()
         result.whole = True
         result.trace_hash = net.trace_hash()
 
@@ -97,7 +100,7 @@ class Play:
         host, result = self.world.watched, self.result
         before = result.times[-1] if result.times else 0
         looks = len(result.times)
-        result.times.append(host.now)
+        result.times.append(self.world.net.now)
         states = host.tcp_states()
         for name in {*states, *result.states}:
             result.states.setdefault(name, [0] * looks).append(states.get(name, 0))
@@ -110,11 +113,9 @@ class Play:
                 column.failures.append(column.failed)
         self._clients()
         self._log()
-        main = result.main
-        share = (main.used[-1] / main.maximum) if main and main.maximum else 0.0
-        self.faults.look(share)
+        self.faults.look(self._share())
         if self.views:
-            self._picture(share)
+            self._picture()
 
     def _limit(self, limit: Limit, looks: int, before: int) -> None:
         result = self.result
@@ -125,7 +126,7 @@ class Play:
         if limit.failures and not column.failed:
             now = result.times[-1]
             if limit.failures == 1 and limit.last_failure is not None:
-                before = now = limit.last_failure
+                before = now = self.world.watched.when(limit.last_failure)
             place = (result.host, limit.name, limit.knob)
             result.bites.append(Bite(*place, before, now, limit.used, limit.maximum))
         column.used.append(limit.used)
@@ -136,20 +137,12 @@ class Play:
     def _clients(self) -> None:
         for name, made in self.world.traffic.items():
             seen = self.result.clients[name]
-            if isinstance(made, SynFlooder):
-                numbers = made.sent, 0, 0
-            elif isinstance(made, Shell):
-                ended = 1 if made.error is not None else 0
-                numbers = made.sent, len(made.latencies), made.late + ended
-                seen.latencies = made.latencies
-                seen.errors = {made.error or "no echo": numbers[2]} if numbers[2] else {}
-            else:
-                numbers = made.started, len(made.latencies), made.failed
-                seen.latencies, seen.errors = made.latencies, dict(made.errors)
-                seen.in_flight = made.in_flight
-            seen.started.append(numbers[0])
-            seen.answered.append(numbers[1])
-            seen.failed.append(numbers[2])
+            now = made.tally()
+            seen.started.append(now.started)
+            seen.answered.append(now.answered)
+            seen.failed.append(now.failed)
+            seen.errors, seen.latencies = dict(now.errors), now.latencies
+            seen.in_flight = now.in_flight
 
     def _log(self) -> None:
         result, log = self.result, self.world.watched.log
@@ -161,24 +154,52 @@ class Play:
         result.said = len(lines)
         if len(lines) != self._logged or len(lines) >= KEPT:
             self._logged = len(lines)
-            result.log = sorted(lines, key=lambda line: line[0])[-KEPT:]
+            newest = sorted(lines, key=lambda line: line[0])[-KEPT:]
+            result.log = [(self.world.watched.when(ns), text) for ns, text in newest]
 
-    def _picture(self, share: float) -> None:
-        """The machine as it is now, where it never was so bad."""
+    # --- the worst moment ----------------------------------------------------------------------------
+
+    def _share(self) -> float:
+        """How full the limit is."""
+        main = self.result.main
+        return main.used[-1] / main.maximum if main and main.maximum else 0.0
+
+    def _failing(self) -> float:
+        """Of those who ended since the look before, how many failed."""
         seen = self.result.seen
-        fresh = sum(one.failed[-1] - (one.failed[-2] if len(one.failed) > 1 else 0) for one in seen)
-        asked = sum(
-            one.answered[-1] - (one.answered[-2] if len(one.answered) > 1 else 0) for one in seen
-        )
-        badness = share + fresh / (fresh + asked or 1)
-        if badness > max(self._worst * WORSE, BAD):
+        fresh = sum(_newest(one.failed) for one in seen)
+        return fresh / (fresh + sum(_newest(one.answered) for one in seen) or 1)
+
+    def _chains(self) -> list[int]:
+        main = self.result.main
+        return chains(self.world.watched, main.name if main else self.result.limit)
+
+    def _badness(self) -> float:
+        """How bad it is, in terms of the question: entries that a look-up passes, connections in the state, or how full
+        the limit is and how many fail.
+        """
+        result = self.result
+        if result.symptom == "failures":
+            return self._share() + self._failing()
+        if result.symptom == "chain":
+            return passed(self._chains())
+        return float(result.states[result.symptom][-1]) if result.symptom in result.states else 0.0
+
+    def _picture(self) -> None:
+        """The machine as it is now, where it never was so bad."""
+        symptom = self.result.symptom
+        badness = self._badness()
+        least = 1.0
+        if symptom == "failures":
+            least = FAILS if self._failing() else BAD
+        if badness > max(self._worst * WORSE.get(symptom, WORSE["chain"]), least):
             self._worst = badness
             self.result.worst = self.moment()
 
     def moment(self) -> Moment:
         """The watched machine as it stands."""
         watch, main = self.scenario.watch, self.result.main
-        moment = Moment(self.world.net.now)
+        moment = Moment(self.world.net.now, {SUMMARY: summary(self.world.watched)})
         for line in watch.views:
             try:
                 text = self.world.command(watch.host, line)
@@ -189,8 +210,27 @@ class Play:
             moment.views[line] = "\n".join(lines[:HEAD] + more)
         host = self.world.watched
         moment.owners = owners(host, main.name if main else watch.limit)
-        moment.chains = chains(host, main.name if main else watch.limit)
+        moment.chains = self._chains()
         return moment
+
+
+SUMMARY = "netstat -an | awk '/^tcp/ { print $6 }' | sort | uniq -c"
+
+
+def summary(host: Host) -> str:
+    """What that prints: how many connections are in each state, by the names of the system's netstat."""
+    linux = host.system == "linux"
+    states = host.tcp_states()
+    if not linux:  # which does not show what is in the syncache
+        states["SYN_RCVD"] -= host.core.listeners.cache.used
+    names = {STATE_NAMES[state]: name for state, name in NETSTAT_STATES.items()} if linux else {}
+    counts = sorted((names.get(name, name), n) for name, n in states.items() if n)
+    return "\n".join(f"{n:{7 if linux else 4}} {name}" for name, n in counts)
+
+
+def _newest(column: list[int]) -> int:
+    """What was added at the last look."""
+    return column[-1] - (column[-2] if len(column) > 1 else 0)
 
 
 @contextmanager

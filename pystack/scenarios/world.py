@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from ipaddress import IPv4Interface
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pystack.host import Host
 from pystack.network import Network
-from pystack.scenarios.model import HostTable, Scenario, ServiceTable, TrafficTable, end_of
+from pystack.scenarios.fields import end_of
+from pystack.scenarios.model import HostTable, Scenario, ServiceTable
+from pystack.scenarios.traffic_kinds import Traffic, TrafficTable
 from pystack.services import (
     ChargenService,
     DiscardService,
@@ -19,18 +22,6 @@ from pystack.services import (
     Service,
 )
 from pystack.tap import Tap
-from pystack.traffic import (
-    AimedFlooder,
-    Browser,
-    Client,
-    ClosedLoad,
-    OpenLoad,
-    Poster,
-    Residents,
-    Shell,
-    SlowReader,
-    SynFlooder,
-)
 from pystack.views.tools import UsageError, run
 
 if TYPE_CHECKING:
@@ -38,8 +29,6 @@ if TYPE_CHECKING:
 
 BARE = "bare"
 """The profile of a host that is none: an end that sends packets and has no stack."""
-
-Traffic = OpenLoad | ClosedLoad | Residents | Shell | SynFlooder
 
 
 class RuleError(ValueError):
@@ -77,6 +66,8 @@ class World:
                     host.route("0.0.0.0/0", via=table.gateway)
         self.services: dict[str, list[Service]] = {}
         self.traffic: dict[str, Traffic] = {}
+        self.pauses: Counter[tuple[str, str | None]] = Counter()
+        """How many faults hold a host or a service: ("host", its name)."""
 
     def _ends(self, name: str) -> list[Host] | list[Tap]:
         return self.hosts[name] if name in self.hosts else [self.taps[name]]
@@ -99,6 +90,7 @@ class World:
         made = self.services[name] = []
         for host in self.hosts[table.host]:
             made.append(service(table, self.address))
+            made[-1].alone = True
             made[-1].start(host)
 
     def address(self, end: str) -> tuple[str, int]:
@@ -116,81 +108,29 @@ class World:
             raise UsageError(f"{line}: {done.err.strip()}")
         return done.out
 
-    # --- traffic -----------------------------------------------------------------------------------------
-
     def _come(self, name: str, table: TrafficTable, seed: int) -> None:
-        server = self.address(table.to)
-        net = self.net
-        made: Traffic
-        if table.kind == "flood":
-            wave: dict[str, Any] = {"rate": round(table.rate or 0), "sources": table.sources}
-            flooder: Callable[..., SynFlooder] = SynFlooder
-            if table.chains:
-                flooder = partial(AimedFlooder, chain=table.chains // 2, chains=table.chains)
-            made = flooder(net, self.taps[table.source], server, seed=seed, **wave)
-        elif table.kind == "residents":
-            made = Residents(
-                self.hosts[table.source],
-                server,
-                clients=table.clients or 1,
-                think=table.think,
-                again=table.again,
-                spread=table.spread,
-                seed=seed,
-                path=table.paths[0],
-                timeout=table.timeout,
-            )
-        elif table.kind == "shell":
-            host = self.hosts[table.source][0]
-            made = Shell(host, server, every=table.every, timeout=table.timeout)
-        else:
-            hosts = self.hosts[table.source]
-            how: dict[str, Any] = {
-                "make": partial(_maker(table), table, server),
-                "visits": table.visits,
-                "timeout": None if table.kind == "readers" else table.timeout,
-            }
-            if table.rate is not None:
-                arrivals: dict[str, Any] = {
-                    "rate": table.rate,
-                    "arrivals": table.arrivals,
-                    "seed": seed,
-                }
-                made = OpenLoad(hosts, server, **arrivals, **how)
-            else:
-                clients: dict[str, Any] = {"clients": table.clients or 1, "think": table.think}
-                made = ClosedLoad(hosts, server, **clients, **how)
-            if table.hangs_up is not None:
-                made.make = self._hanging_up(made.make, table)
-        self.traffic[name] = made
-        net.call_later(table.begin, made.start)
-        if table.end is not None and not isinstance(made, Shell):
-            net.call_at(table.end, made.stop)
+        made = self.traffic[name] = table.make(self, seed)
+        self.net.call_later(table.begin, self.once_running, table.source, made.start)
+        if table.end is not None:
+            self.net.call_at(table.end, made.stop)
 
-    def _hanging_up(
-        self, make: Callable[..., Client], table: TrafficTable
-    ) -> Callable[..., Client]:
-        """Clients whose line is gone some time after they came, if the connection is still there."""
-        links = [
-            link for one in self.links.values() for link in one if table.source in _tables(link)
+    def links_of(self, table: str) -> list[Link]:
+        """The links that end at the machines of a table."""
+        tables = self.scenario.links
+        return [
+            link
+            for name, links in self.links.items()
+            if table in tables[name].between
+            for link in links
         ]
 
-        def cut(client: Client) -> None:
-            if not client.sock.closed:
-                for link in links:
-                    link.cut(client.sock.getsockname())
-
-        def made(host: Host, over: Callable[[Any], object]) -> Client:
-            client = make(host, over)
-            host.call_later(table.hangs_up or 0, cut, client)
-            return client
-
-        return made
-
-
-def _tables(link: Link) -> set[str]:
-    """The tables that a link's ends are of."""
-    return {end.rstrip("0123456789") for end in (link.a, link.b)} | {link.a, link.b}
+    def once_running(self, table: str, call: Callable[..., object], *args: object) -> None:
+        """Call now, or when the machines of a table go on that are paused; "" is none."""
+        for host in self.hosts.get(table, ()):
+            if host.halted:
+                host.later(partial(call, *args))
+                return
+        call(*args)
 
 
 def machines(name: str, table: HostTable, make: Callable[..., Host]) -> list[Host]:
@@ -240,21 +180,3 @@ def service(table: ServiceTable, address: Callable[[str], tuple[str, int]]) -> S
         "chargen": ChargenService,
     }
     return plain[table.kind](table.port)
-
-
-def _maker(table: TrafficTable) -> Callable[..., Client]:
-    return {"browsers": _browser, "readers": _reader, "posters": _poster}[table.kind]
-
-
-def _browser(table: TrafficTable, server: tuple[str, int], host: Host, over: Any) -> Client:
-    think = table.think if table.rate is not None else 0
-    return Browser(host, server, table.paths, think=think, ending=table.ending, on_done=over)
-
-
-def _reader(table: TrafficTable, server: tuple[str, int], host: Host, over: Any) -> Client:
-    return SlowReader(host, server, table.paths[0], rate=table.reads, on_done=over)
-
-
-def _poster(table: TrafficTable, server: tuple[str, int], host: Host, over: Any) -> Client:
-    octets, insists = table.octets, table.insists
-    return Poster(host, server, table.paths[0], octets=octets, insists=insists, on_done=over)

@@ -80,7 +80,7 @@ class Connection(ABC):
         """
         service = self.service
         if error.errno == errno.ENOBUFS:
-            service.host.call_later(NOBUFS_PAUSE, self._again)
+            service.process.call_later(NOBUFS_PAUSE, self._again)
             return
         service.failures[type(error).__name__] = service.failures.get(type(error).__name__, 0) + 1
         self.close()
@@ -112,8 +112,11 @@ class Service(ABC):
         self.accepted = 0
         self.failures: dict[str, int] = {}
         """Connections that ended with an error, by its kind."""
+        self.alone = False
+        """Is it a program of its own? Else the machine's first one is it, among others."""
         self._listener: StreamSocket | None = None
         self._host: Host | None = None
+        self._process: Process | None = None
         self._full = False
         """Is nobody accepted until a connection has left?"""
         self._paused = False
@@ -130,11 +133,19 @@ class Service(ABC):
             raise RuntimeError(f"{self.name} was not started")
         return self._host
 
+    @property
+    def process(self) -> Process:
+        """The program that it is, whose its sockets and timers are. Raises RuntimeError before `start`."""
+        if self._process is None:
+            raise RuntimeError(f"{self.name} was not started")
+        return self._process
+
     def start(self, host: Host) -> None:
         """Listen on `host`. A service runs once, on one machine."""
         if self._listener is not None:
             raise RuntimeError(f"{self.name} is running already")
-        sock: StreamSocket = self.program(host).socket()
+        self._process = self.program(host)
+        sock: StreamSocket = self._process.socket()
         try:
             sock.setblocking(False)
             sock.setsockopt(std.SOL_SOCKET, std.SO_REUSEADDR, 1)
@@ -156,10 +167,12 @@ class Service(ABC):
             self._listener = None
             for connection in list(self.connections):
                 connection.abort()
+        if self._host is not None and self._process is not self._host.program:
+            self._host.processes.pop(self.process.pid, None)
 
     def program(self, host: Host) -> Process:
-        """The program that it is on its machine, whose its sockets are."""
-        return host.program
+        """The program that it will be on a machine."""
+        return host.process(self.name) if self.alone else host.program
 
     def prepare(self, listener: StreamSocket) -> None:  # noqa: B027 - most have nothing to do
         """Set options of the listener, which connections inherit; it does not listen yet."""
@@ -189,7 +202,7 @@ class Service(ABC):
                 if error.errno in NO_DESCRIPTOR:  # it stays in the queue
                     self.no_descriptor(error)
                     self._paused = True
-                    self.host.call_later(ACCEPT_PAUSE, self._go_on)
+                    self.process.call_later(ACCEPT_PAUSE, self._go_on)
                 continue  # it was reset while it waited
             sock.setblocking(False)
             self.accepted += 1
@@ -207,7 +220,7 @@ class Service(ABC):
         """A connection has ended: who waits for its place is accepted."""
         if self._full:
             self._full = False
-            self.host.call_later(0, self._accept, EV_ACCEPT)
+            self.process.call_later(0, self._accept, EV_ACCEPT)
 
     def _go_on(self) -> None:
         self._paused = False

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from pystack.host import Host, Timer
+    from pystack.process import Process
+    from pystack.timer import Timer
 
 SLOT_BITS = 28
 """A slot is 2**28 ns = 0.27 s: a timeout comes up to so much late, never early."""
@@ -31,8 +32,8 @@ class Deadlines:
     `deadline` may be moved later at any time by writing it; call `sooner` after moving it earlier.
     """
 
-    def __init__(self, host: Host) -> None:
-        self._host = host
+    def __init__(self, program: Process) -> None:
+        self._program = program
         self._slots: dict[int, dict[Timed, None]] = {}
         self._timer: Timer | None = None
 
@@ -58,15 +59,23 @@ class Deadlines:
             self.remove(item)
             self.add(item)
 
+    def set_ahead(self, by: int) -> None:
+        """The clock by which they are counted was set: all are `by` ns nearer, or farther away."""
+        items = [item for slot in self._slots.values() for item in slot]
+        self._slots.clear()
+        for item in items:
+            item.deadline -= by
+            self.add(item)
+
     def _arm(self, time: int) -> None:
         timer = self._timer
         if timer is None or not timer.active or time < timer.time:
             if timer is not None:
                 timer.cancel()
-            self._timer = self._host.call_at(time, self._due)
+            self._timer = self._program.call_at(time, self._due)
 
     def _due(self) -> None:
-        now = self._host.now
+        now = self._program.now
         for slot in sorted(self._slots):
             if slot << SLOT_BITS > now:
                 break

@@ -95,16 +95,15 @@ class HttpService(Service):
 
     def program(self, host: Host) -> Process:
         """The worker: a program of its own, unless it is like no other server and has no limit."""
-        self.worker = host.program
-        if self.like != "pystack" or self.habits.worker_rlimit_nofile is not None:
-            nofile = self.habits.worker_rlimit_nofile
-            self.worker = host.process(COMMANDS[self.like.partition("-")[0]], nofile=nofile)
-        return self.worker
+        nofile = self.habits.worker_rlimit_nofile
+        if self.alone or self.like != "pystack" or nofile is not None:
+            return host.process(COMMANDS[self.like.partition("-")[0]], nofile=nofile)
+        return host.program
 
     def stop(self) -> None:
         super().stop()
-        if self._host is not None and self.worker is not self._host.program:
-            self._host.processes.pop(self.worker.pid, None)
+        if self._host is not None and self._clock_set in self._host.clock_set:
+            self._host.clock_set.remove(self._clock_set)
 
     def prepare(self, listener: StreamSocket) -> None:
         listener.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
@@ -114,7 +113,15 @@ class HttpService(Service):
 
     def started(self) -> None:
         self.clock = self.host.clock
-        self.deadlines = Deadlines(self.host)
+        self.deadlines = Deadlines(self.process)
+        self.host.clock_set.append(self._clock_set)
+
+    def _clock_set(self, by: int) -> None:
+        """Somebody set the wall clock: the Date field has the new time, and timers that are counted by it are wrong."""
+        self.epoch += by
+        self._date_until = -1
+        if self.habits.timers == "wall":
+            self.deadlines.set_ahead(by)
 
     # --- how many at a time --------------------------------------------------------------------------
 
@@ -160,14 +167,14 @@ class HttpService(Service):
 
     def _open_file(self) -> int:
         """The worker opens a file: its descriptor there. Raises OSError (EMFILE, ENFILE)."""
-        fd = self.worker.take(self.host.core)
+        fd = self.process.take(self.host.core)
         if fd < 0:
             raise error_of(fd)
         self.files += 1
         return fd
 
     def _close_file(self, fd: int) -> None:
-        self.worker.give(fd)
+        self.process.give(fd)
         self.files -= 1
 
     # --- answers -------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from pystack.units import parse_size, parse_time
 MIB = 1 << 20
 LINGERS = ("lingering", "likely", "plain", "reset")
 FULL = ("waits", "closes")
+TIMERS = ("monotonic", "wall")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +72,10 @@ class Habits:
     """Descriptors of the worker process (`pystack.process`): three that every process has, the listener, connections,
     files under way. At the limit accept() fails with EMFILE and nobody is accepted for half a second (nginx), and a
     file is answered with 500. None: what the machine allows.
+    """
+    timers: str = "monotonic"
+    """By which clock it counts its times. Who counts by the wall clock (nginx before 1.13.10) closes all that is idle
+    when that is set ahead, and nothing for as long as it was set back.
     """
 
     @property
@@ -238,5 +243,6 @@ _PARSERS: dict[str, Callable[[Any, str], Any]] = {
     "worker_connections": _optional(_two_or_more, "off"),
     "when_full": _one_of(*FULL),
     "worker_rlimit_nofile": _optional(_files, "off"),
+    "timers": _one_of(*TIMERS),
 }
 assert list(_PARSERS) == [each.name for each in fields(Habits)]

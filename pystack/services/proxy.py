@@ -70,7 +70,7 @@ class ProxyConnection(Connection):
         """One side has closed, and what it said is not delivered yet."""
         self.to_back: deque[bytes] = deque()
         self.to_client: deque[bytes] = deque()
-        self.back: StreamSocket = service.program(service.host).socket()
+        self.back: StreamSocket = service.process.socket()
         self.back.setblocking(False)
         self.back.on_ready = self.backend
         number = self.back.connect_ex(next(service.turn))

@@ -12,7 +12,7 @@
     AimedFlooder the same into one chain of a hash without a key
 
 Each takes a machine (the flooder: a tap) and a server's address, begins with `start`, and follows from its arguments
-alone: the same seed, the same packets.
+alone: the same seed, the same packets. What comes in numbers has a `tally`: how it stands.
 """
 
 from pystack.traffic.aimed import AimedFlooder
@@ -26,6 +26,7 @@ from pystack.traffic.poster import Poster
 from pystack.traffic.resident import Residents
 from pystack.traffic.shell import Shell
 from pystack.traffic.slow_reader import SlowReader
+from pystack.traffic.tally import Tally
 
 __all__ = [
     "AimedFlooder",
@@ -41,4 +42,5 @@ __all__ = [
     "Shell",
     "SlowReader",
     "SynFlooder",
+    "Tally",
 ]

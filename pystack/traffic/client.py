@@ -22,8 +22,9 @@ import httptools
 from pystack._fast.consts import EV_CONNECT, EV_ERROR, EV_HANGUP, EV_READ, EV_WRITE
 
 if TYPE_CHECKING:
-    from pystack.host import Host, Timer
+    from pystack.host import Host
     from pystack.sockets import Address, StreamSocket
+    from pystack.timer import Timer
 
 CHUNK = 65536
 """Octets that are read at once."""

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from pystack._fast.consts import MS, SECOND
 from pystack._fast.flood import SynFlood
 from pystack.addresses import parse_host, parse_network
+from pystack.traffic.latency import Latencies
+from pystack.traffic.tally import Tally
 
 if TYPE_CHECKING:
     from pystack.network import Network
@@ -52,6 +54,10 @@ class SynFlooder:
     def sent(self) -> int:
         """SYNs so far."""
         return int(self._flood.sent)
+
+    def tally(self) -> Tally:
+        """How it stands: nobody asks for anything."""
+        return Tally(self.sent, 0, 0, {}, Latencies())
 
     def start(self) -> None:
         """From now on."""

@@ -21,6 +21,7 @@ from pystack._fast.consts import SECOND
 from pystack.traffic.browser import Browser
 from pystack.traffic.client import Client
 from pystack.traffic.latency import Latencies
+from pystack.traffic.tally import Tally
 from pystack.units import parse_time
 
 if TYPE_CHECKING:
@@ -80,6 +81,12 @@ class Load(ABC):
     def failed(self) -> int:
         """How many had no answer."""
         return sum(self.errors.values())
+
+    def tally(self) -> Tally:
+        """How it stands."""
+        answered = len(self.latencies)
+        ends = dict(self.errors), self.latencies, self.in_flight
+        return Tally(self.started, answered, self.failed, *ends)
 
     def _browser(self, host: Host, over: Callable[[Any], object]) -> Client:
         return Browser(host, self.server, [self.path], ending=self.ending, on_done=over)

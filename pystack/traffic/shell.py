@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from pystack.traffic.client import CHUNK, Client
 from pystack.traffic.latency import Latencies
+from pystack.traffic.tally import Tally
 from pystack.units import parse_time
 
 if TYPE_CHECKING:
@@ -47,6 +48,17 @@ class Shell(Client):
         if waits and self.host.now - self._asked > self.limit:
             waits = 0
         return self.sent - len(self.latencies) - waits
+
+    def tally(self) -> Tally:
+        """How it stands: lines, those that came back in time, those that did not and the connection if it ended."""
+        failed = self.late + (self.error is not None)
+        errors = {self.error or "no echo": failed} if failed else {}
+        return Tally(self.sent, len(self.latencies), failed, errors, self.latencies)
+
+    def stop(self) -> None:
+        """The administrator logs out."""
+        if not self.done:
+            self.end(None)
 
     def connected(self) -> None:
         self._type()

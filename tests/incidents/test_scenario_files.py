@@ -63,6 +63,10 @@ def test_a_file_of_ones_own_runs(file):
     assert result.bites == []
 
 
+PAUSE = '[faults.f]\nkind = "pause"\nat = "1s"\nlasting = "1s"\n'
+JUMP = '[faults.f]\nkind = "clock-jump"\nat = "1s"\n'
+
+
 @pytest.mark.parametrize(
     ("before", "after", "line", "said"),
     [
@@ -87,9 +91,21 @@ def test_a_file_of_ones_own_runs(file):
         ("machines = 2", 'iptables = """\n-A INPUT -j ACCEPT\n-A INPUT -j NOWHERE\n"""', 14, "NOWHERE"),
         ('host = "web"\n\n[traffic', 'host = "web"\noptions = { keepalve = "off" }\n\n[traffic', 18, "keepalive"),
         ("[watch]", "[watch", 29, "Expected ']'"),
-        ("[watch]", '[faults.f]\nkind = "pause"\nat = "1s"\n\n[watch]', 30, "there is no pause: all machines"),
-        ("rate = 20", "rate = 20\nchains = -1", 26, "chains"),
-        ('kind = "browsers"', 'kind = "residents"', 21, "residents are so many clients"),
+        ("[watch]", '[faults.f]\nkind = "puase"\nat = "1s"\n\n[watch]', 30, "'puase' is none of partition, loss"),
+        ("[watch]", '[faults.f]\nat = "1s"\n\n[watch]', 29, "faults.f needs 'kind'"),
+        ("[watch]", PAUSE.replace('lasting = "1s"', 'host = "web"') + "[watch]", 29, "needs 'lasting'"),
+        ("[watch]", PAUSE + "[watch]", 29, "pause needs host"),
+        ("[watch]", PAUSE + 'service = "http"\nclock = "ran"\n[watch]', 29, "clock and ring are a machine's"),
+        ("[watch]", PAUSE + 'host = "web"\nclock = "run"\n[watch]', 34, "'run' is none of ran, stood"),
+        ("[watch]", PAUSE + 'host = "wep"\n[watch]', 33, "no host 'wep'; did you mean web"),
+        ("[watch]", JUMP + 'host = "web"\nby = "-1s"\n[watch]', 29, "the wall clock may go back"),
+        ("[watch]", JUMP + 'host = "web"\nby = "-1"\n[watch]', 33, "has no unit"),
+        ("[watch]", JUMP.replace("clock-jump", "forget") + 'host = "web"\nlasting = "1s"\n[watch]', 33,
+         "forget has no 'lasting'"),
+        ("rate = 20", "rate = 20\nchains = 8", 26, "browsers has no 'chains'"),
+        ("rate = 20", "rate = 20\nrtae = 8", 26, "unknown key 'rtae'; did you mean rate"),
+        ('kind = "browsers"', 'kind = "residents"', 25, "residents has no 'rate'"),
+        ('kind = "browsers"', 'kind = "shell"', 25, "shell has no 'rate'"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_told_with_its_line(file, before, after, line, said):
@@ -176,7 +192,7 @@ when = "50%"
 host = "web"
 command = "sysctl -w net.ipv4.tcp_fin_timeout=7"
 """
-    text = SMALL.replace('limit = "listen queue"', 'limit = "descriptors of pystack"')
+    text = SMALL.replace('limit = "listen queue"', 'limit = "descriptors of httpd"')
     settings = [
         "web:fs.nr_open=8",
         'traffic.load.paths=["/bytes/1000000"]',

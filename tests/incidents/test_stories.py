@@ -71,7 +71,9 @@ def test_the_symptom_at_full_size(name: str):
     assert error is None or ill.failed > 100
     if name in LOG:
         assert any(LOG[name] in text for _, text in ill.log)
-    assert ill.worst is not None or limit is None
+    assert ill.worst is not None
+    assert ill.worst.owners
+    assert all(text.strip() for text in ill.worst.views.values())
 
 
 @pytest.mark.parametrize(("name", "cure"), CASES)

@@ -343,7 +343,7 @@ def test_nginx_closes_idle_ones_for_new_ones_and_turns_away_when_none_is_idle() 
 def test_without_descriptors_accept_fails_and_pauses(n: int, kept_out: int) -> None:
     """Four descriptors are the worker's own: 0, 1, 2 and the listener."""
     web, service = site(worker_rlimit_nofile=4 + 3)
-    assert (service.worker.nofile, service.worker.used) == (7, 4)
+    assert (service.process.nofile, service.process.used) == (7, 4)
     assert web.web.program.used == 3
     socks = asked(web, n)
     assert served(socks) == n - kept_out
@@ -355,7 +355,7 @@ def test_without_descriptors_accept_fails_and_pauses(n: int, kept_out: int) -> N
     socks[0].close()
     web.net.run(for_="600ms")
     assert served(socks[1:]) == n - 1 - max(kept_out - 1, 0)
-    assert service.worker.high_water == min(4 + n, 7)
+    assert service.process.high_water == min(4 + n, 7)
     for sock in socks[1:]:
         sock.close()
     web.quiet()

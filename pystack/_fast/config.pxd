@@ -10,6 +10,7 @@ cdef class Config:
     cdef public long long tcp_syn_retries
     cdef public long long tcp_rexmit_drop_options
     cdef public long long tcp_syn_linear_timeouts
+    cdef public long long tcp_syn_again
     cdef public long long tcp_synack_retries
     cdef public long long tcp_synack_linear_timeouts
     cdef public long long tcp_synack_slop

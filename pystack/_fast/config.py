@@ -23,6 +23,7 @@ DEFAULTS = {
     "tcp_syn_retries": 6,  # retransmissions of our SYN
     "tcp_rexmit_drop_options": 0,  # FreeBSD: the third and later SYNs carry no options
     "tcp_syn_linear_timeouts": 0,  # first SYN waits that do not double
+    "tcp_syn_again": 0,  # ns until a SYN is sent again that met an old connection, unless it was before; 0: as any
     "tcp_synack_retries": 5,  # retransmissions of our SYN-ACK
     "tcp_synack_linear_timeouts": 0,  # first SYN-ACK waits that do not double
     "tcp_synack_slop": 0,  # added to each SYN-ACK wait from the first retransmission on, ns

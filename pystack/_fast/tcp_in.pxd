@@ -24,7 +24,7 @@ cdef int TCP_MIN_TTL, TCP_NO_PORT, TCP_NO_TIMESTAMP, TCP_SIGNATURE, TCP_SYNFIN, 
 cdef int TF_ACKNOW, TF_DSACK, TF_ECN
 cdef int TF_ECN_SND_ECE, TF_FASTRECOVERY, TF_RCVD_TS, TIMEWAIT_LINUX, WINDOW_LINUX
 cdef int TCP_AFTER_CLOSE, TCP_OLD, TCP_WINDOW, TIME_WAIT
-cdef long long MS, NEVER, PAWS_IDLE, PAWS_MSL, SYN_AGAIN
+cdef long long MS, NEVER, PAWS_IDLE, PAWS_MSL
 
 cpdef int tcp_input(Stack s, Listener listeners, Packet p) except -1
 cpdef int closed_input(Stack s, Packet p) except -1

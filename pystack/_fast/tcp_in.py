@@ -96,8 +96,6 @@ TCP_PAWS = int(Drop.TCP_PAWS)
 TCP_WINDOW = int(Drop.TCP_WINDOW)
 ECONNREFUSED = int(Err.ECONNREFUSED)
 IN_VAIN = int(Note.IN_VAIN)
-SYN_AGAIN = 8 * MS
-"""Linux: two ticks of its clock (TCP_TIMEOUT_MIN)."""
 
 
 def tcp_input(s, listeners, p):
@@ -361,10 +359,9 @@ def syn_sent_input(s, t, p):
     ticks: cython.longlong
     marked: cython.bint = False
     if p.flags & ACK and (before_eq(p.ack, t.iss) or after(p.ack, t.snd_max)):
-        if s.cfg.policy_acceptance == ACCEPTANCE_LINUX and t.rxtshift == 0:
-            t.at_rexmt = (
-                s.now + SYN_AGAIN
-            )  # an old connection of the peer's: our SYN follows the RST
+        if s.cfg.tcp_syn_again and t.rxtshift == 0:
+            # an old connection of the peer's: our SYN follows the RST
+            t.at_rexmt = s.now + s.cfg.tcp_syn_again
             s.arm(t)
         reset_for(s, p)
         return TCP_BAD_ACK

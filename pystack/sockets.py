@@ -282,13 +282,16 @@ class StreamSocket(StreamEndpoint, Socket):
         core = host.core
         if core.asleep:
             self._awake(EV_WRITE)
+        how = self._how(flags)
         host.before(core)
-        done = tcp_send(core, self.row, data, 0, n, self._how(flags))
+        done = tcp_send(core, self.row, data, 0, n, how)
         host.after(core)
-        if shortage.starved(self, data, done, self._how(flags)):
-            done = shortage.sleep(self, data, max(done, 0), self._how(flags))
         if done == n:
             return
+        if shortage.starved(self, data, done, how):
+            done = shortage.sleep(self, data, max(done, 0), how)
+            if done == n:
+                return
         if done < 0:
             if done != _AGAIN:
                 raise error_of(done)

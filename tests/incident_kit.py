@@ -11,7 +11,7 @@ from pystack.scenarios.run import run
 
 NARROW = """hosts.balancer.iptables=
 -t nat -A PREROUTING -d 192.0.2.1 -p tcp --dport 80 -j DNAT --to-destination 10.0.0.10
--t nat -A POSTROUTING -o eth1 -p tcp -j SNAT --to-source 10.0.0.101:1024-4249 --random"""
+-t nat -A POSTROUTING -o eth1 -p tcp -j SNAT --to-source 10.0.0.101:1024-4249"""
 THIN: dict[str, tuple[str, ...]] = {
     "conntrack-table-full": ("fw:net.netfilter.nf_conntrack_max=512", "traffic.visitors.rate=5"),
     "deploy-reset": ("web:net.core.somaxconn=16", "traffic.devices.clients=300"),
@@ -51,7 +51,7 @@ THIN: dict[str, tuple[str, ...]] = {
         "traffic.visitors.rate=2",
     ),
     "nat-forgets": ("traffic.work.rate=0.25", "lasting=2min"),
-    "snat-port-exhaustion": ("traffic.test.rate=65", NARROW),
+    "snat-port-exhaustion": ("traffic.test.rate=75", NARROW),
     "syn-flood": (
         "web:net.inet.tcp.syncache.hashsize=16",
         "web:net.inet.tcp.syncache.cachelimit=480",

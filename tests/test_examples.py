@@ -40,6 +40,14 @@ def test_two_routers():
     assert dropped == 1
 
 
+@pytest.mark.slow
+def test_frozen_machine():
+    found = load("frozen_machine").main()
+    failed = {name: result.failed for name, result in found.items()}
+    assert failed["nothing"] == 0
+    print(failed)
+
+
 def test_replay(tmp_path: Path):
     module = load("replay")
     first = module.record(tmp_path / "run.pcapng")

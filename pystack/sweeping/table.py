@@ -5,9 +5,9 @@ Only here is scipy.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 from pystack.sweeping.plan import Point
 
@@ -34,8 +34,10 @@ class Cell:
     worst: float
 
 
-class Table:
-    """The results of a sweep: a row for each point. `columns()` is what pandas.DataFrame and polars.DataFrame take."""
+class Table(Sequence[dict[str, Any]]):
+    """The results of a sweep: a row for each point, in which numbers are numbers. pandas.DataFrame and polars.DataFrame
+    take it as it is, and `columns()` too.
+    """
 
     def __init__(self, names: list[str], rows: Mapping[Point, Mapping[str, Any]]) -> None:
         self.names = names
@@ -46,14 +48,24 @@ class Table:
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         for point, row in self._rows.items():
-            yield {**dict(point.values), "seed": point.seed, **row}
+            values = {name: number(value) for name, value in point.values}
+            yield {**values, "seed": point.seed, **row}
+
+    @overload
+    def __getitem__(self, index: int) -> dict[str, Any]: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[dict[str, Any]]: ...
+
+    def __getitem__(self, index: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
+        return list(self)[index]
 
     def columns(self) -> dict[str, list[Any]]:
-        """Name -> values, all of the same length; numbers are numbers."""
+        """Name -> values, all of the same length."""
         out: dict[str, list[Any]] = {}
         for row in self:
             for name, value in row.items():
-                out.setdefault(name, []).append(number(value))
+                out.setdefault(name, []).append(value)
         return out
 
     def cells(self, measure: str = "failed", confidence: float = 0.95) -> list[Cell]:

@@ -184,6 +184,85 @@ def test_a_killed_server_and_its_return(file):
     assert result.failed == 30
 
 
+PAUSED = """
+[faults.freeze]
+kind = "pause"
+at = "1s"
+lasting = "1500ms"
+"""
+
+
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [
+        ('host = "web"', "web stands still for 1.5s"),
+        ('host = "web"\nclock = "stood"', "web stands still for 1.5s, and so does its clock"),
+        ('service = "http"', "http is stopped for 1.5s"),
+    ],
+)
+def test_who_is_paused_answers_late(file, what: str, words: str):
+    """Twenty a second come. Who waits for longer than a second has gone, the others have their answer at the end."""
+    result = run(load(file(SMALL + PAUSED + what)))
+    assert result.events == [(10**9, f"freeze: {words}"), (25 * 10**8, "freeze: over")]
+    assert set(result.errors) == {"ETIMEDOUT"}
+    assert result.failed == pytest.approx(10, abs=1)
+    late = sorted(ns for ns in result.latencies if ns > 10**7)
+    assert len(late) == pytest.approx(20, abs=1)
+    assert late[-1] == pytest.approx(10**9, abs=10**8)
+    assert result.times[-1] == 4 * 10**9
+
+
+def test_a_stopped_program_and_its_system(file):
+    """Handshakes are made without it; a machine that stands still makes none."""
+    patient = ["traffic.load.timeout=3s"]
+    stopped = run(load(file(SMALL + PAUSED + 'service = "http"'), patient))
+    assert stopped.limits["listen queue *:80"].high_water == pytest.approx(30, abs=1)
+    still = run(load(file(SMALL + PAUSED + 'host = "web"'), patient))
+    assert max(still.limits["listen queue *:80"].used) == 0
+    assert stopped.failed == still.failed == 0
+
+
+def test_two_pauses_of_one_machine_are_one(file):
+    second = PAUSED.replace("freeze", "again").replace('"1s"', '"2s"') + 'host = "web"\n'
+    result = run(load(file(SMALL + PAUSED + 'host = "web"\n' + second)))
+    assert [text for _, text in result.events][-1] == "again: over"
+    assert result.latencies.percentile(100) == pytest.approx(10**9, abs=10**8)
+    last = max(ns for ns, text in result.events)
+    assert last == 35 * 10**8
+
+
+def test_what_is_to_happen_to_a_paused_machine_waits(file):
+    kill = FAULT.replace("partition", "kill").replace('link = "lan"', 'service = "http"')
+    result = run(load(file(SMALL + PAUSED + 'host = "web"' + kill)))
+    assert [(ns // 10**6, text) for ns, text in result.events] == [
+        (1000, "freeze: web stands still for 1.5s"),
+        (2500, "freeze: over"),
+        (2500, "outage: http is killed for 1.5s"),
+        (4000, "outage: over"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("what", "words", "closed"),
+    [
+        ('by = "20s"', "the clock jumps ahead by 20s on web", True),
+        ('by = "20s"\nclock = "wall"', "the wall clock is set ahead by 20s on web", False),
+        ('by = "-20s"\nclock = "wall"', "the wall clock is set back by 20s on web", False),
+    ],
+)
+def test_a_clock_jumps(file, what: str, words: str, closed: bool):
+    """Idle connections are as old as the clock says: all of them are closed at once, or none."""
+    jump = f'[faults.jump]\nkind = "clock-jump"\nat = "2s"\nhost = "web"\n{what}\n'
+    playing = Play(load(file(f"{SMALL}\n{jump}"), ["traffic.load.ending=follows"]))
+    for result in playing:
+        if result.times[-1] == 3 * 10**9:
+            break
+    assert result.events == [(2 * 10**9, f"jump: {words}")]
+    alive = result.states["ESTABLISHED"][-1]
+    assert alive == pytest.approx(20 if closed else 60, abs=1)
+    assert [ns for ns, _ in result.log] == []
+
+
 def test_a_command_when_the_limit_is_full(file):
     fault = """
 [faults.panic]

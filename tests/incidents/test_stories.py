@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from incident_kit import THIN, cured, story
 
+from pystack._fast.consts import SECOND
 from pystack.report.verdict import commands, helps, verdict
 from pystack.scenarios.load import names, read
 
@@ -112,6 +113,19 @@ def test_who_comes_back_at_once_is_away_for_longer():
     assert herd.latencies.percentile(99) > 1_000_000_000
     assert spread.latencies.percentile(99) < 1_000_000_000
     assert herd.late()[1] < spread.clients["devices"].started[-1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_it_fails_almost_at_the_same_point_every_time(seed: int):
+    """When all ports of the pool have had their turn, and not before; from then on about every second connection."""
+    ill = story("snat-port-exhaustion", f"seed={seed}", small=True)
+    ports = 4250 - 1024
+    assert ill.first_failure is not None
+    assert 0 <= ill.first_failure / SECOND - ports / 75 < 3
+    begun = ill.clients["test"].started
+    wrapped = begun[-1] - ports
+    assert 0.25 < ill.failed / wrapped < 0.75
 
 
 @pytest.mark.slow

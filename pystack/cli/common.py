@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import textwrap
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -32,6 +34,19 @@ def told(why: object) -> str:
     if isinstance(why, KeyError):
         return str(why.args[0])
     return str(why)
+
+
+def to_write(path: Path | None) -> None:
+    """What is to be written at the end can be: fail now, and not when the work is done."""
+    if path is None:
+        return
+    folder = path.parent
+    if path.is_dir() or not folder.is_dir():
+        fail(
+            f"{path}: {'it is a directory' if path.is_dir() else f'there is no directory {folder}'}"
+        )
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        fail(f"{path}: Permission denied")
 
 
 def print_json(value: Any) -> None:

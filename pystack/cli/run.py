@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pystack.cli.common import Json, fail, print_json, say, table
+from pystack.cli.common import Json, fail, print_json, say, table, to_write
 
 if TYPE_CHECKING:
     from pystack.report.verdict import Cured, Verdict
@@ -86,6 +86,7 @@ def run(
     if tun is not None:
         _serve(chosen, tun)
         return
+    to_write(report)
     result = _play(source.name, chosen, settings or [], seed, for_, pcap, as_json)
     beside: dict[str, Result] = {}
     if cures and result.whole and chosen.cures:

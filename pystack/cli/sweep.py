@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pystack.cli.common import Json, fail, print_json, table
+from pystack.cli.common import Json, fail, print_json, table, to_write
 from pystack.cli.run import For, Settings
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def sweep(
     from pystack.sweeping.run import WorkLost
     from pystack.sysctl.strict_toml import TomlError
 
+    to_write(report)
     try:
         source = read(scenario)
         values = dict(parse_vary(text) for text in vary)

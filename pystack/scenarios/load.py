@@ -140,7 +140,8 @@ def read(name: str | Path) -> Source:
         path = Path(text)
     else:
         known = names()
-        raise UnknownScenario(f"no scenario {text!r}{near(text, known)}; or give a file, NAME.toml")
+        meant = near(text, known) or "; `pystack scenarios` lists those that there are"
+        raise UnknownScenario(f"no scenario {text!r}{meant} (a file is NAME.toml)")
     return Source(
         path.stem,
         Document(path.read_text("utf-8"), str(path) if text not in names() else path.name),
@@ -172,6 +173,13 @@ def _set(data: dict[str, Any], text: str) -> None:
         hosts[host].setdefault("sysctl", {})[knob] = value.strip()
         return
     place = name.split(".")
+    if place[0] not in _known():
+        for host, about in data.get("hosts", {}).items():
+            profile = str(about.get("profile", ""))
+            known = profiles.load(profile).knobs if profile in profiles.names() else ()
+            for knob in known:
+                if knob == name or knob.endswith(f".{name}"):
+                    raise SettingError(f"{text}: of which machine? {host}:{knob}={value.strip()}")
     table: Any = data
     for part in place[:-1]:
         if not isinstance(table, dict) or (part not in table and part not in _known()):

@@ -124,6 +124,8 @@ def test_a_mistake_is_told_with_its_line(file, before, after, line, said):
         ("web:net.ipv4.tcp_fin_timout=3", "linux-6 has no knob 'net.ipv4.tcp_fin_timout'; did you mean"),
         ("wab:net.ipv4.tcp_fin_timeout=3", "no host 'wab'; did you mean web"),
         ("net.ipv4.tcp_fin_timeout", "write HOST:KNOB=VALUE"),
+        ("net.ipv4.tcp_fin_timeout=3", "of which machine? web:net.ipv4.tcp_fin_timeout=3"),
+        ("tcp_fin_timeout=3", "of which machine? web:net.ipv4.tcp_fin_timeout=3"),
         ("traffic.load.rat=3", "unknown key 'rat'; did you mean rate"),
         ("traffic.lood.rate=3", "no 'lood' there; did you mean load"),
         ("traffic.load.rate=fast", "rate"),

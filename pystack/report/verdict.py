@@ -211,7 +211,8 @@ def commands(settings: Iterable[str]) -> list[str]:
                 f"{place[1]}# {_rule(place[-1], line)}" for line in value.strip().splitlines()
             ]
         else:
-            lines.append(f"{'.'.join(place[1:-1]).replace('.options', '')}: {place[-1]} {value}")
+            where = ".".join(place[1:-1]).replace(".options", "")
+            lines.append(f"{where}: {place[-1]} {' '.join(value.split())}")
     return lines
 
 

@@ -122,7 +122,7 @@ def test_it_fails_almost_at_the_same_point_every_time(seed: int):
     ill = story("snat-port-exhaustion", f"seed={seed}", small=True)
     ports = 4250 - 1024
     assert ill.first_failure is not None
-    assert 0 <= ill.first_failure / SECOND - ports / 75 < 3
+    assert -1 <= ill.first_failure / SECOND - ports / 75 < 3
     begun = ill.clients["test"].started
     wrapped = begun[-1] - ports
     assert 0.25 < ill.failed / wrapped < 0.75

@@ -11,6 +11,7 @@ cdef long long NEVER
 
 cpdef int let_go(object row) except -1
 cdef bint plain(object buffer) except -1
+cdef bint dozes(Core core, Tcb t) except -1
 
 
 cdef class Endpoint:
@@ -28,7 +29,6 @@ cdef class StreamEndpoint(Endpoint):
     cdef Tcb oldest_child(self, Core core, Tcb t)
     cdef int wait(self, Tcb t, int events, long long deadline) except -1
     cdef int await_data(self, Core core, Tcb t) except -1
-    cdef bint dozes(self, Tcb t) except -1
     cpdef bint readable(self) except -1
     cpdef bint writable(self) except -1
     cpdef int level(self) except -1

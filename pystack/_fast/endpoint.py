@@ -60,6 +60,12 @@ def plain(buffer):
     )
 
 
+def dozes(core, t):
+    """Does the program of this socket sleep, so that nobody would be answered?"""
+    owner: Descriptors = t.owner
+    return core.asleep != 0 and owner is not None and owner.asleep
+
+
 def let_go(row):
     """The program's descriptor is closed: nobody holds the row (a `Tcb` or a `DatagramSocket`) any more."""
     owner: Descriptors = row.owner
@@ -204,9 +210,12 @@ class StreamEndpoint(Endpoint):
 
     def readable(self):
         """Would receiving (or `accept`) answer at once, be it with the end or an error?"""
-        t: Tcb = self.row
+        core = self.core
         answer: cython.int
-        if self.dozes(t):
+        if core is None:
+            self._fail(0)
+        t: Tcb = self.row
+        if dozes(core, t):
             return False
         if t.state == LISTEN:
             return t.qlen > 0
@@ -219,27 +228,22 @@ class StreamEndpoint(Endpoint):
 
     def writable(self):
         """Would sending answer at once?"""
-        t: Tcb = self.row
-        answer: cython.int
-        if self.dozes(t) or t.state == LISTEN:
-            return False
-        answer = tcp_writable(self.core, t)
-        return answer >= 0 or answer == -EPIPE or t.so_error != 0
-
-    def dozes(self, t):
-        """Does its program sleep, so that nobody would be answered? Raises OSError for a closed socket."""
         core = self.core
+        answer: cython.int
         if core is None:
             self._fail(0)
-        owner: Descriptors = t.owner
-        return core.asleep != 0 and owner is not None and owner.asleep
+        t: Tcb = self.row
+        if t.state == LISTEN or dozes(core, t):
+            return False
+        answer = tcp_writable(core, t)
+        return answer >= 0 or answer == -EPIPE or t.so_error != 0
 
     def level(self):
         """The events (EV_*) that describe the socket as it is now."""
-        t: Tcb = self.row
         found: cython.int = 0
         if self.readable():
             found |= EV_READ
+        t: Tcb = self.row
         if t.state == LISTEN:
             return EV_READ | EV_ACCEPT if t.qlen > 0 else 0
         if self.writable():

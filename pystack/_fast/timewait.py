@@ -184,6 +184,10 @@ class TimeWaitTable:
         """Another limit; rows above it stay until their time. No more than there is storage for."""
         self.maximum = rows if rows < len(self.laddr) else len(self.laddr) - 1
 
+    def chain_lengths(self):
+        """How many chains have 0, 1, 2 … entries."""
+        return self.chain.lengths()
+
     def rows(self):
         """The rows in use as dicts, oldest first (for views)."""
         out = []

@@ -118,4 +118,6 @@ def chains(host: Host, limit: str) -> list[int]:
     core: Any = host.core
     if limit.startswith("ipfw"):
         return list(host.ipfw.engine.table.chain.lengths())
+    if limit.startswith("TIME_WAIT"):
+        return list(core.timewait.chain_lengths())
     return list(core.demux.chain_lengths())

@@ -106,7 +106,7 @@ class Result:
     """In the order in which they came."""
     worst: Moment | None = None
     final_chains: list[int] = field(default_factory=list)
-    """`Moment.chains` when it was over."""
+    """`Moment.chains` at the last look."""
     whole: bool = False
     """It was not interrupted."""
     wall: int = 0

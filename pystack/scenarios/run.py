@@ -89,8 +89,6 @@ class Play:
                 yield result
         if self.views and self._badness() > self._worst:
             result.worst = self.moment()
-        if result.symptom == "chain":
-            result.final_chains = self._chains()
         result.whole = True
         result.trace_hash = net.trace_hash()
 
@@ -114,6 +112,8 @@ class Play:
         self._clients()
         self._log()
         self.faults.look(self._share())
+        if result.symptom == "chain":
+            result.final_chains = self._chains()
         if self.views:
             self._picture()
 
@@ -182,7 +182,7 @@ class Play:
         if result.symptom == "failures":
             return self._share() + self._failing()
         if result.symptom == "chain":
-            return passed(self._chains())
+            return passed(result.final_chains)
         return float(result.states[result.symptom][-1]) if result.symptom in result.states else 0.0
 
     def _picture(self) -> None:

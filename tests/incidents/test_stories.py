@@ -7,7 +7,8 @@ from incident_kit import THIN, cured, story
 
 from pystack._fast.consts import SECOND
 from pystack.report.verdict import commands, helps, verdict
-from pystack.scenarios.load import names, read
+from pystack.scenarios.load import load, names, read
+from pystack.scenarios.run import Play
 
 SEEN = {
     "conntrack-table-full": ("conntrack flows", "ETIMEDOUT"),
@@ -103,6 +104,17 @@ def test_a_flood_that_aims_meets_its_chain_and_no_other():
         chains[100:-1]
     )  # visitors' answers, all from port 80, are not spread well either
     assert len(cured(name, "siphash", small=True).final_chains) < 10
+
+
+def test_an_interrupted_run_knows_its_symptom():
+    """Who presses Ctrl-C is told what is known by then, the chains included."""
+    playing = Play(load("hash-flood", THIN["hash-flood"]))
+    for result in playing:
+        if len(result.times) == 20:
+            break
+    assert not result.whole
+    assert result.suffering > 50
+    assert result.worst is not None
 
 
 def test_who_comes_back_at_once_is_away_for_longer():

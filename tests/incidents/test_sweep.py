@@ -196,6 +196,29 @@ def test_a_killed_dask_worker_loses_nothing_and_doubles_nothing(doors: Path, tmp
     assert sqlite3.connect(out).execute("SELECT count(*) FROM runs").fetchone() == (16,)
 
 
+@pytest.mark.parametrize("frames", ["pandas", "polars"])
+def test_data_frames_take_the_table(frames: str):
+    """As it is, and by its columns; numbers are numbers."""
+    library = pytest.importorskip(frames)
+    rows = {
+        Point(((LAST, str(last)), ("mode", "x")), seed): {"failed": last * seed, "first": None}
+        for last in (40049, 40099)
+        for seed in (1, 2)
+    }
+    table = Table([LAST, "mode"], rows)
+    for frame in (library.DataFrame(table), library.DataFrame(table.columns())):
+        assert list(frame.columns) == [LAST, "mode", "seed", "failed", "first"]
+        assert int(frame["failed"].sum()) == 3 * (40049 + 40099)
+        assert list(frame[LAST]) == [40049, 40049, 40099, 40099]
+
+
+def test_a_table_is_a_sequence():
+    table = made({1: [5, 6], 2: [7]})
+    assert [row["n"] for row in table] == [1, 1, 2]
+    assert table[2] == {"n": 2, "seed": 0, "failed": 7}
+    assert table[-1:] == [table[2]]
+
+
 @pytest.mark.parametrize(
     ("text", "values"),
     [
@@ -271,6 +294,7 @@ def test_as_a_command(doors: Path, tmp_path: Path):
     ("words", "said"),
     [
         (["nowhere", "--vary", "a=1"], "no scenario 'nowhere'"),
+        (["ephemeral-ports", "--vary", "a=1", "--report", "/nowhere/x.html"], "there is no directory /nowhere"),
         (["ephemeral-ports", "--vary", "a"], "write NAME=V1,V2"),
         (["ephemeral-ports", "--vary", "balancer:net.inet.ip.portrange.frist=1"], "did you mean net.inet.ip.port"),
     ],

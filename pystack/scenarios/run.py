@@ -165,10 +165,12 @@ class Play:
         return main.used[-1] / main.maximum if main and main.maximum else 0.0
 
     def _failing(self) -> float:
-        """Of those who ended since the look before, how many failed."""
+        """Of those who ended since the look before, how many failed; where few did, of as many as usual."""
         seen = self.result.seen
         fresh = sum(_newest(one.failed) for one in seen)
-        return fresh / (fresh + sum(_newest(one.answered) for one in seen) or 1)
+        ended = fresh + sum(_newest(one.answered) for one in seen)
+        usual = sum(one.total for one in seen) / len(self.result.times)
+        return fresh / (max(ended, usual) or 1)
 
     def _chains(self) -> list[int]:
         main = self.result.main
@@ -199,7 +201,8 @@ class Play:
     def moment(self) -> Moment:
         """The watched machine as it stands."""
         watch, main = self.scenario.watch, self.result.main
-        moment = Moment(self.world.net.now, {SUMMARY: summary(self.world.watched)})
+        states = summary(self.world.watched)
+        moment = Moment(self.world.net.now, {SUMMARY: states} if states else {})
         for line in watch.views:
             try:
                 text = self.world.command(watch.host, line)

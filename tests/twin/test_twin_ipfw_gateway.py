@@ -1,15 +1,26 @@
 """A FreeBSD gateway with NAT and pipes at both speeds: the same packets at the same nanoseconds, the same books."""
 
+import pytest
+
 from twin.twin import assert_twins
 
+CODEL = (
+    "nat 1 config if em1 log port_range 20000-20999 redirect_port tcp 10.0.0.2:80,10.0.0.3:80 8080",
+    "pipe 2 config bw 900Kbit/s queue 100 codel ecn mask src-ip 0x000000ff",
+    "sched 1 config pipe 1 type fq_codel quantum 300 limit 25 target 2ms interval 30ms",
+)
 
-def test_nat_and_pipes_are_twins():
+
+@pytest.mark.parametrize(("profile", "more"), [("freebsd-10", ()), ("freebsd-14", CODEL)])
+def test_nat_and_pipes_are_twins(profile, more):
     assert_twins(
         """
+        import sys
+
         import pystack
 
         net = pystack.Network(seed=11)
-        gw = net.host("gw", ["10.0.0.1/24", "192.0.2.1/24"], profile="freebsd-10", forwarding=True)
+        gw = net.host("gw", ["10.0.0.1/24", "192.0.2.1/24"], profile=sys.argv[1], forwarding=True)
         web = net.host("web", "192.0.2.9/24", profile="linux-6")
         net.link(web, gw, delay="3ms", loss=0.01)
         clients = []
@@ -24,6 +35,7 @@ def test_nat_and_pipes_are_twins():
             "queue 1 config pipe 1 weight 3 mask dst-ip 0xffffffff",
             "queue 2 config pipe 1 weight 1 plr 0.02",
             "pipe 2 config bw 900Kbit/s plr 0.01 mask src-ip 0x000000ff",
+            *sys.argv[2:],
             "add 10 nat 1 ip from any to any in via em1",
             "add 20 queue 1 tcp from any to any out via em0",
             "add 30 queue 2 udp from any to any out via em0",
@@ -53,5 +65,7 @@ def test_nat_and_pipes_are_twins():
         for command in ("show", "nat show", "pipe show", "queue show", "sched show"):
             print(gw.ipfw(command))
         print(sorted(gw.drops().items()), gw.core.pool.in_use)
-        """
+        """,
+        profile,
+        *more,
     )

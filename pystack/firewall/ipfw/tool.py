@@ -48,7 +48,6 @@ _SECOND: dict[str, _Command] = {
     "list": show.list_rules,
     "show": show.show,
 }
-_DUMMYNET = ("pipe", "queue", "sched")
 _new_word = str.__new__
 _FILE_OPTIONS = "cfNnp:qS"
 
@@ -163,7 +162,7 @@ class Tool:
         if rest[0] and "nat".startswith(rest[0]):
             nat_command.nat(run, run.words(rest[1:]))
             return
-        for word in _DUMMYNET:
+        for word in pipe_text.KINDS:
             if rest[0] and matches(rest[0], word, run.warn):
                 if run.chain.pipes is None:
                     raise Refusal(EX_UNAVAILABLE, f"{word}: there is no dummynet on this machine")

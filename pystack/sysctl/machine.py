@@ -28,6 +28,9 @@ from pystack.sysctl.values import text as text_of
 if TYPE_CHECKING:
     from pystack.profiles import Profile
 
+_FREEBSD_WORDS = {errno.EBUSY: "Device busy"}
+"""Errors that FreeBSD has other words for than Linux."""
+
 
 class Sysctl(Mapping[str, Value]):
     """What `sysctl` shows and sets on one machine.
@@ -144,7 +147,8 @@ class Sysctl(Mapping[str, Value]):
         value = self._checked(found, knob, new, old, raw)
         number = self._guards[found](value) if found in self._guards and value != old else 0
         if number:
-            text = f"sysctl: {found}={text_of(value)}: {os.strerror(number)}"
+            why = _FREEBSD_WORDS.get(number) if self.system == "freebsd" else None
+            text = f"sysctl: {found}={text_of(value)}: {why or os.strerror(number)}"
             raise RefusedWrite(found, text, number)
         self._sized.discard(found)
         self._store(found, knob, value)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from pystack._fast.consts import CLOSED, LISTEN, STATE_NAMES
 from pystack.addresses import dotted
+from pystack.views.linux import NETSTAT_STATES
+from pystack.views.table import tcp_sockets
 
 if TYPE_CHECKING:
     from pystack.host import Host
@@ -76,30 +78,26 @@ def _connections(host: Host) -> dict[str, Counter[str]]:
 
 def connections(host: Host) -> list[dict[str, Any]]:
     """All connections as {"peer": "192.0.2.2:1026", "service": port, "state", "send", "receive"}."""
-    listens = set()
-    rows = []
-    for row in json.loads(host.netstat("-an --json")):
-        if "state" not in row or not row["proto"].startswith("tcp"):
-            continue
-        local, peer = (
-            _end(row[one]) for one in ("local", "foreign" if "foreign" in row else "peer")
-        )
-        if row["state"] == "LISTEN":
-            listens.add(local.rpartition(":")[2])
-        else:
-            rows.append((local, peer, row))
-    out = []
-    for local, peer, row in rows:
-        port = local.rpartition(":")[2]
-        service = f"port {port} here" if port in listens else f"to port {peer.rpartition(':')[2]}"
-        named = {"peer": peer, "service": service, "state": row["state"]}
-        out.append(named | {"send": row["send_q"], "receive": row["recv_q"]})
-    return out
+    names = state_names(host)
+    rows = tcp_sockets(host.core, host.now)
+    listens = {row.lport for row in rows if row.state == LISTEN}
+    return [
+        {
+            "peer": f"{dotted(row.faddr)}:{row.fport}",
+            "service": f"port {row.lport} here" if row.lport in listens else f"to port {row.fport}",
+            "state": names[row.state],
+            "send": row.send_q,
+            "receive": row.recv_q,
+        }
+        for row in rows
+        if row.state not in (LISTEN, CLOSED)
+    ]
 
 
-def _end(text: str) -> str:
-    """address:port, which FreeBSD writes with a dot."""
-    return text if ":" in text else ":".join(text.rsplit(".", 1))
+def state_names(host: Host) -> tuple[str, ...]:
+    """By state, as the system's netstat has them."""
+    own = NETSTAT_STATES if host.system == "linux" else {}
+    return tuple(own.get(state, name) for state, name in enumerate(STATE_NAMES))
 
 
 _FINDERS: dict[str, Callable[[Host], dict[str, Counter[str]]]] = {

@@ -15,16 +15,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
-from pystack._fast.consts import STATE_NAMES
 from pystack.host import Host
 from pystack.limits import Limit
 from pystack.scenarios.faults import Faults
 from pystack.scenarios.model import Scenario
-from pystack.scenarios.owners import chains, owners
+from pystack.scenarios.owners import chains, owners, state_names
 from pystack.scenarios.result import Bite, Column, Moment, Result, Seen, passed
 from pystack.scenarios.world import World
 from pystack.services import HttpService
-from pystack.views.linux import NETSTAT_STATES
 from pystack.views.tools import UsageError
 
 KEPT = 1000
@@ -222,13 +220,9 @@ SUMMARY = "netstat -an | awk '/^tcp/ { print $6 }' | sort | uniq -c"
 
 def summary(host: Host) -> str:
     """What that prints: how many connections are in each state, by the names of the system's netstat."""
-    linux = host.system == "linux"
-    states = host.tcp_states()
-    if not linux:  # which does not show what is in the syncache
-        states["SYN_RCVD"] -= host.core.listeners.cache.used
-    names = {STATE_NAMES[state]: name for state, name in NETSTAT_STATES.items()} if linux else {}
-    counts = sorted((names.get(name, name), n) for name, n in states.items() if n)
-    return "\n".join(f"{n:{7 if linux else 4}} {name}" for name, n in counts)
+    counts = zip(state_names(host), host.core.tcp_states(), strict=True)
+    width = 7 if host.system == "linux" else 4
+    return "\n".join(f"{n:{width}} {name}" for name, n in sorted(counts) if n)
 
 
 def _newest(column: list[int]) -> int:

@@ -44,8 +44,14 @@ def test_two_routers():
 def test_frozen_machine():
     found = load("frozen_machine").main()
     failed = {name: result.failed for name, result in found.items()}
-    assert failed["nothing"] == 0
-    print(failed)
+    late = {name: sum(ns > 10**9 for ns in one.latencies) for name, one in found.items()}
+    assert failed["nothing"] == failed["its wall clock is set back"] == 0
+    assert failed["the machine, its clock ran"] > failed["the machine, its clock stood"] > 100
+    assert failed["the program (SIGSTOP)"] > 100
+    # who only has to connect again is not a failure, but late
+    for name in ("it misses seven seconds", "its wall clock is set ahead"):
+        assert failed[name] < 20
+        assert late[name] > 100
 
 
 def test_replay(tmp_path: Path):

@@ -31,6 +31,8 @@ HEAD = 24
 """Lines of a view."""
 WORSE = {"failures": 1.5, "chain": 2.0}
 """How many times as bad it must be for another picture of the worst moment; as a chain for states."""
+AT_LAST = 1.1
+"""The same at the end of the run."""
 BAD, FAILS = 0.95, 0.3
 """How bad for the first one: 1 is a full table, or that nobody is answered. Less is enough where somebody fails."""
 
@@ -85,7 +87,7 @@ class Play:
                 self._look()
                 result.wall = time.perf_counter_ns() - began
                 yield result
-        if self.views and self._badness() > self._worst:
+        if self.views and self._badness() > self._worst * AT_LAST:
             result.worst = self.moment()
         result.whole = True
         result.trace_hash = net.trace_hash()

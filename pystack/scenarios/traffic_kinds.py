@@ -158,7 +158,7 @@ class PostersTable(LoadTable):
     """Who sends a body of `octets`. `insists`: they read what has come though they cannot write any more."""
 
     kind: Literal["posters"]
-    paths: Annotated[list[str], Field(min_length=1, max_length=1)] = ["/"]
+    paths: Annotated[list[str], Field(min_length=1, max_length=1)] = ["/bytes/100"]
     octets: int | str = "600kB"
     insists: bool = False
 

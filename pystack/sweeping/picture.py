@@ -80,7 +80,10 @@ def write(path: Path, title: str, table: Table, command: str, measure: str = "fa
         for up in table.names[n + 1 :]:
             heading = f"{MEASURES[measure]}, by {short(across)} and {short(up)}"
             plots[heading] = heat(table, across, up, measure)
-    found = {name: (table.smallest(name), table.knee(name, measure)) for name in table.names}
+    found = {
+        name: (table.smallest(name), table.largest(name), table.knee(name, measure))
+        for name in table.names
+    }
     page = render(
         "sweep.html", title=title, table=table, plots=plots, found=found, command=command,
         cells={one: table.cells(one) for one in ("failed", "high_water", "p99")},

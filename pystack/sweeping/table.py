@@ -22,6 +22,10 @@ MEASURES = {
 }
 
 
+LEVEL = 0.05
+"""What a curve may rise, of its height, and be level all the same."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cell:
     """One combination of values: the mean over seeds and its confidence interval."""
@@ -88,20 +92,37 @@ class Table(Sequence[dict[str, Any]]):
 
     def smallest(self, name: str, measure: str = "failed") -> str | None:
         """The smallest value of `name` from which on nothing fails, whatever the others and the seed; None: none is."""
+        return self._last_good(name, measure, reverse=True)
+
+    def largest(self, name: str, measure: str = "failed") -> str | None:
+        """The largest value of `name` up to which nothing fails, likewise: of a timeout that should be short."""
+        return self._last_good(name, measure, reverse=False)
+
+    def _last_good(self, name: str, measure: str, *, reverse: bool) -> str | None:
+        """How far the values go from one end of them before something fails."""
         bad: dict[str, float] = {}
         for point, row in self._rows.items():
             value = dict(point.values)[name]
             bad[value] = max(bad.get(value, 0.0), float(row[measure] or 0))
         enough = None
-        for value in sorted(bad, key=_order, reverse=True):
+        for value in sorted(bad, key=_order, reverse=reverse):
             if bad[value]:
                 break
             enough = value
         return enough
 
+    def answer(self, name: str) -> str:
+        """What this name is to be, in words."""
+        smallest, largest = self.smallest(name), self.largest(name)
+        if smallest is not None:
+            return f"no failures from {smallest} on"
+        if largest is not None:
+            return f"no failures up to {largest}"
+        return "failures at every value"
+
     def knee(self, name: str, measure: str = "failed") -> str | None:
         """Where the curve bends most: the value that is farthest from the line between its ends, both axes of length 1.
-        None for fewer than three values, or no bend.
+        None for fewer than three values, no bend, or a curve that is as good as level.
         """
         means: dict[str, list[float]] = {}
         for cell in self.cells(measure):
@@ -114,7 +135,7 @@ class Table(Sequence[dict[str, Any]]):
             return None
         (x0, y0, _), (x1, y1, _) = curve[0], curve[-1]
         tall = max(y for _, y, _ in curve) - min(y for _, y, _ in curve)
-        if not tall or x0 == x1:
+        if tall <= LEVEL * max(abs(y) for _, y, _ in curve) or x0 == x1:
             return None
 
         def off(point: tuple[float, float, str]) -> float:

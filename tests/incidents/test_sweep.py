@@ -14,6 +14,7 @@ import pytest
 from cli_kit import pystack as command
 
 import pystack
+from pystack.cli.sweep import short
 from pystack.sweeping import PlanError, Point, Table, parse_vary, plan
 from pystack.sweeping.run import WorkLost, work
 
@@ -212,6 +213,11 @@ def test_data_frames_take_the_table(frames: str):
         assert list(frame[LAST]) == [40049, 40049, 40099, 40099]
 
 
+def test_headings_are_short_where_they_can_be():
+    assert short(["fw:net.a.max", "traffic.b.rate"]) == ["max", "rate"]
+    assert short(["fw:net.a.max", "web:net.b.max"]) == ["fw:net.a.max", "web:net.b.max"]
+
+
 def test_a_table_is_a_sequence():
     table = made({1: [5, 6], 2: [7]})
     assert [row["n"] for row in table] == [1, 1, 2]
@@ -264,6 +270,13 @@ def test_the_knee_and_the_smallest():
     assert (bent.knee("n"), bent.smallest("n")) == ("10", "10")
     straight = made({n: [100 - 10 * n] for n in (0, 3, 7)})
     assert (straight.knee("n"), straight.smallest("n")) == (None, None)
+    level = made({1: [1200], 2: [1219], 3: [1220]})
+    assert level.knee("n") is None
+    timeout = made({10: [0], 30: [0, 0], 120: [9]})
+    assert (timeout.smallest("n"), timeout.largest("n")) == (None, "30")
+    assert timeout.answer("n") == "no failures up to 30"
+    assert bent.answer("n") == "no failures from 10 on"
+    assert made({1: [2], 2: [1]}).answer("n") == "failures at every value"
     island = made({1: [0], 2: [5], 3: [0, 0], 4: [0]})
     assert island.smallest("n") == "3"  # from there on, and not where luck was
 

@@ -135,7 +135,7 @@ def _progress(quiet: bool) -> Iterator[Any]:
 
 def _show(found: Table) -> None:
     most, times = (found.cells(measure) for measure in ("high_water", "p99"))
-    columns = [(name, "right") for name in short(found.names)]
+    columns = [(name, "right") for name in found.headings]
     columns += [(heading, "right") for heading in ("runs", "failed", "95 %", "at most", "p99, ms")]
     rows = []
     for cell, high, time in zip(found.cells("failed"), most, times, strict=True):
@@ -150,12 +150,6 @@ def _show(found: Table) -> None:
         knee = found.knee(name)
         bends = f"; the curve bends at {knee}" if knee is not None else ""
         print(f"{name}: {found.answer(name)}{bends}")
-
-
-def short(names: list[str]) -> list[str]:
-    """The last part of each name, where that tells them apart."""
-    last = [name.rpartition(".")[2] for name in names]
-    return last if len(set(last)) == len(names) else names
 
 
 def _plain(found: Table) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def heat(table: Table, across: str, up: str, measure: str) -> str:
     xs = list(dict.fromkeys(x for x, _ in found))
     ys = list(dict.fromkeys(y for _, y in found))
     grid = [[sum(found[x, y]) / len(found[x, y]) for x in xs] for y in ys]
-    made, axes = figure(high=1.2 + 0.5 * len(ys))
+    made, axes = figure(high=max(2.8, 1.2 + 0.5 * len(ys)))  # room for a long name
     image = axes.imshow(grid, cmap="YlOrRd", aspect="auto", origin="lower")
     axes.set_xticks(range(len(xs)), xs)
     axes.set_yticks(range(len(ys)), ys)

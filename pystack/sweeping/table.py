@@ -64,6 +64,12 @@ class Table(Sequence[dict[str, Any]]):
     def __getitem__(self, index: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
         return list(self)[index]
 
+    @property
+    def headings(self) -> list[str]:
+        """The last part of each name, where that tells them apart."""
+        last = [name.rpartition(".")[2] for name in self.names]
+        return last if len(set(last)) == len(last) else self.names
+
     def columns(self) -> dict[str, list[Any]]:
         """Name -> values, all of the same length."""
         out: dict[str, list[Any]] = {}

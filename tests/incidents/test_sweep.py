@@ -14,7 +14,6 @@ import pytest
 from cli_kit import pystack as command
 
 import pystack
-from pystack.cli.sweep import short
 from pystack.sweeping import PlanError, Point, Table, parse_vary, plan
 from pystack.sweeping.run import WorkLost, work
 
@@ -214,8 +213,9 @@ def test_data_frames_take_the_table(frames: str):
 
 
 def test_headings_are_short_where_they_can_be():
-    assert short(["fw:net.a.max", "traffic.b.rate"]) == ["max", "rate"]
-    assert short(["fw:net.a.max", "web:net.b.max"]) == ["fw:net.a.max", "web:net.b.max"]
+    assert Table(["fw:net.a.max", "traffic.b.rate"], {}).headings == ["max", "rate"]
+    both = ["fw:net.a.max", "web:net.b.max"]
+    assert Table(both, {}).headings == both
 
 
 def test_a_table_is_a_sequence():

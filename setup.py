@@ -13,6 +13,7 @@ import contextlib
 import fcntl
 import hashlib
 import json
+import multiprocessing
 import os
 import re
 import subprocess
@@ -41,9 +42,27 @@ C_FLAGS = ["-O1" if CHECKED else "-O3", "-g0"]
 C_FILES = Path("build", "cython-checked" if CHECKED else "cython")
 PAGES = C_FILES / FAST
 """Where Cython puts its annotated pages: beside the C."""
+DIMENSIONS = 2
+"""`Options.buffer_max_dims`, 8 unless told. A memoryview is passed by value, and stands in an object, with three arrays
+of this many lengths: 64 octets instead of 208. All are one-dimensional; Cython wants one more than there are."""
 SHARED = "_cyutility"
 """The module with Cython's own helpers (memoryviews). Each module would carry its copy of them
 otherwise, at three times the compile time and seven times the size."""
+
+CYTHON = f"""from Cython.Compiler import Main, Options
+Options.buffer_max_dims = {DIMENSIONS}
+Main.main(command_line=1)
+"""
+"""The command `cython` with the option that it has no word for."""
+INTERPRET = """import importlib, json, sys, types
+sys.modules["pystack"] = package = types.ModuleType("pystack")
+package.__path__ = ["pystack"]
+names = {}
+for name in sys.argv[1:]:
+    every = vars(importlib.import_module(f"pystack._fast.{name}")).items()
+    names[name] = {k: v for k, v in every if k.isupper() and isinstance(v, int)}
+print(json.dumps(names))
+"""
 
 
 def digest(path):
@@ -56,7 +75,7 @@ def flags():
     import Cython
 
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
-    return [Cython.__version__, suffix, SHARED, C_FLAGS, DIRECTIVES]
+    return [Cython.__version__, suffix, SHARED, C_FLAGS, DIRECTIVES, DIMENSIONS]
 
 
 CIMPORT = re.compile(r"^[ \t]*(?:from|c?import)\b[^\n(]*\bcimports?\b[^\n(]*(?:\([^)]*\))?", re.M)
@@ -76,6 +95,45 @@ def sources_of(module):
             words = re.findall(r"\w+", " ".join(CIMPORT.findall(file.read_text())))
             todo += [FAST / f"{word}.pxd" for word in words]
     return found | {module.with_suffix(".pxd")}  # the .pxd also while there is none
+
+
+def constants(modules):
+    """{module: {NAME: number}} of these modules, as they are when Python runs them."""
+    run = subprocess.run(
+        [sys.executable, "-c", INTERPRET, *modules],
+        env={**os.environ, "PYSTACK_PURE": "1", "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if run.returncode != 0:
+        raise SystemExit(f"setup.py: the sources cannot be run:\n{run.stderr}")
+    return json.loads(run.stdout)
+
+
+def fold(file, module, numbers):
+    """A C variable that the module sets once, when it is imported, becomes its number wherever it is read.
+
+    Cython has no constants that the same source could import (docs/adr/0012), and the compiler must not assume that a
+    variable stays as it is.
+    """
+    text = file.read_text()
+    place = "".join(f"{len(part)}{part}_" for part in f"pystack._fast.{module}".split("."))
+    written = {}
+    for name, value in numbers.items():
+        variable = f"__pyx_v_{place}{name}"
+        declared = re.search(rf"^static ((?:\w+ )*?\w+) {variable};$", text, re.M)
+        if declared and len(re.findall(rf"(?<![\w&]){variable} = ", text)) == 1:
+            size = "" if abs(value) < 1 << 31 else "LL" if abs(value) < 1 << 63 else "ULL"
+            written[name] = f"(({declared[1]}){value}{size})"
+    read = rf"(?<![\w&])(?<!static )__pyx_v_{place}(\w+)\b(?! = )"
+    lines = [
+        line
+        if line.startswith("static ") and line.endswith(";")
+        else re.sub(read, lambda match: written.get(match[1], match[0]), line)
+        for line in text.split("\n")
+    ]
+    file.write_text("\n".join(lines))
 
 
 def record_page(page, sources):
@@ -119,15 +177,18 @@ class BuildFast(build_ext):
         modules = record.get("modules", {}) if record.get("flags") == flags() else {}
         every = {ext.name.rpartition(".")[2]: ext for ext in self.extensions}
         names = {*self.only.split(","), SHARED} if self.only else set(every)
+        numbers = constants(sorted(every.keys() - {SHARED}))
+        known = record.get("constants", {})
         if unknown := names - every.keys():
             raise SystemExit(f"build_ext --only: no such module: {', '.join(sorted(unknown))}")
         todo = {
             name: every[name]
             for name in sorted(names)
             if not self._fresh(folder, every[name], modules.get(name))
+            or known.get(name, {}) != numbers.get(name, {})
         }
         if todo:
-            modules |= self._translate(todo)
+            modules |= self._translate(todo, numbers)
             self.extensions = list(todo.values())
             super().run()
         for library in folder.glob(f"*{sysconfig.get_config_var('EXT_SUFFIX')}"):
@@ -138,6 +199,7 @@ class BuildFast(build_ext):
             "checked": CHECKED,
             "flags": flags(),
             "modules": {name: modules[name] for name in sorted(modules.keys() & every.keys())},
+            "constants": known | {name: numbers.get(name, {}) for name in todo},
         }
         record_file.write_text(json.dumps(record, indent=1) + "\n")
 
@@ -149,7 +211,7 @@ class BuildFast(build_ext):
             and all(digest(FAST / name) == known for name, known in sources.items())
         )
 
-    def _translate(self, todo):
+    def _translate(self, todo, numbers):
         """Write the C of these modules; the answer is {module: {source file: digest}}."""
         from Cython.Build import cythonize
         from Cython.Compiler import Options
@@ -157,15 +219,14 @@ class BuildFast(build_ext):
 
         C_FILES.mkdir(parents=True, exist_ok=True)
         Options.warning_errors = True
+        Options.buffer_max_dims = DIMENSIONS
+        multiprocessing.set_start_method(
+            "fork", force=True
+        )  # so that Cython's workers have these options
         sources = {}
         for name, ext in todo.items():
             if name == SHARED:
-                write_shared = [
-                    sys.executable,
-                    "-m",
-                    "cython",
-                    f"--generate-shared={ext.sources[0]}",
-                ]
+                write_shared = [sys.executable, "-c", CYTHON, f"--generate-shared={ext.sources[0]}"]
                 subprocess.run(write_shared, check=True)
                 sources[name] = {}
                 continue
@@ -186,7 +247,12 @@ class BuildFast(build_ext):
             raise SystemExit(f"setup.py: Cython cannot compile {e} ({hint})") from None
         for ext in done:
             todo[ext.name.rpartition(".")[2]].sources = ext.sources
+            if re.search(
+                rf"Py_ssize_t shape\[(?!{DIMENSIONS}\])", Path(ext.sources[0]).read_text()
+            ):
+                raise SystemExit(f"setup.py: {ext.name} was translated with other options")
         for name in sources.keys() - {SHARED}:
+            fold(Path(todo[name].sources[0]), name, numbers[name])
             record_page(PAGES / f"{name}.html", sources[name])
         return sources
 

@@ -21,7 +21,6 @@ cdef class Conntrack(ConnAge):
     cdef public long long chaintoolong, ignored, last_failure
     cdef public int high_water
     cdef readonly int udp, udp_stream, udp_age, icmp, generic, gre, gre_stream
-    cdef int[::1] _ahead
     cdef readonly unsigned long long[::1] packets, octets
     cdef readonly long long[::1] since
     cdef int[::1] faces
@@ -37,7 +36,6 @@ cdef class Conntrack(ConnAge):
     cpdef unsigned long long turned(self, unsigned long long ports) noexcept
     cdef int _node_of(self, Packet p, unsigned long long addrs, unsigned long long ports, unsigned int h) except -1
     cpdef void foresee(self, Packet p) noexcept
-    cpdef unsigned long long fetch(self, const unsigned int[::1] hashes, int n) noexcept
     cdef int _look_up(self, Packet p) except? -1
     cdef int _begin(self, Packet p, unsigned long long addrs, unsigned long long ports, unsigned int h) except? -1
     cdef int _track(self, Packet p) except? -1

@@ -127,7 +127,6 @@ class Conntrack(ConnAge):
         self.ignored = 0
         self.high_water = 0
         self.last_failure = 0
-        self._ahead = column("i", 64)
         self.packets = None
         self.octets = None
         self.since = None
@@ -370,25 +369,6 @@ class Conntrack(ConnAge):
         """The packet is one of a batch: its hash is computed before others are looked at."""
         addrs: cython.ulonglong = p.src
         p.ct_hash = self.hash_of(addrs << 32 | p.dst, self.ports_of(p))
-
-    def fetch(self, hashes, n):
-        """What `n` packets with these hashes will need comes into the cache: their chains, the nodes that they will
-        walk past (three at most), their records. Few instructions a step, so that the processor waits for many of
-        them at once. The answer is of no use.
-        """
-        i: cython.int
-        node: cython.int
-        depth: cython.int
-        sink: cython.ulonglong = 0
-        for i in range(n):
-            self._ahead[i] = self.chain.head[self.bucket_of(hashes[i])]
-        for depth in range(3):  # noqa: B007
-            for i in range(n):
-                node = self._ahead[i]
-                sink += self.keys[2 * node] + self.octet[node >> 1 << 6]
-                if self.hashes[node] != hashes[i]:
-                    self._ahead[i] = self.chain.next[node]  # behind the last is 0, and so behind 0
-        return sink
 
     def _look_up(self, p):
         """The flow of the packet into `p.ct`, begun if there is none: CT_ACCEPT, or CT_DROP without room."""

@@ -214,8 +214,8 @@ class Core(Internet):
         self.settle(now)
         row = self.wheel.expire(now)
         while row != 0:
-            kind = self.wheel.kind[row]
-            owner = self.wheel.owner[row]
+            kind = self.wheel.kind(row)
+            owner = self.wheel.owner(row)
             if kind == TIMER_TCB:
                 t: Tcb = self.tcbs[owner]
                 fire(self, t)

@@ -1,5 +1,5 @@
 from pystack._fast.chain cimport Chain, FreeList
-from pystack._fast.hashing cimport jenkins_hash32, jhash_3words, sip2
+from pystack._fast.hashing cimport jenkins_hash32, jhash_3words, sip2, swab16, swab32
 
 cdef int CLASH, CT_HASH_JHASH2, CT_HASH_JHASH3, CT_HASH_SIP, H_STATUS, IPS_DYING, IPS_SRC_NAT_DONE, TOO_LONG, W_EXPIRES
 cdef unsigned int[::1] _words
@@ -18,6 +18,7 @@ cdef class ConnTable:
     cdef readonly unsigned short[::1] half
     cdef readonly unsigned char[::1] octet
     cdef unsigned int next_serial
+    cdef int[::1] _ahead
     cpdef unsigned int hash_of(self, unsigned long long addrs, unsigned long long ports) noexcept
     cpdef unsigned int bucket_of(self, unsigned int h) noexcept
     cpdef void set_key(self, int node, unsigned long long addrs, unsigned long long ports, unsigned int h) noexcept
@@ -35,5 +36,6 @@ cdef class ConnTable:
     cpdef int link_source(self, int row) except -1
     cpdef int first_of_source(self, int row) except -1
     cpdef int find(self, unsigned long long addrs, unsigned long long ports, unsigned int h) except -1
+    cpdef unsigned long long fetch(self, const unsigned int[::1] hashes, int n) noexcept
     cdef int _room(self, int node, int limit) noexcept
     cpdef int insert(self, int row, int limit) except -1

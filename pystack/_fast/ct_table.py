@@ -41,7 +41,7 @@ from pystack._fast.consts import (
     W_MAXWIN,
     W_REPLY,
 )
-from pystack._fast.hashing import jenkins_hash32, jhash_3words, sip2
+from pystack._fast.hashing import jenkins_hash32, jhash_3words, sip2, swab16, swab32
 
 FIELDS = {
     "end": ("word", W_END),
@@ -70,16 +70,21 @@ _words = cython.declare(cython.uint[::1], column("I", 12))
 @cython.cfunc
 @cython.inline
 @cython.exceptval(check=False)
-def _swab32(x: cython.uint) -> cython.uint:
-    """A word in network order as the little-endian machines read it that the old hashes ran on."""
-    return ((x & 0xFF) << 24 | (x & 0xFF00) << 8 | (x >> 8) & 0xFF00 | x >> 24) & _U32
+def _over(expires: cython.uint, jiffies: cython.uint) -> cython.bint:
+    """Is this time over (signed distance of 32-bit jiffies)?"""
+    left: cython.uint = (expires - jiffies) & _U32
+    return left == 0 or left > 0x7FFFFFFF
 
 
 @cython.cfunc
 @cython.inline
 @cython.exceptval(check=False)
-def _swab16(x: cython.uint) -> cython.uint:
-    return (x & 0xFF) << 8 | x >> 8
+def _bucket(kind: cython.int, h: cython.uint, buckets: cython.uint) -> cython.uint:
+    """The bucket of a hash: by multiplication, in the old kernels by division."""
+    wide: cython.ulonglong = h
+    if kind == CT_HASH_SIP or kind == CT_HASH_JHASH2:
+        return cython.cast(cython.uint, (wide * buckets) >> 32)
+    return h % buckets
 
 
 @cython.cclass
@@ -107,6 +112,7 @@ class ConnTable:
         self.sources = None
         self.rules = None
         self.searched = self.hits = self.begun = self.linked = self.unlinked = self.ended = 0
+        self._ahead = column("i", 64)
         self._record(column("Q", 8 * rows))
 
     def _record(self, records):
@@ -159,26 +165,23 @@ class ConnTable:
         zone: cython.uint = cython.cast(cython.uint, ports & 0xFFFF)
         if self.kind == CT_HASH_JHASH2:
             # the source with its port and family, and the destination: nine words, most of them empty for IPv4
-            _words[0] = _swab32(src)
-            _words[4] = 2 << 16 | _swab16(sport)
-            _words[5] = _swab32(dst)
-            return jenkins_hash32(_words, 9, zone ^ seed ^ (_swab16(dport) << 16 | proto))
+            _words[0] = swab32(src)
+            _words[4] = 2 << 16 | swab16(sport)
+            _words[5] = swab32(dst)
+            return jenkins_hash32(_words, 9, zone ^ seed ^ (swab16(dport) << 16 | proto))
         if self.kind == CT_HASH_JHASH3:
             return jhash_3words(
-                _swab32(src), _swab32(dst) ^ proto, _swab16(sport) | _swab16(dport) << 16, seed
+                swab32(src), swab32(dst) ^ proto, swab16(sport) | swab16(dport) << 16, seed
             )
         total: cython.uint = (
-            _swab32(src) + _swab32(dst) + _swab16(sport) + _swab16(dport) + proto
+            swab32(src) + swab32(dst) + swab16(sport) + swab16(dport) + proto
         ) & _U32
-        return (_swab32(total) + sport) & _U32
+        return (swab32(total) + sport) & _U32
 
     @cython.exceptval(check=False)
     def bucket_of(self, h: cython.uint) -> cython.uint:
-        """The bucket of a hash: by multiplication, in the old kernels by division."""
-        wide: cython.ulonglong = h
-        if self.kind == CT_HASH_SIP or self.kind == CT_HASH_JHASH2:
-            return cython.cast(cython.uint, (wide * self.chain.buckets) >> 32)
-        return h % self.chain.buckets
+        """The bucket of a hash."""
+        return _bucket(self.kind, h, self.chain.buckets)
 
     @cython.exceptval(check=False)
     def set_key(
@@ -209,9 +212,8 @@ class ConnTable:
 
     @cython.exceptval(check=False)
     def expired(self, row: cython.int) -> cython.bint:
-        """Is its time over (signed distance of 32-bit jiffies)?"""
-        left: cython.uint = (self.word[(row << 4) + W_EXPIRES] - self.jiffies) & _U32
-        return left == 0 or left > 0x7FFFFFFF
+        """Is its time over?"""
+        return _over(self.word[(row << 4) + W_EXPIRES], self.jiffies)
 
     @cython.exceptval(check=False)
     def left(self, row: cython.int) -> cython.int:
@@ -301,9 +303,9 @@ class ConnTable:
 
     def find(self, addrs, ports, h):
         """The node with this key, or 0. Expired flows that are met on the way are removed, as the kernel does."""
-        node: cython.int = self.chain.head[self.bucket_of(h)]
+        node: cython.Py_ssize_t = self.chain.head[_bucket(self.kind, h, self.chain.buckets)]
         while node != 0:
-            if self.expired(node >> 1):
+            if _over(self.word[(node >> 1 << 4) + W_EXPIRES], self.jiffies):
                 node = self.reap(node)
             elif self.keys[2 * node] == addrs and self.keys[2 * node + 1] == ports:
                 self.hits += 1
@@ -312,6 +314,25 @@ class ConnTable:
                 self.searched += 1
                 node = self.chain.next[node]
         return 0
+
+    def fetch(self, hashes, n):
+        """What `n` packets with these hashes will need comes into the cache: their chains, the nodes that they will
+        walk past (three at most), their records. Few instructions a step, so that the processor waits for many of
+        them at once. The answer is of no use.
+        """
+        i: cython.int
+        node: cython.Py_ssize_t
+        depth: cython.int
+        sink: cython.ulonglong = 0
+        for i in range(n):
+            self._ahead[i] = self.chain.head[_bucket(self.kind, hashes[i], self.chain.buckets)]
+        for depth in range(3):  # noqa: B007
+            for i in range(n):
+                node = self._ahead[i]
+                sink += self.keys[2 * node] + self.octet[node >> 1 << 6]
+                if self.hashes[node] != hashes[i]:
+                    self._ahead[i] = self.chain.next[node]  # behind the last is 0, and so behind 0
+        return sink
 
     @cython.cfunc
     @cython.exceptval(check=False)

@@ -11,6 +11,8 @@ cpdef unsigned long long sip3(
 cpdef unsigned long long siphash_bytes(
     unsigned long long k0, unsigned long long k1, const unsigned char[:] data,
 ) noexcept nogil
+cpdef unsigned int swab32(unsigned int x) noexcept nogil
+cpdef unsigned int swab16(unsigned int x) noexcept nogil
 cpdef unsigned int jhash_3words(
     unsigned int a, unsigned int b, unsigned int c, unsigned int initval,
 ) noexcept nogil

@@ -199,6 +199,18 @@ def _final(a: cython.uint, b: cython.uint, c: cython.uint) -> cython.uint:
 
 
 @cython.exceptval(check=False)
+def swab32(x: cython.uint) -> cython.uint:
+    """A word in network order as the little-endian machines read it that the old kernels hashed on."""
+    return ((x & 0xFF) << 24 | (x & 0xFF00) << 8 | (x >> 8) & 0xFF00 | x >> 24) & _ones32()
+
+
+@cython.exceptval(check=False)
+def swab16(x: cython.uint) -> cython.uint:
+    """The same of half a word."""
+    return (x & 0xFF) << 8 | x >> 8
+
+
+@cython.exceptval(check=False)
 def jhash_3words(
     a: cython.uint, b: cython.uint, c: cython.uint, initval: cython.uint
 ) -> cython.uint:

@@ -1,3 +1,5 @@
+from libc.string cimport memcpy
+
 from pystack._fast.mbuf_zones cimport Zones
 from pystack._fast.wirebytes cimport csum_octets
 
@@ -12,6 +14,9 @@ cpdef inline void copy_octets(
     unsigned char[::1] dst, Py_ssize_t d, const unsigned char[::1] src, Py_ssize_t s, Py_ssize_t n
 ) noexcept:
     cdef Py_ssize_t i
+    if n == 20:  # a header without options: two moves
+        memcpy(&dst[d], &src[s], 20)
+        return
     # memcpy's `rep movsb` is 13 times slower where the target lies 1 to 31 octets behind the source
     # modulo 4 KiB (AMD Zen: 64 KiB in 36 us), which a packet's headers easily bring about.
     if n >= 4096 and (<Py_ssize_t> &dst[d] - <Py_ssize_t> &src[s] - 1) & 4095 >= 31:

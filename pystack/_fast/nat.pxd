@@ -1,5 +1,5 @@
 from pystack._fast.conntrack cimport Conntrack
-from pystack._fast.hashing cimport jenkins_hash32
+from pystack._fast.hashing cimport jenkins_hash32, swab32
 from pystack._fast.nf_hook cimport NatRange
 from pystack._fast.packet cimport Packet
 from pystack._fast.rng cimport Rng

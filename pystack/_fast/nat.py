@@ -30,7 +30,7 @@ from pystack._fast.consts import (
     TCPCT_TIME_WAIT,
     W_END,
 )
-from pystack._fast.hashing import jenkins_hash32
+from pystack._fast.hashing import jenkins_hash32, swab32
 from pystack._fast.nf_hook import NF_ACCEPT, NF_DROP, NatRange
 from pystack._fast.packet import Packet
 from pystack._fast.seq import after
@@ -45,20 +45,13 @@ _U32 = cython.declare(cython.uint, 0xFFFFFFFF)
 _words = cython.declare(cython.uint[::1], column("I", 4))
 
 
-@cython.cfunc
-@cython.inline
-@cython.exceptval(check=False)
-def _swab32(x: cython.uint) -> cython.uint:
-    return ((x & 0xFF) << 24 | (x & 0xFF00) << 8 | (x >> 8) & 0xFF00 | x >> 24) & _U32
-
-
 @cython.exceptval(check=False)
 def pool_address(
     src: cython.uint, initval: cython.uint, low: cython.uint, high: cython.uint
 ) -> cython.uint:
     """The address of a pool for a source: a hash without a secret, so it is the same after each start."""
     wide: cython.ulonglong
-    _words[0] = _swab32(src)
+    _words[0] = swab32(src)
     _words[1] = 0
     _words[2] = 0
     _words[3] = 0
@@ -184,7 +177,7 @@ class Nat:
                 self._set_address(source, wanted.low)
             else:
                 if not wanted.persistent:
-                    initval = _swab32(cython.cast(cython.uint, addrs & _U32)) ^ (ports & 0xFFFF)
+                    initval = swab32(cython.cast(cython.uint, addrs & _U32)) ^ (ports & 0xFFFF)
                 self._set_address(
                     source,
                     pool_address(

@@ -1,3 +1,4 @@
+from pystack._fast.ip4 cimport split_count
 from pystack._fast.nf_hook cimport HookState
 from pystack._fast.nf_match cimport Match
 from pystack._fast.nf_target cimport Target
@@ -5,8 +6,6 @@ from pystack._fast.packet cimport Packet
 
 cdef int FORWARD, LOCAL_IN, LOCAL_OUT, NF_ACCEPT, NF_DROP, POSTROUTING, PREROUTING
 cdef int CONTINUE, GOTO, JUMP, RETURN, STACK, _FACES, _NO_FACE, _LO, _UNKNOWN, _FITS, _FITS_NOT
-
-cpdef long long pieces(Packet p) noexcept
 
 
 cdef class Face:

@@ -16,6 +16,7 @@ from pystack._fast.consts import (
     JUMP,
     RETURN,
 )
+from pystack._fast.ip4 import split_count
 from pystack._fast.nf_hook import (
     FORWARD,
     LOCAL_IN,
@@ -26,7 +27,6 @@ from pystack._fast.nf_hook import (
     PREROUTING,
 )
 from pystack._fast.nf_match import Match
-from pystack._fast.packet import Packet
 
 STACK = 16
 """Chains that may be open at a time (NFT_JUMP_STACK_SIZE)."""
@@ -147,14 +147,6 @@ class Rule:
         return True
 
 
-@cython.exceptval(check=False)
-def pieces(p: Packet) -> cython.longlong:
-    """Packets that a super-segment is cut into."""
-    if p.gso_size <= 0 or p.length <= p.gso_size:
-        return 1
-    return (p.length + p.gso_size - 1) // p.gso_size
-
-
 @cython.final
 @cython.cclass
 class RuleChain:
@@ -235,7 +227,7 @@ class Table:
         rule: Rule
         depth: cython.int = 0
         verdict: cython.int
-        count: cython.longlong = pieces(p)
+        count: cython.longlong = split_count(p)
         octets: cython.longlong = count * p.head_len + p.length
         if base is None:
             return NF_ACCEPT

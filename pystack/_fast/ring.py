@@ -1,6 +1,6 @@
 """A ring of numbers that grows: first in, first out, and seldom needed.
 
-A typed column inside of an object is 208 octets of it, used or not. So an object that every connection has keeps its
+A typed column inside of an object is 64 octets of it, used or not. So an object that every connection has keeps its
 usual one number as a field, and makes a `Ring` when there is a second.
 """
 

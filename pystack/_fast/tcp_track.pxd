@@ -22,11 +22,11 @@ cdef class TcpTracker:
     cdef public unsigned int number
     cdef readonly int[::1] timeouts
     cpdef bint new(self, int row, Packet p) except -1
-    cdef void _options(self, int side, Packet p) noexcept
+    cdef void _options(self, Py_ssize_t side, Packet p) noexcept
     cdef int _kept(self) noexcept
     cpdef int packet(self, int row, int way, Packet p) except? -1
     cdef int _in_window(self, int row, int way, int kind, int old, int new) except? -1
-    cdef void _set_last(self, int o, int kind, int way) noexcept
+    cdef void _set_last(self, Py_ssize_t o, int kind, int way) noexcept
     cdef void _remember(self, int row, int way, int kind, Packet p, int old) noexcept
     cdef void _resync(self, int row, int way) noexcept
     cdef void _invalid(self, int row, int way, int kind) noexcept

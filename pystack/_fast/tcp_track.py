@@ -129,8 +129,8 @@ class TcpTracker:
         """May this segment begin a flow? Its row is cleared; false leaves it so."""
         kind: cython.int = kind_of(p.flags)
         length: cython.int = p.length
-        w: cython.int = row << 4
-        o: cython.int = row << 6
+        w: cython.Py_ssize_t = row << 4
+        o: cython.Py_ssize_t = row << 6
         window: cython.uint = p.win if p.win > 0 else 1
         end: cython.uint
         if kind == SYN:
@@ -154,7 +154,7 @@ class TcpTracker:
 
     @cython.cfunc
     @cython.exceptval(check=False)
-    def _options(self, side: cython.int, p: Packet) -> cython.void:
+    def _options(self, side: cython.Py_ssize_t, p: Packet) -> cython.void:
         """What a SYN says of its sender; `side` is its place among the octets."""
         self.t.octet[side + O_SCALE] = 0
         self.t.octet[side + O_FLAGS] &= self._kept()
@@ -176,8 +176,8 @@ class TcpTracker:
     def packet(self, row, way, p):
         """A segment of a flow in direction `way` (0 original, 1 reply): CT_ACCEPT, CT_INVALID or CT_REPEAT."""
         kind: cython.int = kind_of(p.flags)
-        o: cython.int = row << 6
-        w: cython.int = row << 4
+        o: cython.Py_ssize_t = row << 6
+        w: cython.Py_ssize_t = row << 4
         old: cython.int = self.t.octet[o + O_STATE]
         last: cython.int
         last_way: cython.int
@@ -253,7 +253,7 @@ class TcpTracker:
 
     def _in_window(self, row, way, kind, old, new):
         """The segment belongs to the flow: its new state, and how long it lives now (facts: conntrack 3.4, 3.5)."""
-        o: cython.int = row << 6
+        o: cython.Py_ssize_t = row << 6
         status: cython.int = self.t.half[(row << 5) + H_STATUS]
         unack: cython.int = self.timeouts[TCPCT_UNACK]
         timeout: cython.int = self.timeouts[new]
@@ -303,7 +303,7 @@ class TcpTracker:
     @cython.cfunc
     @cython.inline
     @cython.exceptval(check=False)
-    def _set_last(self, o: cython.int, kind: cython.int, way: cython.int) -> cython.void:
+    def _set_last(self, o: cython.Py_ssize_t, kind: cython.int, way: cython.int) -> cython.void:
         self.t.octet[o + O_LAST] = (self.t.octet[o + O_LAST] & 0xF0) | kind | way << 3
 
     @cython.cfunc
@@ -312,8 +312,8 @@ class TcpTracker:
         self, row: cython.int, way: cython.int, kind: cython.int, p: Packet, old: cython.int
     ) -> cython.void:
         """A segment that is let through and changes nothing: the answer to it may explain it (facts: 3.6)."""
-        o: cython.int = row << 6
-        w: cython.int = row << 4
+        o: cython.Py_ssize_t = row << 6
+        w: cython.Py_ssize_t = row << 4
         self._set_last(o, kind, way)
         self.t.word[w + W_LAST_SEQ] = p.seq
         self.t.word[w + W_LAST_END] = _end(p)
@@ -337,9 +337,9 @@ class TcpTracker:
     @cython.exceptval(check=False)
     def _resync(self, row: cython.int, way: cython.int) -> cython.void:
         """A SYN that was ignored is answered: both ends begin anew, so does the flow."""
-        o: cython.int = row << 6
+        o: cython.Py_ssize_t = row << 6
         opener: cython.int = 1 - way
-        w: cython.int = (row << 4) + W_REPLY * opener
+        w: cython.Py_ssize_t = (row << 4) + W_REPLY * opener
         window: cython.uint = self.t.half[(row << 5) + H_LAST_WIN]
         end: cython.uint = self.t.word[(row << 4) + W_LAST_END]
         self.t.word[w + W_END] = end
@@ -360,7 +360,7 @@ class TcpTracker:
     @cython.exceptval(check=False)
     def _invalid(self, row: cython.int, way: cython.int, kind: cython.int) -> cython.void:
         """A FIN or RST that does not fit, and one the other way: such a flow is probably dead (facts: 3.8)."""
-        o: cython.int = row << 6
+        o: cython.Py_ssize_t = row << 6
         last: cython.int = self.t.octet[o + O_LAST] & 7
         if self.old or (kind != FIN and kind != RST):
             return
@@ -381,8 +381,8 @@ class TcpTracker:
         """A RST that would close the flow (facts: conntrack 3.7): CT_INVALID, _KEEP (the state stays), _IN_WINDOW
         (closed, windows unseen), or CT_ACCEPT (the windows decide).
         """
-        o: cython.int = row << 6
-        w: cython.int = row << 4
+        o: cython.Py_ssize_t = row << 6
+        w: cython.Py_ssize_t = row << 4
         last: cython.int = self.t.octet[o + O_LAST] & 7
         last_way: cython.int = (self.t.octet[o + O_LAST] >> 3) & 1
         status: cython.int = self.t.half[(row << 5) + H_STATUS]
@@ -442,11 +442,11 @@ class TcpTracker:
         """Does the segment lie where its sender may send and its receiver may acknowledge (facts: conntrack 3.8)?
         CT_ACCEPT, CT_INVALID or _IGNORED. S is the sender, R the receiver; I to IV are the checks.
         """
-        o: cython.int = row << 6
-        s: cython.int = (row << 4) + W_REPLY * way
-        r: cython.int = (row << 4) + W_REPLY * (1 - way)
-        so: cython.int = o + O_REPLY * way
-        ro: cython.int = o + O_REPLY * (1 - way)
+        o: cython.Py_ssize_t = row << 6
+        s: cython.Py_ssize_t = (row << 4) + W_REPLY * way
+        r: cython.Py_ssize_t = (row << 4) + W_REPLY * (1 - way)
+        so: cython.Py_ssize_t = o + O_REPLY * way
+        ro: cython.Py_ssize_t = o + O_REPLY * (1 - way)
         syn: cython.bint = p.flags & 0x02 != 0
         has_ack: cython.bint = p.flags & 0x10 != 0
         rst: cython.bint = p.flags & 0x04 != 0
@@ -569,8 +569,8 @@ class TcpTracker:
         window: cython.uint,
     ) -> cython.void:
         """The first SYN of a side."""
-        o: cython.int = row << 6
-        s: cython.int = (row << 4) + W_REPLY * way
+        o: cython.Py_ssize_t = row << 6
+        s: cython.Py_ssize_t = (row << 4) + W_REPLY * way
         self.t.word[s + W_END] = end
         self.t.word[s + W_MAXEND] = end
         self.t.word[s + W_MAXWIN] = window if window > 0 else 1
@@ -593,9 +593,9 @@ class TcpTracker:
         raw: cython.int,
     ) -> cython.void:
         """Segments that come again and again shorten a life."""
-        w: cython.int = row << 4
-        o: cython.int = row << 6
-        h: cython.int = row << 5
+        w: cython.Py_ssize_t = row << 4
+        o: cython.Py_ssize_t = row << 6
+        h: cython.Py_ssize_t = row << 5
         if (
             (self.t.octet[o + O_LAST] >> 3) & 1 == way
             and self.t.word[w + W_LAST_SEQ] == seq

@@ -6,14 +6,14 @@ cpdef int lowest_bit(unsigned long long bits) noexcept
 cdef class Wheel:
     cdef readonly FreeList rows
     cdef readonly int count, maximum
-    cdef readonly int[::1] kind
-    cdef readonly long long[::1] owner
     cdef long long[::1] _when
     cdef int[::1] _link, _head, _tail
     cdef unsigned long long[::1] _bits
     cdef long long _tick
     cdef int _grow(self) except -1
     cpdef int alloc(self, int kind, long long owner) except -1
+    cpdef int kind(self, int row) noexcept
+    cpdef long long owner(self, int row) noexcept
     cpdef void free(self, int row) noexcept
     cpdef void arm(self, int row, long long deadline) noexcept
     cpdef void cancel(self, int row) noexcept

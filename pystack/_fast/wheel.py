@@ -22,10 +22,10 @@ TICK = 1 << 10
 
 LEVELS = 9
 
-# What arming and cancelling touch of a row is one record of 32 octets, so that a row that is not in the
-# cache costs one miss and not four. `_link` and `_when` are two views of the records:
+# A row is one record of 32 octets, so that one that is not in the cache costs one miss and not six. `_link` and
+# `_when` are two views of the records:
 #   _link[8 * row]  next row of the slot   + 1  row before   + 2  number of the slot + 1, or 0 when not armed
-#   _when[4 * row + 2]  deadline
+#   _link[8 * row + 3]  kind   _when[4 * row + 2]  deadline   _when[4 * row + 3]  owner
 
 _NEVER = cython.declare(cython.longlong, NEVER)
 _LAST = cython.declare(cython.longlong, NEVER - TICK + 1)
@@ -56,10 +56,9 @@ def lowest_bit(bits):
 class Wheel:
     """Timers by row: `alloc` one for an owner, then `arm` and `cancel` it as often as needed, `free` it.
 
-    `kind[row]` and `owner[row]` say what the timer is for; they mean what the user of the wheel wants them to.
+    `kind` and `owner` say what the timer of a row is for; they mean what the user of the wheel wants them to.
     There are `capacity` rows at first and `maximum` at most (as many as `capacity` unless given); between them
-    the storage doubles when it is full, and the columns change: fetch them anew after `alloc`.
-    `rows` counts the rows in use.
+    the storage doubles when it is full. `rows` counts the rows in use.
 
     Times are integer nanoseconds of the machine's clock, which starts at `start`. A deadline is rounded **up**
     to a whole tick, so a timer fires up to 1,023 ns late and never early. A deadline in the past fires at the
@@ -77,8 +76,6 @@ class Wheel:
             raise ValueError(f"a maximum of {maximum} timers is below the capacity of {capacity}")
         self.rows = FreeList(capacity)
         self.count = 0
-        self.kind = column("i", capacity + 1)
-        self.owner = column("q", capacity + 1)
         self._when = column("q", 4 * (capacity + 1))
         self._link = memoryview(self._when).cast("B").cast("i")
         self._head = column("i", 64 * LEVELS)
@@ -95,8 +92,6 @@ class Wheel:
     @cython.exceptval(-1, check=False)
     def _grow(self) -> cython.int:
         rows = min(max(2 * self.rows.rows, 64), self.maximum)
-        self.kind = grown(memoryview(self.kind), rows + 1)
-        self.owner = grown(memoryview(self.owner), rows + 1)
         self._when = grown(memoryview(self._when), 4 * (rows + 1))
         self._link = memoryview(self._when).cast("B").cast("i")
         self.rows.grow(rows)
@@ -110,9 +105,19 @@ class Wheel:
             self._grow()
         row = self.rows.take()
         if row != 0:
-            self.kind[row] = kind
-            self.owner[row] = owner
+            self._link[row * 8 + 3] = kind
+            self._when[row * 4 + 3] = owner
         return row
+
+    @cython.exceptval(check=False)
+    def kind(self, row: cython.int) -> cython.int:
+        """What kind of timer a row is, as `alloc` was told."""
+        return self._link[row * 8 + 3]
+
+    @cython.exceptval(check=False)
+    def owner(self, row: cython.int) -> cython.longlong:
+        """Whose timer a row is, as `alloc` was told."""
+        return self._when[row * 4 + 3]
 
     @cython.exceptval(check=False)
     def free(self, row: cython.int) -> cython.void:

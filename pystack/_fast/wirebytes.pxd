@@ -1,25 +1,35 @@
 # The bodies of the field functions stand here to be inlined elsewhere; wirebytes.py says why.
 
+from libc.string cimport memcpy
+
+cdef extern from "<endian.h>" nogil:
+    unsigned short be16toh(unsigned short x)
+    unsigned short htobe16(unsigned short x)
+    unsigned int be32toh(unsigned int x)
+    unsigned int htobe32(unsigned int x)
+
+
+# memcpy of a known small size is one move, wherever the octets lie.
 cpdef inline unsigned int be16(const unsigned char[::1] b, Py_ssize_t o) noexcept nogil:
-    cdef unsigned int high = b[o], low = b[o + 1]
-    return (high << 8) | low
+    cdef unsigned short v
+    memcpy(&v, &b[o], 2)
+    return be16toh(v)
 
 
 cpdef inline unsigned int be32(const unsigned char[::1] b, Py_ssize_t o) noexcept nogil:
-    cdef unsigned int b0 = b[o], b1 = b[o + 1], b2 = b[o + 2], b3 = b[o + 3]
-    return (b0 << 24) | (b1 << 16) | (b2 << 8) | b3
+    cdef unsigned int v
+    memcpy(&v, &b[o], 4)
+    return be32toh(v)
 
 
 cpdef inline void put16(unsigned char[::1] b, Py_ssize_t o, unsigned int v) noexcept nogil:
-    b[o] = (v >> 8) & 0xFF
-    b[o + 1] = v & 0xFF
+    cdef unsigned short field = htobe16(<unsigned short> (v & 0xFFFF))
+    memcpy(&b[o], &field, 2)
 
 
 cpdef inline void put32(unsigned char[::1] b, Py_ssize_t o, unsigned int v) noexcept nogil:
-    b[o] = (v >> 24) & 0xFF
-    b[o + 1] = (v >> 16) & 0xFF
-    b[o + 2] = (v >> 8) & 0xFF
-    b[o + 3] = v & 0xFF
+    cdef unsigned int field = htobe32(v)
+    memcpy(&b[o], &field, 4)
 
 
 cpdef unsigned int csum_add(

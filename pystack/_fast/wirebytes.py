@@ -13,8 +13,8 @@ import cython
 _U32 = cython.declare(cython.uint, 0xFFFFFFFF)
 
 # The four field functions have two bodies, as seq.py has. Their compiled bodies stand in
-# wirebytes.pxd, so that other modules inline them: a typed memoryview is 208 octets that C passes by value,
-# which makes a call into another module 12 ns and an inlined field 2 ns (docs/adr/0003-columns.md).
+# wirebytes.pxd, so that other modules inline them: a field is then one move and one turn of its octets, and a call
+# into another module ten times that (docs/adr/0003-columns.md, 0030).
 if not cython.compiled:
 
     def be16(b: memoryview, o: int) -> int:

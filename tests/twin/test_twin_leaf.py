@@ -157,7 +157,7 @@ def test_timers():
                 now = min(now + (1 << rnd.randrange(48)), 2**62)
             fired = 0
             while what > 0.7 and (fired := wheel.expire(now)):
-                print(now, fired, wheel.kind[fired], wheel.owner[fired], wheel.deadline(fired))
+                print(now, fired, wheel.kind(fired), wheel.owner(fired), wheel.deadline(fired))
                 if rnd.random() < 0.3:
                     wheel.arm(fired, now + span() % 5000)
             print(wheel.count, wheel.next_deadline(), wheel.capacity, wheel.rows.used, wheel.rows.failures)

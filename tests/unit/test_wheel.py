@@ -35,8 +35,8 @@ def test_rows_carry_kind_and_owner() -> None:
     wheel = Wheel(3)
     rows = [wheel.alloc(kind, owner) for kind, owner in [(1, 2**63 - 1), (-5, -1), (7, 0)]]
     assert rows == [1, 2, 3]
-    assert [wheel.kind[r] for r in rows] == [1, -5, 7]
-    assert [wheel.owner[r] for r in rows] == [2**63 - 1, -1, 0]
+    assert [wheel.kind(r) for r in rows] == [1, -5, 7]
+    assert [wheel.owner(r) for r in rows] == [2**63 - 1, -1, 0]
     assert wheel.alloc(1, 1) == 0
     assert (wheel.rows.used, wheel.rows.high_water, wheel.rows.failures) == (3, 3, 1)
     wheel.free(2)
@@ -184,7 +184,7 @@ def test_the_wheel_grows_to_its_maximum() -> None:
         0,
         1,
     )
-    assert [(wheel.kind[r], wheel.owner[r]) for r in rows] == [(i, -i) for i in range(200)]
+    assert [(wheel.kind(r), wheel.owner(r)) for r in rows] == [(i, -i) for i in range(200)]
     assert expire_all(wheel, SECOND) == rows
 
 

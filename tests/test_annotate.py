@@ -79,7 +79,7 @@ HOT = {
         Recent.test ConnLimit.clean ConnLimit.put ConnLimit.test""",
     "nf_target": """put_word put_tcp_word Reject.apply NatTarget.apply NoTrack.apply Mark.apply
         ConnMark.apply SetTos.apply SetTtl.apply""",
-    "nf_rules": "pieces Face.fits Rule.fits",
+    "nf_rules": "Face.fits Rule.fits",
 }
 """The functions of each module of `_fast`. One that does not exist is a failure."""
 

@@ -1,6 +1,6 @@
 """Real time: the loop that sleeps until a device has packets, a deadline comes or somebody calls.
 
-The only file that sleeps or reads a clock. One thread runs it and with it one
+One thread runs it and with it one
 machine; other threads reach it through `call_soon_threadsafe` only.
 """
 

@@ -289,7 +289,7 @@ BANDLIM_NAMES = (
 )
 
 
-# --- policies: where systems differ (DESIGN section 6) --------------------------------------------------------------
+# --- policies: where systems differ (docs/adr/0011) -----------------------------------------------------------------
 OPTIONS_BSD = 0
 OPTIONS_LINUX = 1
 

@@ -1,4 +1,4 @@
-"""Where a device's packets are read into, and how they become `Packet` objects (DESIGN section 5)."""
+"""Where a device's packets are read into, and how they become `Packet` objects (docs/packet_path.md)."""
 
 from __future__ import annotations
 

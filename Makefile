@@ -27,7 +27,7 @@ build: .venv/.installed
 	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet $(TOOLS)
 	$(BIN)/python setup.py --quiet build_ext --inplace
-	$(BIN)/pip install --quiet --no-build-isolation --editable '.[test,lint,dask]'
+	$(BIN)/pip install --quiet --no-compile --no-build-isolation --editable '.[test,lint,dask]'
 	touch $@
 
 test: test-compiled test-interpreted

@@ -93,6 +93,7 @@ def test_lost_error_page():
     assert set(seen.values()) == {0, 413}
 
 
+@pytest.mark.slow
 def test_syn_flood():
     took = load("syn_flood").main()
     assert took["linux-6", 0] is None
@@ -128,6 +129,7 @@ def test_no_ports():
     assert failed[20] == pytest.approx(200, abs=3)
 
 
+@pytest.mark.slow
 def test_full_firewall():
     found = load("full_firewall").main()
     assert found["fin-wait-2-ipfw"].result.first.knob == "net.inet.ip.fw.dyn_max"
@@ -142,6 +144,7 @@ def test_snat_ports():
     assert failed["tcp_tw_recycle on the servers"] > 0.3
 
 
+@pytest.mark.slow
 def test_keepalive_storm():
     rules = {name: result.main.used[-1] for name, result in load("keepalive_storm").main().items()}
     assert rules["both"] < 30
@@ -159,6 +162,7 @@ def test_hash_flood():
     assert max(found["jhash3"], found["jhash2"], found["sip"]) < 2
 
 
+@pytest.mark.slow
 def test_deploy_reset():
     found = load("deploy_reset").main()
     assert (

@@ -25,7 +25,7 @@ def run(*arguments: str) -> Any:
     [
         ("timers", ["timer_arm_ns", "timer_cancel_ns", "reference_heapq_arm_ns"]),
         ("mbuf", ["mbuf_get_free_ns", "mbuf_import_1448_ns", "reference_memcpy_65536_ns"]),
-        (
+        pytest.param(
             "syncache",
             [
                 "linux_cookies_per_second",
@@ -33,10 +33,12 @@ def run(*arguments: str) -> Any:
                 "freebsd_evict_connect_ms",
                 "reference_syn_per_second",
             ],
+            marks=pytest.mark.slow,
         ),
-        (
+        pytest.param(
             "parked",
             ["freebsd_10_hour_ms", "freebsd_14_hour_ms", "linux_6_half_closed_hour_ms"],
+            marks=pytest.mark.slow,
         ),
         (
             "conntrack",
@@ -52,7 +54,9 @@ def run(*arguments: str) -> Any:
             ],
         ),
         ("hash", ["look_up_512_ns", "look_up_131072_ns", "packet_131072_ns"]),
-        ("timeouts", ["flows_10_s", "ports_120_s", "little_ports_60"]),
+        pytest.param(
+            "timeouts", ["flows_10_s", "ports_120_s", "little_ports_60"], marks=pytest.mark.slow
+        ),
         ("demux", ["packets_250_128_per_second", "packets_10_alone_per_second"]),
         (
             "tcp",
@@ -215,6 +219,7 @@ def test_the_rules_that_nft_gets():
     assert text[-3:] == ["accept", "}", "}"]
 
 
+@pytest.mark.slow
 def test_occupancy_is_what_littles_law_says() -> None:
     found = bench.measure("timeouts", scale=0.25).flat()
     for seconds in (10, 30, 60, 120):

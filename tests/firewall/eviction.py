@@ -14,6 +14,8 @@ import random
 
 from gateway import ACK, FIN, SERVER, SYN, Gateway, client, tcp
 
+from pystack._fast.consts import H_STATUS, IPS_ASSURED
+
 POLICIES = ("buckets", "nodes", "chain", "none", "lru", "pf-adaptive")
 MAXIMUM = 1000
 OPENED = 10_000
@@ -66,11 +68,14 @@ class Load:
 
     def there(self):
         """The old connections that are still known."""
+        self.g.gw.conntrack.present()
+        table = self.g.gw.conntrack.table
         found = set()
-        for one in self.g.gw.conntrack.flows():
-            high, low = one.original.src >> 8 & 255, one.original.src & 255
-            if one.assured and one.original.sport == 1024 and (high << 8 | low) < self.old:
-                found.add(high << 8 | low)
+        for row in table.flows():
+            number, port = table.keys[4 * row] >> 32 & 0xFFFF, table.keys[4 * row + 1] >> 48
+            assured = table.half[(row << 5) + H_STATUS] & IPS_ASSURED
+            if assured and port == 1024 and number < self.old:
+                found.add(number)
         return found
 
     @property

@@ -22,7 +22,8 @@ SCRIPTS ?= tests/tcp
 build: .venv/.installed
 	@$(BIN)/python setup.py --quiet build_ext --inplace
 
-# Compiled before pip sees it, so that a compiler error is seen on the terminal; pip then finds all done.
+# Compiled before pip sees it, so that a compiler error is seen on the terminal; pip then finds all done, and
+# makes no .pyc of what nobody may import.
 .venv/.installed: pyproject.toml
 	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet $(TOOLS)

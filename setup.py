@@ -59,13 +59,14 @@ Main.main(command_line=1)
 """The command `cython` with the option that it has no word for."""
 INTERPRET = """import importlib, json, sys, types
 sys.modules["pystack"] = package = types.ModuleType("pystack")
-package.__path__ = ["pystack"]
+package.__path__ = [sys.argv[1]]
 names = {}
-for name in sys.argv[1:]:
+for name in sys.argv[2:]:
     every = vars(importlib.import_module(f"pystack._fast.{name}")).items()
-    names[name] = {k: v for k, v in every if k.isupper() and isinstance(v, int)}
+    names[name] = {k: int(v) for k, v in every if k.isupper() and isinstance(v, int)}
 print(json.dumps(names))
 """
+"""Prints what `constants` answers. A bare package stands in for pystack, which would import what a build lacks."""
 
 
 def digest(path):
@@ -103,7 +104,7 @@ def sources_of(module):
 def constants(modules):
     """{module: {NAME: number}} of these modules, as they are when Python runs them."""
     run = subprocess.run(
-        [sys.executable, "-c", INTERPRET, *modules],
+        [sys.executable, "-c", INTERPRET, str(FAST.parent), *modules],
         env={**os.environ, "PYSTACK_PURE": "1", "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
@@ -129,11 +130,9 @@ def fold(file, module, numbers):
         if declared and len(re.findall(rf"(?<![\w&]){variable} = ", text)) == 1:
             size = "" if abs(value) < 1 << 31 else "LL" if abs(value) < 1 << 63 else "ULL"
             written[name] = f"(({declared[1]}){value}{size})"
-    read = rf"(?<![\w&])(?<!static )__pyx_v_{place}(\w+)\b(?! = )"
+    read = re.compile(rf"(?<![\w&])__pyx_v_{place}(\w+)\b(?! = )")
     lines = [
-        line
-        if line.startswith("static ") and line.endswith(";")
-        else re.sub(read, lambda match: written.get(match[1], match[0]), line)
+        line if line.startswith("static ") else read.sub(lambda m: written.get(m[1], m[0]), line)
         for line in text.split("\n")
     ]
     file.write_text("\n".join(lines))
@@ -180,15 +179,16 @@ class BuildFast(build_ext):
         modules = record.get("modules", {}) if record.get("flags") == flags() else {}
         every = {ext.name.rpartition(".")[2]: ext for ext in self.extensions}
         names = {*self.only.split(","), SHARED} if self.only else set(every)
-        numbers = constants(sorted(every.keys() - {SHARED}))
-        known = record.get("constants", {})
         if unknown := names - every.keys():
             raise SystemExit(f"build_ext --only: no such module: {', '.join(sorted(unknown))}")
+        numbers = constants(sorted(every.keys() - {SHARED}))
+        known = {name: was for name, was in record.get("constants", {}).items() if name in every}
+        # also with --only: one number must not have two values
+        changed = {name for name, was in known.items() if was != numbers.get(name, {})}
         todo = {
             name: every[name]
-            for name in sorted(names)
-            if not self._fresh(folder, every[name], modules.get(name))
-            or known.get(name, {}) != numbers.get(name, {})
+            for name in sorted(names | changed)
+            if name in changed or not self._fresh(folder, every[name], modules.get(name))
         }
         if todo:
             modules |= self._translate(todo, numbers)
@@ -223,9 +223,8 @@ class BuildFast(build_ext):
         C_FILES.mkdir(parents=True, exist_ok=True)
         Options.warning_errors = True
         Options.buffer_max_dims = DIMENSIONS
-        multiprocessing.set_start_method(
-            "fork", force=True
-        )  # so that Cython's workers have these options
+        # so that Cython's workers have these options
+        multiprocessing.set_start_method("fork", force=True)
         sources = {}
         for name, ext in todo.items():
             if name == SHARED:

@@ -157,9 +157,8 @@ class Process(Descriptors):
 
     def socket(self, type: int = std.SOCK_STREAM, proto: int = 0, *, uid: int | None = None) -> Any:
         """socket(2): as `Host.socket`. Raises OSError: EMFILE and ENFILE for want of a descriptor or a file."""
-        if isinstance(
-            type, std.AddressFamily
-        ):  # its number may also be that of a type, and a type's that of ICMP
+        # a family's number may also be that of a type, and a type's that of ICMP
+        if isinstance(type, std.AddressFamily):
             raise ValueError(f"socket family {type.name}: give the type only, all is AF_INET here")
         kind = int(type) & ~_SOCKET_FLAGS
         host = self.host

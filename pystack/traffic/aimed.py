@@ -11,7 +11,6 @@ import random
 from typing import TYPE_CHECKING
 
 from pystack._fast.consts import PROTO_TCP, SYN
-from pystack.addresses import parse_host, parse_network
 from pystack.packetdrill.segments import ip_packet, tcp_segment
 from pystack.traffic.flooder import SynFlooder
 
@@ -48,9 +47,6 @@ class AimedFlooder(SynFlooder):
             raise ValueError(f"there is no chain {chain} among {chains}")
         self.chain = chain
         self.chains = chains
-        self._network, prefix = parse_network(sources)
-        self._mask = WORD << (32 - prefix) & WORD
-        self._to = parse_host(target[0]), target[1]
         self._dice = random.Random(seed)
         self._sent = 0
 
@@ -62,13 +58,14 @@ class AimedFlooder(SynFlooder):
     def source(self) -> tuple[int, int]:
         """An address and a port that give the chain."""
         dst, dport = self._to
+        network, mask = self._from
         while True:
             port = self._dice.randrange(1024, 65536)
             wanted = self._dice.randrange(WORD // self.chains) * self.chains + self.chain
             total = swapped(wanted - port & WORD, 4)
             rest = swapped(dst, 4) + swapped(port, 2) + swapped(dport, 2) + PROTO_TCP
             addr = swapped(total - rest & WORD, 4)
-            if addr & self._mask == self._network:
+            if addr & mask == network:
                 return addr, port
 
     def send(self, n: int) -> None:

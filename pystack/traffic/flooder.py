@@ -41,11 +41,12 @@ class SynFlooder:
         if rate < 1:
             raise ValueError(f"a rate of {rate} SYNs a second is no flood")
         network, prefix = parse_network(sources)
-        mask = 0xFFFFFFFF << (32 - prefix) & 0xFFFFFFFF
         self.net = net
         self.tap = tap
         self.rate = rate
-        self._flood = SynFlood(seed, network, mask, parse_host(target[0]), target[1])
+        self._to = parse_host(target[0]), target[1]
+        self._from = network, 0xFFFFFFFF << (32 - prefix) & 0xFFFFFFFF
+        self._flood = SynFlood(seed, *self._from, *self._to)
         self._begin = 0
         self._before = 0
         self._running = False

@@ -21,7 +21,8 @@ FAST_ORDER = """
     config
     packet port fdio tcp_wire udp_icmp ip4 vnet landing frag trace record transit wire routes
     ipfw_ops ipfw_table ipfw_ground ipfw_rows ipfw_age ipfw_dyn ipfw_skip ipfw_pattern ipfw_match ipfw_passing
-    ct_table ct_room ct_age ct_states tcp_track conntrack passing nf_hook nf_match nf_rate nf_target nf_rules nat
+    ct_table ct_room ct_age ct_states ct_window tcp_track conntrack passing
+    nf_hook nf_match nf_rate nf_target nf_rules nat
     ipfw_kinds ipfw_links ipfw_nat
     ring sendq recvq sackreport sack scoreboard sackseen rates flight portmap demux timewait
     tcp_state draft hostcache peer_metrics tcb source_routes files ipstat icmp_limit tcp_mem space reports ports rtt

@@ -15,6 +15,19 @@ NONE = 5
 IGNORE = 10
 BAD = 11
 
+# What the tracker notes of a side, and (the last two) of the last SYN that it ignored
+F_SCALE = 1
+F_SACK = 2
+F_CLOSE_INIT = 4
+F_LIBERAL = 8
+F_UNACKED = 16
+F_MAXACK = 32
+F_CHALLENGE = 64
+F_SIMULTANEOUS = 128
+
+CT_IGNORED = 20
+"""A verdict on a segment's windows: it passes, and nothing follows from it."""
+
 STATE_NAMES = "NONE SYN_SENT SYN_RECV ESTABLISHED FIN_WAIT CLOSE_WAIT LAST_ACK TIME_WAIT CLOSE SYN_SENT2".split()
 """As /proc/net/nf_conntrack prints them, by TCPCT_*."""
 

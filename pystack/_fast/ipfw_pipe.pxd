@@ -23,7 +23,7 @@ cdef class Pipe:
 cdef class Line:
     cdef readonly Pipe pipe
     cdef readonly int kind, timer
-    cdef readonly long long owner
+    cdef readonly int owner
     cdef readonly dict flows
     cdef readonly bint occupied
     cdef Packet sending
@@ -42,7 +42,7 @@ cdef class Line:
 cdef class Dummynet:
     cdef readonly Internet net
     cdef readonly dict pipes, sets, by_owner
-    cdef long long owners
+    cdef int owners
     cdef public bint io_fast, expire
     cdef public long long slot_limit, byte_limit, hash_size
     cdef readonly Codel codel
@@ -56,7 +56,7 @@ cdef class Dummynet:
     cdef bint _offer(self, Line line, Flow flow, Packet p) except -1
     cdef int _bury(self, Line line) except -1
     cdef int _arm(self, Line line) except -1
-    cpdef Line due(self, long long owner)
+    cpdef Line due(self, int owner)
     cpdef int settled(self, Line line) except -1
 
 cpdef tuple masked(Packet p, tuple mask)

@@ -271,7 +271,7 @@ class Dummynet:
                 self._forget_idle(lines)
             timer: cython.int = 0
             if len(lines) < FLOWS_MAX:
-                self.owners += 1
+                self.owners = (self.owners + 1) & 0x7FFFFFFF
                 timer = self.net.wheel.alloc(TIMER_FLOW, self.owners)
             if timer == 0:
                 return None

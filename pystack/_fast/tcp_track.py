@@ -4,9 +4,9 @@
 """The TCP tracker of conntrack: which state a segment makes of a flow, and whether it belongs there at all.
 
 Tables (`ct_states`) say what follows from a state and a kind of segment, one for each direction; the windows of both
-sides say whether a segment can be what it claims to be. A tracker sees what passes and acknowledges nothing, so it
-believes more than an end does. Numbers are compared with `after` and `before_eq` only: of two that are 2**31 apart
-each is before the other, as the kernel has it.
+sides (`ct_window`) say whether a segment can be what it claims to be. A tracker sees what passes and acknowledges
+nothing, so it believes more than an end does. Numbers are compared with `after` and `before_eq` only: of two that are
+2**31 apart each is before the other, as the kernel has it.
 
 Source: nf_conntrack_proto_tcp.c; facts: conntrack 3. The names of the rules are those of the facts.
 """
@@ -19,15 +19,10 @@ from pystack._fast.consts import (
     CT_REPEAT,
     H_LAST_WIN,
     H_STATUS,
-    INV_ACK_OVER,
-    INV_ACK_UNDER,
-    INV_BEYOND,
     INV_CHALLENGE,
     INV_FLAGS,
     INV_IGNORED,
     INV_RST,
-    INV_SEQ_OVER,
-    INV_SEQ_UNDER,
     INV_STATE,
     IPS_ASSURED,
     IPS_SEEN_REPLY,
@@ -57,23 +52,32 @@ from pystack._fast.consts import (
     W_MAXWIN,
     W_REPLY,
 )
-from pystack._fast.ct_states import ACK, BAD, FIN, IGNORE, NEXT_STATES, NONE, RST, SYN, SYNACK
+from pystack._fast.ct_states import (
+    ACK,
+    BAD,
+    CT_IGNORED,
+    F_CHALLENGE,
+    F_CLOSE_INIT,
+    F_LIBERAL,
+    F_MAXACK,
+    F_SACK,
+    F_SCALE,
+    F_SIMULTANEOUS,
+    F_UNACKED,
+    FIN,
+    IGNORE,
+    NEXT_STATES,
+    NONE,
+    RST,
+    SYN,
+    SYNACK,
+)
+from pystack._fast.ct_window import TcpWindows, end_of
 from pystack._fast.packet import Packet
-from pystack._fast.seq import add, after, before_eq, sub
-
-# Flags of a side
-F_SCALE = 1
-F_SACK = 2
-F_CLOSE_INIT = 4
-F_LIBERAL = 8
-F_UNACKED = 16
-F_MAXACK = 32
-F_CHALLENGE = 64
-F_SIMULTANEOUS = 128
+from pystack._fast.seq import add, after
 
 _table = cython.declare(cython.const[cython.uchar][::1], memoryview(NEXT_STATES))
 
-MAX_ACK_WINDOW = 66000
 SECOND = 250
 """Jiffies."""
 _UNACK_LEFT = 120 * SECOND
@@ -100,7 +104,7 @@ def kind_of(flags: cython.int) -> cython.int:
 
 @cython.final
 @cython.cclass
-class TcpTracker:
+class TcpTracker(TcpWindows):
     """The tracker of one table. Its knobs are copies of the machine's; `timeouts` is by TCPCT_*, in jiffies.
 
     After `packet`, `timeout` is what the flow is to get (0: its timer stays as it is), `dead` says that the flow is to
@@ -109,19 +113,15 @@ class TcpTracker:
     """
 
     def __init__(self, table):
-        self.t = table
+        TcpWindows.__init__(self, table)
         self.loose = True
-        self.liberal = False
         self.max_retrans = 3
         self.ignore_invalid_rst = False
-        self.old = False
         self.old_table = False
         self.timeouts = memoryview(_new_timeouts())
         self.timeout = 0
         self.dead = False
         self.changed = False
-        self.reason = 0
-        self.number = 0
 
     # --- the first segment ---------------------------------------------------------------------------------------
 
@@ -138,7 +138,7 @@ class TcpTracker:
             self.t.word[w + W_END] = end
             self.t.word[w + W_MAXEND] = end
             self.t.word[w + W_MAXWIN] = window
-            self._options(o, p)
+            self.options(o, p)
         elif kind == ACK and self.loose:
             end = add(p.seq, length)
             self.t.word[w + W_END] = end
@@ -152,25 +152,6 @@ class TcpTracker:
         self.t.octet[o + O_LAST] = NONE
         return True
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
-    def _options(self, side: cython.Py_ssize_t, p: Packet) -> cython.void:
-        """What a SYN says of its sender; `side` is its place among the octets."""
-        self.t.octet[side + O_SCALE] = 0
-        self.t.octet[side + O_FLAGS] &= self._kept()
-        if p.opt_sack_ok:
-            self.t.octet[side + O_FLAGS] |= F_SACK
-        if p.opt_wscale >= 0:
-            self.t.octet[side + O_FLAGS] |= F_SCALE
-            self.t.octet[side + O_SCALE] = p.opt_wscale if p.opt_wscale < 14 else 14
-
-    @cython.cfunc
-    @cython.inline
-    @cython.exceptval(check=False)
-    def _kept(self) -> cython.int:
-        """The flags of a side that begins anew: one that is believed in any case stays so."""
-        return 0 if self.old else F_LIBERAL
-
     # --- every segment -------------------------------------------------------------------------------------------
 
     def packet(self, row, way, p):
@@ -181,7 +162,7 @@ class TcpTracker:
         old: cython.int = self.t.octet[o + O_STATE]
         last: cython.int
         last_way: cython.int
-        verdict: cython.int
+        verdict: cython.int = CT_ACCEPT
         self.timeout = 0
         self.dead = False
         self.changed = False
@@ -239,53 +220,60 @@ class TcpTracker:
                 self.reason = INV_RST
                 self._invalid(row, way, kind)
                 return CT_INVALID
-            if verdict == _IN_WINDOW:
-                return self._in_window(row, way, kind, old, TCPCT_CLOSE)
             if verdict == _KEEP:
                 new = old
-        verdict = self._window(row, way, kind, old, p)
-        if verdict == CT_INVALID:
-            self._invalid(row, way, kind)
-            return CT_INVALID
-        if verdict == _IGNORED:
-            return CT_ACCEPT
-        return self._in_window(row, way, kind, old, new)
+        if verdict != _IN_WINDOW:
+            verdict = self.window(row, way, kind, old, p)
+            if verdict == CT_INVALID:
+                self._invalid(row, way, kind)
+                return CT_INVALID
+            if verdict == CT_IGNORED:
+                return CT_ACCEPT
+        self._in_window(self.t.half, self.t.octet, row, way, kind, old, new)
+        return CT_ACCEPT
 
-    def _in_window(self, row, way, kind, old, new):
+    @cython.cfunc
+    @cython.inline
+    @cython.exceptval(check=False)
+    def _in_window(
+        self,
+        half: cython.ushort[::1],
+        octet: cython.uchar[::1],
+        row: cython.int,
+        way: cython.int,
+        kind: cython.int,
+        old: cython.int,
+        new: cython.int,
+    ) -> cython.void:
         """The segment belongs to the flow: its new state, and how long it lives now (facts: conntrack 3.4, 3.5)."""
         o: cython.Py_ssize_t = row << 6
-        status: cython.int = self.t.half[(row << 5) + H_STATUS]
+        status: cython.int = half[(row << 5) + H_STATUS]
         unack: cython.int = self.timeouts[TCPCT_UNACK]
         timeout: cython.int = self.timeouts[new]
-        self._set_last(o, kind, way)
-        self.t.octet[o + O_STATE] = new
+        octet[o + O_LAST] = (octet[o + O_LAST] & 0xF0) | kind | way << 3
+        octet[o + O_STATE] = new
         self.changed = new != old
         if old != new and new == TCPCT_FIN_WAIT:
-            self.t.octet[o + O_REPLY * way + O_FLAGS] |= F_CLOSE_INIT
-        if (
-            self.t.octet[o + O_RETRANS] >= self.max_retrans
-            and timeout > self.timeouts[TCPCT_RETRANS]
-        ):
+            octet[o + O_REPLY * way + O_FLAGS] |= F_CLOSE_INIT
+        if octet[o + O_RETRANS] >= self.max_retrans and timeout > self.timeouts[TCPCT_RETRANS]:
             timeout = self.timeouts[TCPCT_RETRANS]
         elif not self.old and kind == RST:
             timeout = self.timeouts[TCPCT_CLOSE]  # whatever the state: see docs/adr/0025
-        elif (
-            self.t.octet[o + O_FLAGS] | self.t.octet[o + O_REPLY + O_FLAGS]
-        ) & F_UNACKED and timeout > unack:
+        elif (octet[o + O_FLAGS] | octet[o + O_REPLY + O_FLAGS]) & F_UNACKED and timeout > unack:
             timeout = unack
         elif (
             not self.old
-            and self.t.half[(row << 5) + H_LAST_WIN] == 0
+            and half[(row << 5) + H_LAST_WIN] == 0
             and timeout > self.timeouts[TCPCT_RETRANS]
         ):
             timeout = self.timeouts[TCPCT_RETRANS]
         if status & IPS_SEEN_REPLY == 0:
             if kind == RST:
                 self.dead = True  # a refused connection is forgotten at once
-                return CT_ACCEPT
+                return
             if not self.old:
                 if kind == SYN and old == TCPCT_SYN_SENT:
-                    return CT_ACCEPT
+                    return
                 if new == TCPCT_ESTABLISHED and timeout > unack:
                     timeout = unack
         elif (
@@ -293,10 +281,9 @@ class TcpTracker:
             and new == TCPCT_ESTABLISHED
             and (old == TCPCT_SYN_RECV or old == TCPCT_ESTABLISHED)
         ):
-            self.t.half[(row << 5) + H_STATUS] = status | IPS_ASSURED
+            half[(row << 5) + H_STATUS] = status | IPS_ASSURED
             self.changed = True
         self.timeout = timeout
-        return CT_ACCEPT
 
     # --- what is remembered --------------------------------------------------------------------------------------
 
@@ -316,7 +303,7 @@ class TcpTracker:
         w: cython.Py_ssize_t = row << 4
         self._set_last(o, kind, way)
         self.t.word[w + W_LAST_SEQ] = p.seq
-        self.t.word[w + W_LAST_END] = _end(p)
+        self.t.word[w + W_LAST_END] = end_of(p)
         self.t.half[(row << 5) + H_LAST_WIN] = p.win
         if kind == SYN and way == 0:
             flags: cython.int = 0
@@ -354,7 +341,7 @@ class TcpTracker:
         self.t.word[w + W_MAXWIN] = 0
         self.t.word[w + W_MAXACK] = 0
         self.t.octet[o + O_REPLY * way + O_SCALE] = 0
-        self.t.octet[o + O_REPLY * way + O_FLAGS] &= self._kept()
+        self.t.octet[o + O_REPLY * way + O_FLAGS] &= self.kept()
 
     @cython.cfunc
     @cython.exceptval(check=False)
@@ -420,216 +407,9 @@ class TcpTracker:
             return _IN_WINDOW
         return CT_ACCEPT
 
-    # --- windows -------------------------------------------------------------------------------------------------
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
-    def _failed(
-        self, flags: cython.int, verdict: cython.int, reason: cython.int, bound: cython.uint
-    ) -> cython.int:
-        """A window check failed: so what, if the flow is believed in any case."""
-        if self.liberal or flags & F_LIBERAL:
-            return CT_ACCEPT
-        self.reason = reason
-        self.number = bound
-        return CT_INVALID if self.old else verdict
-
-    @cython.cfunc
-    @cython.exceptval(check=False)
-    def _window(
-        self, row: cython.int, way: cython.int, kind: cython.int, state: cython.int, p: Packet
-    ) -> cython.int:
-        """Does the segment lie where its sender may send and its receiver may acknowledge (facts: conntrack 3.8)?
-        CT_ACCEPT, CT_INVALID or _IGNORED. S is the sender, R the receiver; I to IV are the checks.
-        """
-        o: cython.Py_ssize_t = row << 6
-        s: cython.Py_ssize_t = (row << 4) + W_REPLY * way
-        r: cython.Py_ssize_t = (row << 4) + W_REPLY * (1 - way)
-        so: cython.Py_ssize_t = o + O_REPLY * way
-        ro: cython.Py_ssize_t = o + O_REPLY * (1 - way)
-        syn: cython.bint = p.flags & 0x02 != 0
-        has_ack: cython.bint = p.flags & 0x10 != 0
-        rst: cython.bint = p.flags & 0x04 != 0
-        seq: cython.uint = p.seq
-        ack: cython.uint = p.ack
-        sack: cython.uint = ack
-        end: cython.uint = _end(p)
-        window: cython.uint = p.win
-        raw: cython.int = p.win
-        beyond: cython.uint
-        i: cython.int
-        if has_ack and self.t.octet[ro + O_FLAGS] & F_SACK:
-            for i in range(p.sack_n):
-                if after(p.sack[2 * i + 1], sack):
-                    sack = p.sack[2 * i + 1]
-        if self.t.word[s + W_MAXWIN] == 0:
-            if syn:
-                self._begin(row, way, p, end, window)
-                if not has_ack:
-                    return CT_ACCEPT  # both open at once
-            else:
-                # in the middle of a connection
-                self.t.word[s + W_END] = end
-                window = window << self.t.octet[so + O_SCALE]
-                self.t.word[s + W_MAXWIN] = window if window > 0 else 1
-                self.t.word[s + W_MAXEND] = add(end, self.t.word[s + W_MAXWIN])
-                window = p.win
-                if self.t.word[r + W_MAXWIN] == 0:
-                    self.t.word[r + W_END] = sack
-                    self.t.word[r + W_MAXEND] = sack
-                elif sack == add(self.t.word[r + W_END], 1):
-                    self.t.word[r + W_END] = sack  # the answer to a keep-alive
-        elif (
-            syn
-            and after(end, self.t.word[s + W_END])
-            and (state == TCPCT_SYN_SENT or state == TCPCT_SYN_RECV)
-        ):
-            self._begin(row, way, p, end, window)
-            if way == 1 and not has_ack:
-                return CT_ACCEPT
-        if not has_ack or (rst and ack == 0):
-            ack = self.t.word[r + W_END]
-            sack = ack
-        if rst and seq == 0 and state == TCPCT_SYN_SENT:
-            seq = self.t.word[s + W_END]
-            end = seq
-        if self.old and seq == end and not (rst and seq == 0):
-            seq = self.t.word[s + W_END]
-            end = seq
-        their_window: cython.uint = self.t.word[r + W_MAXWIN]
-        my_window: cython.uint = self.t.word[s + W_MAXWIN]
-        # the checks
-        ii: cython.bint = (their_window == 0 and not self.old) or before_eq(
-            sub(self.t.word[s + W_END], their_window), end
-        )
-        iii: cython.bint = before_eq(sack, self.t.word[r + W_END])
-        iv: cython.bint = before_eq(
-            sub(
-                self.t.word[r + W_END],
-                my_window if my_window > MAX_ACK_WINDOW else MAX_ACK_WINDOW,
-            ),
-            sack,
-        )
-        if not before_eq(seq, self.t.word[s + W_MAXEND]):
-            if self.old or not (ii and iii and iv):
-                beyond = add(self.t.word[s + W_MAXEND], 1)
-                return self._failed(self.t.octet[so + O_FLAGS], CT_INVALID, INV_SEQ_OVER, beyond)
-            beyond = add(sub(end, self.t.word[s + W_MAXEND]), 1)
-            if beyond > their_window:
-                beyond = add(self.t.word[s + W_MAXEND], 1)
-                return self._failed(self.t.octet[so + O_FLAGS], CT_INVALID, INV_SEQ_OVER, beyond)
-            self.t.word[s + W_END] = end
-            self.t.octet[so + O_FLAGS] |= F_UNACKED
-            return self._failed(self.t.octet[so + O_FLAGS], _IGNORED, INV_BEYOND, beyond)
-        if not iii:
-            beyond = add(self.t.word[r + W_END], 1)
-            return self._failed(self.t.octet[so + O_FLAGS], CT_INVALID, INV_ACK_OVER, beyond)
-        if not ii:
-            beyond = sub(sub(self.t.word[s + W_END], their_window), 1)
-            return self._failed(self.t.octet[so + O_FLAGS], _IGNORED, INV_SEQ_UNDER, beyond)
-        if not iv:
-            beyond = my_window if my_window > MAX_ACK_WINDOW else MAX_ACK_WINDOW
-            beyond = sub(sub(self.t.word[r + W_END], beyond), 1)
-            return self._failed(self.t.octet[so + O_FLAGS], _IGNORED, INV_ACK_UNDER, beyond)
-        # the segment is what it claims to be
-        if not syn:
-            window = window << self.t.octet[so + O_SCALE]
-        beyond = add(window, sub(sack, ack))
-        if my_window < beyond:
-            self.t.word[s + W_MAXWIN] = beyond
-        if after(end, self.t.word[s + W_END]):
-            self.t.word[s + W_END] = end
-            self.t.octet[so + O_FLAGS] |= F_UNACKED
-        if has_ack:
-            if self.t.octet[so + O_FLAGS] & F_MAXACK == 0:
-                self.t.word[s + W_MAXACK] = ack
-                self.t.octet[so + O_FLAGS] |= F_MAXACK
-            elif after(ack, self.t.word[s + W_MAXACK]):
-                self.t.word[s + W_MAXACK] = ack
-        if their_window != 0 and after(end, self.t.word[s + W_MAXEND]):
-            self.t.word[r + W_MAXWIN] = add(their_window, sub(end, self.t.word[s + W_MAXEND]))
-        if before_eq(self.t.word[r + W_MAXEND], add(sack, window)):
-            self.t.word[r + W_MAXEND] = add(sack, window)
-            if window == 0:
-                self.t.word[r + W_MAXEND] = add(sack, 1)
-        if ack == self.t.word[r + W_END]:
-            self.t.octet[ro + O_FLAGS] &= ~F_UNACKED & 0xFF
-        if kind == ACK:
-            self._count_repeats(row, way, seq, ack, end, raw)
-        return CT_ACCEPT
-
-    @cython.cfunc
-    @cython.exceptval(check=False)
-    def _begin(
-        self,
-        row: cython.int,
-        way: cython.int,
-        p: Packet,
-        end: cython.uint,
-        window: cython.uint,
-    ) -> cython.void:
-        """The first SYN of a side."""
-        o: cython.Py_ssize_t = row << 6
-        s: cython.Py_ssize_t = (row << 4) + W_REPLY * way
-        self.t.word[s + W_END] = end
-        self.t.word[s + W_MAXEND] = end
-        self.t.word[s + W_MAXWIN] = window if window > 0 else 1
-        self._options(o + O_REPLY * way, p)
-        if way == 1 and not (
-            self.t.octet[o + O_FLAGS] & self.t.octet[o + O_REPLY + O_FLAGS] & F_SCALE
-        ):
-            self.t.octet[o + O_SCALE] = 0
-            self.t.octet[o + O_REPLY + O_SCALE] = 0
-
-    @cython.cfunc
-    @cython.exceptval(check=False)
-    def _count_repeats(
-        self,
-        row: cython.int,
-        way: cython.int,
-        seq: cython.uint,
-        ack: cython.uint,
-        end: cython.uint,
-        raw: cython.int,
-    ) -> cython.void:
-        """Segments that come again and again shorten a life."""
-        w: cython.Py_ssize_t = row << 4
-        o: cython.Py_ssize_t = row << 6
-        h: cython.Py_ssize_t = row << 5
-        if (
-            (self.t.octet[o + O_LAST] >> 3) & 1 == way
-            and self.t.word[w + W_LAST_SEQ] == seq
-            and self.t.word[w + W_LAST_ACK] == ack
-            and self.t.word[w + W_LAST_END] == end
-            and self.t.half[h + H_LAST_WIN] == raw
-        ):
-            if self.t.octet[o + O_RETRANS] < 255:
-                self.t.octet[o + O_RETRANS] += 1
-            return
-        self._set_last(o, self.t.octet[o + O_LAST] & 7, way)
-        self.t.word[w + W_LAST_SEQ] = seq
-        self.t.word[w + W_LAST_ACK] = ack
-        self.t.word[w + W_LAST_END] = end
-        self.t.half[h + H_LAST_WIN] = raw
-        self.t.octet[o + O_RETRANS] = 0
-
-
-_IGNORED = 20
 _KEEP = 21
 _IN_WINDOW = 22
-
-
-@cython.cfunc
-@cython.inline
-@cython.exceptval(check=False)
-def _end(p: Packet) -> cython.uint:
-    """The sequence number behind the segment."""
-    n: cython.uint = p.length
-    if p.flags & 0x02:
-        n += 1
-    if p.flags & 0x01:
-        n += 1
-    return add(p.seq, n)
 
 
 def _new_timeouts():

@@ -8,12 +8,14 @@ cdef class Wheel:
     cdef readonly int count, maximum
     cdef long long[::1] _when
     cdef int[::1] _link, _head, _tail
+    cdef short[::1] _half
     cdef unsigned long long[::1] _bits
     cdef long long _tick
+    cdef int _records(self, object records) except -1
     cdef int _grow(self) except -1
-    cpdef int alloc(self, int kind, long long owner) except -1
+    cpdef int alloc(self, short kind, int owner) except -1
     cpdef int kind(self, int row) noexcept
-    cpdef long long owner(self, int row) noexcept
+    cpdef int owner(self, int row) noexcept
     cpdef void free(self, int row) noexcept
     cpdef void arm(self, int row, long long deadline) noexcept
     cpdef void cancel(self, int row) noexcept

@@ -33,10 +33,10 @@ def test_an_empty_wheel_never_fires() -> None:
 
 def test_rows_carry_kind_and_owner() -> None:
     wheel = Wheel(3)
-    rows = [wheel.alloc(kind, owner) for kind, owner in [(1, 2**63 - 1), (-5, -1), (7, 0)]]
+    rows = [wheel.alloc(kind, owner) for kind, owner in [(1, 2**31 - 1), (-5, -1), (7, 0)]]
     assert rows == [1, 2, 3]
     assert [wheel.kind(r) for r in rows] == [1, -5, 7]
-    assert [wheel.owner(r) for r in rows] == [2**63 - 1, -1, 0]
+    assert [wheel.owner(r) for r in rows] == [2**31 - 1, -1, 0]
     assert wheel.alloc(1, 1) == 0
     assert (wheel.rows.used, wheel.rows.high_water, wheel.rows.failures) == (3, 3, 1)
     wheel.free(2)

@@ -72,6 +72,14 @@ HOT = {
         Patterns._header _flags_fit _tcp_options _ip_options""",
     "ipfw_match": """Rules._count Rules.check Rules._pass_over Rules._control Rules._decided Rules._jump
         Rules._look Rules._install _may_answer""",
+    "ct_table": """ConnTable.hash_of ConnTable.expired ConnTable.left ConnTable.find ConnTable.fetch ConnTable.insert
+        ConnTable.detach ConnTable.release ConnTable.reap ConnTable._room""",
+    "ct_room": "ConnRoom.seen ConnRoom.seen_first ConnRoom.seen_no_more ConnRoom.kill ConnRoom._make_room",
+    "ct_age": "ConnAge.refresh ConnAge.start ConnAge.removed ConnAge.gc ConnAge._sweep ConnAge._purge",
+    "ct_window": """TcpWindows.window TcpWindows.options TcpWindows._begins TcpWindows._misfit _judge _advance
+        _count_repeats end_of""",
+    "tcp_track": "kind_of TcpTracker.new TcpTracker._remember TcpTracker._reset TcpTracker._invalid _settle",
+    "conntrack": "Conntrack.ports_of Conntrack.turned Conntrack._node_of Conntrack._datagram Conntrack._account",
     "nf_match": """PortRange.ports_fit PortRange.test TcpMatch.has_option IcmpMatch.test Multiport.test
         StateMatch.state_fits StateMatch.test ConntrackMatch.keys_fit MarkMatch.test AddressType.test
         AddressRange.test Length.test Ttl.test Tos.test""",

@@ -18,21 +18,22 @@ cdef class TcpWindows:
     cdef public unsigned int number
     cdef int kept(self) noexcept
     cdef void options(self, Py_ssize_t side, Packet p) noexcept
-    cdef void _opened(self, int row, int way, Packet p) noexcept
+    cdef void opened(self, int row, int way, Packet p) noexcept
     cdef void _picked_up(self, int row, int way, Packet p, unsigned int sack) noexcept
     cdef bint _begins(self, int row, int way, int state, Packet p, unsigned int sack) noexcept
     cdef int window(self, int row, int way, int kind, int state, Packet p) noexcept
-    cdef int _judge(
-        self, unsigned int[::1] word, unsigned short[::1] half, unsigned char[::1] octet,
-        int row, int way, int kind, int state, Packet p
-    ) noexcept
     cdef int _misfit(self, int row, int way, unsigned int seq, unsigned int end, unsigned int sack) noexcept
     cdef int _failed(self, Py_ssize_t so, int verdict, int reason, unsigned int bound) noexcept
-    cdef void _advance(
-        self, unsigned int[::1] word, unsigned char[::1] octet, int row, int way, Packet p,
-        unsigned int ack, unsigned int sack, unsigned int end
-    ) noexcept
-    cdef void _count_repeats(
-        self, unsigned int[::1] word, unsigned short[::1] half, unsigned char[::1] octet,
-        int row, int way, unsigned int seq, unsigned int ack, unsigned int end, int raw
-    ) noexcept
+
+cdef int _judge(
+    TcpWindows windows, unsigned int[::1] word, unsigned short[::1] half, unsigned char[::1] octet,
+    int row, int way, int kind, int state, Packet p
+) noexcept
+cdef void _advance(
+    unsigned int[::1] word, unsigned char[::1] octet, int row, int way, Packet p,
+    unsigned int ack, unsigned int sack, unsigned int end
+) noexcept
+cdef void _count_repeats(
+    unsigned int[::1] word, unsigned short[::1] half, unsigned char[::1] octet,
+    int row, int way, unsigned int seq, unsigned int ack, unsigned int end, int raw
+) noexcept

@@ -87,7 +87,7 @@ class TcpWindows:
 
     @cython.cfunc
     @cython.exceptval(check=False)
-    def _opened(self, row: cython.int, way: cython.int, p: Packet) -> cython.void:
+    def opened(self, row: cython.int, way: cython.int, p: Packet) -> cython.void:
         """The first SYN of a side."""
         o: cython.Py_ssize_t = row << 6
         s: cython.Py_ssize_t = (row << 4) + W_REPLY * way
@@ -134,12 +134,12 @@ class TcpWindows:
             if p.flags & 0x02 == 0:
                 self._picked_up(row, way, p, sack)
                 return False
-            self._opened(row, way, p)
+            self.opened(row, way, p)
             return alone  # both open at once
         if (state == TCPCT_SYN_SENT or state == TCPCT_SYN_RECV) and after(
             end_of(p), self.t.word[s + W_END]
         ):
-            self._opened(row, way, p)
+            self.opened(row, way, p)
             return way == 1 and alone
         return False
 
@@ -153,68 +153,7 @@ class TcpWindows:
         """Does the segment lie where its sender may send and its receiver may acknowledge? CT_ACCEPT, CT_INVALID or
         CT_IGNORED. After CT_ACCEPT the windows are what it makes of them.
         """
-        return self._judge(self.t.word, self.t.half, self.t.octet, row, way, kind, state, p)
-
-    @cython.cfunc
-    @cython.inline
-    @cython.exceptval(check=False)
-    def _judge(
-        self,
-        word: cython.uint[::1],
-        half: cython.ushort[::1],
-        octet: cython.uchar[::1],
-        row: cython.int,
-        way: cython.int,
-        kind: cython.int,
-        state: cython.int,
-        p: Packet,
-    ) -> cython.int:
-        """`window` with the views at hand."""
-        s: cython.Py_ssize_t = (row << 4) + W_REPLY * way
-        r: cython.Py_ssize_t = (row << 4) + W_REPLY * (1 - way)
-        ro: cython.Py_ssize_t = (row << 6) + O_REPLY * (1 - way)
-        flags: cython.int = p.flags
-        seq: cython.uint = p.seq
-        end: cython.uint = end_of(p)
-        ack: cython.uint = p.ack
-        sack: cython.uint = ack
-        their_window: cython.uint
-        my_window: cython.uint
-        i: cython.int
-        if p.sack_n > 0 and flags & 0x10 and octet[ro + O_FLAGS] & F_SACK:
-            for i in range(p.sack_n):
-                if after(p.sack[2 * i + 1], sack):
-                    sack = p.sack[2 * i + 1]
-        if (flags & 0x02 or word[s + W_MAXWIN] == 0) and self._begins(row, way, state, p, sack):
-            return CT_ACCEPT
-        if flags & 0x14 != 0x10:
-            if flags & 0x10 == 0 or ack == 0:
-                ack = word[r + W_END]
-                sack = ack
-            if flags & 0x04 and seq == 0 and state == TCPCT_SYN_SENT:
-                seq = word[s + W_END]
-                end = seq
-        if self.old and seq == end and not (flags & 0x04 and seq == 0):
-            seq = word[s + W_END]
-            end = seq
-        their_window = word[r + W_MAXWIN]
-        my_window = word[s + W_MAXWIN]
-        if my_window < MAX_ACK_WINDOW:
-            my_window = MAX_ACK_WINDOW
-        if (
-            before_eq(seq, word[s + W_MAXEND])
-            and (
-                before_eq(sub(word[s + W_END], their_window), end)
-                or (their_window == 0 and not self.old)
-            )
-            and before_eq(sack, word[r + W_END])
-            and before_eq(sub(word[r + W_END], my_window), sack)
-        ):
-            self._advance(word, octet, row, way, p, ack, sack, end)
-            if kind == ACK:
-                self._count_repeats(word, half, octet, row, way, seq, ack, end, p.win)
-            return CT_ACCEPT
-        return self._misfit(row, way, seq, end, sack)
+        return _judge(self, self.t.word, self.t.half, self.t.octet, row, way, kind, state, p)
 
     @cython.cfunc
     @cython.exceptval(check=False)
@@ -267,87 +206,6 @@ class TcpWindows:
         self.number = bound
         return CT_INVALID if self.old else verdict
 
-    # --- what follows --------------------------------------------------------------------------------------------
-
-    @cython.cfunc
-    @cython.inline
-    @cython.exceptval(check=False)
-    def _advance(
-        self,
-        word: cython.uint[::1],
-        octet: cython.uchar[::1],
-        row: cython.int,
-        way: cython.int,
-        p: Packet,
-        ack: cython.uint,
-        sack: cython.uint,
-        end: cython.uint,
-    ) -> cython.void:
-        """The segment is what it claims to be: the windows of both sides move."""
-        s: cython.Py_ssize_t = (row << 4) + W_REPLY * way
-        r: cython.Py_ssize_t = (row << 4) + W_REPLY * (1 - way)
-        so: cython.Py_ssize_t = (row << 6) + O_REPLY * way
-        ro: cython.Py_ssize_t = (row << 6) + O_REPLY * (1 - way)
-        mine: cython.int = octet[so + O_FLAGS]
-        theirs: cython.int = octet[ro + O_FLAGS]
-        window: cython.uint = p.win
-        if p.flags & 0x02 == 0:
-            window = window << octet[so + O_SCALE]
-        offered: cython.uint = add(window, sub(sack, ack))
-        allowed: cython.uint = add(sack, window)
-        if word[s + W_MAXWIN] < offered:
-            word[s + W_MAXWIN] = offered
-        if after(end, word[s + W_END]):
-            word[s + W_END] = end
-            mine |= F_UNACKED
-        if p.flags & 0x10 and (mine & F_MAXACK == 0 or after(ack, word[s + W_MAXACK])):
-            word[s + W_MAXACK] = ack
-            mine |= F_MAXACK
-        if word[r + W_MAXWIN] != 0 and after(end, word[s + W_MAXEND]):
-            word[r + W_MAXWIN] = add(word[r + W_MAXWIN], sub(end, word[s + W_MAXEND]))
-        if before_eq(word[r + W_MAXEND], allowed):
-            word[r + W_MAXEND] = allowed if window > 0 else add(sack, 1)
-        if ack == word[r + W_END]:
-            theirs &= ~F_UNACKED
-        octet[so + O_FLAGS] = mine
-        octet[ro + O_FLAGS] = theirs
-
-    @cython.cfunc
-    @cython.inline
-    @cython.exceptval(check=False)
-    def _count_repeats(
-        self,
-        word: cython.uint[::1],
-        half: cython.ushort[::1],
-        octet: cython.uchar[::1],
-        row: cython.int,
-        way: cython.int,
-        seq: cython.uint,
-        ack: cython.uint,
-        end: cython.uint,
-        raw: cython.int,
-    ) -> cython.void:
-        """Segments that come again and again shorten a life."""
-        w: cython.Py_ssize_t = row << 4
-        o: cython.Py_ssize_t = row << 6
-        h: cython.Py_ssize_t = row << 5
-        if (
-            word[w + W_LAST_END] == end
-            and word[w + W_LAST_SEQ] == seq
-            and word[w + W_LAST_ACK] == ack
-            and half[h + H_LAST_WIN] == raw
-            and (octet[o + O_LAST] >> 3) & 1 == way
-        ):
-            if octet[o + O_RETRANS] < 255:
-                octet[o + O_RETRANS] += 1
-            return
-        word[w + W_LAST_SEQ] = seq
-        word[w + W_LAST_ACK] = ack
-        word[w + W_LAST_END] = end
-        half[h + H_LAST_WIN] = raw
-        octet[o + O_RETRANS] = 0
-        octet[o + O_LAST] = (octet[o + O_LAST] & 0xF7) | way << 3
-
 
 @cython.exceptval(check=False)
 def end_of(p: Packet) -> cython.uint:
@@ -356,3 +214,144 @@ def end_of(p: Packet) -> cython.uint:
     n += (p.flags >> 1) & 1
     n += p.flags & 1
     return add(p.seq, n)
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _judge(
+    windows: TcpWindows,
+    word: cython.uint[::1],
+    half: cython.ushort[::1],
+    octet: cython.uchar[::1],
+    row: cython.int,
+    way: cython.int,
+    kind: cython.int,
+    state: cython.int,
+    p: Packet,
+) -> cython.int:
+    """`TcpWindows.window` of `windows`, with the views at hand."""
+    s: cython.Py_ssize_t = (row << 4) + W_REPLY * way
+    r: cython.Py_ssize_t = (row << 4) + W_REPLY * (1 - way)
+    ro: cython.Py_ssize_t = (row << 6) + O_REPLY * (1 - way)
+    flags: cython.int = p.flags
+    seq: cython.uint = p.seq
+    end: cython.uint = end_of(p)
+    ack: cython.uint = p.ack
+    sack: cython.uint = ack
+    their_window: cython.uint
+    my_window: cython.uint
+    i: cython.int
+    if p.sack_n > 0 and flags & 0x10 and octet[ro + O_FLAGS] & F_SACK:
+        for i in range(p.sack_n):
+            if after(p.sack[2 * i + 1], sack):
+                sack = p.sack[2 * i + 1]
+    if (flags & 0x02 or word[s + W_MAXWIN] == 0) and windows._begins(row, way, state, p, sack):
+        return CT_ACCEPT
+    if flags & 0x14 != 0x10:
+        if flags & 0x10 == 0 or ack == 0:
+            ack = word[r + W_END]
+            sack = ack
+        if flags & 0x04 and seq == 0 and state == TCPCT_SYN_SENT:
+            seq = word[s + W_END]
+            end = seq
+    if windows.old and seq == end and not (flags & 0x04 and seq == 0):
+        seq = word[s + W_END]
+        end = seq
+    their_window = word[r + W_MAXWIN]
+    my_window = word[s + W_MAXWIN]
+    if my_window < MAX_ACK_WINDOW:
+        my_window = MAX_ACK_WINDOW
+    if (
+        before_eq(seq, word[s + W_MAXEND])
+        and (
+            before_eq(sub(word[s + W_END], their_window), end)
+            or (their_window == 0 and not windows.old)
+        )
+        and before_eq(sack, word[r + W_END])
+        and before_eq(sub(word[r + W_END], my_window), sack)
+    ):
+        _advance(word, octet, row, way, p, ack, sack, end)
+        if kind == ACK:
+            _count_repeats(word, half, octet, row, way, seq, ack, end, p.win)
+        return CT_ACCEPT
+    return windows._misfit(row, way, seq, end, sack)
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _advance(
+    word: cython.uint[::1],
+    octet: cython.uchar[::1],
+    row: cython.int,
+    way: cython.int,
+    p: Packet,
+    ack: cython.uint,
+    sack: cython.uint,
+    end: cython.uint,
+) -> cython.void:
+    """The segment is what it claims to be: the windows of both sides move."""
+    s: cython.Py_ssize_t = (row << 4) + W_REPLY * way
+    r: cython.Py_ssize_t = (row << 4) + W_REPLY * (1 - way)
+    so: cython.Py_ssize_t = (row << 6) + O_REPLY * way
+    ro: cython.Py_ssize_t = (row << 6) + O_REPLY * (1 - way)
+    mine: cython.int = octet[so + O_FLAGS]
+    theirs: cython.int = octet[ro + O_FLAGS]
+    window: cython.uint = p.win
+    if p.flags & 0x02 == 0:
+        window = window << octet[so + O_SCALE]
+    offered: cython.uint = add(window, sub(sack, ack))
+    allowed: cython.uint = add(sack, window)
+    if word[s + W_MAXWIN] < offered:
+        word[s + W_MAXWIN] = offered
+    if after(end, word[s + W_END]):
+        word[s + W_END] = end
+        mine |= F_UNACKED
+    if p.flags & 0x10 and (mine & F_MAXACK == 0 or after(ack, word[s + W_MAXACK])):
+        word[s + W_MAXACK] = ack
+        mine |= F_MAXACK
+    if word[r + W_MAXWIN] != 0 and after(end, word[s + W_MAXEND]):
+        word[r + W_MAXWIN] = add(word[r + W_MAXWIN], sub(end, word[s + W_MAXEND]))
+    if before_eq(word[r + W_MAXEND], allowed):
+        word[r + W_MAXEND] = allowed if window > 0 else add(sack, 1)
+    if ack == word[r + W_END]:
+        theirs &= ~F_UNACKED
+    octet[so + O_FLAGS] = mine
+    octet[ro + O_FLAGS] = theirs
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _count_repeats(
+    word: cython.uint[::1],
+    half: cython.ushort[::1],
+    octet: cython.uchar[::1],
+    row: cython.int,
+    way: cython.int,
+    seq: cython.uint,
+    ack: cython.uint,
+    end: cython.uint,
+    raw: cython.int,
+) -> cython.void:
+    """Segments that come again and again shorten a life."""
+    w: cython.Py_ssize_t = row << 4
+    o: cython.Py_ssize_t = row << 6
+    h: cython.Py_ssize_t = row << 5
+    if (
+        word[w + W_LAST_END] == end
+        and word[w + W_LAST_SEQ] == seq
+        and word[w + W_LAST_ACK] == ack
+        and half[h + H_LAST_WIN] == raw
+        and (octet[o + O_LAST] >> 3) & 1 == way
+    ):
+        if octet[o + O_RETRANS] < 255:
+            octet[o + O_RETRANS] += 1
+        return
+    word[w + W_LAST_SEQ] = seq
+    word[w + W_LAST_ACK] = ack
+    word[w + W_LAST_END] = end
+    half[h + H_LAST_WIN] = raw
+    octet[o + O_RETRANS] = 0
+    octet[o + O_LAST] = (octet[o + O_LAST] & 0xF7) | way << 3

@@ -18,11 +18,13 @@ cdef class TcpTracker(TcpWindows):
     cdef readonly int[::1] timeouts
     cpdef bint new(self, int row, Packet p) except -1
     cpdef int packet(self, int row, int way, Packet p) except? -1
-    cdef void _in_window(
-        self, unsigned short[::1] half, unsigned char[::1] octet, int row, int way, int kind, int old, int new
-    ) noexcept
     cdef void _set_last(self, Py_ssize_t o, int kind, int way) noexcept
     cdef void _remember(self, int row, int way, int kind, Packet p, int old) noexcept
     cdef void _resync(self, int row, int way) noexcept
     cdef void _invalid(self, int row, int way, int kind) noexcept
     cdef int _reset(self, int row, int way, Packet p, int old) noexcept
+
+
+cdef void _settle(
+    TcpTracker tracker, unsigned short[::1] half, unsigned char[::1] octet, int row, int way, int kind, int old, int new
+) noexcept

@@ -128,19 +128,14 @@ class TcpTracker(TcpWindows):
     def new(self, row, p):
         """May this segment begin a flow? Its row is cleared; false leaves it so."""
         kind: cython.int = kind_of(p.flags)
-        length: cython.int = p.length
         w: cython.Py_ssize_t = row << 4
         o: cython.Py_ssize_t = row << 6
         window: cython.uint = p.win if p.win > 0 else 1
         end: cython.uint
         if kind == SYN:
-            end = add(p.seq, length + 1)
-            self.t.word[w + W_END] = end
-            self.t.word[w + W_MAXEND] = end
-            self.t.word[w + W_MAXWIN] = window
-            self.options(o, p)
+            self.opened(row, 0, p)
         elif kind == ACK and self.loose:
-            end = add(p.seq, length)
+            end = end_of(p)
             self.t.word[w + W_END] = end
             self.t.word[w + W_MAXWIN] = window
             self.t.word[w + W_MAXEND] = add(end, window)
@@ -229,61 +224,8 @@ class TcpTracker(TcpWindows):
                 return CT_INVALID
             if verdict == CT_IGNORED:
                 return CT_ACCEPT
-        self._in_window(self.t.half, self.t.octet, row, way, kind, old, new)
+        _settle(self, self.t.half, self.t.octet, row, way, kind, old, new)
         return CT_ACCEPT
-
-    @cython.cfunc
-    @cython.inline
-    @cython.exceptval(check=False)
-    def _in_window(
-        self,
-        half: cython.ushort[::1],
-        octet: cython.uchar[::1],
-        row: cython.int,
-        way: cython.int,
-        kind: cython.int,
-        old: cython.int,
-        new: cython.int,
-    ) -> cython.void:
-        """The segment belongs to the flow: its new state, and how long it lives now (facts: conntrack 3.4, 3.5)."""
-        o: cython.Py_ssize_t = row << 6
-        status: cython.int = half[(row << 5) + H_STATUS]
-        unack: cython.int = self.timeouts[TCPCT_UNACK]
-        timeout: cython.int = self.timeouts[new]
-        octet[o + O_LAST] = (octet[o + O_LAST] & 0xF0) | kind | way << 3
-        octet[o + O_STATE] = new
-        self.changed = new != old
-        if old != new and new == TCPCT_FIN_WAIT:
-            octet[o + O_REPLY * way + O_FLAGS] |= F_CLOSE_INIT
-        if octet[o + O_RETRANS] >= self.max_retrans and timeout > self.timeouts[TCPCT_RETRANS]:
-            timeout = self.timeouts[TCPCT_RETRANS]
-        elif not self.old and kind == RST:
-            timeout = self.timeouts[TCPCT_CLOSE]  # whatever the state: see docs/adr/0025
-        elif (octet[o + O_FLAGS] | octet[o + O_REPLY + O_FLAGS]) & F_UNACKED and timeout > unack:
-            timeout = unack
-        elif (
-            not self.old
-            and half[(row << 5) + H_LAST_WIN] == 0
-            and timeout > self.timeouts[TCPCT_RETRANS]
-        ):
-            timeout = self.timeouts[TCPCT_RETRANS]
-        if status & IPS_SEEN_REPLY == 0:
-            if kind == RST:
-                self.dead = True  # a refused connection is forgotten at once
-                return
-            if not self.old:
-                if kind == SYN and old == TCPCT_SYN_SENT:
-                    return
-                if new == TCPCT_ESTABLISHED and timeout > unack:
-                    timeout = unack
-        elif (
-            status & IPS_ASSURED == 0
-            and new == TCPCT_ESTABLISHED
-            and (old == TCPCT_SYN_RECV or old == TCPCT_ESTABLISHED)
-        ):
-            half[(row << 5) + H_STATUS] = status | IPS_ASSURED
-            self.changed = True
-        self.timeout = timeout
 
     # --- what is remembered --------------------------------------------------------------------------------------
 
@@ -406,6 +348,60 @@ class TcpTracker(TcpWindows):
         ) and p.ack == self.t.word[w + W_LAST_END]:
             return _IN_WINDOW
         return CT_ACCEPT
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _settle(
+    tracker: TcpTracker,
+    half: cython.ushort[::1],
+    octet: cython.uchar[::1],
+    row: cython.int,
+    way: cython.int,
+    kind: cython.int,
+    old: cython.int,
+    new: cython.int,
+) -> cython.void:
+    """The segment belongs to the flow: its new state, and how long it lives now (facts: conntrack 3.4, 3.5)."""
+    o: cython.Py_ssize_t = row << 6
+    status: cython.int = half[(row << 5) + H_STATUS]
+    unack: cython.int = tracker.timeouts[TCPCT_UNACK]
+    timeout: cython.int = tracker.timeouts[new]
+    octet[o + O_LAST] = (octet[o + O_LAST] & 0xF0) | kind | way << 3
+    octet[o + O_STATE] = new
+    tracker.changed = new != old
+    if old != new and new == TCPCT_FIN_WAIT:
+        octet[o + O_REPLY * way + O_FLAGS] |= F_CLOSE_INIT
+    if octet[o + O_RETRANS] >= tracker.max_retrans and timeout > tracker.timeouts[TCPCT_RETRANS]:
+        timeout = tracker.timeouts[TCPCT_RETRANS]
+    elif not tracker.old and kind == RST:
+        timeout = tracker.timeouts[TCPCT_CLOSE]  # whatever the state: see docs/adr/0025
+    elif (octet[o + O_FLAGS] | octet[o + O_REPLY + O_FLAGS]) & F_UNACKED and timeout > unack:
+        timeout = unack
+    elif (
+        not tracker.old
+        and half[(row << 5) + H_LAST_WIN] == 0
+        and timeout > tracker.timeouts[TCPCT_RETRANS]
+    ):
+        timeout = tracker.timeouts[TCPCT_RETRANS]
+    if status & IPS_SEEN_REPLY == 0:
+        if kind == RST:
+            tracker.dead = True  # a refused connection is forgotten at once
+            return
+        if not tracker.old:
+            if kind == SYN and old == TCPCT_SYN_SENT:
+                return
+            if new == TCPCT_ESTABLISHED and timeout > unack:
+                timeout = unack
+    elif (
+        status & IPS_ASSURED == 0
+        and new == TCPCT_ESTABLISHED
+        and (old == TCPCT_SYN_RECV or old == TCPCT_ESTABLISHED)
+    ):
+        half[(row << 5) + H_STATUS] = status | IPS_ASSURED
+        tracker.changed = True
+    tracker.timeout = timeout
 
 
 _KEEP = 21

@@ -58,7 +58,7 @@ DRIVER = {"fdio"}
 """The one module that reads and writes descriptors (docs/adr/0015); only `device` may use it."""
 
 SEQUENCE_FILES = set(
-    "tcp_wire tcp_track tcb tcp_state newreno cubic congestion sendq recvq sackreport sack scoreboard "
+    "tcp_wire tcp_track ct_window tcb tcp_state newreno cubic congestion sendq recvq sackreport sack scoreboard "
     "syncache syncookies timewait tcp_window tcp_delack persist nagle bursts tcp_build tcp_sent "
     "tcp_emit holes tcp_out tcp_reply tcp_close tcp_listen "
     "tcp_handshake tcp_halfopen tcp_ack tcp_text tcp_check tcp_in tcp_timers".split()

@@ -29,7 +29,9 @@ def bench(
     repeat: Annotated[int, typer.Option(min=1, help="Rounds, references and ours in turn.")] = 3,
     picture: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="conntrack: the sweep over buckets as SVG, into a file."),
+        typer.Option(
+            metavar="FILE", help="conntrack: the sweep over buckets drawn: .svg, .png or .pdf."
+        ),
     ] = None,
 ) -> None:
     """Measure, each figure with a reference of the same run and the target beside it.
@@ -42,6 +44,8 @@ def bench(
     for group in chosen:
         if group not in suite.GROUPS:
             fail(f"no group {group!r}: there are {', '.join(suite.GROUPS)}")
+    if picture is not None:
+        _can_draw(picture, chosen)
     found: dict[str, Any] = _machine()
     for group in chosen:
         try:
@@ -57,11 +61,11 @@ def bench(
         if not as_json:
             _show(report, suite.GROUPS[group])
     if picture is not None:
-        from pystack.bench.picture import NoCurve, write
+        from pystack.bench.picture import write
 
         try:
             write(picture, found)
-        except (NoCurve, OSError) as error:
+        except OSError as error:
             fail(error)
     found["load_1m_end"] = round(os.getloadavg()[0], 2)
     if as_json:
@@ -71,6 +75,18 @@ def bench(
             f"\nload {found['load_1m']} at the start, {found['load_1m_end']} at the end, "
             f"{found['processors']} processors, {found['version']}"
         )
+
+
+def _can_draw(picture: Path, groups: list[str]) -> None:
+    """A picture that cannot be is refused before the minutes that it takes to measure."""
+    from pystack.bench.picture import NoCurve, check
+
+    if "conntrack" not in groups:
+        fail("there is no sweep over buckets: the picture is of `bench conntrack`")
+    try:
+        check(picture)
+    except NoCurve as error:
+        fail(error)
 
 
 def _machine() -> dict[str, Any]:

@@ -170,26 +170,61 @@ def test_measures_take_turns() -> None:
     assert found == {"a": [1, 3], "b": [2, 4]}
 
 
+def sweep_found():
+    found = {f"packets_in_{1 << n}_per_second": 1e6 * n for n in range(10, 21)}
+    return found | {f"chain_mean_{1 << n}": 2.0 ** (20 - n) for n in range(10, 21)}
+
+
 def test_a_picture_of_the_sweep(tmp_path):
     from xml.etree import ElementTree
 
     from pystack.bench import picture
 
-    found = {f"packets_in_{1 << n}_per_second": 1e6 * n for n in range(10, 21)}
-    found |= {f"chain_mean_{1 << n}": 2.0 ** (20 - n) for n in range(10, 21)}
-    curve = picture.points(found)
+    curve = picture.points(sweep_found())
     assert [buckets for buckets, _, _ in curve] == [1 << n for n in range(10, 21)]
-    picture.write(tmp_path / "sweep.svg", found)
+    picture.write(tmp_path / "sweep.svg", sweep_found())
     root = ElementTree.parse(tmp_path / "sweep.svg").getroot()
-    lines = root.findall("{http://www.w3.org/2000/svg}polyline")
-    rates, chains = (
-        [tuple(map(float, p.split(","))) for p in line.get("points").split()] for line in lines
-    )
-    assert len(rates) == len(chains) == 11
-    assert [y for _, y in rates] == sorted((y for _, y in rates), reverse=True)  # faster is higher
-    assert [y for _, y in chains] == sorted(y for _, y in chains)
+    drawn = {id_: group for group in root.iter() if (id_ := group.get("id"))}
+    paths = [
+        [float(word) for word in drawn[line][0].get("d").split() if word not in "ML"]
+        for line in drawn
+        if line.startswith("line2d") and len(drawn[line][0].get("d", "").split()) == 33
+    ]
+    rates, chains = (path[1::2] for path in paths)  # 11 points each; y grows downwards
+    assert rates == sorted(rates, reverse=True)
+    assert chains == sorted(chains)
     with pytest.raises(picture.NoCurve):
         picture.points({"new_flows_per_second": 3.0})
+
+
+@pytest.mark.parametrize(
+    ("suffix", "magic"), [("png", b"\x89PNG"), ("PDF", b"%PDF"), ("svg", b"<?xml")]
+)
+def test_a_picture_has_the_format_of_its_name(tmp_path, suffix, magic):
+    from pystack.bench import picture
+
+    file = tmp_path / f"sweep.{suffix}"
+    picture.check(file)
+    picture.write(file, sweep_found())
+    assert file.read_bytes().startswith(magic)
+
+
+@pytest.mark.parametrize(
+    ("args", "why"),
+    [
+        (
+            ["conntrack", "--picture", "{}/sweep.gif"],
+            "a picture is svg, png or pdf, not 'sweep.gif'",
+        ),
+        (["conntrack", "--picture", "{}/no/sweep.svg"], "No such file or directory"),
+        (["mbuf", "--picture", "{}/sweep.svg"], "the picture is of `bench conntrack`"),
+    ],
+)
+def test_a_picture_that_cannot_be_is_refused_before_anything_is_measured(tmp_path, args, why):
+    done = run(*(arg.format(tmp_path) for arg in args))
+    assert done.exit_code == 2
+    assert why in done.stderr
+    assert not done.stdout
 
 
 def test_the_kernel_is_measured_or_said_not_to_be(monkeypatch):

@@ -30,7 +30,7 @@ FAST_ORDER = """
     undo rack dupacks frto ecn accept_filter syncache departures syncookies tfo tcp_window
     tcp_delack persist nagle bursts tcp_build tcp_sent tcp_emit holes mtu_probe tcp_out
     fast_recovery recovery loss_timers
-    tcp_reply tcp_close tcp_handshake tcp_ack tcp_text tcp_check tcp_listen tcp_halfopen tcp_in
+    tcp_reply tcp_close tcp_handshake tcp_ack tcp_text tcp_check tcp_listen tcp_halfopen tcp_synsent tcp_in
     blackhole probes tcp_timers tcp_icmp udp
     ip_output internet netfilter ipfw_codel ipfw_sched ipfw_pipe ipfw
     tfo_calls opening commands datagrams core endpoint fabric flood crowd device
@@ -61,7 +61,7 @@ SEQUENCE_FILES = set(
     "tcp_wire tcp_track ct_window tcb tcp_state newreno cubic congestion sendq recvq sackreport sack scoreboard "
     "syncache syncookies timewait tcp_window tcp_delack persist nagle bursts tcp_build tcp_sent "
     "tcp_emit holes tcp_out tcp_reply tcp_close tcp_listen "
-    "tcp_handshake tcp_halfopen tcp_ack tcp_text tcp_check tcp_in tcp_timers".split()
+    "tcp_handshake tcp_halfopen tcp_ack tcp_text tcp_check tcp_synsent tcp_in tcp_timers".split()
 )
 SEQUENCE_NAMES = set(
     "seq ack seg_seq seg_ack seq_end snd_una snd_nxt snd_max snd_up snd_wl1 snd_wl2 rcv_nxt rcv_adv "

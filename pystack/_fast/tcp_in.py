@@ -1,6 +1,7 @@
 """What a segment does: RFC 9293 section 3.10.7, in the order of its steps, with RFC 7323, 5961, 1337 and 6191.
 
-    tcp_input        whose segment is it: a connection's, a waiting row's, a listener's, nobody's
+    tcp_input        whose segment is it: a connection's (in SYN_SENT: tcp_synsent.py), a waiting row's, a listener's,
+                     nobody's
     segment_arrives  a connection's segment, step by step:
                        acceptable      first to fourth: sequence number, timestamp, RST, SYN (tcp_check.py)
                        acknowledge     fifth, ACK (tcp_ack.py)
@@ -11,42 +12,31 @@ Functions answer 0 or the drop reason (consts.Drop) of the segment; nothing that
 
 import cython
 
-from pystack._fast import congestion, ecn, rtt
+from pystack._fast import congestion, ecn
 from pystack._fast.consts import (
     ACCEPTANCE_LINUX,
     ACK,
     BANDLIM_RST_CLOSED,
     CLOSING,
     CWR,
-    ECE,
     FIN,
     FIN_WAIT_1,
     FIN_WAIT_2,
     LAST_ACK,
-    MS,
     NEVER,
     PAWS_IDLE,
     PAWS_MSL,
     RST,
-    SIMULTANEOUS_BSD_14,
-    SIMULTANEOUS_LINUX,
     SYN,
-    SYN_RECEIVED,
     SYN_SENT,
     TIME_WAIT,
     TIMEWAIT_LINUX,
     WINDOW_LINUX,
     Drop,
-    Err,
     Note,
 )
-from pystack._fast.host_memory import round_trip_bsd
-from pystack._fast.seq import add, after, before, before_eq, dist
+from pystack._fast.seq import add, after, before, dist
 from pystack._fast.tcb import (
-    FO_ASK,
-    FO_DATA,
-    FO_TAKEN,
-    SS_CANTSENDMORE,
     SS_CONNECTED,
     SS_NOFDREF,
     TF_ACKNOW,
@@ -55,8 +45,6 @@ from pystack._fast.tcb import (
     TF_ECN,
     TF_ECN_SND_ECE,
     TF_FASTRECOVERY,
-    TF_NO_TS,
-    TF_RCVD_TS,
     Tcb,
 )
 from pystack._fast.tcp_ack import acknowledge, ecn_congestion
@@ -65,20 +53,18 @@ from pystack._fast.tcp_check import (
     cut_linux,
     trim_right,
 )
-from pystack._fast.tcp_close import arm_timewait, drop, remove_timewait
+from pystack._fast.tcp_close import arm_timewait, remove_timewait
 from pystack._fast.tcp_halfopen import listen_segment
 from pystack._fast.tcp_handshake import (
     begin_transfer,
-    established,
     join_queue,
-    peer_options,
     set_mss,
 )
 from pystack._fast.tcp_out import tcp_output
 from pystack._fast.tcp_reply import reset_for, timewait_ack
+from pystack._fast.tcp_synsent import syn_sent_input
 from pystack._fast.tcp_text import text
-from pystack._fast.tcp_window import accepted_window, first_window, settle_buffers
-from pystack._fast.tfo import FastOpen
+from pystack._fast.tcp_window import settle_buffers
 
 TCP_AFTER_CLOSE = int(Drop.TCP_AFTER_CLOSE)
 TCP_NO_PORT = int(Drop.TCP_NO_PORT)
@@ -86,15 +72,10 @@ TCP_MIN_TTL = int(Drop.TCP_MIN_TTL)
 TCP_OLD = int(Drop.TCP_OLD)
 TCP_BLACKHOLE = int(Drop.TCP_BLACKHOLE)
 TCP_NO_TIMESTAMP = int(Drop.TCP_NO_TIMESTAMP)
-TCP_BAD_ACK = int(Drop.TCP_BAD_ACK)
-TCP_BAD_RST = int(Drop.TCP_BAD_RST)
-TCP_BAD_SYN = int(Drop.TCP_BAD_SYN)
 TCP_TIME_WAIT = int(Drop.TCP_TIME_WAIT)
 TCP_SIGNATURE = int(Drop.TCP_SIGNATURE)
 TCP_SYNFIN = int(Drop.TCP_SYNFIN)
-TCP_PAWS = int(Drop.TCP_PAWS)
 TCP_WINDOW = int(Drop.TCP_WINDOW)
-ECONNREFUSED = int(Err.ECONNREFUSED)
 IN_VAIN = int(Note.IN_VAIN)
 
 
@@ -352,124 +333,6 @@ def finwait2_row(s, row, p, stale):
     remove_timewait(s, row)
     arm_timewait(s)
     return TCP_AFTER_CLOSE
-
-
-def syn_sent_input(s, t, p):
-    """SYN-SENT (RFC 9293 section 3.10.7.3)."""
-    ticks: cython.longlong
-    marked: cython.bint = False
-    if p.flags & ACK and (before_eq(p.ack, t.iss) or after(p.ack, t.snd_max)):
-        if s.cfg.tcp_syn_again and t.rxtshift == 0:
-            # an old connection of the peer's: our SYN follows the RST
-            t.at_rexmt = s.now + s.cfg.tcp_syn_again
-            s.arm(t)
-        reset_for(s, p)
-        return TCP_BAD_ACK
-    if s.cfg.policy_acceptance == ACCEPTANCE_LINUX and p.flags & ACK and p.opt_ts and p.ts_ecr:
-        # an echo of what this clock did not say while the SYN was out
-        clock: cython.uint = s.ts_clock(t)
-        ticks = (s.now - t.rexmt_start) // MS + 1000
-        if not t.t_flags & TF_NO_TS and (after(p.ts_ecr, clock) or dist(p.ts_ecr, clock) > ticks):
-            if p.flags & RST == 0:
-                reset_for(s, p)
-            return TCP_PAWS
-    if p.flags & RST:
-        if p.flags & ACK:
-            drop(s, t, ECONNREFUSED, False)
-            return 0
-        return TCP_BAD_RST
-    if p.flags & SYN == 0:
-        return TCP_BAD_SYN
-    t.rcvtime = s.now
-    t.irs = p.seq
-    t.rcv_nxt = add(p.seq, 1)
-    t.rcv_up = t.rcv_nxt
-    t.rcv_adv = add(t.rcv_nxt, first_window(s, t, t.advmss))
-    t.last_ack_sent = t.rcv_nxt
-    peer_options(s, t, p)
-    t.snd_wl1 = p.seq
-    t.snd_wl2 = t.iss
-    if p.flags & ACK:
-        if s.cfg.policy_acceptance != ACCEPTANCE_LINUX:
-            marked = ecn.answered(s, t, p)
-        elif p.flags & ECE and p.flags & CWR == 0 and s.cfg.tcp_ecn == 1:
-            t.t_flags |= TF_ECN
-            s.stat.ecn_shs += 1
-        t.snd_wnd = p.win
-        t.max_sndwnd = p.win
-        if s.hosts is not None:
-            round_trip_bsd(s, t)
-        if t.rxtshift == 0 and t.rtt_time != 0:
-            rtt.sample(s, t, s.now - t.rtt_time)
-        elif t.t_flags & TF_RCVD_TS and p.ts_ecr != 0:
-            ticks = dist(p.ts_ecr, s.ts_clock(t))
-            rtt.sample(s, t, ticks * MS)
-        t.syn_rexmits = t.rxtshift
-        t.rxtshift = 0
-        t.rxtcur = rtt.rto(s, t)
-        t.rtt_time = 0
-        if t.fo & (FO_ASK | FO_DATA):
-            fast_answer(s, t, p)
-        t.snd_una = p.ack
-        t.snd_nxt = p.ack
-        t.snd_up = t.snd_una
-        t.at_rexmt = NEVER
-        s.stat.delivered += 1
-        t.cwnd = congestion.initial_window(s, t) if not marked else 2 * t.maxseg
-        t.ssthresh = 0x40000000
-        t.t_flags |= TF_ACKNOW
-        fin: cython.bint = t.so_state & SS_CANTSENDMORE != 0
-        established(s, t)
-        if fin:
-            s.set_state(t, FIN_WAIT_1)
-    else:
-        # simultaneous open (MUST-10): answer the SYN with a SYN-ACK of the same ISS
-        s.set_state(t, SYN_RECEIVED)
-        t.snd_nxt = t.snd_una
-        t.t_flags |= TF_ACKNOW
-        t.at_rexmt = NEVER
-        t.snd_wnd = p.win
-        t.max_sndwnd = p.win
-        t.cwnd = congestion.initial_window(s, t)
-        t.ssthresh = 0x40000000
-        t.fo &= ~(FO_DATA | FO_ASK)
-        if s.cfg.policy_simultaneous == SIMULTANEOUS_LINUX:
-            t.rcv_scale = t.request_r_scale  # whether or not the peer scales too
-            if p.flags & (ECE | CWR) == (ECE | CWR) and s.cfg.tcp_ecn == 1:
-                t.t_flags |= TF_ECN
-                s.stat.ecn_shs += 1
-        elif s.cfg.policy_simultaneous == SIMULTANEOUS_BSD_14:
-            ecn.crossed(s, t, p)
-        tcp_output(s, t)
-        return 0
-    p.seq = add(p.seq, 1)
-    if p.length > 0 or p.flags & FIN:
-        t.rcv_wnd = accepted_window(s, t)
-        trim_right(s, t, p)
-        text(s, t, p)
-    tcp_output(s, t)
-    return 0
-
-
-def fast_answer(s, t, p):
-    """The SYN-ACK to a Fast Open SYN: what of the SYN's data it takes, and the cookie that it brings."""
-    taken: cython.int = dist(t.iss, p.ack) - 1
-    unsent: cython.int = dist(p.ack, t.snd_max)
-    cookie: bytes = b""
-    fastopen: FastOpen = s.fastopen
-    if p.tfo_off >= 0:
-        cookie = bytes(p.head[p.tfo_off : p.tfo_off + p.tfo_len])
-    if taken > 0:
-        t.sndq.drop(taken)
-    if unsent > 0:
-        s.stat.fo_active_fail += 1
-        t.snd_max = p.ack  # the rest goes as if it had never gone
-    elif t.fo & FO_DATA:
-        t.fo |= FO_TAKEN
-        s.stat.fo_active += 1
-    if t.fo & FO_ASK:
-        fastopen.learn(s, t, p.opt_mss, cookie, p.tfo_exp)
-    return 0
 
 
 def segment_arrives(s, t, p):

@@ -28,6 +28,9 @@ cpdef int tcp_bind(Internet s, Tcb t, unsigned int addr, int port) except -1000
 cpdef int tcp_listen(Internet s, Tcb t, int backlog) except -1000
 cpdef Tcb tcp_accept(Internet s, Tcb t)
 cpdef int tcp_connect(Internet s, Tcb t, unsigned int addr, int port) except -1000
+cdef int asked_before(Internet s, Tcb t) except -1000
+cdef int choose_ends(Internet s, Tcb t, unsigned int addr, int port) except -1000
+cdef int begin_numbers(Internet s, Tcb t) except -1
 cdef int revive(Internet s, Tcb t) except -2
 cpdef int tcp_disconnect(Internet s, Tcb t) except -1000
 cpdef int stop_listening(Internet s, Tcb t) except -1

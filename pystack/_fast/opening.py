@@ -202,31 +202,9 @@ def tcp_connect(s, t, addr, port):
     """connect(2): sends the SYN; EINPROGRESS, and later EV_CONNECT or EV_ERROR. 0: a call before began it and it is
     done, or it waits for the first write (TCP_FASTOPEN_CONNECT).
     """
-    row: cython.int
-    src: cython.uint
-    if t.state == LISTEN:
-        return -EOPNOTSUPP if s.cfg.policy_calls != CALLS_LINUX else -EISCONN
-    if t.so_state & SS_CONNECTING:
-        return -(EISCONN if t.fo & FO_WAIT else EALREADY)
-    if t.so_state & SS_CONNECTED:
-        if s.cfg.policy_calls == CALLS_LINUX and t.so_state & SS_ASKED:
-            t.so_state &= ~SS_ASKED
-            return 0
-        return -EISCONN
-    if t.row == 0:
-        if s.cfg.policy_calls != CALLS_LINUX:
-            return -(EINVAL if t.snd_una != t.iss else ECONNREFUSED)
-        if t.so_state & SS_ASKED:
-            # what became of the call before; the next one begins anew
-            err: cython.int = take_error(t)
-            revive(s, t)
-            return -(err if err != 0 else ECONNABORTED)
-        if not t.so_state & SS_UNCONNECTED:
-            return -EISCONN
-        if revive(s, t) < 0:
-            return -ENOBUFS
-    if t.state != CLOSED:
-        return -EINVAL
+    err: cython.int = asked_before(s, t)
+    if err <= 0:
+        return err
     if port == 0 and s.cfg.policy_calls != CALLS_LINUX:
         return -EADDRNOTAVAIL
     if addr == 0:
@@ -235,34 +213,10 @@ def tcp_connect(s, t, addr, port):
         if s.cfg.policy_calls == CALLS_LINUX:
             return -ENETUNREACH
         return -(EAFNOSUPPORT if addr >> 28 == 14 else EACCES)
-    src = t.laddr
-    if src == 0:
-        src = s.source_for(towards(s, t, addr))
-    if src == 0 or s.mtu_to(addr) == 0:
-        return -ENETUNREACH
-    if t.lport == 0:
-        if t.uid and t.so_options & SO_PORT_LOW:
-            return -EACCES
-        t.lport = choose_port(s, t, src, addr, port)
-        if t.lport == 0:
-            return -EADDRNOTAVAIL
-        t.so_state |= SS_PORT_CHOSEN
-    elif not tuple_free(s, src, t.lport, addr, port, False):
-        return -(EADDRNOTAVAIL if s.cfg.policy_connect_port == CONNECT_PORT_LINUX else EADDRINUSE)
-    t.laddr = src
-    t.faddr = addr
-    t.fport = port
-    t.iss = s.new_isn(src, t.lport, addr, port)
-    t.ts_offset = s.new_ts_offset(src, addr)
-    row = s.timewait.find(src, t.lport, addr, port)
-    if row != 0:
-        t.iss = add(s.timewait.snd_nxt[row], 65537)
-        remove_timewait(s, row)
-        s.stat.tw_connects += 1
-    s.demux.connect(t.row, src, t.lport, addr, port)
-    if t.so_state & SS_PORT_CHOSEN:
-        s.demux.choose(t.row)
-    t.snd_una = t.snd_nxt = t.snd_max = t.snd_up = t.recover = t.iss
+    err = choose_ends(s, t, addr, port)
+    if err < 0:
+        return err
+    begin_numbers(s, t)
     adopt(s, t)
     prepare(s, t)
     if s.cfg.tcp_mtu_search:
@@ -287,11 +241,74 @@ def tcp_connect(s, t, addr, port):
     refusals: cython.uint = s.refusals
     tcp_output(s, t)
     if s.refusals != refusals and s.cfg.policy_calls != CALLS_LINUX:
+        # the machine's own firewall: the call says so, the SYN is repeated all the same
         t.so_state &= ~SS_CONNECTING
-        return (
-            -EACCES
-        )  # the machine's own firewall: the call says so, the SYN is repeated all the same
+        return -EACCES
     return -EINPROGRESS
+
+
+def asked_before(s, t):
+    """What connect(2) says on a socket that listens, or has been asked already; 1: it may begin."""
+    if t.state == LISTEN:
+        return -EOPNOTSUPP if s.cfg.policy_calls != CALLS_LINUX else -EISCONN
+    if t.so_state & SS_CONNECTING:
+        return -(EISCONN if t.fo & FO_WAIT else EALREADY)
+    if t.so_state & SS_CONNECTED:
+        if s.cfg.policy_calls == CALLS_LINUX and t.so_state & SS_ASKED:
+            t.so_state &= ~SS_ASKED
+            return 0
+        return -EISCONN
+    if t.row == 0:
+        if s.cfg.policy_calls != CALLS_LINUX:
+            return -(EINVAL if t.snd_una != t.iss else ECONNREFUSED)
+        if t.so_state & SS_ASKED:
+            # what became of the call before; the next one begins anew
+            err: cython.int = take_error(t)
+            revive(s, t)
+            return -(err if err != 0 else ECONNABORTED)
+        if not t.so_state & SS_UNCONNECTED:
+            return -EISCONN
+        if revive(s, t) < 0:
+            return -ENOBUFS
+    return 1 if t.state == CLOSED else -EINVAL
+
+
+def choose_ends(s, t, addr, port):
+    """The addresses and ports of a connection to be, in `t`. 0, or the error of connect(2)."""
+    src: cython.uint = t.laddr
+    if src == 0:
+        src = s.source_for(towards(s, t, addr))
+    if src == 0 or s.mtu_to(addr) == 0:
+        return -ENETUNREACH
+    if t.lport == 0:
+        if t.uid and t.so_options & SO_PORT_LOW:
+            return -EACCES
+        t.lport = choose_port(s, t, src, addr, port)
+        if t.lport == 0:
+            return -EADDRNOTAVAIL
+        t.so_state |= SS_PORT_CHOSEN
+    elif not tuple_free(s, src, t.lport, addr, port, False):
+        return -(EADDRNOTAVAIL if s.cfg.policy_connect_port == CONNECT_PORT_LINUX else EADDRINUSE)
+    t.laddr = src
+    t.faddr = addr
+    t.fport = port
+    return 0
+
+
+def begin_numbers(s, t):
+    """The first sequence number, beyond that of a connection in TIME_WAIT whose ends these are; segments are found."""
+    row: cython.int = s.timewait.find(t.laddr, t.lport, t.faddr, t.fport)
+    t.iss = s.new_isn(t.laddr, t.lport, t.faddr, t.fport)
+    t.ts_offset = s.new_ts_offset(t.laddr, t.faddr)
+    if row != 0:
+        t.iss = add(s.timewait.snd_nxt[row], 65537)
+        remove_timewait(s, row)
+        s.stat.tw_connects += 1
+    s.demux.connect(t.row, t.laddr, t.lport, t.faddr, t.fport)
+    if t.so_state & SS_PORT_CHOSEN:
+        s.demux.choose(t.row)
+    t.snd_una = t.snd_nxt = t.snd_max = t.snd_up = t.recover = t.iss
+    return 0
 
 
 def revive(s, t):

@@ -227,6 +227,28 @@ def test_no_long_long_answers_errors_by_a_number():
     )
 
 
+DECLARED = re.compile(
+    r"^(?:cdef (?:unsigned )?(?:int|long long)|from \S+ cimport) ([\w, ]+)$", re.M
+)
+"""The lines of a .pxd that bind constants of the module, or names of others."""
+
+
+def idle(source: str, face: str) -> list[str]:
+    """Names that a .pxd declares for nobody: neither its module nor another of its lines speaks of them."""
+    names = [name for line in DECLARED.findall(face) for name in line.split(", ")]
+    return [n for n in names if len(re.findall(rf"\b{n}\b", f"{source}\n{face}")) < 2]
+
+
+@pytest.mark.parametrize("path", fast_modules(), ids=lambda p: p.stem)
+def test_a_pxd_declares_what_is_used(path: Path):
+    assert idle(path.read_text(), path.with_suffix(".pxd").read_text()) == []
+
+
+def test_idle_names_are_seen():
+    face = "from a cimport B, C\ncdef int X, Y\ncdef long long Z\n\ncdef int f(B b) except -1\n"
+    assert idle("def f(b):\n    return X\n", face) == ["C", "Y", "Z"]
+
+
 def test_every_module_of_fast_has_its_pxd():
     assert [p.name for p in fast_modules() if not p.with_suffix(".pxd").is_file()] == []
     assert [p.name for p in FAST.glob("*.pxd") if not p.with_suffix(".py").is_file()] == []

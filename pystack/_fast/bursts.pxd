@@ -1,7 +1,6 @@
 from pystack._fast cimport prr
 from pystack._fast.draft cimport Draft
 from pystack._fast.nagle cimport short_waits
-from pystack._fast.flight cimport Flight, SegmentTable
 from pystack._fast.seq cimport add, after, dist
 from pystack._fast.tcb cimport Stack, Tcb
 

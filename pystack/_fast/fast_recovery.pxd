@@ -1,7 +1,7 @@
 from pystack._fast cimport congestion, prr
 from pystack._fast.packet cimport Packet
 from pystack._fast.scoreboard cimport Scoreboard
-from pystack._fast.seq cimport add, after, after_eq, before, before_eq, dist, maximum, sub
+from pystack._fast.seq cimport after, after_eq, before, before_eq, dist, maximum, sub
 from pystack._fast.tcb cimport Stack, Tcb
 from pystack._fast.tcp_out cimport tcp_output
 

@@ -1,6 +1,6 @@
 from pystack._fast cimport prr
-from pystack._fast.hostcache cimport HostCache, HostEntry, averaged
-from pystack._fast.peer_metrics cimport PeerMetric, PeerMetrics
+from pystack._fast.hostcache cimport HostEntry, averaged
+from pystack._fast.peer_metrics cimport PeerMetric
 from pystack._fast.tcb cimport Stack, Tcb
 
 cdef int CA_OPEN, ENOUGH, INFINITE

@@ -1,5 +1,4 @@
 from pystack._fast cimport ip4
-from pystack._fast.hostcache cimport HostCache
 from pystack._fast.ipstat cimport IpStat
 from pystack._fast.nf_hook cimport Hooks
 from pystack._fast.packet cimport Packet, PacketQueue

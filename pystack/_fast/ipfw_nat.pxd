@@ -1,7 +1,6 @@
 from pystack._fast.ipfw_links cimport Links
 from pystack._fast.nat cimport set_address, set_ping, set_port
 from pystack._fast.packet cimport Packet
-from pystack._fast.rng cimport Rng
 from pystack._fast.routes cimport Interface
 from pystack._fast.udp_icmp cimport Quote
 

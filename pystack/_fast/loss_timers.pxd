@@ -6,7 +6,7 @@ from pystack._fast.seq cimport add, after_eq, before_eq, dist
 from pystack._fast.tcb cimport Stack, Tcb
 
 cdef int FIN_WAIT_1, TF_SENTFIN
-cdef int CA_DISORDER, CA_LOSS, CA_RECOVERY, SEG_RETRANS, SEG_SACKED, TF_ECN, TF_ECN_SND_CWR
+cdef int CA_DISORDER, CA_LOSS, CA_RECOVERY, SEG_SACKED, TF_ECN, TF_ECN_SND_CWR
 cdef int TF_SACK_PERMIT, WAIT_RTO
 
 cpdef void enter_loss(Stack s, Tcb t, Flight f) noexcept

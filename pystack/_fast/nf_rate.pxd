@@ -1,13 +1,11 @@
 from pystack._fast.chain cimport Chain, FreeList
-from pystack._fast.conntrack cimport Conntrack
 from pystack._fast.hashing cimport sip2
 from pystack._fast.nf_hook cimport HookState
 from pystack._fast.nf_match cimport Match, has_ports
-from pystack._fast.packet cimport Packet
 
 cdef int H_STATUS, IPS_ASSURED, IPS_CONFIRMED, O_STATE, PROTO_TCP, TCPCT_CLOSE, TCPCT_TIME_WAIT
 cdef int LOCAL_IN, PREROUTING, BY_SRC, BY_DST, BY_SPORT, BY_DPORT
-cdef int RECENT_SET, RECENT_CHECK, RECENT_UPDATE, RECENT_REMOVE, RECENT_ENTRIES, RECENT_STAMPS
+cdef int RECENT_SET, RECENT_UPDATE, RECENT_REMOVE, RECENT_ENTRIES, RECENT_STAMPS
 cdef int _CHUNK_SHIFT, _GC_MOST, _BUCKETS
 cdef long long JIFFY
 

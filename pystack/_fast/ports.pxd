@@ -1,5 +1,4 @@
 from pystack._fast.hashing cimport sip2
-from pystack._fast.portmap cimport PortMap
 from pystack._fast.tcb cimport Stack, Tcb
 
 cdef int CONNECT_PORT_LINUX, CONNECT_PORT_UNUSED, IN_USE, LISTEN, SO_PORT_HIGH, SO_PORT_LOW

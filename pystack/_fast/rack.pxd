@@ -1,6 +1,6 @@
 from pystack._fast cimport prr, undo
 from pystack._fast.flight cimport Flight, SegmentTable
-from pystack._fast.seq cimport after, after_eq, before
+from pystack._fast.seq cimport after, before
 from pystack._fast.tcb cimport Stack, Tcb
 
 cdef int A_ADVANCED, A_DATA, A_ACKED, A_DSACK_TLP, A_SACKED, A_WINDOW, CA_CWR, CA_OPEN, CA_RECOVERY

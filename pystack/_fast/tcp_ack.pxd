@@ -1,12 +1,10 @@
 from pystack._fast cimport congestion, rtt
-from pystack._fast.flight cimport Flight, SegmentTable
 from pystack._fast.mtu_probe cimport arrived
 from pystack._fast.packet cimport Packet
 from pystack._fast.fast_recovery cimport advancing_ack, duplicate_ack, note_sack
 from pystack._fast.recovery cimport segments_acked
 from pystack._fast.reports cimport acknowledged
-from pystack._fast.scoreboard cimport Scoreboard
-from pystack._fast.seq cimport add, after, after_eq, before, before_eq, dist, maximum, sub
+from pystack._fast.seq cimport add, after, after_eq, before, before_eq, dist, sub
 from pystack._fast.space cimport writable
 from pystack._fast.tcb cimport Stack, Tcb
 from pystack._fast.tcp_close cimport fin_acknowledged, close, enter_timewait

@@ -57,7 +57,6 @@ from pystack._fast.tcp_text import note_duplicate
 from pystack._fast.tcp_window import accepted_window
 
 TCP_WINDOW = int(Drop.TCP_WINDOW)
-TCP_OLD = int(Drop.TCP_OLD)
 TCP_PAWS = int(Drop.TCP_PAWS)
 TCP_NO_TIMESTAMP = int(Drop.TCP_NO_TIMESTAMP)
 TCP_BAD_ACK = int(Drop.TCP_BAD_ACK)

@@ -73,7 +73,6 @@ from pystack._fast.tcp_window import accepted_window
 from pystack._fast.timewait import TWO_CHOSEN, TWO_REUSE
 
 ECONNABORTED = int(Err.ECONNABORTED)
-ECONNRESET = int(Err.ECONNRESET)
 ETIMEDOUT = int(Err.ETIMEDOUT)
 ORPHANS = int(Note.ORPHANS)
 TCP_MEMORY = int(Note.TCP_MEMORY)

@@ -1,5 +1,4 @@
 from pystack._fast.seq cimport add, after, before_eq, dist
-from pystack._fast.sendq cimport SendQueue
 from pystack._fast.tcb cimport Stack, Tcb
 
 cdef int LARGEST_PIECE, MIN_SNDBUF, TF_SND_AUTO_OFF

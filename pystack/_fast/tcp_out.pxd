@@ -1,7 +1,6 @@
 from pystack._fast cimport bursts, congestion, holes, nagle, persist
 from pystack._fast.departures cimport room, sent_segments
 from pystack._fast.draft cimport Draft
-from pystack._fast.flight cimport Flight
 from pystack._fast.mtu_probe cimport probe
 from pystack._fast.seq cimport before, dist, sub
 from pystack._fast.tcb cimport Stack, Tcb

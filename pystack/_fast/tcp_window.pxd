@@ -5,7 +5,7 @@ from pystack._fast.tcb cimport Stack, Tcb
 
 cdef int _LARGEST, SOCKBUF_LINUX, ACK_PUSHED, ACK_PUSHED2, ACK_SCHEDULED, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2
 cdef int TF_DELACK, TF_NOMEM, TF_RCVD_SCALE, TF_RCVD_TS, TF_RCV_AUTO_OFF, WINDOW_BSD_14, WINDOW_LINUX
-cdef long long MS, NEVER
+cdef long long MS
 
 cpdef int whole_mss(Tcb t) noexcept
 cpdef int aligned(int win, int scale) noexcept

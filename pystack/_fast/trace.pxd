@@ -1,4 +1,3 @@
-from pystack._fast.mbuf cimport Pool
 from pystack._fast.packet cimport Packet
 
 cdef unsigned long long _M64

@@ -3,7 +3,7 @@ from pystack._fast.flight cimport Flight
 from pystack._fast.seq cimport before, dist
 from pystack._fast.tcb cimport Stack, Tcb
 
-cdef int CA_CWR, CA_DISORDER, CA_LOSS, CA_OPEN, CA_RECOVERY, RACK_PERSIST, SEG_EVER
+cdef int CA_DISORDER, CA_LOSS, CA_OPEN, CA_RECOVERY, RACK_PERSIST, SEG_EVER
 cdef int TF_ECN_SND_CWR, TF_FASTRECOVERY, TF_RTO_RECOVERY, TF_SACK_PERMIT
 
 cpdef void set_ca_state(Tcb t, Flight f, int state) noexcept

@@ -11,14 +11,12 @@ import os
 import socket as std
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
-from typing import Any, Literal, NoReturn, Protocol, overload
+from typing import Any, Literal, overload
 
 from pystack import firewall as fw
-from pystack import profiles
-from pystack._fast import mbuf_zones
-from pystack._fast.consts import ICMP_ECHO, NEVER, PROTO_ICMP, STATE_NAMES, Drop
-from pystack._fast.core import Core, Driver
+from pystack import live_knobs, profiles
+from pystack._fast.consts import ICMP_ECHO, PROTO_ICMP, STATE_NAMES, Drop
+from pystack._fast.core import Core
 from pystack.addresses import dotted, parse_host, parse_interface, parse_network
 from pystack.datagram import DatagramSocket
 from pystack.firewall.conntrack import Conntrack
@@ -28,76 +26,19 @@ from pystack.kernlog import KernelLog
 from pystack.limits import Limit, limits
 from pystack.process import Process
 from pystack.sockets import StreamSocket
-from pystack.sysctl import Sysctl, Value
+from pystack.sysctl import Sysctl
 from pystack.timer import Timer
 from pystack.units import parse_shift, parse_size, parse_time
-from pystack.views import hostcache
 from pystack.views.tools import UsageError, file, run, show
+from pystack.world import Clock, Nowhere, World
 
 INTERFACES: Mapping[str, str] = {"freebsd": "em", "linux": "eth"}
 LOOPBACK: Mapping[str, str] = {"freebsd": "lo0", "linux": "lo"}
 """What a machine's way to itself is called."""
 """What the first kind of network card is called on each system."""
 
-_RESERVED = "net.ipv4.ip_local_reserved_ports"
-_ZONES = {knob: zone for zone, knob in enumerate(mbuf_zones.KNOBS) if knob}
 FIRST_PID = 700
 """The number of a machine's first process: those before it are the system's."""
-
-
-class Clock(Protocol):
-    """What knows the present."""
-
-    now: int
-    """Nanoseconds."""
-
-
-class World(Protocol):
-    """What a host lives in (`Network`, `runner.Runner`). Times are ns of its own clock."""
-
-    @property
-    def clock(self) -> Clock:
-        """Who is asked for the time."""
-
-    @property
-    def driver(self) -> Driver:
-        """Who tells the machine the time, carries its packets away and lets time pass."""
-
-    def run_until(self, condition: Callable[[], object], deadline: int) -> bool:
-        """Let time pass until `condition()` is true (True) or `deadline` has come (False)."""
-
-    def call_at(self, time: int, fn: Callable[[], object]) -> object:
-        """Call `fn()` at this time."""
-
-
-class _Nowhere(Driver):
-    """The world of a host that was not put into one yet: time stands still, nothing leaves."""
-
-    now = 0
-
-    @property
-    def clock(self) -> _Nowhere:
-        return self
-
-    @property
-    def driver(self) -> _Nowhere:
-        return self
-
-    def before(self, core: Any) -> int:
-        return 0
-
-    def after(self, core: Any) -> int:
-        core.scheduled = NEVER
-        return 0
-
-    def step(self, deadline: int) -> NoReturn:
-        raise RuntimeError("this machine is in no world: make it with Network.host, or serve it")
-
-    def run_until(self, condition: Callable[[], object], deadline: int) -> NoReturn:
-        self.step(deadline)
-
-    def call_at(self, time: int, fn: Callable[[], object]) -> None:
-        self.step(time)
 
 
 class Host:
@@ -153,7 +94,7 @@ class Host:
         """What waits until it goes on."""
         self._shifts: list[tuple[int, int]] = []
         """(by its own clock from then on, how far that is ahead of the world's)."""
-        self._enter(_Nowhere())
+        self._enter(Nowhere())
         self.log = KernelLog(
             self.core, self.sysctl, self.profile.messages, self.system == "linux", self._uptime
         )
@@ -164,7 +105,7 @@ class Host:
         self.loopback.name = LOOPBACK[self.system]
         if self.system == "linux":  # 64 KiB came with 3.8
             self.loopback.mtu = 65536 if float(self.profile.tools) >= 3.8 else 16436
-        self._hook_knobs()
+        live_knobs.connect(self)
         for address in [addresses] if isinstance(addresses, str) else addresses:
             self.add_interface(address)
 
@@ -180,84 +121,6 @@ class Host:
             if attribute in knob.attributes:
                 return name
         raise ValueError(f"{self.profile.title} has no knob for {attribute}")
-
-    def _hook_knobs(self) -> None:
-        core = self.core
-        for knob, zone in _ZONES.items():
-            if knob in self.sysctl:
-                self.sysctl.on_change(knob, partial(self._set_zone_limit, zone))
-        if "net.ipv4.tcp_fastopen_key" in self.sysctl:
-            self.sysctl.on_change("net.ipv4.tcp_fastopen_key", self._set_fastopen_key)
-            fastopen: Any = core.fastopen
-            self.sysctl.provide("net.ipv4.tcp_fastopen_key", fastopen.key_text)
-        for knob in ("net.ipv4.tcp_max_tw_buckets", "net.inet.tcp.maxtcptw"):
-            if knob in self.sysctl:
-                self.sysctl.on_change(knob, core.timewait.set_maximum)
-        if _RESERVED in self.sysctl:
-            self.sysctl.on_change(_RESERVED, self._reserve_ports)
-            if self.sysctl[_RESERVED]:
-                self._reserve_ports(self.sysctl[_RESERVED])
-        if "kern.ipc.maxsockets" in self.sysctl:
-            self.sysctl.on_change("kern.ipc.maxsockets", partial(setattr, core.demux, "maximum"))
-        files: Any = core.files
-        counters: dict[str, Callable[[], Value]] = {
-            "net.inet.tcp.pcbcount": lambda: core.demux.used + core.timewait.used,
-            "net.inet.tcp.syncache.count": lambda: core.listeners.cache.used,
-            "kern.ipc.numopensockets": lambda: core.demux.used + core.demux.others,
-            "net.inet.tcp.reass.cursegments": lambda: core.reass_segments,
-            "net.inet.tcp.sack.globalholes": lambda: core.sack_holes,
-            "kern.ipc.nsfbufsused": lambda: self._sfbufs("used"),
-            "kern.ipc.nsfbufspeak": lambda: self._sfbufs("high"),
-            "kern.openfiles": lambda: files.used,
-        }
-        if core.hosts is not None:
-            counters |= self._hostcache(core.hosts)
-        for knob, read in counters.items():
-            if knob in self.sysctl:
-                self.sysctl.provide(knob, read)
-
-    def _hostcache(self, hosts: Any) -> dict[str, Callable[[], Value]]:
-        """What net.inet.tcp.hostcache.* shows; and writing to two of them forgets."""
-
-        def purge_now(_: Value) -> None:
-            hosts.purge()
-
-        for knob, act in (
-            ("net.inet.tcp.hostcache.purgenow", purge_now),
-            ("net.inet.tcp.hostcache.purge", partial(setattr, hosts, "purge_next")),
-        ):
-            if knob in self.sysctl:
-                self.sysctl.on_change(knob, act)
-        return {
-            "net.inet.tcp.hostcache.count": lambda: len(hosts.entries(self.now)),
-            "net.inet.tcp.hostcache.list": lambda: hostcache.table(self),
-            "net.inet.tcp.hostcache.histo": lambda: hostcache.histogram(self),
-            "net.inet.tcp.hostcache.purge": lambda: int(hosts.purge_next),
-            "net.inet.tcp.hostcache.purgenow": lambda: 0,
-        }
-
-    def _sfbufs(self, column: str) -> int:
-        """The buffers of sendfile(2), counted where there are such."""
-        zone = self.core.pool.zones()[mbuf_zones.SFBUF]
-        return int(zone[column]) if zone["limit"] else 0
-
-    def _set_zone_limit(self, zone: int, limit: int) -> None:
-        core: Any = self.core
-        core.pool.set_limit(zone, limit)
-        self.after(core)  # who waits for storage may have it
-
-    def _reserve_ports(self, value: Value) -> None:
-        """Ports that are never chosen, as 8080,9148-9150."""
-        ports: list[int] = []
-        for part in filter(None, str(value).split(",")):
-            first, _, last = part.partition("-")
-            ports += range(int(first), int(last or first) + 1)
-        demux: Any = self.core.demux
-        demux.map.reserve(ports)
-
-    def _set_fastopen_key(self, value: Value) -> None:
-        fastopen: Any = self.core.fastopen
-        fastopen.set_key_text(str(value))
 
     def load_sysctl_conf(self, text: str) -> list[str]:
         """Set what a sysctl.conf says; the names that were set. Errors name line and column."""

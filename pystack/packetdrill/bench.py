@@ -67,7 +67,7 @@ def _pieces(packet: Any) -> list[bytes]:
 
 
 class Bench(Driver):
-    """A world (`host.World`) for one machine, and its cable."""
+    """A world (`pystack.world.World`) for one machine, and its cable."""
 
     def __init__(self, host: Host) -> None:
         self.now = BEGIN

@@ -7,6 +7,7 @@ in a compiled loop, and once more called from Python, as `heapq` is.
 
 from __future__ import annotations
 
+import itertools
 import random
 from array import array
 from collections import deque
@@ -25,7 +26,7 @@ LIMIT = Target(most=200)
 def _wheel(rows: Any, deadlines: Any, shuffled: Any, from_python: bool) -> tuple[float, float]:
     n = len(rows)
     wheel = Wheel(min(1024, n), maximum=n)
-    assert list(map(wheel.alloc, range(n), range(n))) == list(range(1, n + 1))
+    assert list(map(wheel.alloc, itertools.repeat(0), range(n))) == list(range(1, n + 1))
     watch = Stopwatch()
     if from_python:
         deque(map(wheel.arm, rows, deadlines), maxlen=0)

@@ -228,7 +228,7 @@ from netlab import Lab
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        cwd=reference_tun.REFERENCE.parent,
+        env=os.environ | {"PYTHONPATH": str(reference_tun.REFERENCE.parent)},
     )
     assert child.stdout is not None
     name, sleeper = child.stdout.readline().split()

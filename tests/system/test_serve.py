@@ -124,7 +124,8 @@ def test_curl(served: Callable[..., Served], offload: str, profile: str, tmp_pat
     log = it.stop()
     word = "offload" if offload == "--offload" else "no offload (not asked for)"
     assert f"is {US}/24 on tun0, {word}; this system is {KERNEL}" in log
-    assert "0 retransmitted" in log
+    # none, unless the computer is so busy that the probe for a lost tail goes
+    assert int(re.findall(r"(\d+) retransmitted", log)[0]) <= 5
 
 
 def test_ab_with_and_without_keep_alive(served: Callable[..., Served]) -> None:

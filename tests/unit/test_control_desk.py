@@ -252,19 +252,21 @@ def test_callers_are_bounded_and_the_newest_are_heard(office: Office):
 
 def test_questions_wait_for_their_turn(office: Office, monkeypatch: pytest.MonkeyPatch):
     """However many ask at once, so many commands are begun in a time, and the rest is told so."""
-    monkeypatch.setattr(desk_module, "REST", 0.1)
+    desk = office.desk
+    monkeypatch.setattr(desk_module, "REST", 3600)  # the first, and then nobody for a while
     frame = Request("netstat", ("-m",)).frame()
     socks = []
-    for _ in range(desk_module.CALLERS + 3):
+    for n in range(1, desk_module.CALLERS + 4):
         socks.append(office.call(frame))
-        office.turn(0.006)
+        assert office.turn(10, lambda n=n: desk.asked + desk.refused + len(desk._waiting) == n)
+    assert (desk.asked, desk.refused, len(desk._waiting)) == (1, 2, desk_module.CALLERS)
+    monkeypatch.setattr(desk_module, "REST", 0.05)
     began = time.monotonic()
+    desk._rested()
     said = [Answer.parse(office.heard(sock)[4:]) for sock in socks]
-    assert [each.status for each in said].count(2) >= 1
-    assert "too many ask at the same time" in next(each.err for each in said if each.status)
-    served = [each for each in said if each.status == 0]
-    assert len(served) >= desk_module.CALLERS
-    assert time.monotonic() - began > 0.1 * (len(served) - 3)
+    assert [each.status for each in said] == [0, 2, 2] + [0] * desk_module.CALLERS
+    assert "too many ask at the same time" in said[1].err
+    assert time.monotonic() - began > 0.05 * (desk_module.CALLERS - 1)
     for sock in socks:
         sock.close()
 

@@ -103,7 +103,7 @@ def kind_of(flags: cython.int) -> cython.int:
 class TcpTracker:
     """The tracker of one table. Its knobs are copies of the machine's; `timeouts` is by TCPCT_*, in jiffies.
 
-    After `packet`, `timeout` is what the flow is to get (0: its timer stays as it is), `dead` says that the flow is to
+    After `packet`, `timeout` is what the flow is to get (-1: its timer stays as it is), `dead` says that the flow is to
     be removed, `changed` that there is something to tell; `reason` (INV_*) what nf_conntrack_log_invalid has to say,
     and `number` what it says it about: a state, or a bound.
     """
@@ -182,7 +182,7 @@ class TcpTracker:
         last: cython.int
         last_way: cython.int
         verdict: cython.int
-        self.timeout = 0
+        self.timeout = -1
         self.dead = False
         self.changed = False
         self.reason = 0
@@ -237,7 +237,6 @@ class TcpTracker:
             verdict = self._reset(row, way, p, old)
             if verdict == CT_INVALID:
                 self.reason = INV_RST
-                self._invalid(row, way, kind)
                 return CT_INVALID
             if verdict == _IN_WINDOW:
                 return self._in_window(row, way, kind, old, TCPCT_CLOSE)

@@ -18,9 +18,11 @@ from pystack._fast.consts import (
     EVENT_DESTROY,
     EVENT_NEW,
     EVENT_UPDATE,
+    H_STATUS,
     IPS_ASSURED,
     IPS_SEEN_REPLY,
     IPS_SRC_NAT,
+    O_STATE,
     PROTO_TCP,
 )
 from pystack._fast.ct_states import STATE_NAMES
@@ -107,6 +109,18 @@ class Conntrack:
         if one.packets is not None:
             for way in (0, 1):
                 self.table.packets[2 * one.row + way] = self.table.octets[2 * one.row + way] = 0
+
+    def change(self, one: Flow, bits: int, state: int | None) -> None:
+        """Status bits of a flow that are set from now on, and its state in TCP (`conntrack -U`)."""
+        self.table.half[(one.row << 5) + H_STATUS] |= bits
+        if state is not None and one.proto == PROTO_TCP:
+            self.table.octet[(one.row << 6) + O_STATE] = state
+
+    def age(self, one: Flow, now: int | None = None) -> int | None:
+        """Seconds since a flow was confirmed, where that is known."""
+        if one.since is None:
+            return None
+        return ((self.host.now if now is None else now) - one.since) // 1_000_000_000
 
     # --- how it stands -----------------------------------------------------------------------------------
 

@@ -398,6 +398,7 @@ class Internet(IpOutput):
             out.proto = PROTO_ICMP
             out.csum_ok = True
             out.icmp_type = ICMP_ECHO_REPLY
+            out.icmp_code = p.icmp_code
             out.icmp_rest = p.icmp_rest
             out.src = self.source_for(p.src) if self.is_broadcast(p.dst) else p.dst
             out.dst = p.src

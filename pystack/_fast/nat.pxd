@@ -7,7 +7,7 @@ from pystack._fast.seq cimport after
 from pystack._fast.wirebytes cimport be16, put16, put32
 
 cdef int CTS_RELATED, H_STATUS, IPS_DST_NAT, IPS_DST_NAT_DONE, IPS_FIXED_TIMEOUT, IPS_SRC_NAT, IPS_SRC_NAT_DONE
-cdef int O_STATE, PROTO_ICMP, PROTO_TCP, PROTO_UDP, TCPCT_TIME_WAIT, W_END, NF_ACCEPT
+cdef int O_STATE, PROTO_GRE, PROTO_ICMP, PROTO_TCP, PROTO_UDP, TCPCT_TIME_WAIT, W_END, NF_ACCEPT
 cdef int _UDPLITE, _NAT_DONE, ICMP_REDIRECT, NF_DROP
 cdef unsigned int _ATTEMPTS, _FEWEST, _HARDER
 cpdef unsigned int pool_address(unsigned int src, unsigned int initval, unsigned int low, unsigned int high) noexcept

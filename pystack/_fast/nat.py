@@ -23,6 +23,7 @@ from pystack._fast.consts import (
     IPS_SRC_NAT,
     IPS_SRC_NAT_DONE,
     O_STATE,
+    PROTO_GRE,
     PROTO_ICMP,
     PROTO_TCP,
     PROTO_UDP,
@@ -346,6 +347,8 @@ class Nat:
             return self._translate_quote(p, source, status & bit != 0)
         if status & bit == 0:
             return NF_ACCEPT
+        if p.proto == PROTO_GRE and p.length < 8:
+            return NF_DROP  # it might have a key to change
         back = 2 * row + 1 - p.ct_way
         addrs = ct.keys[2 * back]
         addrs = (addrs & _U32) << 32 | addrs >> 32

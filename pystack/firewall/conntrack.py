@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy
 
@@ -30,6 +30,7 @@ from pystack._fast.netfilter import Netfilter
 from pystack._fast.nf_rules import RuleChain
 from pystack.addresses import dotted
 from pystack.firewall import conntrack_tool, flows, invalid
+from pystack.firewall.conntrack_words import Owner
 from pystack.firewall.flows import Flow
 
 if TYPE_CHECKING:
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
 EVENT_NAMES = {EVENT_NEW: "[NEW]", EVENT_UPDATE: "[UPDATE]", EVENT_DESTROY: "[DESTROY]"}
 KEPT_EVENTS = 65536
 KNOBS = "net.netfilter.nf_conntrack_"
-Owner = Literal["src", "dst", "sport", "dport", "rule"]
-OWNERS: tuple[Owner, ...] = ("src", "dst", "sport", "dport", "rule")
 
 
 class NoNetfilter(ValueError):

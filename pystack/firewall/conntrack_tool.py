@@ -365,6 +365,7 @@ def _flush(conntrack: Conntrack, asked: Asked) -> Outcome:
 def _top(conntrack: Conntrack, asked: Asked) -> Outcome:
     """Who has most flows, of those that match: the only command here that conntrack(8) has not."""
     found = [one for one in conntrack.flows() if matches(one, asked)]
+    assert asked.top is not None
     owners = conntrack.top(asked.top, asked.limit, found)
     if "json" in asked.output:
         rows = [{asked.top: owner, "flows": number} for owner, number in owners]

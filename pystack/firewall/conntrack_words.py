@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import Literal
 
 from pystack._fast.consts import (
     IPS_ASSURED,
@@ -27,6 +28,8 @@ HEAD = "conntrack v1.4.7 (conntrack-tools): "
 HINT = "Try `conntrack -h' or 'conntrack --help' for more information.\n"
 NO_LABELS = "nfct_labelmap_new: No such file or directory\n"
 """There is no file with names of labels."""
+Owner = Literal["src", "dst", "sport", "dport", "rule"]
+OWNERS: tuple[Owner, ...] = ("src", "dst", "sport", "dport", "rule")
 ANY = (0, 0)
 """Any address and port."""
 
@@ -123,20 +126,24 @@ ALLOWED = {
 ALLOWED["A"] = ALLOWED["I"]
 REQUIRED = {"I": ("protonum", "timeout"), "A": ("protonum", "timeout"), "G": ("protonum",)}
 
-_PORTS = {
+_PORTS: dict[str, tuple[str, ...]] = {
     "sport": ("sport", "orig-port-src"),
     "dport": ("dport", "orig-port-dst"),
     "reply_sport": ("reply-port-src",),
     "reply_dport": ("reply-port-dst",),
 }
-_ICMP = {"icmp_type": ("icmp-type",), "icmp_code": ("icmp-code",), "icmp_id": ("icmp-id",)}
-_KEYS = {
+_ICMP: dict[str, tuple[str, ...]] = {
+    "icmp_type": ("icmp-type",),
+    "icmp_code": ("icmp-code",),
+    "icmp_id": ("icmp-id",),
+}
+_KEYS: dict[str, tuple[str, ...]] = {
     "sport": ("srckey",),
     "dport": ("dstkey",),
     "reply_sport": ("reply-key-src",),
     "reply_dport": ("reply-key-dst",),
 }
-OF_PROTOCOL = {
+OF_PROTOCOL: dict[int, dict[str, tuple[str, ...]]] = {
     PROTO_TCP: _PORTS | {"state": ("state",)},
     PROTO_UDP: _PORTS,
     PROTO_UDPLITE: _PORTS,
@@ -207,7 +214,7 @@ class Asked:
     family: str = ""
     events: set[str] = field(default_factory=set)
     output: set[str] = field(default_factory=set)
-    top: str | None = None
+    top: Owner | None = None
     limit: int = 10
     notes: str = ""
     """What is said on standard error before anything is done."""
@@ -275,8 +282,8 @@ class _Reader:
             self.options.update((f"--{spelt}", f"-{letter}") for spelt in spellings)
         self.special: dict[str, str] = {}
         """Of the protocol: spelling -> attribute."""
-        self.ipv4 = False
-        """Was an address of it given?"""
+        self.masks: dict[str, int] = {}
+        """--mask-src and --mask-dst."""
 
     def next(self, name: str) -> str:
         """The value of an option."""
@@ -416,9 +423,9 @@ class _Reader:
             case "id":
                 a.ident = number(text)
             case "top":
-                if text not in ("src", "dst", "sport", "dport", "rule"):
+                a.top = next((owner for owner in OWNERS if owner == text), None)
+                if a.top is None:
                     raise wrong(f"Bad parameter `{text}'")
-                a.top = text
             case "limit":
                 a.limit = number(text)
 
@@ -458,7 +465,7 @@ class _Reader:
     def mask(self, name: str, mask: int) -> None:
         """--mask-src and --mask-dst belong to an address that was given before or comes later."""
         if name.startswith("mask-"):
-            self.masks = {**getattr(self, "masks", {}), name.removeprefix("mask-"): mask}
+            self.masks[name.removeprefix("mask-")] = mask
 
     def protocol(self, text: str) -> None:
         """A protocol by name or number, and its options from now on."""
@@ -540,7 +547,7 @@ def _check(asked: Asked, reader: _Reader) -> None:
     for name in REQUIRED.get(place, ()):
         if name not in given:
             raise wrong(f"You need to supply the `--{name}' option for this command")
-    for end, mask in getattr(reader, "masks", {}).items():
+    for end, mask in reader.masks.items():
         old = getattr(asked, end)
         if old is not None:
             setattr(asked, end, (old[0] & mask, old[1] & mask))

@@ -184,7 +184,7 @@ def test_netmap_gives_another_port_where_the_first_is_taken():
     g.send(tcp(SERVER, 80, "10.9.2.66", 1024, ACK, 5000, 7), back=True)
     out = g.send(RIGHT)
     assert out[12:16] == bytes([10, 9, 2, 66])
-    assert 1024 < struct.unpack(">H", out[20:22])[0]
+    assert struct.unpack(">H", out[20:22])[0] > 1024
 
 
 # --- GRE ------------------------------------------------------------------------------------------
@@ -209,6 +209,20 @@ def test_a_call_of_pptp_has_a_key():
     assert (g.count, g.counters) == (3, {"invalid": 1})
 
 
+def test_gre_that_is_too_short_is_not_translated():
+    g = Gateway()
+    g.gw.iptables("-t nat -A POSTROUTING -o eth1 -j SNAT --to-source 10.9.2.50")
+    assert g.send(ip(CLIENT, SERVER, GRE, bytes(7))) is None
+    assert g.send(ip(CLIENT, SERVER, GRE, bytes(8))) is not None
+
+
+def test_an_echo_has_the_code_of_its_question():
+    g = Gateway()
+    g.a.send(icmp(CLIENT, "10.9.1.1", 8, 1, 77 << 16 | 1))
+    g.net.run(for_="1ms")
+    assert [packet[20:22] for _, packet in g.a.received] == [b"\0\1"]
+
+
 # --- fragments ------------------------------------------------------------------------------------
 
 
@@ -217,7 +231,9 @@ def pieces(packet, size):
     payload = packet[20:]
     for at in range(0, len(payload), size):
         more = 0x2000 if at + size < len(payload) else 0
-        head = packet[:2] + struct.pack(">HHH", 20 + len(payload[at : at + size]), 77, more | at >> 3)
+        head = packet[:2] + struct.pack(
+            ">HHH", 20 + len(payload[at : at + size]), 77, more | at >> 3
+        )
         head += packet[8:10] + b"\0\0" + packet[12:20]
         yield head[:10] + checksum(head) + head[12:] + payload[at : at + size]
 

@@ -680,6 +680,10 @@ class Talk:
         heard: Heard = []
         for part in reversed(parts) if step.backwards else parts:
             heard += self.router.send(side, part)
+        for where, data in heard:
+            if data[6:8] in (b"\0\0", b"\x20\0") and data[9] == step.whole.proto:
+                whole = step.whole
+                self.learn(whole.proto, whole.flow, whole.way, data, through=where != side)
         return heard
 
     def learn(self, proto: int, flow: int, way: int, data: bytes, *, through: bool) -> None:
@@ -717,7 +721,8 @@ class Talk:
         elif s.sack:
             left = (ack + s.sack[0]) & 0xFFFFFFFF
             options = struct.pack(">BBII", 5, 10, left, (left + s.sack[1]) & 0xFFFFFFFF)
-        options += s.extra
+        if not (s.sack and s.extra[:1] == b"\x05"):
+            options += s.extra  # of two lists of blocks only the last is read here
         options += b"\x01" * (-len(options) % 4)
         words = (20 + len(options)) // 4
         body = bytes(s.size)

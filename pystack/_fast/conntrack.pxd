@@ -16,7 +16,8 @@ cdef class Conntrack(ConnAge):
     cdef readonly TcpTracker tcp
     cdef Quote quote
     cdef public object listener, complain
-    cdef public bint refused
+    cdef public bint refused, moved
+    cdef dict late
     cdef public long long found, invalid, inserted, insert_failed, drop, error, clash_resolve
     cdef public long long chaintoolong, ignored, last_failure
     cdef public int high_water
@@ -25,6 +26,7 @@ cdef class Conntrack(ConnAge):
     cdef readonly long long[::1] since
     cdef int[::1] faces
     cpdef int masqueraded(self, int row, int iface) except -1
+    cpdef int note(self, int row, bint moved) except -1
     cpdef int settle(self, long long now) except -1
     cpdef int set_mark(self, int row, unsigned int value, unsigned int mask) except -1
     cdef int tell(self, int event, int row) except -1

@@ -109,7 +109,7 @@ def ticks(ns):
 class Conntrack(ConnAge):
     """The flows of one machine, its counters (`conntrack -S`), its knobs and its worker.
 
-    `listener(event, row)`, if there is one, is called for each event; `complain(p, reason, number)` for each packet of
+    `listener(event, row)`, if there is one, is called for each event, `moved` says then whether there is a new state; `complain(p, reason, number)` for each packet of
     the protocol that nf_conntrack_log_invalid names (INV_*). `refused` says that the table was full for the
     last packet: whoever has a log says so. Counters: `found` is NAT's, `inserted` the administrator's, `ignored` are
     packets that are tracked already or never.
@@ -120,6 +120,8 @@ class Conntrack(ConnAge):
         self.tcp = TcpTracker(self)
         self.quote = Quote()
         self.listener = None
+        self.late = {}
+        self.moved = False
         self.complain = None
         self.refused = False
         self.found = 0
@@ -256,9 +258,16 @@ class Conntrack(ConnAge):
             self.listener(event, row)
         return 0
 
+    def note(self, row, moved):
+        """The flow has changed, its state, too, if it `moved`: told when the packet leaves, all at once. Answers 0."""
+        if self.listener is not None:
+            self.late[row] = moved or self.late.get(row, False)
+        return 0
+
     def removed(self, row):
         """As `ConnTable` has it."""
         if self.listener is not None:
+            self.late.pop(row, None)
             self.listener(EVENT_DESTROY, row)
         return ConnAge.removed(self, row)
 
@@ -305,8 +314,8 @@ class Conntrack(ConnAge):
                 self.half[(p.ct << 5) + H_STATUS] = status | IPS_SEEN_REPLY
                 self.tcp.changed = True
         if self.tcp.changed and self.listener is not None:
-            if self.half[(p.ct << 5) + H_STATUS] & IPS_CONFIRMED:
-                self.tell(EVENT_UPDATE, p.ct)
+            if self.half[(p.ct << 5) + H_STATUS] & (IPS_CONFIRMED | IPS_DYING) == IPS_CONFIRMED:
+                self.note(p.ct, self.tcp.moved)
         return CT_ACCEPT
 
     @cython.exceptval(check=False)
@@ -479,6 +488,7 @@ class Conntrack(ConnAge):
         row: cython.int = p.ct
         timeout: cython.int
         self.tcp.changed = False
+        self.tcp.moved = False
         if p.proto == PROTO_TCP:
             verdict = self.tcp.packet(row, p.ct_way, p)
             if self.tcp.reason != 0 and self.cfg.ct_log_invalid != 0:
@@ -607,6 +617,9 @@ class Conntrack(ConnAge):
             self.release(row)
             return CT_ACCEPT
         if status & IPS_CONFIRMED:
+            if self.listener is not None and row in self.late:
+                self.moved = self.late.pop(row)
+                self.tell(EVENT_UPDATE, row)
             return CT_ACCEPT
         if self.cfg.ct_chain_min > 0:
             limit = self.cfg.ct_chain_min + self.rng.below(self.cfg.ct_chain_random)

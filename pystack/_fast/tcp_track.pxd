@@ -17,7 +17,7 @@ cdef class TcpTracker:
     cdef ConnTable t
     cdef public bint loose, liberal, ignore_invalid_rst, old, old_table
     cdef public int max_retrans, timeout
-    cdef public bint dead, changed
+    cdef public bint dead, changed, moved
     cdef public int reason
     cdef public unsigned int number
     cdef readonly int[::1] timeouts

@@ -104,7 +104,7 @@ class TcpTracker:
     """The tracker of one table. Its knobs are copies of the machine's; `timeouts` is by TCPCT_*, in jiffies.
 
     After `packet`, `timeout` is what the flow is to get (-1: its timer stays as it is), `dead` says that the flow is to
-    be removed, `changed` that there is something to tell; `reason` (INV_*) what nf_conntrack_log_invalid has to say,
+    be removed, `changed` that there is something to tell, `moved` that it is the state; `reason` (INV_*) what nf_conntrack_log_invalid has to say,
     and `number` what it says it about: a state, or a bound.
     """
 
@@ -120,6 +120,7 @@ class TcpTracker:
         self.timeout = 0
         self.dead = False
         self.changed = False
+        self.moved = False
         self.reason = 0
         self.number = 0
 
@@ -259,6 +260,7 @@ class TcpTracker:
         self._set_last(o, kind, way)
         self.t.octet[o + O_STATE] = new
         self.changed = new != old
+        self.moved = self.changed
         if old != new and new == TCPCT_FIN_WAIT:
             self.t.octet[o + O_REPLY * way + O_FLAGS] |= F_CLOSE_INIT
         if (

@@ -65,11 +65,13 @@ def parse_udp(
 def parse_lite(
     p: Packet, b: cython.const[cython.uchar][::1], off: cython.Py_ssize_t, n: cython.Py_ssize_t
 ) -> cython.int:
-    """Read the header of UDP-Lite (RFC 3828), for its ports: nobody here verifies what it covers. Answers 0."""
+    """Read the header of UDP-Lite (RFC 3828), for its ports: nobody here verifies what it covers. Answers a Drop reason
+    or 0.
+    """
     at: cython.int = p.ip_len
     i: cython.int
     if n < 8:
-        return 0
+        return _UDP_TRUNCATED
     for i in range(8):
         p.head[at + i] = b[off + i]
     p.head_len = at + 8

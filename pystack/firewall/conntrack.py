@@ -61,7 +61,6 @@ class Conntrack:
         self.events: deque[tuple[int, str, Flow, bool]] = deque(maxlen=KEPT_EVENTS)
         """(ns, kind, flow, whether its state was told), oldest first, since `listen`; the last is number `heard`."""
         self.heard = 0
-        self._states: dict[int, str] = {}
         words = host.profile.policy["ct_log"]
         self.table.complain = lambda p, reason, number: host.log.write(
             invalid.line(words, p, reason, number)
@@ -256,11 +255,7 @@ class Conntrack:
 
         def heard(event: int, row: int) -> None:
             one = flows.flow(self.table, row)
-            told = event != EVENT_UPDATE or self._states.get(row) != one.state
-            if event == EVENT_DESTROY:
-                self._states.pop(row, None)
-            else:
-                self._states[row] = one.state
+            told = event != EVENT_UPDATE or self.table.moved
             self.heard += 1
             self.events.append((int(self.table.now), EVENT_NAMES[event], one, told))
             if call is not None:

@@ -75,6 +75,7 @@ FAULTY = {
     "half of TCP": (TCP, struct.pack(">HHI", 1, 2, 3)),
     "half of UDP": (UDP, struct.pack(">HH", 1, 2)),
     "no UDP": (UDP, b""),
+    "half of UDP-Lite": (136, struct.pack(">HH", 1, 2)),
     "UDP that is longer than it is": (UDP, struct.pack(">HHHH", 1, 2, 900, 0)),
     "half of ICMP": (ICMP, struct.pack(">BBH", 8, 0, 0xF7FF)),
 }
@@ -221,6 +222,63 @@ def test_an_echo_has_the_code_of_its_question():
     g.a.send(icmp(CLIENT, "10.9.1.1", 8, 1, 77 << 16 | 1))
     g.net.run(for_="1ms")
     assert [packet[20:22] for _, packet in g.a.received] == [b"\0\1"]
+
+
+# --- events ---------------------------------------------------------------------------------------
+
+
+def events(g):
+    """The events since the last look: kind, state or flags, mark."""
+    lines = g.gw.conntrack("-E").splitlines()
+    g.gw.conntrack.events.clear()
+    return [
+        " ".join(word for word in line.split() if "=" not in word or "mark" in word)
+        for line in lines
+    ]
+
+
+def test_what_a_packet_changes_is_told_at_once_when_it_leaves():
+    g = Gateway()
+    g.gw.conntrack("-E")
+    g.gw.iptables("-t mangle -A PREROUTING -m conntrack --ctdir REPLY -j CONNMARK --set-mark 7")
+    g.syn(1)
+    assert events(g) == ["[NEW] tcp 6 120 SYN_SENT [UNREPLIED]"]
+    g.send(tcp(SERVER, 80, "10.10.0.1", 1024, SYN | ACK, 5000, 1001), back=True)
+    assert events(g) == ["[UPDATE] tcp 6 60 SYN_RECV mark=7"]
+
+
+def test_a_refused_flow_is_destroyed_and_not_updated():
+    g = Gateway()
+    g.gw.conntrack("-E")
+    g.syn(1)
+    g.send(tcp(SERVER, 80, "10.10.0.1", 1024, RST | ACK, 0, 1001), back=True)
+    assert events(g) == [
+        "[NEW] tcp 6 120 SYN_SENT [UNREPLIED]",
+        "[DESTROY] tcp 6 120 CLOSE [UNREPLIED]",
+    ]
+
+
+def test_a_resynchronised_flow_tells_its_state_again():
+    g = Gateway()
+    g.gw.conntrack("-E")
+    g.syn(1)
+    g.send(tcp(SERVER, 80, "10.10.0.1", 1024, SYN | ACK, 5000, 1001), back=True)
+    g.syn(1)
+    events(g)
+    g.send(tcp(SERVER, 80, "10.10.0.1", 1024, SYN | ACK, 5000, 1001), back=True)
+    assert events(g) == ["[UPDATE] tcp 6 60 SYN_RECV"]
+
+
+def test_what_a_dropped_packet_changed_is_told_with_the_next():
+    g = Gateway()
+    g.gw.conntrack("-E")
+    g.gw.iptables("-A FORWARD -p tcp --tcp-flags ACK,SYN ACK,SYN -j DROP")
+    g.syn(1)
+    events(g)
+    g.send(tcp(SERVER, 80, "10.10.0.1", 1024, SYN | ACK, 5000, 1001), back=True)
+    assert events(g) == []
+    g.send(tcp("10.10.0.1", 1024, SERVER, 80, ACK, 1001, 5001))
+    assert events(g) == ["[UPDATE] tcp 6 432000 ESTABLISHED [ASSURED]"]
 
 
 # --- fragments ------------------------------------------------------------------------------------

@@ -940,13 +940,17 @@ DEFAULTS = {f"{NF}{name}": values[0] for name, values in KNOBS.items()}
 DEFAULTS |= {f"{NF}tcp_loose": 1, f"{NF}tcp_max_retrans": 3, f"{NF}tcp_timeout_established": 432000}
 
 
+def with_states(setting: Setting) -> str:
+    """The rules of a setting, and those that write the ct state into DSCP."""
+    if "*mangle" in setting.rules:  # a table stands in a file once
+        return DSCP.removesuffix("COMMIT\n") + setting.rules.removeprefix("*mangle\n")
+    return DSCP + setting.rules
+
+
 def compare(name: str, examples: int, *, random: bool = False, rich: bool = False) -> None:
     """So many scripts under one setting. Raises AssertionError with the shortest that differs."""
     setting = SETTINGS[name]
-    rules = DSCP + setting.rules
-    if "*mangle" in setting.rules:  # a table stands in a file once
-        own = setting.rules.removeprefix("*mangle\n")
-        rules = DSCP.removesuffix("COMMIT\n") + own
+    rules = with_states(setting)
     with netlab.Lab() as lab:
         kernel, ours = KernelRouter(lab, rules, setting.knobs), OurRouter(rules, setting.knobs)
 

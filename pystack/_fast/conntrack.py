@@ -109,8 +109,9 @@ def ticks(ns):
 class Conntrack(ConnAge):
     """The flows of one machine, its counters (`conntrack -S`), its knobs and its worker.
 
-    `listener(event, row)`, if there is one, is called for each event, `moved` says then whether there is a new state; `complain(p, reason, number)` for each packet of
-    the protocol that nf_conntrack_log_invalid names (INV_*). `refused` says that the table was full for the
+    `listener(event, row)`, if there is one, is called for each event, and `moved` says then whether there is a new
+    state; `complain(p, reason, number)` is called for each packet of the protocol that nf_conntrack_log_invalid names
+    (INV_*). `refused` says that the table was full for the
     last packet: whoever has a log says so. Counters: `found` is NAT's, `inserted` the administrator's, `ignored` are
     packets that are tracked already or never.
     """

@@ -104,8 +104,8 @@ class TcpTracker:
     """The tracker of one table. Its knobs are copies of the machine's; `timeouts` is by TCPCT_*, in jiffies.
 
     After `packet`, `timeout` is what the flow is to get (-1: its timer stays as it is), `dead` says that the flow is to
-    be removed, `changed` that there is something to tell, `moved` that it is the state; `reason` (INV_*) what nf_conntrack_log_invalid has to say,
-    and `number` what it says it about: a state, or a bound.
+    be removed, `changed` that there is something to tell, `moved` that it is the state; `reason` (INV_*) what
+    nf_conntrack_log_invalid has to say, and `number` what it says it about: a state, or a bound.
     """
 
     def __init__(self, table):

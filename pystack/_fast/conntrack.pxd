@@ -5,8 +5,8 @@ from pystack._fast.udp_icmp cimport Quote
 
 cdef int CLASH, CT_ACCEPT, CT_DROP, CT_INVALID, CT_REPEAT, CTS_ESTABLISHED, CTS_INVALID, CTS_NEW, CTS_RELATED
 cdef int EVENT_DESTROY, EVENT_NEW, EVENT_UPDATE, H_STATUS, INV_FLAGS, INV_ICMP, IPS_ASSURED, IPS_CONFIRMED
-cdef int IPS_DST_NAT, IPS_DYING
-cdef int IPS_EXPECTED, IPS_SEEN_REPLY, IPS_SRC_NAT, O_STATE, PROTO_GRE, PROTO_ICMP, PROTO_TCP
+cdef int IPS_DYING
+cdef int IPS_EXPECTED, IPS_SEEN_REPLY, O_STATE, PROTO_GRE, PROTO_ICMP, PROTO_TCP
 cdef int PROTO_UDP, PROTO_UDPLITE, TCPCT_CLOSE, W_LAST_SEQ, W_MARK, ZONE_ORIGINAL
 cdef long long JIFFY
 cdef unsigned long long UNCOUNTED
@@ -16,7 +16,8 @@ cdef class Conntrack(ConnAge):
     cdef readonly TcpTracker tcp
     cdef Quote quote
     cdef public object listener, complain
-    cdef public bint refused
+    cdef public bint refused, moved
+    cdef dict late
     cdef public long long found, invalid, inserted, insert_failed, drop, error, clash_resolve
     cdef public long long chaintoolong, ignored, last_failure
     cdef public int high_water
@@ -25,19 +26,23 @@ cdef class Conntrack(ConnAge):
     cdef readonly long long[::1] since
     cdef int[::1] faces
     cpdef int masqueraded(self, int row, int iface) except -1
+    cpdef int note(self, int row, bint moved) except -1
     cpdef int settle(self, long long now) except -1
     cpdef int set_mark(self, int row, unsigned int value, unsigned int mask) except -1
     cdef int tell(self, int event, int row) except -1
     cpdef int conntrack_in(self, Packet p, long long now) except? -1
+    cdef bint _faulty(self, Packet p) noexcept
     cdef int _say(self, Packet p, int reason, unsigned int number) except -1
     cdef int _reject(self, Packet p) except? -1
     cdef int _wrong(self, Packet p) except? -1
     cdef unsigned long long ports_of(self, Packet p) noexcept
+    cdef unsigned long long _call_of(self, Packet p) noexcept
     cpdef unsigned long long turned(self, unsigned long long ports) noexcept
     cdef int _node_of(self, Packet p, unsigned long long addrs, unsigned long long ports, unsigned int h) except -1
     cpdef void foresee(self, Packet p) noexcept
     cdef int _look_up(self, Packet p) except? -1
     cdef int _begin(self, Packet p, unsigned long long addrs, unsigned long long ports, unsigned int h) except? -1
+    cdef int _clean(self, int row) except -1
     cdef int _track(self, Packet p) except? -1
     cdef void _assure(self, int row) noexcept
     cdef int _datagram(self, int row, int short, int stream) noexcept

@@ -37,11 +37,9 @@ from pystack._fast.consts import (
     INV_ICMP,
     IPS_ASSURED,
     IPS_CONFIRMED,
-    IPS_DST_NAT,
     IPS_DYING,
     IPS_EXPECTED,
     IPS_SEEN_REPLY,
-    IPS_SRC_NAT,
     JIFFY,
     O_STATE,
     PROTO_GRE,
@@ -64,6 +62,7 @@ from pystack._fast.consts import (
     W_LAST_SEQ,
     W_MARK,
     ZONE_ORIGINAL,
+    Drop,
 )
 from pystack._fast.ct_age import ConnAge
 from pystack._fast.packet import Packet
@@ -71,6 +70,13 @@ from pystack._fast.tcp_track import TcpTracker
 from pystack._fast.udp_icmp import Quote
 
 _U32 = cython.declare(cython.uint, 0xFFFFFFFF)
+_NO_CALL = cython.declare(cython.ulonglong, 0x10000)
+"""GRE of version 1 that carries anything but PPP is INVALID."""
+_gre = cython.declare(cython.uchar[::1], memoryview(bytearray(8)))
+_TCP_CHECKSUM = cython.declare(cython.int, Drop.TCP_CHECKSUM)
+_UDP_CHECKSUM = cython.declare(cython.int, Drop.UDP_CHECKSUM)
+_ICMP_CHECKSUM = cython.declare(cython.int, Drop.ICMP_CHECKSUM)
+_PORT_ZERO = cython.declare(cython.int, Drop.TCP_PORT_ZERO)
 _ICMP_REPLY = cython.declare(
     cython.const[cython.uchar][::1],
     memoryview(
@@ -94,8 +100,8 @@ def zone_of(zone: cython.int, way: cython.int) -> cython.int:
 
 
 def ticks(ns):
-    """A time of a knob in jiffies, as many as 32 bits hold."""
-    return min(ns // JIFFY, 0x7FFFFFFF)
+    """A time of a knob in jiffies, as many as 32 bits hold; none for a time before now."""
+    return max(0, min(ns // JIFFY, 0x7FFFFFFF))
 
 
 @cython.final
@@ -103,8 +109,9 @@ def ticks(ns):
 class Conntrack(ConnAge):
     """The flows of one machine, its counters (`conntrack -S`), its knobs and its worker.
 
-    `listener(event, row)`, if there is one, is called for each event; `complain(p, reason, number)` for each packet of
-    the protocol that nf_conntrack_log_invalid names (INV_*). `refused` says that the table was full for the
+    `listener(event, row)`, if there is one, is called for each event, and `moved` says then whether there is a new
+    state; `complain(p, reason, number)` is called for each packet of the protocol that nf_conntrack_log_invalid names
+    (INV_*). `refused` says that the table was full for the
     last packet: whoever has a log says so. Counters: `found` is NAT's, `inserted` the administrator's, `ignored` are
     packets that are tracked already or never.
     """
@@ -114,6 +121,8 @@ class Conntrack(ConnAge):
         self.tcp = TcpTracker(self)
         self.quote = Quote()
         self.listener = None
+        self.late = {}
+        self.moved = False
         self.complain = None
         self.refused = False
         self.found = 0
@@ -222,25 +231,22 @@ class Conntrack(ConnAge):
         return gone
 
     def create(self, addrs, ports, back, back_ports, status, state, timeout, mark):
-        """A flow by hand (`conntrack -I`): its row, 0 if there is one of either key. `back_ports` None: turned."""
+        """A flow by hand (`conntrack -I`): its row, 0 if there is one of either key."""
         row = self.take()
         node = row << 1
-        if back_ports is None:
-            back_ports = self.turned(ports)
+        self._clean(row)
         self.set_key(node, addrs, ports, self.hash_of(addrs, ports))
         self.set_key(node + 1, back, back_ports, self.hash_of(back, back_ports))
         if self.find(addrs, ports, self.hashes[node]) or self.insert(row, 0) != 0:
             self.release(row)
             return 0
+        self.refresh(row, timeout)
         self.half[(row << 5) + H_STATUS] = status & ~IPS_CONFIRMED & 0xFFFF
-        if back >> 32 != addrs & _U32 or (back_ports >> 48) != (ports >> 32) & 0xFFFF:
-            self.half[(row << 5) + H_STATUS] |= IPS_DST_NAT
-        if back & _U32 != addrs >> 32:
-            self.half[(row << 5) + H_STATUS] |= IPS_SRC_NAT
         self.octet[(row << 6) + O_STATE] = state
         self.word[(row << 4) + W_MARK] = mark
-        self.refresh(row, timeout)
         self.start(row)
+        if self.since is not None and self.cfg.ct_timestamp:
+            self.since[row] = self.now
         self.inserted += 1
         self.tell(EVENT_NEW, row)
         return row
@@ -253,9 +259,16 @@ class Conntrack(ConnAge):
             self.listener(event, row)
         return 0
 
+    def note(self, row, moved):
+        """The flow has changed, its state, too, if it `moved`: told when the packet leaves, all at once. Answers 0."""
+        if self.listener is not None:
+            self.late[row] = moved or self.late.get(row, False)
+        return 0
+
     def removed(self, row):
         """As `ConnTable` has it."""
         if self.listener is not None:
+            self.late.pop(row, None)
             self.listener(EVENT_DESTROY, row)
         return ConnAge.removed(self, row)
 
@@ -270,6 +283,8 @@ class Conntrack(ConnAge):
         self.now = now
         self.jiffies = cython.cast(cython.uint, (now // JIFFY) & _U32)
         self.refused = False
+        if p.drop != 0 and self._faulty(p):
+            return self._wrong(p) if p.proto == PROTO_ICMP else self._reject(p)
         if p.proto == PROTO_ICMP and p.head_len > p.ip_len:
             if p.icmp_type <= 12 and _IS_ERROR[p.icmp_type]:
                 return self.icmp_error(p)
@@ -300,9 +315,18 @@ class Conntrack(ConnAge):
                 self.half[(p.ct << 5) + H_STATUS] = status | IPS_SEEN_REPLY
                 self.tcp.changed = True
         if self.tcp.changed and self.listener is not None:
-            if self.half[(p.ct << 5) + H_STATUS] & IPS_CONFIRMED:
-                self.tell(EVENT_UPDATE, p.ct)
+            if self.half[(p.ct << 5) + H_STATUS] & (IPS_CONFIRMED | IPS_DYING) == IPS_CONFIRMED:
+                self.note(p.ct, self.tcp.moved)
         return CT_ACCEPT
+
+    @cython.exceptval(check=False)
+    def _faulty(self, p):
+        """Does the fault of its L4 part make the packet INVALID? A wrong checksum only where it is looked at; not a
+        port 0.
+        """
+        if p.drop == _TCP_CHECKSUM or p.drop == _UDP_CHECKSUM or p.drop == _ICMP_CHECKSUM:
+            return self.cfg.ct_checksum != 0
+        return p.drop != _PORT_ZERO
 
     def _say(self, p, reason, number):
         """nf_conntrack_log_invalid: a line about a packet of this protocol, or of any (255). Answers 0."""
@@ -334,7 +358,22 @@ class Conntrack(ConnAge):
         elif p.proto == PROTO_ICMP:
             ports = p.icmp_rest >> 16
             ports = ports << 16 | p.icmp_type << 8 | p.icmp_code
+        elif p.proto == PROTO_GRE:
+            ports = self._call_of(p)
         return ports << 32 | p.proto << 16 | zone_of(p.ct_zone, 0)
+
+    @cython.exceptval(check=False)
+    def _call_of(self, p: Packet) -> cython.ulonglong:
+        """The key of GRE of version 1, which PPTP uses: the call that it belongs to. Others have none."""
+        o: cython.uchar[::1] = _gre
+        if p.m == 0 or p.length < 8 or p.head_len > p.ip_len:
+            return 0
+        p.pool.copy_out(p.m, 0, o, 0, 8)
+        if o[1] & 7 != 1:
+            return 0
+        if o[2] != 0x88 or o[3] != 0x0B:
+            return _NO_CALL
+        return o[6] << 8 | o[7]
 
     @cython.exceptval(check=False)
     def turned(self, ports: cython.ulonglong) -> cython.ulonglong:
@@ -376,8 +415,11 @@ class Conntrack(ConnAge):
         addrs = addrs << 32 | p.dst
         ports: cython.ulonglong = self.ports_of(p)
         h: cython.uint = p.ct_hash if p.ct_hash != 0 else self.hash_of(addrs, ports)
-        node: cython.int = self._node_of(p, addrs, ports, h)
+        node: cython.int
         status: cython.int
+        if p.proto == PROTO_GRE and ports >> 48 != 0:
+            return self._reject(p)
+        node = self._node_of(p, addrs, ports, h)
         if node == 0:
             return self._begin(p, addrs, ports, h)
         p.ct = node >> 1
@@ -410,15 +452,7 @@ class Conntrack(ConnAge):
         row = self.take()
         if self.free.used > self.high_water:
             self.high_water = self.free.used
-        if self.packets is not None:
-            self.packets[2 * row] = 0 if self.cfg.ct_acct else UNCOUNTED
-            self.packets[2 * row + 1] = 0
-            self.octets[2 * row] = 0
-            self.octets[2 * row + 1] = 0
-        if self.since is not None:
-            self.since[row] = -1
-        if self.faces is not None:
-            self.faces[row] = 0
+        self._clean(row)
         node = row << 1
         self.set_key(node, addrs, ports, h)
         if p.ct_zone >= ZONE_ORIGINAL:
@@ -434,6 +468,19 @@ class Conntrack(ConnAge):
         p.ct_state = CTS_NEW
         return CT_ACCEPT
 
+    def _clean(self, row):
+        """What a flow before has left beside its record is away. Answers 0."""
+        if self.packets is not None:
+            self.packets[2 * row] = 0 if self.cfg.ct_acct else UNCOUNTED
+            self.packets[2 * row + 1] = 0
+            self.octets[2 * row] = 0
+            self.octets[2 * row + 1] = 0
+        if self.since is not None:
+            self.since[row] = -1
+        if self.faces is not None:
+            self.faces[row] = 0
+        return 0
+
     # --- the trackers ----------------------------------------------------------------------------------------
 
     def _track(self, p):
@@ -442,12 +489,13 @@ class Conntrack(ConnAge):
         row: cython.int = p.ct
         timeout: cython.int
         self.tcp.changed = False
+        self.tcp.moved = False
         if p.proto == PROTO_TCP:
             verdict = self.tcp.packet(row, p.ct_way, p)
             if self.tcp.reason != 0 and self.cfg.ct_log_invalid != 0:
                 self._say(p, self.tcp.reason, self.tcp.number)
             timeout = self.tcp.timeout
-            if verdict == CT_INVALID and timeout > 0:
+            if verdict == CT_INVALID and timeout >= 0:
                 self.refresh(row, timeout)
                 return verdict
             if verdict != CT_ACCEPT:
@@ -467,7 +515,7 @@ class Conntrack(ConnAge):
                 self._assure(row)
         else:
             timeout = self.generic
-        if timeout > 0:
+        if timeout >= 0:
             self.refresh(row, timeout)
             self._account(row, p)  # what changes nothing is not counted either
         return CT_ACCEPT
@@ -514,7 +562,14 @@ class Conntrack(ConnAge):
         addrs: cython.ulonglong
         ports: cython.ulonglong
         node: cython.int
-        if q.parse(p) != 0:
+        least: cython.int = 0
+        if q.parse_some(p) != 0:
+            return self._wrong(p)
+        if q.q_proto == PROTO_ICMP:
+            least = 8
+        elif q.q_proto == PROTO_TCP or q.q_proto == PROTO_UDP or q.q_proto == PROTO_UDPLITE:
+            least = 4  # ports are enough
+        if q.q_have < least:
             return self._wrong(p)
         # the flow as the other side names it: the error comes back along its way
         addrs = q.q_dst
@@ -526,7 +581,12 @@ class Conntrack(ConnAge):
             ports = ports << 16 | q.q_sport
             ports = ports << 32 | q.q_proto << 16 | zone_of(p.ct_zone, 0)
         else:
-            ports = q.q_proto << 16 | zone_of(p.ct_zone, 0)
+            ports = 0
+            if q.q_proto == PROTO_GRE and q.q_have >= 4 and q.q_sport & 7 == 1:
+                if q.q_dport != 0x880B:
+                    return self._wrong(p)
+                ports = q.q_seq & 0xFFFF  # the call
+            ports = ports << 48 | q.q_proto << 16 | zone_of(p.ct_zone, 0)
         node = self._node_of(p, addrs, ports, self.hash_of(addrs, ports)) if ports != 0 else 0
         if node == 0:
             return self._wrong(p)
@@ -558,6 +618,9 @@ class Conntrack(ConnAge):
             self.release(row)
             return CT_ACCEPT
         if status & IPS_CONFIRMED:
+            if self.listener is not None and row in self.late:
+                self.moved = self.late.pop(row)
+                self.tell(EVENT_UPDATE, row)
             return CT_ACCEPT
         if self.cfg.ct_chain_min > 0:
             limit = self.cfg.ct_chain_min + self.rng.below(self.cfg.ct_chain_random)

@@ -9,7 +9,7 @@ from pystack._fast.tcp_text cimport give_up_islands
 from pystack._fast.tcp_timers cimport fire
 
 cdef int TF_DELACK, TIMER_CONNTRACK, TIMER_FLOW, TIMER_IPFW
-cdef int TCP_CHECKSUM, TCP_OFFSET, TCP_TRUNCATED, TIMER_FRAG, TIMER_SYNCACHE, TIMER_TCB, TIMER_TIMEWAIT
+cdef int TIMER_FRAG, TIMER_SYNCACHE, TIMER_TCB, TIMER_TIMEWAIT
 cdef long long NEVER
 
 
@@ -45,6 +45,5 @@ cdef class Core(Internet):
     cdef int wake_one(self) except -1
     cdef int call_handlers(self) except -1
     cpdef int settle(self, long long now) except -1
-    cdef int count_bad(self, int reason) except -1
     cdef int reclaim(self) except -1
     cdef int flush_pending(self) except -1

@@ -1,4 +1,4 @@
-from pystack._fast.ip4 cimport parse_landed
+from pystack._fast.ip4 cimport is_l4_fault, parse_faulty, parse_landed
 from pystack._fast.mbuf cimport Pool
 from pystack._fast.packet cimport Packet
 from pystack._fast.wirebytes cimport be16, csum_add, csum_fold, put16
@@ -40,6 +40,7 @@ cdef class Reassembler:
     cdef readonly long long overlapped
     cdef readonly long long evicted
     cdef readonly long long timed_out
+    cdef readonly int largest
     cdef object _waiting
 
     cpdef int add(self, Packet p, long long now) noexcept

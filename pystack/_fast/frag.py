@@ -15,7 +15,7 @@ import cython
 
 from pystack._fast import consts
 from pystack._fast.columns import column
-from pystack._fast.ip4 import parse_landed
+from pystack._fast.ip4 import is_l4_fault, parse_faulty, parse_landed
 from pystack._fast.mbuf import Pool
 from pystack._fast.packet import Packet
 from pystack._fast.wirebytes import be16, csum_add, csum_fold, put16
@@ -80,6 +80,7 @@ class Reassembler:
         self.octets = 0
         self.received = 0
         self.completed = 0
+        self.largest = 0
         self.duplicates = 0
         self.overlapped = 0
         self.evicted = 0
@@ -274,8 +275,11 @@ class Reassembler:
             for i in range(d.ip_len):
                 pool.arena[at + i] = d.head[i]
             at += d.ip_len
+            self.largest = 0
             for i in range(d.count):
                 pool.copy_out(d.chain[i], 0, pool.arena, at + d.lo[i], d.hi[i] - d.lo[i])
+                if d.ip_len + d.hi[i] - d.lo[i] > self.largest:
+                    self.largest = d.ip_len + d.hi[i] - d.lo[i]
         self._forget(d)
         if m == 0:
             return _MBUF
@@ -285,6 +289,8 @@ class Reassembler:
             p.csum_ok = False
             p.gso_size = 0
             reason = parse_landed(p, pool, m, 0, total)
+            if is_l4_fault(reason) and parse_faulty(p, pool, m, 0, total, reason) != 0:
+                reason = _MBUF
         if p.m != m:
             pool.free(m)
         if reason == 0:

@@ -1,6 +1,7 @@
 from pystack._fast cimport ip4, source_routes, udp_icmp
 from pystack._fast.frag cimport Reassembler
 from pystack._fast.icmp_limit cimport IcmpLimit
+from pystack._fast.ip4 cimport is_l4_fault
 from pystack._fast.ip_output cimport IpOutput
 from pystack._fast.packet cimport Packet
 from pystack._fast.reports cimport refused
@@ -23,7 +24,8 @@ cdef int FRAG_HELD, FRAG_TIMEOUT, ICMP_ECHO, ICMP_ECHO_REPLY, ICMP_SOURCE_QUENCH
 cdef int ICMP_TYPE, ICMP_UNREACH, ICMP_UNREACH_NEEDFRAG, ICMP_UNREACH_NET, ICMP_UNREACH_PORT
 cdef int ICMP_UNREACH_PROTOCOL, IP_DESTINATION_INVALID, IP_NEED_FRAGMENT, IP_NOT_OURS, IP_NO_ROUTE
 cdef int IP_PROTOCOL, IP_TTL, MBUF, PROTO_ICMP, PROTO_TCP, PROTO_UDP, SYN_SENT, TCP_BROADCAST
-cdef int UDP_BUFFER, UDP_NO_PORT
+cdef int TCP_CHECKSUM, TCP_OFFSET, TCP_TRUNCATED, ICMP_CHECKSUM
+cdef int UDP_BUFFER, UDP_CHECKSUM, UDP_NO_PORT
 cdef int BAD_ADDRESS, GO_ON, ICMP_UNREACH_SRCFAIL, IP_SOURCE_ROUTE, ONE_STOP, REFUSE, ROUTE_STRICT
 cdef int BANDLIM_ECHO, BANDLIM_UNREACH, CTS_RELATED, ICMP_LIMIT, FIREWALL, NF_ACCEPT, NF_STOLEN
 
@@ -37,6 +39,8 @@ cdef class Internet(IpOutput):
     cdef Quote quote
     cdef int frag_timer
     cpdef int ip_input(self, Packet p) except -1
+    cdef bint passes_on(self, int reason) except -1
+    cdef int count_bad(self, int reason) except -1
     cdef bint may_go_on(self, Packet p, int verdict) except -1
     cpdef int came_in(self, Packet p) except -1
     cpdef bint reassembled(self, Packet p) except -1

@@ -51,6 +51,7 @@ from pystack._fast.consts import (
 )
 from pystack._fast.frag import Reassembler
 from pystack._fast.icmp_limit import IcmpLimit
+from pystack._fast.ip4 import is_l4_fault
 from pystack._fast.ip_output import IpOutput
 from pystack._fast.nf_hook import NF_ACCEPT, NF_STOLEN
 from pystack._fast.packet import Packet
@@ -69,6 +70,9 @@ from pystack._fast.udp_icmp import Quote
 
 FRAG_HELD = int(Drop.FRAG_HELD)
 FRAG_TIMEOUT = int(Drop.FRAG_TIMEOUT)
+_INTERNETWORK_CONTROL = 0xC0
+"""The precedence of what routers tell (RFC 791, RFC 1812 section 4.3.2.5)."""
+ICMP_CHECKSUM = int(Drop.ICMP_CHECKSUM)
 ICMP_LIMIT = int(Drop.ICMP_LIMIT)
 ICMP_TYPE = int(Drop.ICMP_TYPE)
 IP_DESTINATION_INVALID = int(Drop.IP_DESTINATION_INVALID)
@@ -81,6 +85,10 @@ IP_TTL = int(Drop.IP_TTL)
 MBUF = int(Drop.MBUF)
 FIREWALL = int(Drop.FIREWALL)
 TCP_BROADCAST = int(Drop.TCP_BROADCAST)
+TCP_CHECKSUM = int(Drop.TCP_CHECKSUM)
+TCP_OFFSET = int(Drop.TCP_OFFSET)
+TCP_TRUNCATED = int(Drop.TCP_TRUNCATED)
+UDP_CHECKSUM = int(Drop.UDP_CHECKSUM)
 UDP_BUFFER = int(Drop.UDP_BUFFER)
 UDP_NO_PORT = int(Drop.UDP_NO_PORT)
 DATAGRAM_IN_VAIN = int(Note.DATAGRAM_IN_VAIN)
@@ -152,11 +160,34 @@ class Internet(IpOutput):
             if self.hooks.defrag and (p.mf or p.frag_off != 0):
                 if not self.reassembled(p):
                     return 0
+                self.piece = self.frags.largest
             if not self.may_go_on(p, self.hooks.prerouting(p)):
+                self.piece = 0
                 return 0
         self.came_in(p)
+        self.piece = 0
         if self.loop.count:
             self.drain_loop()
+        return 0
+
+    def passes_on(self, reason):
+        """Is a packet with this fault taken as far as whom it is for? Routers look at no checksum but that of IP, and
+        firewalls and conntrack see what passes. Only who tracks reads what has no L4 header.
+        """
+        if reason == 0 or not is_l4_fault(reason):
+            return False
+        if self.hooks is None:
+            return self.cfg.ip_forwarding != 0
+        return self.hooks.defrag or reason in (TCP_CHECKSUM, UDP_CHECKSUM, ICMP_CHECKSUM)
+
+    def count_bad(self, reason):
+        """A segment that was none: the three lines of netstat -s."""
+        if reason == TCP_CHECKSUM:
+            self.stat.rcvbadsum += 1
+        elif reason == TCP_OFFSET:
+            self.stat.rcvbadoff += 1
+        elif reason == TCP_TRUNCATED:
+            self.stat.rcvshort += 1
         return 0
 
     def may_go_on(self, p, verdict):
@@ -240,7 +271,7 @@ class Internet(IpOutput):
             self.drops[reason] += 1
             p.release()
             return False
-        if reason != 0:
+        if reason != 0 and not self.passes_on(reason):
             self.reject(p, reason)
             return False
         return True
@@ -253,6 +284,9 @@ class Internet(IpOutput):
                 return 0
         if self.hooks is not None and self.hooks.local_in(p) != NF_ACCEPT:
             return self.reject(p, FIREWALL)
+        if p.drop != 0:
+            self.count_bad(p.drop)
+            return self.reject(p, p.drop)
         self.ipstat.delivered += 1
         if p.proto == PROTO_TCP:
             if p.src >> 28 >= 14 or self.is_broadcast(p.src):
@@ -284,6 +318,8 @@ class Internet(IpOutput):
             return self.reject(p, IP_NO_ROUTE)
         iface: Interface = self.interfaces[self.routes.iface[route]]
         size: cython.int = p.head_len + (p.gso_size if p.gso_size > 0 else p.length)
+        if self.piece > 0:
+            size = self.piece
         if p.df and size > iface.mtu:
             self.ipstat.cantfrag += 1
             self.ipstat.cantforward += 1
@@ -333,6 +369,8 @@ class Internet(IpOutput):
             out.release()
             return 0
         out.ttl = self.cfg.ip_ttl
+        if self.cfg.policy_icmp_errors == ICMP_ERRORS_LINUX:
+            out.tos = (p.tos & 0x1E) | _INTERNETWORK_CONTROL
         self.ipstat.icmp_out[kind] += 1
         if p.ct != 0:
             out.ct = p.ct
@@ -358,6 +396,7 @@ class Internet(IpOutput):
             out.proto = PROTO_ICMP
             out.csum_ok = True
             out.icmp_type = ICMP_ECHO_REPLY
+            out.icmp_code = p.icmp_code
             out.icmp_rest = p.icmp_rest
             out.src = self.source_for(p.src) if self.is_broadcast(p.dst) else p.dst
             out.dst = p.src

@@ -22,11 +22,15 @@ cdef int _OPTION
 cdef int _TTL
 cdef int _FRAG_BAD
 cdef int _MBUF
+cdef int _TCP_TRUNCATED, _TCP_CHECKSUM, _PORT_ZERO
+cdef int _UDP_TRUNCATED, _UDP_CHECKSUM, _ICMP_TRUNCATED, _ICMP_CHECKSUM
 
 cpdef int parse_ip(Packet p, const unsigned char[::1] b, Py_ssize_t off, Py_ssize_t n) noexcept
 cpdef int parse_l4(Packet p, const unsigned char[::1] b, Py_ssize_t off, Py_ssize_t n) noexcept
 cpdef int parse(Packet p, const unsigned char[::1] b, Py_ssize_t off, Py_ssize_t n) noexcept
 cpdef int parse_landed(Packet p, Pool pool, int m, int skip, int n) noexcept
+cpdef int parse_faulty(Packet p, Pool pool, int m, int skip, int n, int reason) noexcept
+cpdef bint is_l4_fault(int reason) noexcept
 cpdef void build(Packet p) noexcept
 cpdef void sum_header(Packet p) noexcept
 cpdef int forward(Packet p) noexcept

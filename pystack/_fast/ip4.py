@@ -35,6 +35,13 @@ _OPTION = cython.declare(cython.int, consts.Drop.IP_OPTION)
 _TTL = cython.declare(cython.int, consts.Drop.IP_TTL)
 _FRAG_BAD = cython.declare(cython.int, consts.Drop.FRAG_BAD)
 _MBUF = cython.declare(cython.int, consts.Drop.MBUF)
+_TCP_TRUNCATED = cython.declare(cython.int, consts.Drop.TCP_TRUNCATED)
+_TCP_CHECKSUM = cython.declare(cython.int, consts.Drop.TCP_CHECKSUM)
+_PORT_ZERO = cython.declare(cython.int, consts.Drop.TCP_PORT_ZERO)
+_UDP_TRUNCATED = cython.declare(cython.int, consts.Drop.UDP_TRUNCATED)
+_UDP_CHECKSUM = cython.declare(cython.int, consts.Drop.UDP_CHECKSUM)
+_ICMP_TRUNCATED = cython.declare(cython.int, consts.Drop.ICMP_TRUNCATED)
+_ICMP_CHECKSUM = cython.declare(cython.int, consts.Drop.ICMP_CHECKSUM)
 
 
 @cython.exceptval(check=False)
@@ -171,6 +178,45 @@ def parse_landed(
                 reason = _MBUF
     p.drop = reason
     return reason
+
+
+@cython.exceptval(check=False)
+def parse_faulty(
+    p: Packet, pool: Pool, m: cython.int, skip: cython.int, n: cython.int, reason: cython.int
+) -> cython.int:
+    """The same packet again after `parse_landed` found fault with its L4 part (`reason`), as one that routers pass on
+    all the same: with a wrong checksum or a port 0 it is read to the end, otherwise all behind the IP header is
+    payload. `p.drop` keeps the reason for whoever the packet is for. Answers 0, or Drop.MBUF.
+    """
+    off: cython.Py_ssize_t = pool.m_off[m] + skip
+    wrong_sum: cython.bint = (
+        reason == _TCP_CHECKSUM or reason == _UDP_CHECKSUM or reason == _ICMP_CHECKSUM
+    )
+    parse_ip(p, pool.arena, off, n)
+    if wrong_sum or reason == _PORT_ZERO:
+        p.csum_ok = True  # or nothing would be read
+        parse_l4(p, pool.arena, off + p.ip_len, p.length)
+        p.csum_ok = not wrong_sum
+    else:
+        p.csum_ok = False
+    p.drop = reason
+    if p.length > 0:
+        p.pool = pool
+        p.m = pool.keep_landed(m, skip + p.head_len, p.length)
+        if p.m == 0:
+            p.drop = _MBUF
+            return _MBUF
+    return 0
+
+
+@cython.exceptval(check=False)
+def is_l4_fault(reason: cython.int) -> cython.bint:
+    """Is this Drop reason one that `parse_l4` gives: a fault that only concerns whom the packet is for?"""
+    return (
+        _TCP_TRUNCATED <= reason <= _PORT_ZERO
+        or _UDP_TRUNCATED <= reason <= _UDP_CHECKSUM
+        or (_ICMP_TRUNCATED <= reason <= _ICMP_CHECKSUM)
+    )
 
 
 @cython.cfunc

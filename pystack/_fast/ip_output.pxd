@@ -18,7 +18,7 @@ cdef class IpOutput(Stack):
     cdef public object tap
     cdef public Hooks hooks
     cdef public IpStat ipstat
-    cdef int ip_id
+    cdef int ip_id, piece
     cpdef unsigned int source_for(self, unsigned int dst) except? 0
     cdef bint is_broadcast(self, unsigned int addr) except -1
     cdef int remember_mtu(self, unsigned int dst, int mtu) except -1

@@ -44,6 +44,7 @@ class IpOutput(Stack):
         self.hooks = None
         self.ipstat = IpStat()
         self.ip_id = self.rng.next32() & 0xFFFF
+        self.piece = 0
 
     def add_interface(self, name, addr, prefix, mtu):
         """A new interface with the route to its own prefix; answers its number."""
@@ -195,12 +196,15 @@ class IpOutput(Stack):
         if p.iface_out < 0:
             return self.to_itself(p)
         iface: Interface = self.interfaces[p.iface_out]
-        if p.gso_size == 0 and p.head_len + p.length > iface.mtu:
-            if p.df:
+        mtu: cython.int = iface.mtu
+        if self.piece > 0 and self.piece < mtu and p.iface_in >= 0:
+            mtu = self.piece  # it came in fragments, and so it goes on
+        if p.gso_size == 0 and p.head_len + p.length > mtu:
+            if p.df and mtu == iface.mtu:
                 self.ipstat.cantfrag += 1
                 return self.reject(p, IP_NEED_FRAGMENT)
             parts: PacketQueue = PacketQueue()
-            count: cython.int = ip4.fragment(p, iface.mtu, self.spare, parts)
+            count: cython.int = ip4.fragment(p, mtu, self.spare, parts)
             if count == 0:
                 return self.reject(p, MBUF)
             p.release()

@@ -1,5 +1,5 @@
 # C face of landing.py; the meaning of each attribute is documented there.
-from pystack._fast.ip4 cimport parse_landed
+from pystack._fast.ip4 cimport parse_faulty, parse_landed
 from pystack._fast.mbuf cimport Pool
 from pystack._fast.packet cimport Packet
 
@@ -14,4 +14,5 @@ cdef class Landing:
 
     cpdef int place(self) except -1
     cpdef int parse(self, Packet p, int skip, int n) except? -1
+    cpdef int parse_faulty(self, Packet p, int skip, int n, int reason) except? -1
     cpdef close(self)

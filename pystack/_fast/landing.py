@@ -5,7 +5,7 @@ from __future__ import annotations
 import cython
 
 from pystack._fast import consts
-from pystack._fast.ip4 import parse_landed
+from pystack._fast.ip4 import parse_faulty, parse_landed
 from pystack._fast.mbuf import BIG, Pool
 from pystack._fast.packet import Packet
 
@@ -49,6 +49,17 @@ class Landing:
         if p.m == self.m:
             self.m = 0
         return reason
+
+    def parse_faulty(
+        self, p: Packet, skip: cython.int, n: cython.int, reason: cython.int
+    ) -> cython.int:
+        """The packet that `parse` has just refused for this fault of its L4 part, as one to pass on: 0 or a Drop
+        reason (see `ip4.parse_faulty`).
+        """
+        done: cython.int = parse_faulty(p, self.pool, self.m, skip, n, reason)
+        if p.m == self.m:
+            self.m = 0
+        return done
 
     def close(self) -> None:
         """Give the landing mbuf back."""

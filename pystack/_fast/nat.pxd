@@ -7,7 +7,7 @@ from pystack._fast.seq cimport after
 from pystack._fast.wirebytes cimport be16, put16, put32
 
 cdef int CTS_RELATED, H_STATUS, IPS_DST_NAT, IPS_DST_NAT_DONE, IPS_FIXED_TIMEOUT, IPS_SRC_NAT, IPS_SRC_NAT_DONE
-cdef int O_STATE, PROTO_ICMP, PROTO_TCP, PROTO_UDP, TCPCT_CLOSE, TCPCT_TIME_WAIT, W_END, NF_ACCEPT
+cdef int O_STATE, PROTO_GRE, PROTO_ICMP, PROTO_TCP, PROTO_UDP, TCPCT_TIME_WAIT, W_END, NF_ACCEPT
 cdef int _UDPLITE, _NAT_DONE, ICMP_REDIRECT, NF_DROP
 cdef unsigned int _ATTEMPTS, _FEWEST, _HARDER
 cpdef unsigned int pool_address(unsigned int src, unsigned int initval, unsigned int low, unsigned int high) noexcept
@@ -25,7 +25,7 @@ cdef class Nat:
     cdef unsigned long long addrs, ports
     cpdef int setup(self, int row, NatRange wanted, bint source, Packet p) except -1
     cpdef int bind_nothing(self, int row, bint source, Packet p) except -1
-    cdef int _map_net(self, NatRange wanted, bint source) except? -1
+    cdef NatRange _mapped(self, NatRange wanted, bint source)
     cdef unsigned int _address(self, bint source) noexcept
     cdef void _set_address(self, bint source, unsigned long long address) noexcept
     cdef int _port(self, bint source) noexcept

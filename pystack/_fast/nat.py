@@ -23,10 +23,10 @@ from pystack._fast.consts import (
     IPS_SRC_NAT,
     IPS_SRC_NAT_DONE,
     O_STATE,
+    PROTO_GRE,
     PROTO_ICMP,
     PROTO_TCP,
     PROTO_UDP,
-    TCPCT_CLOSE,
     TCPCT_TIME_WAIT,
     W_END,
 )
@@ -86,7 +86,7 @@ class Nat:
         self.addrs = addrs
         self.ports = ports
         if wanted.netmap:
-            self._map_net(wanted, source)
+            self._choose(row, self._mapped(wanted, source), source, p)
         else:
             self._choose(row, wanted, source, p)
         if self.addrs != addrs or self.ports != ports:
@@ -106,11 +106,12 @@ class Nat:
         address: cython.uint = cython.cast(cython.uint, addrs & _U32 if source else addrs >> 32)
         return self.setup(row, NatRange(address, address), source, p)
 
-    def _map_net(self, wanted, source):
-        """NETMAP: the network part is exchanged, the rest is kept."""
+    def _mapped(self, wanted, source):
+        """NETMAP: the network part is exchanged, the rest is kept; what is taken gets another port all the same."""
         mask: cython.uint = ~(wanted.low ^ wanted.high) & _U32
         address: cython.uint = self._address(source)
-        self._set_address(source, (wanted.low & mask) | (address & ~mask & _U32))
+        address = (wanted.low & mask) | (address & ~mask & _U32)
+        return NatRange(address, address)
 
     @cython.cfunc
     @cython.exceptval(check=False)
@@ -249,7 +250,7 @@ class Nat:
         state = ct.octet[(other << 6) + O_STATE]
         if node & 1 == 0 or status & IPS_SRC_NAT == 0 or status & IPS_FIXED_TIMEOUT:
             return True
-        if state != TCPCT_TIME_WAIT and state != TCPCT_CLOSE:
+        if state < TCPCT_TIME_WAIT:  # CLOSE and SYN_SENT2, too: the kernel compares numbers
             return True
         if not after(p.seq, ct.word[(other << 4) + W_END]):
             return True
@@ -337,6 +338,8 @@ class Nat:
         if p.ct_way == 1:
             bit = IPS_DST_NAT if source else IPS_SRC_NAT
         if p.ct_state == CTS_RELATED and p.proto == PROTO_ICMP:
+            if p.drop != 0:
+                return NF_DROP  # its checksum is wrong
             if p.icmp_type == ICMP_REDIRECT and (
                 status & _NAT_DONE != _NAT_DONE or status & (IPS_SRC_NAT | IPS_DST_NAT)
             ):
@@ -344,6 +347,8 @@ class Nat:
             return self._translate_quote(p, source, status & bit != 0)
         if status & bit == 0:
             return NF_ACCEPT
+        if p.proto == PROTO_GRE and p.length < 8:
+            return NF_DROP  # it might have a key to change
         back = 2 * row + 1 - p.ct_way
         addrs = ct.keys[2 * back]
         addrs = (addrs & _U32) << 32 | addrs >> 32
@@ -378,6 +383,8 @@ class Nat:
         # the quoted packet as the other direction of the flow has it
         octets = bytearray(p.pool.to_bytes(p.m, 0, p.length))
         at = (octets[0] & 15) * 4
+        if len(octets) < at + 8 and octets[9] in (PROTO_TCP, PROTO_UDP, PROTO_ICMP, _UDPLITE):
+            return NF_DROP  # too little is quoted to be translated
         rewrite_quote(octets, at, not source, addrs, ports)
         m = p.pool.new_chain(memoryview(octets), 0, len(octets))
         if m == 0:

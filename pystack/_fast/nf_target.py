@@ -12,7 +12,6 @@ import cython
 from pystack._fast.consts import (
     CONTINUE,
     CTS_UNTRACKED,
-    EVENT_UPDATE,
     H_STATUS,
     IPS_CONFIRMED,
     MARK_RESTORE,
@@ -266,7 +265,7 @@ class ConnMark(Target):
         if new != old:
             state.conntrack.word[(row << 4) + W_MARK] = new
             if state.conntrack.half[(row << 5) + H_STATUS] & IPS_CONFIRMED:
-                state.conntrack.tell(EVENT_UPDATE, row)
+                state.conntrack.note(row, False)
         return CONTINUE
 
 

@@ -14,7 +14,7 @@ cdef int INV_CHALLENGE, INV_FLAGS, INV_IGNORED, INV_RST, INV_STATE
 cdef class TcpTracker(TcpWindows):
     cdef public bint loose, ignore_invalid_rst, old_table
     cdef public int max_retrans, timeout
-    cdef public bint dead, changed
+    cdef public bint dead, changed, moved
     cdef readonly int[::1] timeouts
     cpdef bint new(self, int row, Packet p) except -1
     cpdef int packet(self, int row, int way, Packet p) except? -1

@@ -107,9 +107,9 @@ def kind_of(flags: cython.int) -> cython.int:
 class TcpTracker(TcpWindows):
     """The tracker of one table. Its knobs are copies of the machine's; `timeouts` is by TCPCT_*, in jiffies.
 
-    After `packet`, `timeout` is what the flow is to get (0: its timer stays as it is), `dead` says that the flow is to
-    be removed, `changed` that there is something to tell; `reason` (INV_*) what nf_conntrack_log_invalid has to say,
-    and `number` what it says it about: a state, or a bound.
+    After `packet`, `timeout` is what the flow is to get (-1: its timer stays as it is), `dead` says that the flow is to
+    be removed, `changed` that there is something to tell, `moved` that it is the state; `reason` (INV_*) what
+    nf_conntrack_log_invalid has to say, and `number` what it says it about: a state, or a bound.
     """
 
     def __init__(self, table):
@@ -122,6 +122,7 @@ class TcpTracker(TcpWindows):
         self.timeout = 0
         self.dead = False
         self.changed = False
+        self.moved = False
 
     # --- the first segment ---------------------------------------------------------------------------------------
 
@@ -158,7 +159,7 @@ class TcpTracker(TcpWindows):
         last: cython.int
         last_way: cython.int
         verdict: cython.int = CT_ACCEPT
-        self.timeout = 0
+        self.timeout = -1
         self.dead = False
         self.changed = False
         self.reason = 0
@@ -213,7 +214,6 @@ class TcpTracker(TcpWindows):
             verdict = self._reset(row, way, p, old)
             if verdict == CT_INVALID:
                 self.reason = INV_RST
-                self._invalid(row, way, kind)
                 return CT_INVALID
             if verdict == _KEEP:
                 new = old
@@ -371,6 +371,7 @@ def _settle(
     octet[o + O_LAST] = (octet[o + O_LAST] & 0xF0) | kind | way << 3
     octet[o + O_STATE] = new
     tracker.changed = new != old
+    tracker.moved = tracker.changed
     if old != new and new == TCPCT_FIN_WAIT:
         octet[o + O_REPLY * way + O_FLAGS] |= F_CLOSE_INIT
     if octet[o + O_RETRANS] >= tracker.max_retrans and timeout > tracker.timeouts[TCPCT_RETRANS]:

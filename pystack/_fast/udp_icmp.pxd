@@ -36,8 +36,10 @@ cdef class Quote:
     cdef public int q_ip_id
     cdef public int q_total
     cdef public int q_mtu
+    cdef public int q_have
     cdef unsigned char[::1] _octets
 
     cpdef int parse(self, Packet p) noexcept
+    cpdef int parse_some(self, Packet p) noexcept
 
 cpdef int parse_quote(Packet p, Quote q) noexcept

@@ -9,6 +9,7 @@ from pystack._fast.wirebytes import be16, be32, csum_add, csum_fold, put16, put3
 
 _ICMP = cython.declare(cython.int, consts.PROTO_ICMP)
 _TCP = cython.declare(cython.int, consts.PROTO_TCP)
+_GRE = cython.declare(cython.int, consts.PROTO_GRE)
 _UDP_TRUNCATED = cython.declare(cython.int, consts.Drop.UDP_TRUNCATED)
 _UDP_LENGTH = cython.declare(cython.int, consts.Drop.UDP_LENGTH)
 _UDP_CHECKSUM = cython.declare(cython.int, consts.Drop.UDP_CHECKSUM)
@@ -64,11 +65,13 @@ def parse_udp(
 def parse_lite(
     p: Packet, b: cython.const[cython.uchar][::1], off: cython.Py_ssize_t, n: cython.Py_ssize_t
 ) -> cython.int:
-    """Read the header of UDP-Lite (RFC 3828), for its ports: nobody here verifies what it covers. Answers 0."""
+    """Read the header of UDP-Lite (RFC 3828), for its ports: nobody here verifies what it covers. Answers a Drop reason
+    or 0.
+    """
     at: cython.int = p.ip_len
     i: cython.int
     if n < 8:
-        return 0
+        return _UDP_TRUNCATED
     for i in range(8):
         p.head[at + i] = b[off + i]
     p.head_len = at + 8
@@ -180,6 +183,7 @@ def build_error(
     i: cython.int
     inside: cython.int = bad.head_len - bad.ip_len
     size: cython.int
+    at: cython.int
     if quote_len > 548:
         quote_len = 548
     if inside > quote_len:
@@ -187,6 +191,10 @@ def build_error(
     size = bad.ip_len + inside
     for i in range(size):
         _scratch[i] = bad.head[i]
+    at = bad.checksum_at()
+    if bad.csum_ok and bad.gso_size == 0 and 0 < at <= size - 2:
+        # known good and perhaps not written: its sender, or NAT, left it
+        put16(_scratch, at, bad.l4_checksum())
     quote_len -= inside
     if quote_len > bad.length:
         quote_len = bad.length
@@ -212,7 +220,7 @@ class Quote:
     """What an ICMP error says about the datagram that it quotes, as the sender of that one saw it.
 
     `q_proto`, `q_src`, `q_dst`, `q_ip_id`, `q_total` are from the quoted IP header; `q_sport`,
-    `q_dport` from the 8 octets behind it; `q_seq` if it was TCP, else 0; `q_ping`, the
+    `q_dport` from the 8 octets behind it; `q_seq` if it was TCP (of GRE, the same octets), else 0; `q_ping`, the
     identifier, if it was ICMP. `q_mtu` is the next-hop
     MTU of "fragmentation needed", 0 where the router gave none (RFC 1191 section 5).
     """
@@ -229,22 +237,37 @@ class Quote:
         self.q_ip_id = 0
         self.q_total = 0
         self.q_mtu = 0
+        self.q_have = 0
 
     @cython.exceptval(check=False)
     def parse(self, p: Packet) -> cython.int:
-        """Read the quote of the ICMP message `p`. Answers a Drop reason or 0."""
+        """Read the quote of the ICMP message `p`, with at least 8 octets of L4. Answers a Drop reason or 0."""
+        reason: cython.int = self.parse_some(p)
+        if reason == 0 and (self.q_have < 8 or self._octets[0] >> 4 != 4):
+            return _ICMP_QUOTE
+        return reason
+
+    @cython.exceptval(check=False)
+    def parse_some(self, p: Packet) -> cython.int:
+        """The same, however little of L4 there is (`q_have` octets), of whatever version it calls itself:
+        what is not there is 0.
+        """
         o: cython.uchar[::1] = self._octets
         have: cython.int = 0
         at: cython.int
+        i: cython.int
         if not is_error(p.icmp_type):
             return _ICMP_TYPE
         if p.m != 0:
             have = p.pool.copy_out(p.m, 0, o, 0, p.length if p.length < 68 else 68)
-        if have < 28:
+        if have < 20:
             return _ICMP_QUOTE
         at = (o[0] & 15) << 2
-        if o[0] >> 4 != 4 or at < 20 or have < at + 8:
+        if at < 20 or have < at:
             return _ICMP_QUOTE
+        self.q_have = have - at
+        for i in range(have, at + 8):
+            o[i] = 0
         self.q_total = be16(o, 2)
         self.q_ip_id = be16(o, 4)
         if be16(o, 6) & 0x1FFF:
@@ -254,7 +277,7 @@ class Quote:
         self.q_dst = be32(o, 16)
         self.q_sport = be16(o, at)
         self.q_dport = be16(o, at + 2)
-        self.q_seq = be32(o, at + 4) if self.q_proto == _TCP else 0
+        self.q_seq = be32(o, at + 4) if self.q_proto == _TCP or self.q_proto == _GRE else 0
         self.q_ping = be16(o, at + 4) if self.q_proto == _ICMP else 0
         self.q_mtu = p.icmp_rest & 0xFFFF if p.icmp_type == 3 and p.icmp_code == 4 else 0
         return 0

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy
 
@@ -18,9 +18,11 @@ from pystack._fast.consts import (
     EVENT_DESTROY,
     EVENT_NEW,
     EVENT_UPDATE,
+    H_STATUS,
     IPS_ASSURED,
     IPS_SEEN_REPLY,
     IPS_SRC_NAT,
+    O_STATE,
     PROTO_TCP,
 )
 from pystack._fast.ct_states import STATE_NAMES
@@ -28,6 +30,7 @@ from pystack._fast.netfilter import Netfilter
 from pystack._fast.nf_rules import RuleChain
 from pystack.addresses import dotted
 from pystack.firewall import conntrack_tool, flows, invalid
+from pystack.firewall.conntrack_words import Owner
 from pystack.firewall.flows import Flow
 
 if TYPE_CHECKING:
@@ -36,8 +39,6 @@ if TYPE_CHECKING:
 EVENT_NAMES = {EVENT_NEW: "[NEW]", EVENT_UPDATE: "[UPDATE]", EVENT_DESTROY: "[DESTROY]"}
 KEPT_EVENTS = 65536
 KNOBS = "net.netfilter.nf_conntrack_"
-Owner = Literal["src", "dst", "sport", "dport", "rule"]
-OWNERS: tuple[Owner, ...] = ("src", "dst", "sport", "dport", "rule")
 
 
 class NoNetfilter(ValueError):
@@ -60,7 +61,6 @@ class Conntrack:
         self.events: deque[tuple[int, str, Flow, bool]] = deque(maxlen=KEPT_EVENTS)
         """(ns, kind, flow, whether its state was told), oldest first, since `listen`; the last is number `heard`."""
         self.heard = 0
-        self._states: dict[int, str] = {}
         words = host.profile.policy["ct_log"]
         self.table.complain = lambda p, reason, number: host.log.write(
             invalid.line(words, p, reason, number)
@@ -107,6 +107,18 @@ class Conntrack:
         if one.packets is not None:
             for way in (0, 1):
                 self.table.packets[2 * one.row + way] = self.table.octets[2 * one.row + way] = 0
+
+    def change(self, one: Flow, bits: int, state: int | None) -> None:
+        """Status bits of a flow that are set from now on, and its state in TCP (`conntrack -U`)."""
+        self.table.half[(one.row << 5) + H_STATUS] |= bits
+        if state is not None and one.proto == PROTO_TCP:
+            self.table.octet[(one.row << 6) + O_STATE] = state
+
+    def age(self, one: Flow, now: int | None = None) -> int | None:
+        """Seconds since a flow was confirmed, where that is known."""
+        if one.since is None:
+            return None
+        return ((self.host.now if now is None else now) - one.since) // 1_000_000_000
 
     # --- how it stands -----------------------------------------------------------------------------------
 
@@ -243,11 +255,7 @@ class Conntrack:
 
         def heard(event: int, row: int) -> None:
             one = flows.flow(self.table, row)
-            told = event != EVENT_UPDATE or self._states.get(row) != one.state
-            if event == EVENT_DESTROY:
-                self._states.pop(row, None)
-            else:
-                self._states[row] = one.state
+            told = event != EVENT_UPDATE or self.table.moved
             self.heard += 1
             self.events.append((int(self.table.now), EVENT_NAMES[event], one, told))
             if call is not None:

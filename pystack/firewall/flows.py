@@ -170,7 +170,7 @@ def numbers(one: Flow, way: Tuple) -> Iterator[str]:
         yield f"dstkey=0x{way.dport:x}"
 
 
-def direction(one: Flow, number: int) -> Iterator[str]:
+def direction(one: Flow, number: int, *, counted: bool = True) -> Iterator[str]:
     """One direction, with its zone where only it has one, and its counters."""
     way = (one.original, one.reply)[number]
     yield f"src={dotted(way.src)}"
@@ -178,21 +178,19 @@ def direction(one: Flow, number: int) -> Iterator[str]:
     yield from numbers(one, way)
     if one.original.zone != one.reply.zone and way.zone:
         yield f"zone-{('orig', 'reply')[number]}={way.zone}"
-    if one.packets is not None and one.octets is not None:
+    if counted and one.packets is not None and one.octets is not None:
         yield f"packets={one.packets[number]}"
         yield f"bytes={one.octets[number]}"
 
 
-def body(one: Flow, *, with_state: bool = True) -> Iterator[str]:
+def body(one: Flow, *, with_state: bool = True, counted: bool = True) -> Iterator[str]:
     """What all formats have in common: from the state to ASSURED."""
     if one.state and with_state:
         yield one.state
-    if one.proto == PROTO_GRE:
-        yield f"timeout={one.timeouts[0]}, stream_timeout={one.timeouts[1]}"
-    yield from direction(one, 0)
+    yield from direction(one, 0, counted=counted)
     if one.unreplied:
         yield "[UNREPLIED]"
-    yield from direction(one, 1)
+    yield from direction(one, 1, counted=counted)
     if one.assured:
         yield "[ASSURED]"
 
@@ -200,6 +198,8 @@ def body(one: Flow, *, with_state: bool = True) -> Iterator[str]:
 def proc_line(one: Flow, now: int, *, old: bool = False) -> str:
     """A line of /proc/net/nf_conntrack, or of the old /proc/net/ip_conntrack."""
     head = f"{one.name:<8} {one.proto} {one.timeout} "
+    if one.proto == PROTO_GRE:
+        head += f"timeout={one.timeouts[0]}, stream_timeout={one.timeouts[1]} "
     words = [*body(one), f"mark={one.mark}"]
     if old:
         return head + " ".join([*words, "use=1"])
@@ -210,22 +210,61 @@ def proc_line(one: Flow, now: int, *, old: bool = False) -> str:
     return f"{FAMILY[0]:<8} {FAMILY[1]} {head}{' '.join([*words, 'use=2'])}"
 
 
-def tool_line(one: Flow, *, extended: bool = False, with_id: bool = False) -> str:
-    """A line of `conntrack -L`."""
-    words = [*body(one), f"mark={one.mark}"]
-    if one.original.zone and one.original.zone == one.reply.zone:
-        words.append(f"zone={one.original.zone}")
-    words.append("use=1")
+def tool_line(
+    one: Flow,
+    *,
+    extended: bool = False,
+    with_id: bool = False,
+    age: int | None = None,
+    start: str = "",
+    use: int = 1,
+) -> str:
+    """A line of `conntrack -L`; `age` in seconds, where it is known, `start` when it began."""
+    words = [*body(one), f"mark={one.mark}", *_zone(one), *_age(age)]
+    if start:
+        words.append(start)
+    words.append(f"use={use}")
     if with_id:
         words.append(f"id={identity(one)}")
-    family = f"{FAMILY[0]:<8} {FAMILY[1]} " if extended else ""
-    return f"{family}{one.name:<8} {one.proto} {one.timeout} {' '.join(words)}"
+    return f"{_family(extended)}{one.name:<8} {one.proto} {one.timeout} {' '.join(words)}"
 
 
-def event_line(kind: str, one: Flow, *, state: bool, timeout: bool = True) -> str:
-    """A line of `conntrack -E`: no mark, no use; an update without a new state has no state."""
-    seconds = f"{one.timeout} " if timeout else ""
-    return f"{kind:>9} {one.name:<8} {one.proto} {seconds}{' '.join(body(one, with_state=state))}"
+def event_line(
+    kind: str,
+    one: Flow,
+    *,
+    state: bool,
+    extended: bool = False,
+    with_id: bool = False,
+    age: int | None = None,
+) -> str:
+    """A line of `conntrack -E`: a mark that is none is not told, counters and age only at the end; an update without a
+    new state has no state.
+    """
+    over = kind == "[DESTROY]"
+    words = [*body(one, with_state=state, counted=over)]
+    if one.mark:
+        words.append(f"mark={one.mark}")
+    words += _zone(one)
+    if over:
+        words += _age(age)
+    if with_id:
+        words.append(f"id={identity(one)}")
+    head = f"{kind:>9} {_family(extended)}{one.name:<8} {one.proto} {one.timeout} "
+    return head + " ".join(words)
+
+
+def _family(extended: bool) -> str:
+    return f"{FAMILY[0]:<8} {FAMILY[1]} " if extended else ""
+
+
+def _zone(one: Flow) -> list[str]:
+    both = one.original.zone
+    return [f"zone={both}"] if both and both == one.reply.zone else []
+
+
+def _age(age: int | None) -> list[str]:
+    return [] if age is None else [f"delta-time={age}"]
 
 
 def identity(one: Flow) -> int:
@@ -233,38 +272,54 @@ def identity(one: Flow) -> int:
     return one.serial * 2654435761 & 0xFFFFFFFF
 
 
-def save_line(one: Flow) -> str:
+def save_line(one: Flow, letter: str = "A") -> str:
     """What `conntrack -L -o save` prints: a command that makes the flow again."""
     first, back = one.original, one.reply
-    words = ["-A", "-t", str(one.timeout)]
-    if status := [word for bit, word in STATUS_WORDS if one.status & bit]:
-        words += ["-u", ",".join(status)]
+    status = [word for bit, word in STATUS_WORDS if one.status & bit] or ["UNSET"]
+    words = [f"-{letter}", "-t", str(one.timeout), "-u", ",".join(status)]
+    if first.zone == back.zone:
+        words += ["-w", str(first.zone)] if first.zone else []
+    else:
+        words += ["--orig-zone", str(first.zone)] if first.zone else []
+        words += ["--reply-zone", str(back.zone)] if back.zone else []
     words += ["-s", dotted(first.src), "-d", dotted(first.dst)]
-    words += ["-r", dotted(back.src), "-q", dotted(back.dst), "-p", one.name]
+    words += ["-g" if one.dst_nat else "-r", dotted(back.src)]
+    words += ["-n" if one.src_nat else "-q", dotted(back.dst)]
+    words += ["-p", one.name if one.proto in NAMES else str(one.proto)]
     if one.proto in WITH_PORTS:
         words += ["--sport", str(first.sport), "--dport", str(first.dport)]
         words += ["--reply-port-src", str(back.sport), "--reply-port-dst", str(back.dport)]
     elif one.proto == PROTO_ICMP:
         words += ["--icmp-type", str(first.kind), "--icmp-code", str(first.code)]
         words += ["--icmp-id", str(first.sport)]
+    elif one.proto == PROTO_GRE:
+        words += ["--srckey", str(first.sport), "--dstkey", str(first.dport)]
+        words += ["--reply-key-src", str(back.sport), "--reply-key-dst", str(back.dport)]
     if one.state:
         words += ["--state", one.state]
-    if one.mark:
-        words += ["--mark", str(one.mark)]
     return " ".join(words)
 
 
-def as_xml(one: Flow) -> str:
-    """An element of `conntrack -L -o xml`."""
+def as_xml(
+    one: Flow, *, event: str = "", age: int | None = None, start: int | None = None, use: int = 1
+) -> str:
+    """An element of `conntrack -L -o xml`, or of -E: `event` is new, update or destroy. `age` in seconds and `start`
+    in ns since 1970, where they are wanted and known.
+    """
     metas = []
+    counted = event in ("", "destroy")
     for number, name in enumerate(("original", "reply")):
         way = (one.original, one.reply)[number]
         layer4 = ""
         if one.proto in WITH_PORTS:
             layer4 = f"<sport>{way.sport}</sport><dport>{way.dport}</dport>"
-        counters = ""
-        if one.packets is not None and one.octets is not None:
-            counters = (
+        elif one.proto == PROTO_GRE:
+            layer4 = f"<srckey>{way.sport:#x}</srckey><dstkey>{way.dport:#x}</dstkey>"
+        rest = ""
+        if one.original.zone != one.reply.zone and way.zone:
+            rest += f"<zone>{way.zone}</zone>"
+        if counted and one.packets is not None and one.octets is not None:
+            rest += (
                 f"<counters><packets>{one.packets[number]}</packets>"
                 f"<bytes>{one.octets[number]}</bytes></counters>"
             )
@@ -273,14 +328,23 @@ def as_xml(one: Flow) -> str:
             f'<layer3 protonum="2" protoname="ipv4"><src>{dotted(way.src)}</src>'
             f"<dst>{dotted(way.dst)}</dst></layer3>"
             f'<layer4 protonum="{one.proto}" protoname={quoteattr(one.name)}>{layer4}</layer4>'
-            f"{counters}</meta>"
+            f"{rest}</meta>"
         )
     rest = f"<state>{one.state}</state>" if one.state else ""
-    rest += f"<timeout>{one.timeout}</timeout><mark>{one.mark}</mark><use>1</use>"
+    rest += f"<timeout>{one.timeout}</timeout>"
+    rest += f"<mark>{one.mark}</mark>" if one.mark or not event else ""
+    if one.original.zone and one.original.zone == one.reply.zone:
+        rest += f"<zone>{one.original.zone}</zone>"
+    rest += "" if event else f"<use>{use}</use>"
     rest += f"<id>{identity(one)}</id>"
     rest += "<assured/>" if one.assured else ""
     rest += "<unreplied/>" if one.unreplied else ""
-    return f'<flow>{"".join(metas)}<meta direction="independent">{rest}</meta></flow>'
+    if start is not None:
+        rest += f"<timestamp><start>{start}</start></timestamp>"
+    if age is not None and counted:
+        rest += f"<deltatime>{age}</deltatime>"
+    kind = f" type={quoteattr(event)}" if event else ""
+    return f'<flow{kind}>{"".join(metas)}<meta direction="independent">{rest}</meta></flow>'
 
 
 def as_dict(one: Flow) -> dict[str, Any]:

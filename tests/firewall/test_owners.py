@@ -104,5 +104,5 @@ def test_the_command():
     assert len(g.gw.conntrack("--top src").splitlines()) == 11  # ten, and the head
     assert len(g.gw.conntrack("--top src --limit 3").splitlines()) == 4
     assert json.loads(g.gw.conntrack("--top dport -p udp -o json")) == [{"dport": "53", "flows": 1}]
-    with pytest.raises(ToolError, match="invalid choice: 'mark'"):
+    with pytest.raises(ToolError, match="Bad parameter `mark'"):
         g.gw.conntrack("--top mark")

@@ -195,7 +195,10 @@ def test_a_mark_of_a_flow_is_an_event():
     ct.listener = lambda event, row: heard.append((event, row))
     for _ in range(2):
         rules.run(q, "PREROUTING", "mangle")
-    assert heard == [(2, q.ct)]  # once: the second time nothing changed
+    assert heard == []  # not before it leaves
+    row = q.ct
+    ct.confirm(q, rules.state.now)
+    assert heard == [(2, row)]  # once: the second time nothing changed
 
 
 # --- packets that are changed -----------------------------------------------------------------------------------

@@ -47,8 +47,14 @@ class Router(Protocol):
     def send(self, side: int, packet: bytes) -> Heard:
         """The packet arrives on a side; what leaves by it."""
 
+    changed: set[str]
+    """Knobs that were set since they were last reset."""
+
     def wait(self, seconds: float) -> None:
         """Time passes."""
+
+    def set(self, name: str, value: int) -> None:
+        """A knob gets a value."""
 
     def entries(self) -> list[str]:
         """Lines of /proc/net/nf_conntrack, runs of blanks made one, in no order."""
@@ -65,6 +71,7 @@ class KernelRouter:
 
     def __init__(self, lab: netlab.Lab, rules: str, knobs: Mapping[str, int]) -> None:
         self.space = lab.namespace()
+        self.changed: set[str] = set()
         self._tuns = []
         for device, address in zip(SIDES, ADDRESSES, strict=True):
             self._tuns.append(self.space.open_tun(device, vnet_hdr=False))
@@ -74,6 +81,9 @@ class KernelRouter:
         self.space.route("10.10.0.0/16", via="10.9.1.2")
         self.space.sysctl("net.ipv4.conf.all.send_redirects", 0)
         self.space.sysctl("net.ipv4.ip_forward", 1)
+        self.space.sysctl("net.ipv4.icmp_ratelimit", 0)
+        self.space.sysctl("net.ipv4.icmp_msgs_per_sec", 1000000)
+        self.space.sysctl("net.ipv4.icmp_msgs_burst", 1000000)
         for name, value in knobs.items():
             self.space.sysctl(name, value)
         self._restore(rules)
@@ -111,6 +121,11 @@ class KernelRouter:
     def wait(self, seconds: float) -> None:
         """As `Router` has it."""
         time.sleep(seconds)
+
+    def set(self, name: str, value: int) -> None:
+        """As `Router` has it."""
+        self.space.sysctl(name, value)
+        self.changed.add(name)
 
     def _read(self, descriptor: int) -> list[str]:
         os.lseek(descriptor, 0, os.SEEK_SET)
@@ -155,12 +170,16 @@ class OurRouter:
 
     def __init__(self, rules: str, knobs: Mapping[str, int]) -> None:
         self.net = pystack.Network(seed=7)
+        self.changed: set[str] = set()
         self.host = self.net.host("gw", list(ADDRESSES), profile="linux-6", forwarding=True)
         self.taps = [self.net.tap("10.9.1.2/24"), self.net.tap("10.9.2.2/24")]
         for tap in self.taps:
             self.net.link(tap, self.host)
         self.host.route("10.10.0.0/16", via="10.9.1.2")
         self.host.core.cfg.ip_redirect = 0  # send_redirects, which has no knob
+        self.host.sysctl["net.ipv4.icmp_ratelimit"] = 0
+        self.host.sysctl["net.ipv4.icmp_msgs_per_sec"] = 1000000
+        self.host.sysctl["net.ipv4.icmp_msgs_burst"] = 1000000
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NoEffect)
             for name, value in knobs.items():
@@ -179,6 +198,11 @@ class OurRouter:
     def wait(self, seconds: float) -> None:
         """As `Router` has it."""
         self.net.run(for_=round(seconds * 1e9))
+
+    def set(self, name: str, value: int) -> None:
+        """As `Router` has it."""
+        self.host.sysctl[name] = value
+        self.changed.add(name)
 
     def entries(self) -> list[str]:
         """As `Router` has it."""

@@ -144,7 +144,7 @@ class Machine(RuleBasedStateMachine):
     def delete(self, data: st.DataObject) -> None:
         asked = data.draw(st.sampled_from(list(self.flows)))
         client, sport, whom, _ = asked
-        self.gw.conntrack(f"-D -s {client} --sport {sport} -d {whom}")
+        self.gw.conntrack(f"-D -p udp -s {client} --sport {sport} -d {whom}")
         del self.flows[asked]
 
     @rule(seconds=st.sampled_from([1, 14, 31]))

@@ -98,7 +98,7 @@ def test_events_come_when_they_happen(home: Path):
 
 
 def test_filters_and_stamps(home: Path):
-    follower = Follower(home, "-e", "DESTROY", "-o", "timestamp", "--sport", "7")
+    follower = Follower(home, "-e", "DESTROY", "-o", "timestamp", "-p", "udp", "--sport", "7")
     make(home, 7)
     for _ in range(20):  # until it listens
         assert pystack(home, "conntrack", "--", "-D", "-p", "udp")[0] == 0
@@ -115,4 +115,4 @@ def test_filters_and_stamps(home: Path):
 def test_words_that_it_does_not_know(home: Path):
     status, out, err = pystack(home, "conntrack", "--", "-E", "-e", "SOON")
     assert (status, out) == (2, "")
-    assert "Bad event mask `SOON'" in err
+    assert "Bad parameter `SOON'" in err

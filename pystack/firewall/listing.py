@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pystack._fast import nf_hook
+from pystack.addresses import dotted
 from pystack.firewall import words
 from pystack.firewall.spec import Spec
 from pystack.firewall.tables import Draft, Entry
@@ -17,7 +18,7 @@ def count_text(value: int, exact: bool) -> str:
     if value <= 99999:
         return f"{value:5d}"
     for letter in "KMGT":
-        value = (value + 500) // 1000
+        value = (value + 500) % (1 << 64) // 1000
         if value <= 9999 or letter == "T":
             return f"{value:4d}{letter}"
     raise AssertionError
@@ -28,10 +29,10 @@ def address_text(addr: int, mask: int, inverted: bool, numeric: bool) -> str:
     sign = "!" if inverted else " "
     if not mask and not inverted:
         said = "0.0.0.0/0" if numeric else "anywhere"
-    elif not numeric and addr == 0x7F000001 and mask == words.ALL_ONES:
-        said = "localhost"
     else:
         said = words.masked(addr, mask, slash_32=False)
+        if not numeric:
+            said = said.replace(dotted(addr), words.named(addr), 1)
     return f"{sign}{said:<19} "
 
 
@@ -57,12 +58,12 @@ def rule_line(spec: Spec, entry: Entry, number: int, given: list[str]) -> str:
             face_text(spec.face_in, spec.face_in_not, numeric),
             face_text(spec.face_out, spec.face_out_not, numeric),
         )
-        out += f" {faces[0]:<6} {faces[1]:<6} "
+        out += "".join(" " + face + " " * (6 - len(face.encode())) for face in faces) + " "
     out += address_text(spec.src, spec.src_mask, spec.src_not, numeric)
     out += address_text(spec.dst, spec.dst_mask, spec.dst_not, numeric)
     if spec.goes:
         out += "[goto] "
-    shown = [match.show(numeric) for match in spec.matches]
+    shown = [match.show(numeric) for match in spec.matches if match.save() or not match.unsaid]
     if spec.target is not None:
         shown.append(spec.target.show(numeric))
     return out + "".join(f" {part}" for part in shown if part)

@@ -187,8 +187,8 @@ class HashTable(KeyTable):
         self.window_most = 0
 
     def count_windows(self, rate, most, window):
-        """Whole windows of so many ns instead, as --hashlimit-rate-match has it: `most` packets or octets in one, and none
-        after one with more than `rate` a second. `credit` counts then, and `refills` is 1 after such a window.
+        """Whole windows of so many ns instead, as --hashlimit-rate-match has it: `most` packets or octets in one, and
+        none after one with more than `rate` a second. `credit` counts then, `refills` is 1 after such a window.
         """
         self.window_rate = rate
         self.window_most = most
@@ -251,7 +251,9 @@ class HashTable(KeyTable):
             self.sweep(now // self.interval)
         row = self.find(first, second)
         if self.window != 0:
-            return self.below_in_window(row or self.start_window(first, second, jiffies), length, now)
+            return self.below_in_window(
+                row or self.start_window(first, second, jiffies), length, now
+            )
         if row == 0:
             row = self.add(first, second)
             if row == 0:

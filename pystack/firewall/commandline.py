@@ -57,12 +57,24 @@ LONG = {
     name: letter for letter, (names, _) in (COMMANDS | OPTIONS).items() for name in names.split()
 }
 
+OTHER_TARGETS = set(
+    """
+    AUDIT CHECKSUM CLASSIFY CLUSTERIP CONNSECMARK ECN HMARK IDLETIMER LED NFLOG NFQUEUE QUEUE RATEEST SECMARK SET
+    SYNPROXY TCPOPTSTRIP TEE TPROXY TRACE ULOG
+    """.split()
+)
+"""Targets of iptables that there are not here: no chain is called so."""
+
 WITH_RULE = set("ADCIR")
+NO_DROP = (
+    '\nThe "nat" table is not intended for filtering, the use of DROP is therefore inhibited.\n\n'
+)
 COUNTER_MAX = (1 << 64) - 1
 ILLEGAL = (
-    dict.fromkeys("AIRC", "nx0")
-    | {"D": "nx0c", "L": "sdpjiocf"}
-    | dict.fromkeys("FZNXPES", "nsdpjxio0cf")
+    dict.fromkeys("AIR", "nx0")
+    | dict.fromkeys("DC", "nx0c")
+    | {"L": "sdpjiocf", "P": "nsdpjxio0f"}
+    | dict.fromkeys("FZNXES", "nsdpjxio0cf")
 )
 """Options that a command does not know, in the order in which iptables looks."""
 
@@ -98,6 +110,9 @@ def split(text: str, *, shell: bool = True) -> list[Word]:
         elif quote:
             if char == quote:
                 quote = ""
+                if not shell:  # a word ends there
+                    out.append(Word("".join(current), start))
+                    current, begun = [], False
             else:
                 current.append(char)
         elif char == '"' or (char == "'" and shell):
@@ -133,6 +148,8 @@ class Command:
     counters: tuple[int, int] = (0, 0)
     zero: bool = False
     """-L or -S together with -Z."""
+    other_family: bool = False
+    """A line of a restore that is for IPv6."""
 
 
 class Parser:
@@ -297,12 +314,12 @@ class Parser:
             if not word.isdecimal():
                 raise RefusedError("wait interval not numeric")
             self.interval = True
-        elif letter == "M":
-            pass
-        elif letter == "4":
+        elif letter in "M4":
             pass
         elif letter == "6":
-            raise RefusedError("", bare=True)
+            if not self.restoring:
+                raise RefusedError("", bare=True)
+            self.command.other_family = True
         elif letter == "V":
             self.command.letter = "V"
         else:
@@ -356,6 +373,8 @@ class Parser:
     def _target_name(word: str) -> None:
         if not word:
             raise RefusedError("Invalid target name (too short)")
+        if any(char.isspace() for char in word):
+            raise RefusedError(f"Invalid target name `{word}'")
 
     @staticmethod
     def _face(word: str) -> str:
@@ -372,7 +391,8 @@ class Parser:
             self.spec.target = target
             self.extensions.append(target)
         else:
-            self._chain_name(word)
+            if len(word.encode()) >= 29:
+                raise RefusedError(f"Invalid target name `{word}' (28 chars max)")
             self.spec.chain = word
 
     def _load_match(self, word: str) -> None:
@@ -452,10 +472,7 @@ class Parser:
                 raise RefusedError(f"-{letter} requires {what}")
             command.other = self._next(letter)
         elif letter == "N":
-            if word[:1] in ("-", "!"):
-                raise RefusedError(f"chain name not allowed to start with `{word[0]}'")
-            if word in TARGET_NAMES:
-                raise RefusedError("chain name may not clash with target name")
+            self.new_chain_name(word)
 
     def _optional_chain(self, word: str) -> None:
         if word:
@@ -472,8 +489,20 @@ class Parser:
 
     @staticmethod
     def _chain_name(name: str) -> None:
-        if len(name) >= 29:
+        if len(name.encode()) >= 29:
             raise RefusedError(f"chain name `{name}' too long (must be under 29 chars)")
+
+    @staticmethod
+    def new_chain_name(name: str, *, standing: bool = False) -> None:
+        """Refuse what no new chain may be called."""
+        if name[:1] in ("-", "!"):
+            raise RefusedError(f"chain name not allowed to start with `{name[0]}'")
+        if not standing:
+            Parser._chain_name(name)
+        if not name or name in TARGET_NAMES or name in OTHER_TARGETS:
+            raise RefusedError("chain name may not clash with target name")
+        if any(char.isspace() for char in name):
+            raise RefusedError(f"Invalid chain name `{name}'")
 
     # --- the end -----------------------------------------------------------------------------------------------
 
@@ -498,15 +527,13 @@ class Parser:
         for letter in ILLEGAL.get(command.letter, ""):
             if letter in command.given:
                 raise RefusedError(f"Illegal option `-{letter}' with this command")
-        for name in (command.chain, command.other if command.letter == "E" else ""):
-            self._chain_name(name)
+        self._chain_name(command.chain)
+        if command.letter == "P" and command.table == "nat" and command.other == "DROP":
+            raise RefusedError(NO_DROP)
         if command.letter not in WITH_RULE:
             return
         if command.table == "nat" and spec.target is not None and spec.target.name == "DROP":
-            raise RefusedError(
-                '\nThe "nat" table is not intended for filtering, the use of DROP is therefore '
-                "inhibited.\n\n"
-            )
+            raise RefusedError(NO_DROP)
         if command.chain in ("PREROUTING", "INPUT") and spec.face_out:
             raise RefusedError(f"Can't use -o with {command.chain}\n")
         if command.chain in ("POSTROUTING", "OUTPUT") and spec.face_in:

@@ -294,8 +294,10 @@ def unresolved(name: str) -> str:
     """Why a name has no address where nobody can be asked."""
     if ":" in name and set(name.lower()) <= set("0123456789abcdef:."):
         return "Address family for hostname not supported"
-    if name and all(c.isascii() and (c.isalnum() or c in "-_.") for c in name) and (
-        not name.startswith("-") and not name.replace(".", "").isdigit()
+    if (
+        name
+        and all(c.isascii() and (c.isalnum() or c in "-_.") for c in name)
+        and (not name.startswith("-") and not name.replace(".", "").isdigit())
     ):
         return "Temporary failure in name resolution"
     return "Name or service not known"
@@ -312,9 +314,7 @@ def one_of(table: dict[str, int], complaint: str) -> Reader:
     return read
 
 
-def bits_of(
-    table: dict[str, int], complaint: str, nothing: str = "", last: str = ""
-) -> Reader:
+def bits_of(table: dict[str, int], complaint: str, nothing: str = "", last: str = "") -> Reader:
     """Words of a table with commas between: the bits that they mean together. Letters of any case, and any beginning
     of a word that is long enough for iptables: the first that fits. `nothing`: the complaint where the last is empty,
     `last` that where any other last one is wrong.

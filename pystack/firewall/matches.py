@@ -49,9 +49,7 @@ CT_ADDRESSES = ("ctorigsrc", "ctorigdst", "ctreplsrc", "ctrepldst")
 CT_PORTS = ("ctorigsrcport", "ctorigdstport", "ctreplsrcport", "ctrepldstport")
 
 
-LIST_OF_STATES = (
-    '"--{o.name}" requires a list of states with no spaces, e.g. ESTABLISHED,RELATED'
-)
+LIST_OF_STATES = '"--{o.name}" requires a list of states with no spaces, e.g. ESTABLISHED,RELATED'
 
 
 def ct_proto(e: Extension, o: Option, args: Sequence[str]) -> int:
@@ -69,7 +67,14 @@ def ct_dir(e: Extension, o: Option, args: Sequence[str]) -> int:
 class StateText(MatchText):
     name = "state"
     tracks = True
-    options = (Option("state", bits_of(STATES, 'Bad state "{word}"', LIST_OF_STATES), inverts=True, required=True),)
+    options = (
+        Option(
+            "state",
+            bits_of(STATES, 'Bad state "{word}"', LIST_OF_STATES),
+            inverts=True,
+            required=True,
+        ),
+    )
 
     def save(self) -> str:
         return f" {self.bang('state')}--state {names_of(STATES, self.given['state'])}"
@@ -114,11 +119,7 @@ class ConntrackText(MatchText):
             out.append(("ctstate", names_of(CT_STATES, self.given["ctstate"])))
         if "ctproto" in self.given:
             out.append(("ctproto", str(self.given["ctproto"])))
-        out += [
-            (name, self.network(name, numeric))
-            for name in CT_ADDRESSES
-            if name in self.given
-        ]
+        out += [(name, self.network(name, numeric)) for name in CT_ADDRESSES if name in self.given]
         out += [
             (name, words.span_text(self.given[name][0], self.given[name][1] or self.given[name][0]))
             for name in CT_PORTS
@@ -212,9 +213,7 @@ ADDRESS_TYPES = {
 } | {"THROW": 1 << 9, "NAT": 1 << 10, "XRESOLVE": 1 << 11}
 
 
-TYPES = bits_of(
-    ADDRESS_TYPES, "addrtype: bad type `{word}'", last='addrtype: bad type "{word}"'
-)
+TYPES = bits_of(ADDRESS_TYPES, "addrtype: bad type `{word}'", last='addrtype: bad type "{word}"')
 
 
 class AddrtypeText(MatchText):
@@ -273,10 +272,10 @@ def address_range(e: Extension, o: Option, args: Sequence[str]) -> tuple[int, in
     """`a` or `a-b`; numbers that are missing at the end of an address are zeros."""
     low_text, dash, high_text = args[0].partition("-")
     ends = []
-    for text in (low_text, high_text) if dash else (low_text,):
-        addr = words.address(text, 1)
+    for end in (low_text, high_text) if dash else (low_text,):
+        addr = words.address(end, 1)
         if addr is None:
-            raise RefusedError(f'{e.name}: Bad value for "--{o.name}" option: "{text}"')
+            raise RefusedError(f'{e.name}: Bad value for "--{o.name}" option: "{end}"')
         ends.append(addr)
     return ends[0], ends[-1]
 

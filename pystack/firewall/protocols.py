@@ -65,7 +65,7 @@ class PortText(MatchText):
         return None if fits else "Invalid argument"
 
     def takes_in(self, other: MatchText) -> bool:
-        """One of the same kind right behind it, of which nftables makes one, unless both ask for the same in two ways."""
+        """Another of the same kind, of which nftables makes one; not where both ask for the same in two ways."""
         if not (isinstance(other, PortText) and self.name == other.name):
             return False
         names = self.given.keys() | self.inverted

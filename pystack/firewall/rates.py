@@ -167,10 +167,8 @@ def hash_burst(_e: Extension, o: Option, args: Sequence[str]) -> int:
     """Packets or octets; what stands behind the number and its unit does not matter."""
     count, rest = words.leading(args[0])
     if not count or count >= U32:
-        raise RefusedError(
-            f'bad value for option "--{o.name}", or out of range (1-{MOST_BURST}).'
-        )
-    return count << {"kb": 10, "mb": 20}.get(rest[:2], 0)
+        raise RefusedError(f'bad value for option "--{o.name}", or out of range (1-{MOST_BURST}).')
+    return count << {"k": 10, "m": 20}.get(rest[:1], 0)
 
 
 def hash_interval(e: Extension, o: Option, args: Sequence[str]) -> int:
@@ -296,15 +294,16 @@ class HashlimitText(MatchText):
             out.append(f"htable-gcinterval {self.given['hashlimit-htable-gcinterval']}")
         if self.expire != self.quantum(rate):
             out.append(f"htable-expire {self.expire}")
-        if self.rate_match:
-            out.append("rate-match")
-            if self.interval != 1:
-                out.append(f"rate-interval {self.interval}")
-        return out + [
+        out += [
             f"{side} {self.given[f'hashlimit-{side}']}"
             for side in ("srcmask", "dstmask")
             if self.given.get(f"hashlimit-{side}", 32) != 32
         ]
+        if self.rate_match:
+            out.append("rate-match")
+            if self.interval != 1:
+                out.append(f"rate-interval {self.interval}")
+        return out
 
     def mode_names(self) -> list[str]:
         return [name for name, bit in MODES.items() if self.given.get("hashlimit-mode", 0) & bit]

@@ -409,7 +409,9 @@ class ConnmarkText(TargetText):
     )
 
     def kernel_check(self, spec: Spec, table: str) -> str | None:
-        return super().kernel_check(spec, table) or ("Invalid argument" if self.shift > 31 else None)
+        return super().kernel_check(spec, table) or (
+            "Invalid argument" if self.shift > 31 else None
+        )
 
     @property
     def shift(self) -> int:

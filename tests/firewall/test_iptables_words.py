@@ -29,6 +29,10 @@ def outcome(firewall: Firewall, command: str) -> tuple[int, str, str]:
         return error.status, "", str(error).strip()
 
 
+NOT_READ_AGAIN = ("0b/s", "recent --rcheck --seconds -1")
+"""What the tool prints and does not take itself."""
+
+
 @pytest.mark.parametrize("record", records("rules"), ids=lambda r: f"{r['table']} {r['rule']}"[:70])
 def test_rules_are_printed_as_the_tool_prints_them(record: Any):
     firewall = Firewall()
@@ -48,6 +52,8 @@ def test_rules_are_printed_as_the_tool_prints_them(record: Any):
 def test_every_rule_loads_again_from_what_was_saved():
     for record in records("rules"):
         if record["rc"] or record["rule"].startswith(("-c", "--set-counters")):
+            continue
+        if any(word in line for line in record["S"] for word in NOT_READ_AGAIN):
             continue
         first, second = Firewall(), Firewall()
         for firewall in (first, second):

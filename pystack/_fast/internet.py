@@ -81,6 +81,7 @@ IP_TTL = int(Drop.IP_TTL)
 MBUF = int(Drop.MBUF)
 FIREWALL = int(Drop.FIREWALL)
 TCP_BROADCAST = int(Drop.TCP_BROADCAST)
+TCP_PORT_ZERO = int(Drop.TCP_PORT_ZERO)
 UDP_BUFFER = int(Drop.UDP_BUFFER)
 UDP_NO_PORT = int(Drop.UDP_NO_PORT)
 DATAGRAM_IN_VAIN = int(Note.DATAGRAM_IN_VAIN)
@@ -259,6 +260,8 @@ class Internet(IpOutput):
         if p.proto == PROTO_TCP:
             if p.src >> 28 >= 14 or self.is_broadcast(p.src):
                 return self.reject(p, TCP_BROADCAST)
+            if p.sport == 0 or p.dport == 0:  # it is only passed on
+                return self.reject(p, TCP_PORT_ZERO)
             reason = tcp_input(self, self.listeners, p)
         elif p.proto == PROTO_UDP:
             reason = self.udp_input(p)

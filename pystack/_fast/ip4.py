@@ -107,15 +107,38 @@ def parse_ip(
     return 0
 
 
+@cython.cfunc
+@cython.exceptval(check=False)
+def _peek(
+    p: Packet, b: cython.const[cython.uchar][::1], off: cython.Py_ssize_t, n: cython.Py_ssize_t
+) -> cython.void:
+    """Ports, flags, type and code of a first fragment, as far as it has them; in others what stands in their place."""
+    p.sport = 0
+    p.dport = 0
+    p.flags = 0
+    p.icmp_type = 0
+    p.icmp_code = 0
+    if p.proto == _ICMP and n >= 8:
+        p.icmp_type = b[off]
+        p.icmp_code = b[off + 1]
+    elif (p.proto == _TCP or p.proto == _UDP) and n >= 4:
+        p.sport = be32(b, off) >> 16
+        p.dport = be32(b, off) & 0xFFFF
+        if p.proto == _TCP and n >= 14:
+            p.flags = b[off + 13]
+
+
 @cython.exceptval(check=False)
 def parse_l4(
     p: Packet, b: cython.const[cython.uchar][::1], off: cython.Py_ssize_t, n: cython.Py_ssize_t
 ) -> cython.int:
     """Read the L4 header of `n` octets at `b[off]` by `p.proto`; nothing to do for other protocols.
 
-    A fragment has none, whatever its first octets look like. Answers a Drop reason or 0.
+    A fragment has none, whatever its first octets look like; what firewalls ask for is known all the same. Answers a
+    Drop reason or 0.
     """
     if p.mf or p.frag_off != 0:
+        _peek(p, b, off, n)
         return 0
     if p.proto == _TCP:
         return parse_tcp(p, b, off, n)

@@ -16,7 +16,7 @@ cdef class Match:
 
 cdef class PortRange(Match):
     cdef public int proto, sport_low, sport_high, dport_low, dport_high
-    cdef public bint sport_not, dport_not
+    cdef public bint sport_not, dport_not, native
     cpdef bint ports_fit(self, Packet p) noexcept
 
 

@@ -54,10 +54,22 @@ class Match:
 
 @cython.cclass
 class PortRange(Match):
-    """Ports of a protocol from `low` to `high`, inverted one by one; what `-m udp` asks, and `-m tcp` first."""
+    """Ports of a protocol from `low` to `high`, inverted one by one; what `-m udp` asks, and `-m tcp` first.
 
-    def __init__(self, proto, sport=(0, 65535), sport_not=False, dport=(0, 65535), dport_not=False):
+    `native`: as nftables asks in its own terms. A 6.18 looks where the ports would be in any fragment.
+    """
+
+    def __init__(
+        self,
+        proto,
+        sport=(0, 65535),
+        sport_not=False,
+        dport=(0, 65535),
+        dport_not=False,
+        native=False,
+    ):
         Match.__init__(self)
+        self.native = native
         self.proto = proto
         self.sport_low, self.sport_high = sport
         self.dport_low, self.dport_high = dport
@@ -75,7 +87,7 @@ class PortRange(Match):
 
     def test(self, p, state):
         """As `Match` has it."""
-        if p.frag_off != 0 or p.proto != self.proto:
+        if p.proto != self.proto or (p.frag_off != 0 and not self.native):
             return False
         return self.ports_fit(p)
 
@@ -96,8 +108,9 @@ class TcpMatch(PortRange):
         flags_not=False,
         option=0,
         option_not=False,
+        native=False,
     ):
-        PortRange.__init__(self, PROTO_TCP, sport, sport_not, dport, dport_not)
+        PortRange.__init__(self, PROTO_TCP, sport, sport_not, dport, dport_not, native)
         self.mask = mask
         self.flags = flags
         self.flags_not = flags_not
@@ -122,7 +135,7 @@ class TcpMatch(PortRange):
         fits: cython.bint
         if p.proto != PROTO_TCP:
             return False
-        if p.frag_off != 0:
+        if p.frag_off != 0 and not self.native:
             if p.frag_off == 8:
                 state.hot_drop = True  # a fragment that would overwrite the flags
             return False

@@ -106,6 +106,7 @@ class PortText(MatchText):
             "sport_not": "source-port" in self.inverted,
             "dport": self.asked("destination-port"),
             "dport_not": "destination-port" in self.inverted,
+            "native": self.native,
         }
 
 

@@ -260,8 +260,11 @@ class Internet(IpOutput):
         if p.proto == PROTO_TCP:
             if p.src >> 28 >= 14 or self.is_broadcast(p.src):
                 return self.reject(p, TCP_BROADCAST)
-            if p.sport == 0 or p.dport == 0:  # it is only passed on
-                return self.reject(p, TCP_PORT_ZERO)
+            if p.sport == 0 or p.dport == 0:
+                if (
+                    self.cfg.policy_icmp_errors != ICMP_ERRORS_LINUX
+                ):  # there nobody listens, and says so
+                    return self.reject(p, TCP_PORT_ZERO)
             reason = tcp_input(self, self.listeners, p)
         elif p.proto == PROTO_UDP:
             reason = self.udp_input(p)
@@ -278,11 +281,11 @@ class Internet(IpOutput):
 
     def forward(self, p, towards):
         """A packet for somebody else (RFC 1812 section 5.3), or for whoever stands `towards`. Takes ownership."""
-        route: cython.int
-        if ip4.forward(p) != 0:
+        route: cython.int = self.routes.find(towards)
+        # Linux asks for the way first
+        if p.ttl <= 1 and (route >= 0 or self.cfg.policy_icmp_errors != ICMP_ERRORS_LINUX):
             self.icmp_error(p, ICMP_TIME_EXCEEDED, 0, 0)
             return self.reject(p, IP_TTL)
-        route = self.routes.find(towards)
         if route < 0:
             self.ipstat.cantforward += 1
             self.icmp_error(p, ICMP_UNREACH, ICMP_UNREACH_NET, 0)
@@ -294,6 +297,7 @@ class Internet(IpOutput):
             self.ipstat.cantforward += 1
             self.icmp_error(p, ICMP_UNREACH, ICMP_UNREACH_NEEDFRAG, iface.mtu)
             return self.reject(p, IP_NEED_FRAGMENT)
+        ip4.forward(p)
         if p.iface_in == iface.number and self.cfg.ip_redirect and towards == p.dst:
             self.redirect(p, route, iface)
         if self.hooks is not None:
@@ -326,6 +330,8 @@ class Internet(IpOutput):
             return 0
         if not self.icmp_limit.may_send(self, self.ipstat, kind, code, p.src):
             return 0
+        if p.gso_size == 0:
+            ip4.finish(p)  # a translated packet's checksum may still wait; it is quoted
         out = self.packet()
         out.csum_ok = True
         if not udp_icmp.build_error(p, out, self.pool, kind, code, rest, self.cfg.icmp_quotelen):
@@ -338,6 +344,8 @@ class Internet(IpOutput):
             out.release()
             return 0
         out.ttl = self.cfg.ip_ttl
+        if self.cfg.policy_icmp_errors == ICMP_ERRORS_LINUX:
+            out.tos = (p.tos & 0x1E) | 0xC0  # RFC 1812 section 4.3.2.5: internetwork control
         self.ipstat.icmp_out[kind] += 1
         if p.ct != 0:
             out.ct = p.ct

@@ -9,7 +9,7 @@ from pystack._fast.wirebytes cimport be16, be32, csum_add16, csum_fold, csum_oct
 cdef int _TCP
 cdef int _UDP
 cdef int _ICMP
-cdef int _UDPLITE
+cdef int _AH, _UDPLITE
 cdef int _FIN_PSH
 cdef int _CWR
 cdef int _TRUNCATED

@@ -23,6 +23,7 @@ _TCP = cython.declare(cython.int, consts.PROTO_TCP)
 _UDP = cython.declare(cython.int, consts.PROTO_UDP)
 _ICMP = cython.declare(cython.int, consts.PROTO_ICMP)
 _UDPLITE = cython.declare(cython.int, consts.PROTO_UDPLITE)
+_AH = cython.declare(cython.int, 51)
 _FIN_PSH = cython.declare(cython.int, consts.FIN | consts.PSH)
 _CWR = cython.declare(cython.int, consts.CWR)
 _TRUNCATED = cython.declare(cython.int, consts.Drop.IP_TRUNCATED)
@@ -112,7 +113,9 @@ def parse_ip(
 def _peek(
     p: Packet, b: cython.const[cython.uchar][::1], off: cython.Py_ssize_t, n: cython.Py_ssize_t
 ) -> cython.void:
-    """Ports, flags, type and code of a first fragment, as far as it has them; in others what stands in their place."""
+    """Ports, flags, type and code of a first fragment, as far as it has them; in others, and where nobody else reads the
+    protocol, what stands in their place.
+    """
     p.sport = 0
     p.dport = 0
     p.flags = 0
@@ -121,7 +124,10 @@ def _peek(
     if p.proto == _ICMP and n >= 8:
         p.icmp_type = b[off]
         p.icmp_code = b[off + 1]
-    elif (p.proto == _TCP or p.proto == _UDP) and n >= 4:
+    elif p.proto == _AH and n >= 8:
+        p.sport = be32(b, off + 4) >> 16
+        p.dport = be32(b, off + 4) & 0xFFFF
+    elif p.proto != _ICMP and p.proto != _AH and n >= 4:
         p.sport = be32(b, off) >> 16
         p.dport = be32(b, off) & 0xFFFF
         if p.proto == _TCP and n >= 14:
@@ -148,6 +154,7 @@ def parse_l4(
         return parse_icmp(p, b, off, n)
     if p.proto == _UDPLITE:
         return parse_lite(p, b, off, n)
+    _peek(p, b, off, n)
     return 0
 
 

@@ -3,6 +3,7 @@ from pystack._fast.nf_hook cimport HookState
 from pystack._fast.packet cimport Packet
 
 cdef int CTS_INVALID, CTS_UNTRACKED, H_STATUS, IPS_DST_NAT, IPS_SRC_NAT, PROTO_ICMP, PROTO_TCP, PROTO_UDP, W_MARK
+cdef int PROTO_UDPLITE, _DCCP, _SCTP
 cdef int STATE_SNAT, STATE_DNAT, PORT_SOURCE, PORT_DESTINATION, PORT_EITHER, TTL_EQ, TTL_NE, TTL_LT, TTL_GT
 cdef long long HZ
 

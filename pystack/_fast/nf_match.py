@@ -21,6 +21,7 @@ from pystack._fast.consts import (
     PROTO_ICMP,
     PROTO_TCP,
     PROTO_UDP,
+    PROTO_UDPLITE,
     STATE_DNAT,
     STATE_SNAT,
     TTL_EQ,
@@ -31,13 +32,19 @@ from pystack._fast.consts import (
 from pystack._fast.nf_hook import HookState
 from pystack._fast.packet import Packet
 
+_DCCP = cython.declare(cython.int, 33)
+_SCTP = cython.declare(cython.int, 132)
 _U32 = cython.declare(cython.uint, 0xFFFFFFFF)
 
 
 @cython.exceptval(check=False)
 def has_ports(p: Packet) -> cython.bint:
     """Does the packet carry ports that were read?"""
-    return p.frag_off == 0 and (p.proto == PROTO_TCP or p.proto == PROTO_UDP)
+    if p.proto == PROTO_TCP or p.proto == PROTO_UDP:
+        return p.frag_off == 0
+    if p.proto == _SCTP or p.proto == _DCCP or p.proto == PROTO_UDPLITE:
+        return p.frag_off == 0 and p.head_len + p.length - p.ip_len >= 4
+    return False
 
 
 @cython.cclass
@@ -204,6 +211,9 @@ class Multiport(Match):
         """As `Match` has it."""
         fits: cython.bint = False
         if not has_ports(p):
+            # what is too short for them is lost, if it is of a protocol that has them
+            if p.frag_off == 0 and (p.proto in (_SCTP, _DCCP, PROTO_UDPLITE)):
+                state.hot_drop = True
             return False
         if self.which & PORT_SOURCE:
             fits = self.listed(p.sport)

@@ -2,7 +2,7 @@ from pystack._fast.chain cimport Chain, FreeList
 from pystack._fast.conntrack cimport Conntrack
 from pystack._fast.hashing cimport sip2
 from pystack._fast.nf_hook cimport HookState
-from pystack._fast.nf_match cimport Match, has_ports
+from pystack._fast.nf_match cimport Match
 from pystack._fast.packet cimport Packet
 
 cdef int H_STATUS, IPS_ASSURED, IPS_CONFIRMED, O_STATE, PROTO_TCP, TCPCT_CLOSE, TCPCT_TIME_WAIT

@@ -33,7 +33,7 @@ from pystack._fast.consts import (
 )
 from pystack._fast.hashing import sip2
 from pystack._fast.nf_hook import LOCAL_IN, PREROUTING
-from pystack._fast.nf_match import Match, has_ports
+from pystack._fast.nf_match import Match
 
 RECENT_ENTRIES = 100
 """Addresses that a list holds (the module's ip_list_tot)."""
@@ -280,6 +280,17 @@ class HashTable(KeyTable):
         return 1
 
 
+@cython.cfunc
+@cython.exceptval(check=False)
+def _room_for_ports(proto: cython.int) -> cython.int:
+    """Octets of a protocol's header up to where its ports end, or what stands in their place (the SPI of IPsec); 0:
+    it has none.
+    """
+    if proto == 51:
+        return 8
+    return 4 if proto in (6, 17, 33, 50, 132, 136) else 0
+
+
 @cython.final
 @cython.cclass
 class HashLimit(Match):
@@ -305,11 +316,16 @@ class HashLimit(Match):
             first = first << 32
         if self.mode & BY_DST:
             first |= p.dst & self.dst_mask
-        if has_ports(p):
-            if self.mode & BY_SPORT:
-                second = p.sport << 16
-            if self.mode & BY_DPORT:
-                second |= p.dport
+        if self.mode & (BY_SPORT | BY_DPORT):
+            answer = _room_for_ports(p.proto)
+            if p.head_len + p.length - p.ip_len < answer:
+                state.hot_drop = True
+                return False
+            if answer > 0:
+                if self.mode & BY_SPORT:
+                    second = p.sport << 16
+                if self.mode & BY_DPORT:
+                    second |= p.dport
         answer = self.table.below(first, second, p.head_len + p.length, state.now)
         if answer < 0:
             state.hot_drop = True

@@ -182,6 +182,10 @@ def hash_interval(e: Extension, o: Option, args: Sequence[str]) -> int:
 CREDITS_PER_US = (250 << 39) // HASH_SCALE
 """What the kernel counts in, at 250 jiffies a second."""
 MOST_ROWS = 1 << 20
+BURST_EXPIRE = 60
+"""Seconds for which a key is kept where octets have a burst."""
+BUCKETS = 8192
+"""Of a hash table of which nobody says it, with 1 GiB of memory or more."""
 
 
 class HashlimitText(MatchText):
@@ -231,13 +235,13 @@ class HashlimitText(MatchText):
         if not self.rate.in_octets:
             return int(self.given.get("hashlimit-burst", 5))
         if "hashlimit-burst" not in self.given:
-            return 0 if self.above else 1
-        second = octets_of(self.rate.cost)
-        return -(-int(self.given["hashlimit-burst"]) // second) + (0 if self.above else 1)
+            return 0
+        return -(-int(self.given["hashlimit-burst"]) // octets_of(self.rate.cost))
 
     @property
     def expire(self) -> int:
-        return int(self.given.get("hashlimit-htable-expire", self.rate.unit * 1000))
+        unit = BURST_EXPIRE if self.rate.in_octets and self.burst else self.rate.unit
+        return int(self.given.get("hashlimit-htable-expire", unit * 1000))
 
     def check(self, spec: Spec) -> None:
         if "hashlimit-upto" not in self.given and "hashlimit-above" not in self.given:
@@ -265,15 +269,21 @@ class HashlimitText(MatchText):
                 return "Numerical result out of range"
         return None
 
+    @property
+    def rows(self) -> int:
+        """Keys at most: no fewer than there are buckets."""
+        buckets = min(self.given.get("hashlimit-htable-size", 0), MOST_ROWS) or BUCKETS
+        most = min(self.given.get("hashlimit-htable-max", 0), MOST_ROWS) or 8 * buckets
+        return max(most, buckets)
+
     def rate_words(self, stretch: int = 1) -> tuple[str, str]:
         """The rate and the burst ("": not said)."""
         if not self.rate.in_octets:
             return rate_text(self.packet_cost * stretch, HASH_SCALE), str(self.burst)
-        burst = self.burst - (0 if self.above else 1)
         said = f"{octets_text(self.rate.cost)}/s"
-        if burst <= 0:
+        if not self.burst:
             return said, ""
-        octets = burst * octets_of(self.rate.cost)
+        octets = self.burst * octets_of(self.rate.cost)
         for unit, name in ((1 << 20, "mb"), (1 << 10, "kb")):
             if octets >= unit:
                 return said, f"{octets // unit}{name}"
@@ -281,7 +291,9 @@ class HashlimitText(MatchText):
 
     def quantum(self, rate: str) -> int:
         """The expiry that goes without saying, in ms."""
-        return 15_000 if self.rate.in_octets else UNITS[rate.rpartition("/")[2]] * 1000
+        if self.rate.in_octets:
+            return (BURST_EXPIRE if self.burst else self.rate.unit) * 1000
+        return UNITS[rate.rpartition("/")[2]] * 1000
 
     def table_words(self, rate: str) -> list[str]:
         """What is said of the table and of the rest, by the ends of the options' names."""
@@ -335,14 +347,16 @@ class HashlimitText(MatchText):
                 rate.cost * 10**9 >> 32 if rate.in_octets else rate.cost * (10**9 // HASH_SCALE),
                 self.burst,
                 rate.in_octets,
-                min(self.given.get("hashlimit-htable-max", 0), MOST_ROWS),
+                self.rows,
                 self.expire * 10**6,
                 self.given.get("hashlimit-htable-gcinterval", 1000) * 10**6,
             )
             if self.rate_match:
                 if rate.in_octets:
                     most = octets_of(rate.cost)
-                    burst = (max(self.burst, 1) - 1) * most
+                    burst = (
+                        max(self.burst, 1) - 1
+                    ) * most  # of which the first goes without saying
                 else:
                     most, burst = HASH_SCALE // self.packet_cost, self.burst
                 table.count_windows(most, most + burst, self.interval * 10**9)

@@ -113,8 +113,8 @@ def parse_ip(
 def _peek(
     p: Packet, b: cython.const[cython.uchar][::1], off: cython.Py_ssize_t, n: cython.Py_ssize_t
 ) -> cython.void:
-    """Ports, flags, type and code of a first fragment, as far as it has them; in others, and where nobody else reads the
-    protocol, what stands in their place.
+    """Ports, flags, type and code of a first fragment, as far as it has them; in others, and in protocols that nobody
+    else reads, what stands in their place.
     """
     p.sport = 0
     p.dport = 0

@@ -1,4 +1,4 @@
-"""What a gateway tells of packets that it does not pass on, as a 6.18 does: the octets around and inside of ICMP errors."""
+"""What a gateway tells of packets that it does not pass on, as a 6.18 does: octets around and inside of ICMP errors."""
 
 import pytest
 from gateway import CLIENT, SERVER, SYN, Gateway, checksum, ip, tcp

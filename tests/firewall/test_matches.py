@@ -374,7 +374,7 @@ def test_hashlimit_burst_in_octets(how: str, said: str, at_once: int):
 
 
 def test_hashlimit_counts_whole_windows():
-    """--hashlimit-rate-match: the rate and the burst in one interval, none after an interval with more than the rate."""
+    """--hashlimit-rate-match: rate and burst in one interval, none after an interval with more than the rate."""
     rules = Rules(
         "-A INPUT -m hashlimit --hashlimit-upto 2/sec --hashlimit-burst 1 --hashlimit-name x"
         " --hashlimit-rate-match --hashlimit-rate-interval 2 --hashlimit-htable-expire 60000 -j DROP"

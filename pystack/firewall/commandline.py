@@ -508,6 +508,8 @@ class Parser:
 
     def _finish(self) -> None:
         command, spec = self.command, self.spec
+        if command.table == "nat" and spec.target is not None and spec.target.name == "DROP":
+            raise RefusedError(NO_DROP)
         for extension in (*spec.matches, spec.target):
             if extension is not None:
                 extension.finish(spec)
@@ -532,13 +534,13 @@ class Parser:
             raise RefusedError(NO_DROP)
         if command.letter not in WITH_RULE:
             return
-        if command.table == "nat" and spec.target is not None and spec.target.name == "DROP":
-            raise RefusedError(NO_DROP)
+        command.specs = list(self._addressed())
         if command.chain in ("PREROUTING", "INPUT") and spec.face_out:
             raise RefusedError(f"Can't use -o with {command.chain}\n")
         if command.chain in ("POSTROUTING", "OUTPUT") and spec.face_in:
             raise RefusedError(f"Can't use -i with {command.chain}\n")
-        command.specs = list(self._addressed())
+        for match in spec.matches:
+            match.require(spec)
 
     def _addressed(self) -> list[Spec]:
         """One rule for each pair of a source and a destination."""

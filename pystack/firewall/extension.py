@@ -94,6 +94,9 @@ class Extension:
     def check(self, spec: Spec) -> None:
         """What only this one demands; called before what is demanded of all."""
 
+    def require(self, spec: Spec) -> None:
+        """What it demands of the rest of the rule; called when all of that is known."""
+
     def kernel_check(self, spec: Spec, table: str) -> str | None:
         """Why the kernel refuses it in such a rule, or None."""
         return None

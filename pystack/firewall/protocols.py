@@ -45,13 +45,9 @@ class PortText(MatchText):
         return self.unsaid or any(self.asked(n) != ANY_PORT or n in self.inverted for n in names)
 
     def check(self, spec: Spec) -> None:
-        self.crossed = False
+        self.crossed = self.native and spec.proto_not
         if not self.native:
             return
-        if spec.proto != self.proto_number:
-            name = self.name.upper()
-            raise RefusedError(f"{name} match requires '-p {self.name}'")
-        self.crossed = spec.proto_not
         for name in ("source-port", "destination-port"):
             low, high = self.asked(name)
             if name in self.inverted and low == 0 < high:
@@ -59,6 +55,11 @@ class PortText(MatchText):
                 self.given[name] = ANY_PORT if high == 65535 else (high + 1, 65535)
                 self.unsaid = self.unsaid or high == 65535
                 self.inverted.discard(name)
+
+    def require(self, spec: Spec) -> None:
+        if self.native and spec.proto != self.proto_number:
+            name = self.name.upper()
+            raise RefusedError(f"{name} match requires '-p {self.name}'")
 
     def kernel_check(self, spec: Spec, table: str) -> str | None:
         fits = self.native or (spec.proto == self.proto_number and not spec.proto_not)

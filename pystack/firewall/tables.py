@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from pystack._fast import nf_hook
 from pystack._fast.nf_rate import HashTable, RecentTable
@@ -184,6 +185,16 @@ class Draft:
 
     # --- is it sound? ------------------------------------------------------------------------------------------
 
+    @cached_property
+    def windowed(self) -> dict[str, bool]:
+        """Tables of hashlimit, and whether they count whole windows: all of their rules do, or none."""
+        return {
+            match.given["hashlimit-name"]: "hashlimit-rate-match" in match.given
+            for _, rule in self.firewall.rules()
+            for match in rule.text.matches
+            if match.name == "hashlimit"
+        }
+
     def refuse(self, why: str, chain: str, line: int = 0) -> RefusedError:
         """The kernel's refusal of the last act."""
         act = self.act or "RULE_APPEND"
@@ -217,6 +228,11 @@ class Draft:
             why = part.kernel_check(spec, self.name) if part is not None else None
             if why:
                 raise self.refuse(why, chain, spec.line)
+        for match in spec.matches:
+            if match.name == "hashlimit":
+                windowed = "hashlimit-rate-match" in match.given
+                if self.windowed.setdefault(match.given["hashlimit-name"], windowed) != windowed:
+                    raise self.refuse("Invalid argument", chain, spec.line)
 
     def _depth(self, chain: str, depths: dict[str, int], open_chains: set[str]) -> int:
         """Chains under this one, the longest way; more than any limit where a way leads back."""

@@ -9,7 +9,15 @@ from collections.abc import Sequence
 
 from pystack._fast import consts
 from pystack.firewall import listing
-from pystack.firewall.commandline import VERSION_LINE, WITH_RULE, Command, Parser, Word, split
+from pystack.firewall.commandline import (
+    COUNTER_MAX,
+    VERSION_LINE,
+    WITH_RULE,
+    Command,
+    Parser,
+    Word,
+    split,
+)
 from pystack.firewall.errors import OTHER, VERSION, FirewallError, RefusedError
 from pystack.firewall.spec import Spec
 from pystack.firewall.tables import BUILT_IN, NO_CHAIN, POLICIES, Draft, DraftChain, Entry, Firewall
@@ -353,7 +361,8 @@ class Restore:
             counts = re.match(r"\[([0-9]+):([0-9]+)\]", "".join(words[2:3]))
             if counts is None:
                 raise RefusedError(f"invalid policy counters for chain '{name}'")
-            draft.chains[name].packets, draft.chains[name].octets = map(int, counts.groups())
+            values = [min(int(count), COUNTER_MAX) for count in counts.groups()]
+            draft.chains[name].packets, draft.chains[name].octets = values
 
     def _rule(self, draft: Draft, line: str, number: int) -> None:
         """A command, perhaps with `[packets:octets]` before it."""

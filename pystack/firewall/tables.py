@@ -36,6 +36,15 @@ POLICIES = {"ACCEPT": nf_hook.NF_ACCEPT, "DROP": nf_hook.NF_DROP}
 DEEPEST = 15
 """Chains under one that stands at a hook."""
 
+U64 = (1 << 64) - 1
+"""Counters are of 64 bits; the core has them with a sign."""
+
+
+def signed(count: int) -> int:
+    """A counter as the core has it."""
+    return count - (1 << 64) if count >> 63 else count
+
+
 NO_CHAIN = "No chain/target/match by that name."
 
 
@@ -151,7 +160,7 @@ class Draft:
         self.line = 0
         live = firewall.tables[name]
         self.chains: dict[str, DraftChain] = {
-            chain.name: DraftChain(chain.policy, chain.packets, chain.octets)
+            chain.name: DraftChain(chain.policy, chain.packets & U64, chain.octets & U64)
             for chain in live.chains.values()
             if not empty or chain.name in BUILT_IN[name]
         }
@@ -160,7 +169,7 @@ class Draft:
                 draft.policy, draft.packets, draft.octets = nf_hook.NF_ACCEPT, 0, 0
                 continue
             draft.entries = [
-                Entry(rule.text, rule.packets, rule.octets, rule)
+                Entry(rule.text, rule.packets & U64, rule.octets & U64, rule)
                 for rule in live.chains[chain].rules
             ]
 
@@ -278,11 +287,11 @@ class Draft:
         chains = {name: RuleChain(name, self.chains[name].policy) for name in self.ordered()}
         for name, chain in chains.items():
             draft = self.chains[name]
-            chain.packets, chain.octets = draft.packets, draft.octets
+            chain.packets, chain.octets = signed(draft.packets), signed(draft.octets)
             for entry in draft.entries:
                 rule = entry.rule or entry.spec.build(self.firewall.shared)
                 rule.text = entry.spec
-                rule.packets, rule.octets = entry.packets, entry.octets
+                rule.packets, rule.octets = signed(entry.packets), signed(entry.octets)
                 rule.chain = chains[entry.spec.chain] if entry.spec.chain else None
                 chain.rules.append(rule)
             chain.relink()

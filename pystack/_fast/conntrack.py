@@ -76,7 +76,6 @@ _gre = cython.declare(cython.uchar[::1], memoryview(bytearray(8)))
 _TCP_CHECKSUM = cython.declare(cython.int, Drop.TCP_CHECKSUM)
 _UDP_CHECKSUM = cython.declare(cython.int, Drop.UDP_CHECKSUM)
 _ICMP_CHECKSUM = cython.declare(cython.int, Drop.ICMP_CHECKSUM)
-_PORT_ZERO = cython.declare(cython.int, Drop.TCP_PORT_ZERO)
 _ICMP_REPLY = cython.declare(
     cython.const[cython.uchar][::1],
     memoryview(
@@ -321,12 +320,10 @@ class Conntrack(ConnAge):
 
     @cython.exceptval(check=False)
     def _faulty(self, p):
-        """Does the fault of its L4 part make the packet INVALID? A wrong checksum only where it is looked at; not a
-        port 0.
-        """
+        """Does the fault of its L4 part make the packet INVALID? A wrong checksum only where it is looked at."""
         if p.drop == _TCP_CHECKSUM or p.drop == _UDP_CHECKSUM or p.drop == _ICMP_CHECKSUM:
             return self.cfg.ct_checksum != 0
-        return p.drop != _PORT_ZERO
+        return True
 
     def _say(self, p, reason, number):
         """nf_conntrack_log_invalid: a line about a packet of this protocol, or of any (255). Answers 0."""

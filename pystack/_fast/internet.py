@@ -87,6 +87,7 @@ FIREWALL = int(Drop.FIREWALL)
 TCP_BROADCAST = int(Drop.TCP_BROADCAST)
 TCP_CHECKSUM = int(Drop.TCP_CHECKSUM)
 TCP_OFFSET = int(Drop.TCP_OFFSET)
+TCP_PORT_ZERO = int(Drop.TCP_PORT_ZERO)
 TCP_TRUNCATED = int(Drop.TCP_TRUNCATED)
 UDP_CHECKSUM = int(Drop.UDP_CHECKSUM)
 UDP_BUFFER = int(Drop.UDP_BUFFER)
@@ -291,6 +292,10 @@ class Internet(IpOutput):
         if p.proto == PROTO_TCP:
             if p.src >> 28 >= 14 or self.is_broadcast(p.src):
                 return self.reject(p, TCP_BROADCAST)
+            if p.sport == 0 or p.dport == 0:
+                # on Linux nobody listens there, and says so
+                if self.cfg.policy_icmp_errors != ICMP_ERRORS_LINUX:
+                    return self.reject(p, TCP_PORT_ZERO)
             reason = tcp_input(self, self.listeners, p)
         elif p.proto == PROTO_UDP:
             reason = self.udp_input(p)
@@ -307,11 +312,11 @@ class Internet(IpOutput):
 
     def forward(self, p, towards):
         """A packet for somebody else (RFC 1812 section 5.3), or for whoever stands `towards`. Takes ownership."""
-        route: cython.int
-        if ip4.forward(p) != 0:
+        route: cython.int = self.routes.find(towards)
+        # Linux asks for the way first
+        if p.ttl <= 1 and (route >= 0 or self.cfg.policy_icmp_errors != ICMP_ERRORS_LINUX):
             self.icmp_error(p, ICMP_TIME_EXCEEDED, 0, 0)
             return self.reject(p, IP_TTL)
-        route = self.routes.find(towards)
         if route < 0:
             self.ipstat.cantforward += 1
             self.icmp_error(p, ICMP_UNREACH, ICMP_UNREACH_NET, 0)
@@ -325,6 +330,7 @@ class Internet(IpOutput):
             self.ipstat.cantforward += 1
             self.icmp_error(p, ICMP_UNREACH, ICMP_UNREACH_NEEDFRAG, iface.mtu)
             return self.reject(p, IP_NEED_FRAGMENT)
+        ip4.forward(p)
         if p.iface_in == iface.number and self.cfg.ip_redirect and towards == p.dst:
             self.redirect(p, route, iface)
         if self.hooks is not None:

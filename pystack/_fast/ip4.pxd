@@ -9,7 +9,7 @@ from pystack._fast.wirebytes cimport be16, be32, csum_add16, csum_fold, csum_oct
 cdef int _TCP
 cdef int _UDP
 cdef int _ICMP
-cdef int _UDPLITE
+cdef int _AH, _UDPLITE
 cdef int _FIN_PSH
 cdef int _CWR
 cdef int _TRUNCATED
@@ -22,7 +22,7 @@ cdef int _OPTION
 cdef int _TTL
 cdef int _FRAG_BAD
 cdef int _MBUF
-cdef int _TCP_TRUNCATED, _TCP_CHECKSUM, _PORT_ZERO
+cdef int _TCP_TRUNCATED, _TCP_CHECKSUM
 cdef int _UDP_TRUNCATED, _UDP_CHECKSUM, _ICMP_TRUNCATED, _ICMP_CHECKSUM
 
 cpdef int parse_ip(Packet p, const unsigned char[::1] b, Py_ssize_t off, Py_ssize_t n) noexcept

@@ -23,6 +23,7 @@ _TCP = cython.declare(cython.int, consts.PROTO_TCP)
 _UDP = cython.declare(cython.int, consts.PROTO_UDP)
 _ICMP = cython.declare(cython.int, consts.PROTO_ICMP)
 _UDPLITE = cython.declare(cython.int, consts.PROTO_UDPLITE)
+_AH = cython.declare(cython.int, 51)
 _FIN_PSH = cython.declare(cython.int, consts.FIN | consts.PSH)
 _CWR = cython.declare(cython.int, consts.CWR)
 _TRUNCATED = cython.declare(cython.int, consts.Drop.IP_TRUNCATED)
@@ -37,7 +38,6 @@ _FRAG_BAD = cython.declare(cython.int, consts.Drop.FRAG_BAD)
 _MBUF = cython.declare(cython.int, consts.Drop.MBUF)
 _TCP_TRUNCATED = cython.declare(cython.int, consts.Drop.TCP_TRUNCATED)
 _TCP_CHECKSUM = cython.declare(cython.int, consts.Drop.TCP_CHECKSUM)
-_PORT_ZERO = cython.declare(cython.int, consts.Drop.TCP_PORT_ZERO)
 _UDP_TRUNCATED = cython.declare(cython.int, consts.Drop.UDP_TRUNCATED)
 _UDP_CHECKSUM = cython.declare(cython.int, consts.Drop.UDP_CHECKSUM)
 _ICMP_TRUNCATED = cython.declare(cython.int, consts.Drop.ICMP_TRUNCATED)
@@ -114,15 +114,43 @@ def parse_ip(
     return 0
 
 
+@cython.cfunc
+@cython.exceptval(check=False)
+def _peek(
+    p: Packet, b: cython.const[cython.uchar][::1], off: cython.Py_ssize_t, n: cython.Py_ssize_t
+) -> cython.void:
+    """Ports, flags, type and code of a first fragment, as far as it has them; in others, and in protocols that nobody
+    else reads, what stands in their place.
+    """
+    p.sport = 0
+    p.dport = 0
+    p.flags = 0
+    p.icmp_type = 0
+    p.icmp_code = 0
+    if p.proto == _ICMP and n >= 8:
+        p.icmp_type = b[off]
+        p.icmp_code = b[off + 1]
+    elif p.proto == _AH and n >= 8:
+        p.sport = be32(b, off + 4) >> 16
+        p.dport = be32(b, off + 4) & 0xFFFF
+    elif p.proto != _ICMP and p.proto != _AH and n >= 4:
+        p.sport = be32(b, off) >> 16
+        p.dport = be32(b, off) & 0xFFFF
+        if p.proto == _TCP and n >= 14:
+            p.flags = b[off + 13]
+
+
 @cython.exceptval(check=False)
 def parse_l4(
     p: Packet, b: cython.const[cython.uchar][::1], off: cython.Py_ssize_t, n: cython.Py_ssize_t
 ) -> cython.int:
     """Read the L4 header of `n` octets at `b[off]` by `p.proto`; nothing to do for other protocols.
 
-    A fragment has none, whatever its first octets look like. Answers a Drop reason or 0.
+    A fragment has none, whatever its first octets look like; what firewalls ask for is known all the same. Answers a
+    Drop reason or 0.
     """
     if p.mf or p.frag_off != 0:
+        _peek(p, b, off, n)
         return 0
     if p.proto == _TCP:
         return parse_tcp(p, b, off, n)
@@ -132,6 +160,7 @@ def parse_l4(
         return parse_icmp(p, b, off, n)
     if p.proto == _UDPLITE:
         return parse_lite(p, b, off, n)
+    _peek(p, b, off, n)
     return 0
 
 
@@ -185,20 +214,15 @@ def parse_faulty(
     p: Packet, pool: Pool, m: cython.int, skip: cython.int, n: cython.int, reason: cython.int
 ) -> cython.int:
     """The same packet again after `parse_landed` found fault with its L4 part (`reason`), as one that routers pass on
-    all the same: with a wrong checksum or a port 0 it is read to the end, otherwise all behind the IP header is
-    payload. `p.drop` keeps the reason for whoever the packet is for. Answers 0, or Drop.MBUF.
+    all the same: with a wrong checksum it is read to the end, otherwise all behind the IP header is payload. `p.drop`
+    keeps the reason for whoever the packet is for. Answers 0, or Drop.MBUF.
     """
     off: cython.Py_ssize_t = pool.m_off[m] + skip
-    wrong_sum: cython.bint = (
-        reason == _TCP_CHECKSUM or reason == _UDP_CHECKSUM or reason == _ICMP_CHECKSUM
-    )
     parse_ip(p, pool.arena, off, n)
-    if wrong_sum or reason == _PORT_ZERO:
+    if reason == _TCP_CHECKSUM or reason == _UDP_CHECKSUM or reason == _ICMP_CHECKSUM:
         p.csum_ok = True  # or nothing would be read
         parse_l4(p, pool.arena, off + p.ip_len, p.length)
-        p.csum_ok = not wrong_sum
-    else:
-        p.csum_ok = False
+    p.csum_ok = False
     p.drop = reason
     if p.length > 0:
         p.pool = pool
@@ -213,7 +237,7 @@ def parse_faulty(
 def is_l4_fault(reason: cython.int) -> cython.bint:
     """Is this Drop reason one that `parse_l4` gives: a fault that only concerns whom the packet is for?"""
     return (
-        _TCP_TRUNCATED <= reason <= _PORT_ZERO
+        _TCP_TRUNCATED <= reason <= _TCP_CHECKSUM
         or _UDP_TRUNCATED <= reason <= _UDP_CHECKSUM
         or (_ICMP_TRUNCATED <= reason <= _ICMP_CHECKSUM)
     )

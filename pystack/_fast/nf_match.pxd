@@ -2,6 +2,7 @@ from pystack._fast.nf_hook cimport HookState
 from pystack._fast.packet cimport Packet
 
 cdef int CTS_INVALID, CTS_UNTRACKED, H_STATUS, IPS_DST_NAT, IPS_SRC_NAT, PROTO_ICMP, PROTO_TCP, PROTO_UDP, W_MARK
+cdef int PROTO_UDPLITE, _DCCP, _SCTP
 cdef int STATE_SNAT, STATE_DNAT, PORT_SOURCE, PORT_DESTINATION, TTL_EQ, TTL_NE, TTL_LT
 cdef long long HZ
 
@@ -15,7 +16,7 @@ cdef class Match:
 
 cdef class PortRange(Match):
     cdef public int proto, sport_low, sport_high, dport_low, dport_high
-    cdef public bint sport_not, dport_not
+    cdef public bint sport_not, dport_not, native
     cpdef bint ports_fit(self, Packet p) noexcept
 
 

@@ -21,6 +21,7 @@ from pystack._fast.consts import (
     PROTO_ICMP,
     PROTO_TCP,
     PROTO_UDP,
+    PROTO_UDPLITE,
     STATE_DNAT,
     STATE_SNAT,
     TTL_EQ,
@@ -31,13 +32,19 @@ from pystack._fast.consts import (
 from pystack._fast.nf_hook import HookState
 from pystack._fast.packet import Packet
 
+_DCCP = cython.declare(cython.int, 33)
+_SCTP = cython.declare(cython.int, 132)
 _U32 = cython.declare(cython.uint, 0xFFFFFFFF)
 
 
 @cython.exceptval(check=False)
 def has_ports(p: Packet) -> cython.bint:
     """Does the packet carry ports that were read?"""
-    return p.frag_off == 0 and (p.proto == PROTO_TCP or p.proto == PROTO_UDP)
+    if p.proto == PROTO_TCP or p.proto == PROTO_UDP:
+        return p.frag_off == 0
+    if p.proto == _SCTP or p.proto == _DCCP or p.proto == PROTO_UDPLITE:
+        return p.frag_off == 0 and p.head_len + p.length - p.ip_len >= 4
+    return False
 
 
 @cython.cclass
@@ -54,10 +61,22 @@ class Match:
 
 @cython.cclass
 class PortRange(Match):
-    """Ports of a protocol from `low` to `high`, inverted one by one; what `-m udp` asks, and `-m tcp` first."""
+    """Ports of a protocol from `low` to `high`, inverted one by one; what `-m udp` asks, and `-m tcp` first.
 
-    def __init__(self, proto, sport=(0, 65535), sport_not=False, dport=(0, 65535), dport_not=False):
+    `native`: as nftables asks in its own terms. A 6.18 looks where the ports would be in any fragment.
+    """
+
+    def __init__(
+        self,
+        proto,
+        sport=(0, 65535),
+        sport_not=False,
+        dport=(0, 65535),
+        dport_not=False,
+        native=False,
+    ):
         Match.__init__(self)
+        self.native = native
         self.proto = proto
         self.sport_low, self.sport_high = sport
         self.dport_low, self.dport_high = dport
@@ -75,7 +94,7 @@ class PortRange(Match):
 
     def test(self, p, state):
         """As `Match` has it."""
-        if p.frag_off != 0 or p.proto != self.proto:
+        if p.proto != self.proto or (p.frag_off != 0 and not self.native):
             return False
         return self.ports_fit(p)
 
@@ -96,8 +115,9 @@ class TcpMatch(PortRange):
         flags_not=False,
         option=0,
         option_not=False,
+        native=False,
     ):
-        PortRange.__init__(self, PROTO_TCP, sport, sport_not, dport, dport_not)
+        PortRange.__init__(self, PROTO_TCP, sport, sport_not, dport, dport_not, native)
         self.mask = mask
         self.flags = flags
         self.flags_not = flags_not
@@ -122,7 +142,7 @@ class TcpMatch(PortRange):
         fits: cython.bint
         if p.proto != PROTO_TCP:
             return False
-        if p.frag_off != 0:
+        if p.frag_off != 0 and not self.native:
             if p.frag_off == 8:
                 state.hot_drop = True  # a fragment that would overwrite the flags
             return False
@@ -191,6 +211,9 @@ class Multiport(Match):
         """As `Match` has it."""
         fits: cython.bint = False
         if not has_ports(p):
+            # what is too short for them is lost, if it is of a protocol that has them
+            if p.frag_off == 0 and (p.proto in (_SCTP, _DCCP, PROTO_UDPLITE)):
+                state.hot_drop = True
             return False
         if self.which & PORT_SOURCE:
             fits = self.listed(p.sport)

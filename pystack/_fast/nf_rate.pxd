@@ -1,7 +1,7 @@
 from pystack._fast.chain cimport Chain, FreeList
 from pystack._fast.hashing cimport sip2
 from pystack._fast.nf_hook cimport HookState
-from pystack._fast.nf_match cimport Match, has_ports
+from pystack._fast.nf_match cimport Match
 
 cdef int H_STATUS, IPS_ASSURED, IPS_CONFIRMED, O_STATE, PROTO_TCP, TCPCT_CLOSE, TCPCT_TIME_WAIT
 cdef int LOCAL_IN, PREROUTING, BY_SRC, BY_DST, BY_SPORT, BY_DPORT
@@ -41,10 +41,13 @@ cdef class HashTable(KeyTable):
     cdef public long long cost, expire, interval
     cdef public unsigned int burst
     cdef public bint in_octets
-    cdef long long swept
+    cdef long long swept, window, window_rate, window_most
     cdef readonly long long[::1] credit, seen
     cdef readonly unsigned int[::1] refills
     cdef void sweep(self, long long turn) noexcept
+    cpdef count_windows(self, long long rate, long long most, long long window)
+    cpdef int start_window(self, unsigned long long first, unsigned long long second, long long jiffies) except -2
+    cdef int below_in_window(self, int row, int length, long long now) noexcept
     cpdef int below(self, unsigned long long first, unsigned long long second, int length, long long now) except -2
 
 

@@ -33,12 +33,13 @@ from pystack._fast.consts import (
 )
 from pystack._fast.hashing import sip2
 from pystack._fast.nf_hook import LOCAL_IN, PREROUTING
-from pystack._fast.nf_match import Match, has_ports
+from pystack._fast.nf_match import Match
 
 RECENT_ENTRIES = 100
 """Addresses that a list holds (the module's ip_list_tot)."""
 RECENT_STAMPS = 32
 
+_MS = cython.declare(cython.longlong, 1_000_000)
 _SECOND = cython.declare(cython.longlong, 1_000_000_000)
 _U32 = cython.declare(cython.uint, 0xFFFFFFFF)
 _CHUNK_SHIFT = 4
@@ -181,6 +182,17 @@ class HashTable(KeyTable):
         self.credit = column("q", self.capacity + 1)
         self.seen = column("q", self.capacity + 1)
         self.refills = column("I", self.capacity + 1)
+        self.window = 0
+        self.window_rate = 0
+        self.window_most = 0
+
+    def count_windows(self, rate, most, window):
+        """Whole windows of so many ns instead, as --hashlimit-rate-match has it: `most` packets or octets in one, and
+        none after one with more than `rate` a second. `credit` counts then, `refills` is 1 after such a window.
+        """
+        self.window_rate = rate
+        self.window_most = most
+        self.window = window
 
     def grow(self):
         """As `KeyTable` has it."""
@@ -199,6 +211,36 @@ class HashTable(KeyTable):
                 self.remove(row)
         self.swept = turn
 
+    def start_window(self, first, second, jiffies):
+        """A row for a new key; 0: there is no room."""
+        row: cython.int = self.add(first, second)
+        if row != 0:
+            self.credit[row] = 0
+            self.refills[row] = 0
+            self.seen[row] = jiffies
+        return row
+
+    @cython.exceptval(check=False)
+    def below_in_window(
+        self, row: cython.int, length: cython.int, now: cython.longlong
+    ) -> cython.int:
+        """`below`, where whole windows are counted."""
+        jiffies: cython.longlong = now // JIFFY * JIFFY
+        past: cython.longlong
+        if row == 0:
+            return -1
+        past = jiffies - self.seen[row]
+        if past >= self.window:
+            # in milliseconds, lest the products become too large
+            self.refills[row] = (
+                self.credit[row] * (self.window // _MS) > past // _MS * self.window_rate
+            )
+            self.credit[row] = 0
+            self.seen[row] = jiffies
+        self.when[row] = now + self.expire
+        self.credit[row] += length if self.in_octets else 1
+        return self.refills[row] == 0 and self.credit[row] <= self.window_most
+
     def below(self, first, second, length, now):
         """Is a packet of so many octets within the limit? 1, 0, or -1: there is no room for its key."""
         jiffies: cython.longlong = now // JIFFY * JIFFY
@@ -208,6 +250,10 @@ class HashTable(KeyTable):
         if now // self.interval != self.swept:
             self.sweep(now // self.interval)
         row = self.find(first, second)
+        if self.window != 0:
+            return self.below_in_window(
+                row or self.start_window(first, second, jiffies), length, now
+            )
         if row == 0:
             row = self.add(first, second)
             if row == 0:
@@ -232,6 +278,17 @@ class HashTable(KeyTable):
             return 0
         self.credit[row] -= price
         return 1
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def _room_for_ports(proto: cython.int) -> cython.int:
+    """Octets of a protocol's header up to where its ports end, or what stands in their place (the SPI of IPsec); 0:
+    it has none.
+    """
+    if proto == 51:
+        return 8
+    return 4 if proto in (6, 17, 33, 50, 132, 136) else 0
 
 
 @cython.final
@@ -259,11 +316,16 @@ class HashLimit(Match):
             first = first << 32
         if self.mode & BY_DST:
             first |= p.dst & self.dst_mask
-        if has_ports(p):
-            if self.mode & BY_SPORT:
-                second = p.sport << 16
-            if self.mode & BY_DPORT:
-                second |= p.dport
+        if self.mode & (BY_SPORT | BY_DPORT):
+            answer = _room_for_ports(p.proto)
+            if p.head_len + p.length - p.ip_len < answer:
+                state.hot_drop = True
+                return False
+            if answer > 0:
+                if self.mode & BY_SPORT:
+                    second = p.sport << 16
+                if self.mode & BY_DPORT:
+                    second |= p.dport
         answer = self.table.below(first, second, p.head_len + p.length, state.now)
         if answer < 0:
             state.hot_drop = True

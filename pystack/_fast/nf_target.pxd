@@ -57,8 +57,9 @@ cdef class Mark(Target):
 
 
 cdef class ConnMark(Target):
-    cdef public int action
+    cdef public int action, shift
     cdef public unsigned int mark, flow_mask, packet_mask
+    cdef unsigned int shifted(self, unsigned int mark) noexcept
 
 
 cdef class SetTos(Target):

@@ -240,14 +240,24 @@ def _ones() -> cython.uint:
 @cython.final
 @cython.cclass
 class ConnMark(Target):
-    """CONNMARK: sets the mark of the flow, or saves that of the packet there, or restores it from there."""
+    """CONNMARK: sets the mark of the flow, or saves that of the packet there, or restores it from there. What is set or
+    copied is shifted to the left, or where `shift` is negative to the right.
+    """
 
-    def __init__(self, action, mark, flow_mask, packet_mask):
+    def __init__(self, action, mark, flow_mask, packet_mask, shift=0):
         Target.__init__(self)
+        self.shift = shift
         self.action = action
         self.mark = mark
         self.flow_mask = flow_mask
         self.packet_mask = packet_mask
+
+    @cython.exceptval(check=False)
+    def shifted(self, mark: cython.uint) -> cython.uint:
+        """A mark after the shift."""
+        if self.shift < 0:
+            return mark >> -self.shift
+        return (mark << self.shift) & _ones()
 
     def apply(self, p, state):
         """As `Target` has it."""
@@ -258,10 +268,13 @@ class ConnMark(Target):
             return CONTINUE
         old = state.conntrack.word[(row << 4) + W_MARK]
         if self.action == MARK_RESTORE:
-            p.mark = (p.mark & (self.packet_mask ^ _ones())) ^ (old & self.flow_mask)
+            new = self.shifted(old & self.flow_mask)
+            p.mark = (p.mark & (self.packet_mask ^ _ones())) ^ new
             return CONTINUE
-        new = self.mark if self.action == MARK_SET else p.mark & self.packet_mask
-        new = (old & (self.flow_mask ^ _ones())) ^ new
+        if self.action == MARK_SET:
+            new = self.shifted((old & (self.flow_mask ^ _ones())) ^ self.mark)
+        else:
+            new = (old & (self.flow_mask ^ _ones())) ^ self.shifted(p.mark & self.packet_mask)
         if new != old:
             state.conntrack.word[(row << 4) + W_MARK] = new
             if state.conntrack.half[(row << 5) + H_STATUS] & IPS_CONFIRMED:

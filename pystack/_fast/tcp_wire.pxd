@@ -5,7 +5,6 @@ from pystack._fast.wirebytes cimport be16, be32, csum_add, put16, put32
 cdef int _TRUNCATED
 cdef int _OFFSET
 cdef int _CHECKSUM
-cdef int _PORT_ZERO
 cdef int _LINUX
 cdef unsigned int _NOP_NOP_TS
 cdef unsigned int _NOP_NOP_SACK

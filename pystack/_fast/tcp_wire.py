@@ -15,7 +15,6 @@ from pystack._fast.wirebytes import be16, be32, csum_add, put16, put32
 _TRUNCATED = cython.declare(cython.int, consts.Drop.TCP_TRUNCATED)
 _OFFSET = cython.declare(cython.int, consts.Drop.TCP_OFFSET)
 _CHECKSUM = cython.declare(cython.int, consts.Drop.TCP_CHECKSUM)
-_PORT_ZERO = cython.declare(cython.int, consts.Drop.TCP_PORT_ZERO)
 _LINUX = cython.declare(cython.int, consts.OPTIONS_LINUX)
 
 # Options as the 32-bit words that both systems write
@@ -79,8 +78,6 @@ def parse(
             p.ts_ecr = be32(b, off + 28)
         else:
             _read_options(p, p.head, at + 20, at + size)
-    if p.sport == 0 or p.dport == 0:
-        return _PORT_ZERO
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 
 from pystack.firewall import words as wd
@@ -46,7 +47,7 @@ OPTIONS = {
     "0": ("line-numbers", NONE),
     "c": ("set-counters", NEEDED),
     "w": ("wait", MAYBE),
-    "W": ("wait-interval", NEEDED),
+    "W": ("wait-interval", MAYBE),
     "M": ("modprobe", NEEDED),
     "V": ("version", NONE),
     "4": ("ipv4", NONE),
@@ -56,11 +57,24 @@ LONG = {
     name: letter for letter, (names, _) in (COMMANDS | OPTIONS).items() for name in names.split()
 }
 
+OTHER_TARGETS = set(
+    """
+    AUDIT CHECKSUM CLASSIFY CLUSTERIP CONNSECMARK ECN HMARK IDLETIMER LED NFLOG NFQUEUE QUEUE RATEEST SECMARK SET
+    SYNPROXY TCPOPTSTRIP TEE TPROXY TRACE ULOG
+    """.split()
+)
+"""Targets of iptables that there are not here: no chain is called so."""
+
 WITH_RULE = set("ADCIR")
+NO_DROP = (
+    '\nThe "nat" table is not intended for filtering, the use of DROP is therefore inhibited.\n\n'
+)
+COUNTER_MAX = (1 << 64) - 1
 ILLEGAL = (
-    dict.fromkeys("AIRC", "nx0")
-    | {"D": "nx0c", "L": "sdpjiocf"}
-    | dict.fromkeys("FZNXPES", "nsdpjxio0cf")
+    dict.fromkeys("AIR", "nx0")
+    | dict.fromkeys("DC", "nx0c")
+    | {"L": "sdpjiocf", "P": "nsdpjxio0f"}
+    | dict.fromkeys("FZNXES", "nsdpjxio0cf")
 )
 """Options that a command does not know, in the order in which iptables looks."""
 
@@ -96,6 +110,9 @@ def split(text: str, *, shell: bool = True) -> list[Word]:
         elif quote:
             if char == quote:
                 quote = ""
+                if not shell:  # a word ends there
+                    out.append(Word("".join(current), start))
+                    current, begun = [], False
             else:
                 current.append(char)
         elif char == '"' or (char == "'" and shell):
@@ -131,6 +148,8 @@ class Command:
     counters: tuple[int, int] = (0, 0)
     zero: bool = False
     """-L or -S together with -Z."""
+    other_family: bool = False
+    """A line of a restore that is for IPv6."""
 
 
 class Parser:
@@ -147,7 +166,8 @@ class Parser:
         self.invert = False
         self.sources: tuple[str, bool] | None = None
         self.destinations: tuple[str, bool] | None = None
-        self.jump = ""
+        self.waits = False
+        self.interval = False
 
     def parse(self) -> Command:
         """The command. RefusedError knows the column of the word that was looked at last."""
@@ -180,7 +200,10 @@ class Parser:
         word = self.words[self.at]
         self.seen = self.at
         self.at += 1
-        if word.startswith("--") and len(word) > 2:
+        if word == "--":
+            if self.at < len(self.words):
+                raise RefusedError("unknown arguments found on commandline")
+        elif word.startswith("--"):
             self._long(word)
         elif word.startswith("-") and len(word) > 1:
             self._short(word)
@@ -194,12 +217,14 @@ class Parser:
     def _long(self, word: str) -> None:
         name, equals, value = word[2:].partition("=")
         attached = bool(equals)
+        if equals and self._takes_no_word(name):
+            raise RefusedError(f'unknown option "{word}"')
         if equals:
             self.words[self.at : self.at] = [Word(value, self.words[self.at - 1].column)]
-        own = {o: e for e in self.extensions for opt in e.options for o in opt.names.split()}
+        own = self._own()
         exact = name in LONG or name in own
         hits = [name] if exact else [n for n in (*LONG, *own) if n.startswith(name)]
-        meanings = {LONG.get(n, n) for n in hits}
+        meanings = {LONG.get(n) or self._meaning(own[n], n) for n in hits}
         if len(meanings) == 1:
             hit = hits[0]
             if hit in own:
@@ -212,6 +237,25 @@ class Parser:
             self._long(word)
         else:
             raise RefusedError(f'unknown option "{word}"')
+
+    def _own(self) -> dict[str, Extension]:
+        """The options of what was named so far."""
+        return {o: e for e in self.extensions for opt in e.options for o in opt.names.split()}
+
+    @staticmethod
+    def _meaning(extension: Extension, name: str) -> tuple[int, str]:
+        """What getopt tells two options apart by."""
+        option = extension.option(name)
+        return id(extension), option.name if option else name
+
+    def _takes_no_word(self, name: str) -> bool:
+        """Is it an option without a word?"""
+        own = self._own()
+        hits = [name] if name in own else [n for n in own if n.startswith(name)]
+        if hits:
+            option = own[hits[0]].option(hits[0])
+            return option is not None and option.words == 0
+        return name in LONG and (COMMANDS | OPTIONS)[LONG[name]][1] == NONE
 
     def _short(self, word: str) -> None:
         letters = word[1:]
@@ -257,14 +301,25 @@ class Parser:
         elif letter == "w":
             if self.restoring:
                 raise RefusedError("You cannot use `-w' from iptables-restore")
-            if not word and self._has_word():
+            said = attached or self._has_word()
+            if said and not attached:
                 word = self._next(shown)
-            if word and not word.isdecimal():
+            if said and not word.isdecimal():
                 raise RefusedError("wait seconds not numeric")
-        elif letter in "WM4":
+            self.waits = True
+        elif letter == "W":
+            if not attached and not self._has_word():
+                raise RefusedError("wait interval value required")
+            word = word if attached else self._next(shown)
+            if not word.isdecimal():
+                raise RefusedError("wait interval not numeric")
+            self.interval = True
+        elif letter in "M4":
             pass
         elif letter == "6":
-            raise RefusedError("", bare=True)
+            if not self.restoring:
+                raise RefusedError("", bare=True)
+            self.command.other_family = True
         elif letter == "V":
             self.command.letter = "V"
         else:
@@ -280,7 +335,7 @@ class Parser:
         if self.invert and bit not in "psdiof":
             raise RefusedError(f"cannot have ! before -{bit}")
         if letter == "p":
-            spec.proto, spec.proto_not = wd.protocol(word), self.invert
+            spec.proto, spec.proto_not = wd.protocol(word.lower()), self.invert
             if spec.proto == 0 and self.invert:
                 raise RefusedError("rule would never match protocol")
         elif letter == "s":
@@ -296,17 +351,30 @@ class Parser:
         elif letter == "j":
             self._jump(word)
         elif letter == "g":
+            self._target_name(word)
             self.spec.goes = True
             self.spec.chain = word
         elif letter == "c":
-            if not self._has_word():
+            if "," in word:
+                word, _, octets = word.partition(",")
+            elif self._has_word():
+                octets = self._next("-c")
+            else:
                 raise RefusedError("-c requires packet and byte counter")
-            octets = self._next("-c")
-            if not word.isdecimal():
-                raise RefusedError("-c packet counter not numeric")
-            if not octets.isdecimal():
-                raise RefusedError("-c byte counter not numeric")
-            self.command.counters = int(word), int(octets)
+            counts = []
+            for what, text in (("packet", word), ("byte", octets)):
+                count = re.match(r"\s*([+-]?[0-9]+)", text)
+                if count is None:
+                    raise RefusedError(f"-c {what} counter not numeric")
+                counts.append(COUNTER_MAX if int(count[1]) > COUNTER_MAX else int(count[1]))
+            self.command.counters = counts[0] & COUNTER_MAX, counts[1] & COUNTER_MAX
+
+    @staticmethod
+    def _target_name(word: str) -> None:
+        if not word:
+            raise RefusedError("Invalid target name (too short)")
+        if any(char.isspace() for char in word):
+            raise RefusedError(f"Invalid target name `{word}'")
 
     @staticmethod
     def _face(word: str) -> str:
@@ -317,12 +385,14 @@ class Parser:
         return word
 
     def _jump(self, word: str) -> None:
+        self._target_name(word)
         if word in TARGET_NAMES:
             target = TARGET_NAMES[word]()
             self.spec.target = target
             self.extensions.append(target)
         else:
-            self._chain_name(word)
+            if len(word.encode()) >= 29:
+                raise RefusedError(f"Invalid target name `{word}' (28 chars max)")
             self.spec.chain = word
 
     def _load_match(self, word: str) -> None:
@@ -402,10 +472,7 @@ class Parser:
                 raise RefusedError(f"-{letter} requires {what}")
             command.other = self._next(letter)
         elif letter == "N":
-            if word[:1] in ("-", "!"):
-                raise RefusedError(f"chain name not allowed to start with `{word[0]}'")
-            if word in TARGET_NAMES:
-                raise RefusedError("chain name may not clash with target name")
+            self.new_chain_name(word)
 
     def _optional_chain(self, word: str) -> None:
         if word:
@@ -422,34 +489,58 @@ class Parser:
 
     @staticmethod
     def _chain_name(name: str) -> None:
-        if len(name) >= 29:
+        if len(name.encode()) >= 29:
             raise RefusedError(f"chain name `{name}' too long (must be under 29 chars)")
+
+    @staticmethod
+    def new_chain_name(name: str, *, standing: bool = False) -> None:
+        """Refuse what no new chain may be called."""
+        if name[:1] in ("-", "!"):
+            raise RefusedError(f"chain name not allowed to start with `{name[0]}'")
+        if not standing:
+            Parser._chain_name(name)
+        if not name or name in TARGET_NAMES or name in OTHER_TARGETS:
+            raise RefusedError("chain name may not clash with target name")
+        if any(char.isspace() for char in name):
+            raise RefusedError(f"Invalid chain name `{name}'")
 
     # --- the end -----------------------------------------------------------------------------------------------
 
     def _finish(self) -> None:
         command, spec = self.command, self.spec
+        if command.table == "nat" and spec.target is not None and spec.target.name == "DROP":
+            raise RefusedError(NO_DROP)
         for extension in (*spec.matches, spec.target):
             if extension is not None:
                 extension.finish(spec)
+        spec.join()
         if not command.letter:
             raise RefusedError("no command specified")
         if command.letter == "V":
             return
         if self.invert:
             raise RefusedError("nothing appropriate following !")
+        if self.interval and not self.waits:
+            raise RefusedError(
+                "Ignoring deprecated --wait-interval option.\n"
+                f"iptables {VERSION}: --wait-interval only makes sense with --wait\n",
+                bare=True,
+            )
         for letter in ILLEGAL.get(command.letter, ""):
             if letter in command.given:
                 raise RefusedError(f"Illegal option `-{letter}' with this command")
-        for name in (command.chain, command.other if command.letter == "E" else ""):
-            self._chain_name(name)
+        self._chain_name(command.chain)
+        if command.letter == "P" and command.table == "nat" and command.other == "DROP":
+            raise RefusedError(NO_DROP)
         if command.letter not in WITH_RULE:
             return
+        command.specs = list(self._addressed())
         if command.chain in ("PREROUTING", "INPUT") and spec.face_out:
             raise RefusedError(f"Can't use -o with {command.chain}\n")
         if command.chain in ("POSTROUTING", "OUTPUT") and spec.face_in:
             raise RefusedError(f"Can't use -i with {command.chain}\n")
-        command.specs = list(self._addressed())
+        for match in spec.matches:
+            match.require(spec)
 
     def _addressed(self) -> list[Spec]:
         """One rule for each pair of a source and a destination."""

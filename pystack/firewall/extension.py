@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pystack.firewall import words
+from pystack.firewall import services, words
 from pystack.firewall.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Extension:
             raise RefusedError(f'{self.name}: option "--{option.name}" can only be used once.\n')
         if inverted and not option.inverts:
             raise RefusedError(f'{self.name}: option "--{option.name}" cannot be inverted.\n')
-        self.proto = 0 if spec.proto_not else spec.proto
+        self.proto = spec.proto
         self.given[option.name] = option.reads(self, option, args)
         if inverted:
             self.inverted.add(option.name)
@@ -93,6 +93,9 @@ class Extension:
 
     def check(self, spec: Spec) -> None:
         """What only this one demands; called before what is demanded of all."""
+
+    def require(self, spec: Spec) -> None:
+        """What it demands of the rest of the rule; called when all of that is known."""
 
     def kernel_check(self, spec: Spec, table: str) -> str | None:
         """Why the kernel refuses it in such a rule, or None."""
@@ -184,19 +187,30 @@ def used(o: Option) -> str:
     return o.name
 
 
+def parts_of(e: Extension, o: Option, text: str) -> list[str]:
+    """`a` or `a:b`."""
+    parts = text.split(":")
+    if len(parts) > 2:
+        raise RefusedError(f'{e.name}: Too many components for option "--{o.name}" (max: 2)\n')
+    return parts
+
+
 def span(high: int) -> Reader:
     """`a`, `a:b`, `:b` or `a:` of numbers up to `high`."""
 
     def read(e: Extension, o: Option, args: Sequence[str]) -> tuple[int, int]:
-        low_text, colon, high_text = args[0].partition(":")
-        parts = [low_text, high_text] if colon else [low_text]
-        values = []
-        for part, default in zip(parts, (0, high), strict=False):
-            value = words.number(part, 0, high) if part or not colon else default
-            if value is None:
+        values: list[int] = []
+        for part, default in zip(parts_of(e, o, args[0]), (0, high), strict=False):
+            value, rest = words.leading(part) if part else (default, "")
+            if value is None or value > high:
+                near = part if values else args[0]
                 raise RefusedError(
-                    f'{e.name}: bad value for option "--{o.name}" near "{part}", '
+                    f'{e.name}: bad value for option "--{o.name}" near "{near}", '
                     f"or out of range (0-{high}).\n"
+                )
+            if rest:
+                raise RefusedError(
+                    f'{e.name}: Argument to "--{o.name}" has unexpected characters near "{rest}".\n'
                 )
             values.append(value)
         return values[0], values[-1]
@@ -204,15 +218,33 @@ def span(high: int) -> Reader:
     return read
 
 
+def port_pair(e: Extension, o: Option, args: Sequence[str]) -> tuple[int, int]:
+    """`a`, `a:b`, `:b` or `a:` of ports, by number (of which 16 bits count) or by a name of any protocol."""
+    values = []
+    for part, default in zip(parts_of(e, o, args[0]), (0, 65535), strict=False):
+        digits = part.strip(" \t\n\v\f\r").removeprefix("+")
+        value = int(digits) & 65535 if digits.isascii() and digits.isdigit() else None
+        if value is None:
+            value = services.port_of(part) if part else default
+        if value is None:
+            raise RefusedError(f'Port "{part}" does not resolve to anything.\n')
+        values.append(value)
+    return values[0], values[-1]
+
+
 def mark(e: Extension, o: Option, args: Sequence[str]) -> tuple[int, int]:
     """`value[/mask]`."""
-    value, slash, bits = args[0].partition("/")
-    pair = words.number(value), words.number(bits) if slash else words.ALL_ONES
-    if pair[0] is None or pair[1] is None:
+    value, rest = words.leading(args[0])
+    bits: int | None = words.ALL_ONES
+    if rest[:1] == "/":
+        bits, rest = words.leading(rest[1:])
+    if value is None or value > words.ALL_ONES or bits is None or bits > words.ALL_ONES:
         raise RefusedError(
             f'{e.name}: bad integer value for option "--{o.name}", or out of range.\n'
         )
-    return pair[0], pair[1]
+    if rest:
+        raise RefusedError(f'{e.name}: trailing garbage after value for option "--{o.name}".\n')
+    return value, bits
 
 
 def mask(e: Extension, o: Option, args: Sequence[str]) -> int:
@@ -225,16 +257,53 @@ def mask(e: Extension, o: Option, args: Sequence[str]) -> int:
     return value
 
 
+def length_of(e: Extension, o: Option, text: str) -> int:
+    """How many ones a mask begins with: by their number, or as an address; -1 if it is none."""
+    value = words.number(text, 0, 32)
+    if value is None:
+        bits = words.loose_address(text)
+        if bits is None:
+            raise RefusedError(
+                f'{e.name}: bad value for option "--{o.name}", '
+                "neither a valid network mask nor valid CIDR (0-32).\n"
+            )
+        value = words.mask_length(bits)
+    return -1 if value is None else value
+
+
 def prefix_mask(e: Extension, o: Option, args: Sequence[str]) -> int:
-    """A mask of ones by its length, or dotted."""
-    value = words.address(args[0]) if "." in args[0] else words.number(args[0], 0, 32)
-    length = value if "." not in args[0] else words.mask_length(value or 0)
-    if length is None or value is None:
-        raise RefusedError(
-            f'{e.name}: bad value for option "--{o.name}", '
-            "neither a valid network mask nor valid CIDR (0-32).\n"
-        )
-    return length
+    """A mask of ones by its length, or dotted; one with holes counts as one of ones alone."""
+    length = length_of(e, o, args[0])
+    return 32 if length < 0 else length
+
+
+def prefix_length(e: Extension, o: Option, args: Sequence[str]) -> int:
+    """The same, where one with holes is left to the kernel, which refuses it."""
+    length = length_of(e, o, args[0])
+    return 255 if length < 0 else length
+
+
+def host_mask(e: Extension, o: Option, args: Sequence[str]) -> tuple[int, int]:
+    """`address[/mask]`, host bits and all."""
+    text, slash, bits = args[0].partition("/")
+    length = prefix_mask(e, o, [bits]) if slash else 32
+    addr = words.host(text)
+    if addr is None:
+        raise RefusedError(f"getaddrinfo: {unresolved(text)}\n")
+    return addr, words.ALL_ONES << (32 - length) & words.ALL_ONES
+
+
+def unresolved(name: str) -> str:
+    """Why a name has no address where nobody can be asked."""
+    if ":" in name and set(name.lower()) <= set("0123456789abcdef:."):
+        return "Address family for hostname not supported"
+    if (
+        name
+        and all(c.isascii() and (c.isalnum() or c in "-_.") for c in name)
+        and (not name.startswith("-") and not name.replace(".", "").isdigit())
+    ):
+        return "Temporary failure in name resolution"
+    return "Name or service not known"
 
 
 def one_of(table: dict[str, int], complaint: str) -> Reader:
@@ -248,18 +317,23 @@ def one_of(table: dict[str, int], complaint: str) -> Reader:
     return read
 
 
-def bits_of(table: dict[str, int], complaint: str) -> Reader:
+def bits_of(table: dict[str, int], complaint: str, nothing: str = "", last: str = "") -> Reader:
     """Words of a table with commas between: the bits that they mean together. Letters of any case, and any beginning
-    of a word that is long enough for iptables: the first that fits.
+    of a word that is long enough for iptables: the first that fits. `nothing`: the complaint where the last is empty,
+    `last` that where any other last one is wrong.
     """
 
     def read(e: Extension, o: Option, args: Sequence[str]) -> int:
-        value = 0
-        for word in args[0].split(","):
+        value, rest, comma = 0, args[0], ","
+        while comma:
+            word, comma, after = rest.partition(",")
             hit = next((n for n in table if word and n.startswith(word.upper())), None)
             if hit is None:
-                raise RefusedError(complaint.format(e=e, o=o, word=word))
+                empty = "" if rest else nothing
+                wrong = empty or (complaint if comma else last or complaint)
+                raise RefusedError(wrong.format(e=e, o=o, word=rest))
             value |= table[hit]
+            rest = after
         return value
 
     return read

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import getopt
+import re
 import time
 from collections.abc import Sequence
 
 from pystack._fast import consts
 from pystack.firewall import listing
-from pystack.firewall.commandline import VERSION_LINE, WITH_RULE, Command, Parser, Word, split
-from pystack.firewall.errors import OTHER, VERSION, RefusedError
+from pystack.firewall.commandline import (
+    COUNTER_MAX,
+    VERSION_LINE,
+    WITH_RULE,
+    Command,
+    Parser,
+    Word,
+    split,
+)
+from pystack.firewall.errors import OTHER, VERSION, FirewallError, RefusedError
 from pystack.firewall.spec import Spec
 from pystack.firewall.tables import BUILT_IN, NO_CHAIN, POLICIES, Draft, DraftChain, Entry, Firewall
 
@@ -30,11 +40,11 @@ def iptables(firewall: Firewall, arguments: str | Sequence[str]) -> str:
         draft = firewall.draft(command.table)
         if command.letter in "LS":
             return _listed(draft, command)
-        edit(draft, command)
+        said = edit(draft, command)
         draft.commit(command.chain)
     except RefusedError as refused:
         raise refused.spoken() from None
-    return ""
+    return said
 
 
 def _listed(draft: Draft, command: Command) -> str:
@@ -48,29 +58,46 @@ def _listed(draft: Draft, command: Command) -> str:
     how = listing.listed if command.letter == "L" else listing.rules_listed
     out = how(draft, command.chain, command.number, command.given)
     if command.zero:
+        out += _said(draft, command, "Zeroing chain")
         _zero(draft, command.chain, 0)
         draft.commit()
     return out
 
 
-def edit(draft: Draft, command: Command, line: int = 0) -> None:
-    """Do to a draft what a command says."""
+def _said(draft: Draft, command: Command, what: str) -> str:
+    """What is done to which chains, where -v asks for it."""
+    if "v" not in command.given:
+        return ""
+    names = [command.chain] if command.chain else draft.ordered()
+    if command.letter == "X":
+        names = [name for name in names if command.chain or not draft.standing(name)]
+    return "".join(f"{what} `{name}'\n" for name in names)
+
+
+def edit(draft: Draft, command: Command, line: int = 0) -> str:
+    """Do to a draft what a command says; what is said of it."""
     letter, name = command.letter, command.chain
+    said = ""
     for spec in command.specs:
         spec.line = line
     draft.line = line
     if letter in WITH_RULE:
         _edit_rules(draft, command)
+        if "v" in command.given and not (letter == "D" and command.number):
+            said = "".join(f"{listing.rule_words(spec)}\n" for spec in command.specs)
     elif letter == "F":
+        said = _said(draft, command, "Flushing chain")
         for chain in [draft.chain(name)] if name else draft.chains.values():
             chain.entries = []
     elif letter == "Z":
+        said = "" if command.number else _said(draft, command, "Zeroing chain")
         _zero(draft, name, command.number)
     elif letter == "N":
         if name in draft.chains:
             raise RefusedError("Chain already exists.", OTHER)
         draft.chains[name] = DraftChain(consts.RETURN)
     elif letter == "X":
+        said = _said(draft, command, "Deleting chain")
         _delete_chains(draft, name)
     elif letter == "P":
         _set_policy(draft, name, command.other)
@@ -78,6 +105,7 @@ def edit(draft: Draft, command: Command, line: int = 0) -> None:
         _rename(draft, name, command.other)
     else:
         raise RefusedError("no command specified")
+    return said
 
 
 def _edit_rules(draft: Draft, command: Command) -> None:
@@ -87,6 +115,8 @@ def _edit_rules(draft: Draft, command: Command) -> None:
     if letter in "DC" and not number:
         chain = draft.chains.get(command.chain, DraftChain(0))
         for spec in command.specs:
+            if spec.chain and spec.chain not in draft.chains:
+                raise RefusedError(f"Chain '{spec.chain}' does not exist")
             at = _find(chain, spec)
             if letter == "D":
                 del chain.entries[at]
@@ -102,12 +132,13 @@ def _edit_rules(draft: Draft, command: Command) -> None:
         if len(added) != 1:
             raise RefusedError("Replacement rule does not specify a unique address")
         if number > len(entries):
-            raise RefusedError("Index of replacement too big.", OTHER)
+            known = entries or draft.name in draft.firewall.used
+            raise RefusedError("Index of replacement too big." if known else NO_CHAIN, OTHER)
         entries[number - 1] = added[0]
     elif letter == "I":
         if number > len(entries) + 1:
             raise RefusedError("Index of insertion too big.", OTHER)
-        entries[number - 1 : number - 1] = added
+        entries[number - 1 : number - 1] = reversed(added)  # each is put before the one before it
     else:
         entries += added
 
@@ -135,6 +166,8 @@ def _delete_chains(draft: Draft, name: str) -> None:
     draft.act = "CHAIN_DEL"
     if name:
         draft.chain(name)
+        if draft.standing(name) and draft.name not in draft.firewall.used:
+            raise RefusedError(NO_CHAIN, OTHER)
     gone = [name] if name else [c for c in draft.ordered() if not draft.standing(c)]
     for chain in gone:
         users = {
@@ -152,11 +185,6 @@ def _delete_chains(draft: Draft, name: str) -> None:
 
 def _set_policy(draft: Draft, name: str, policy: str) -> None:
     """-P."""
-    if draft.name == "nat" and policy == "DROP" and not draft.line:
-        raise RefusedError(
-            '\nThe "nat" table is not intended for filtering, the use of DROP is therefore '
-            "inhibited.\n\n"
-        )
     if not draft.standing(name):
         raise RefusedError("Bad built-in chain name.", OTHER)
     if policy not in POLICIES:
@@ -186,7 +214,7 @@ def _date(firewall: Firewall) -> str:
 
 
 def iptables_save(firewall: Firewall, arguments: str | Sequence[str] = "") -> str:
-    """`iptables-save [-c] [-t TABLE]`: the tables that were ever touched, or the one that is named."""
+    """`iptables-save [-c] [-t TABLE]`: the tables that were ever touched, in the tool's order, or the one named."""
     words = split(arguments) if isinstance(arguments, str) else [Word(w) for w in arguments]
     counters, table = False, ""
     while words:
@@ -199,7 +227,15 @@ def iptables_save(firewall: Firewall, arguments: str | Sequence[str] = "") -> st
                 raise RefusedError(f"table '{table}' does not exist", OTHER).spoken()
         else:
             raise RefusedError(f'unknown option "{word}"').spoken()
-    return "".join(_saved(firewall, t, counters) for t in ([table] if table else firewall.used))
+    return "".join(
+        _saved(firewall, t, counters)
+        for t in ([table] if table else SAVED)
+        if table or t in firewall.used
+    )
+
+
+SAVED = ("mangle", "raw", "filter", "nat")
+"""Tables, in the order in which iptables-save has them."""
 
 
 def _saved(firewall: Firewall, name: str, counters: bool) -> str:
@@ -225,21 +261,33 @@ def _saved(firewall: Firewall, name: str, counters: bool) -> str:
 class Restore:
     """One run of iptables-restore over a text: each table up to its COMMIT as a whole or not at all."""
 
-    def __init__(self, firewall: Firewall, *, keep: bool, counters: bool, test: bool):
+    def __init__(self, firewall: Firewall, given: dict[str, str]):
         self.firewall = firewall
-        self.keep = keep
-        self.counters = counters
-        self.test = test
+        self.keep = "noflush" in given
+        self.counters = "counters" in given
+        self.test = "test" in given
+        self.verbose = "verbose" in given
+        self.only = given.get("table", "")
+        """The one table that is restored; "": all of them."""
+        self.passed = False
+        """The table that is read is not that one."""
+        self.ended = False
         self.draft: Draft | None = None
         self.changed = ""
+        self.touched = False
+        """Is there anything of the table to keep?"""
+        self.missing = ""
         self.out: list[str] = []
 
     def run(self, text: str) -> str:
         """All lines."""
         number = 0
+        lines = text.removesuffix("\n").split("\n") if text else []
         try:
-            for number, line in enumerate(text.splitlines(), 1):
+            for number, line in enumerate(lines, 1):
                 self._line(line, number)
+                if self.ended:
+                    return "".join(self.out)
             if self.draft is not None:
                 raise RefusedError(f"COMMIT expected at line {number + 1}", OTHER)
         except RefusedError as refused:
@@ -253,23 +301,44 @@ class Restore:
         return "".join(self.out)
 
     def _line(self, line: str, number: int) -> None:
-        if not line.strip() or line.startswith("#"):
+        if not line or line.startswith("#"):
             return
         if self.draft is None:
             if not line.startswith("*"):
                 raise RefusedError("", OTHER)
-            name = line[1:].split()[0] if line[1:].split() else ""
+            name = (re.findall("[^ \t]+", line[1:]) or [""])[0]
+            if not name:
+                raise RefusedError(f"iptables-restore: line {number} table name invalid")
             if name not in BUILT_IN:
                 raise RefusedError(f"iptables-restore: line {number} table name '{name}' invalid")
             self.draft = self.firewall.draft(name, empty=not self.keep)
             self.draft.line = number
+            self.passed = bool(self.only) and name != self.only
+            self.touched = self.keep and name in self.firewall.used
+            self.missing = ""
+            if self.verbose and not (self.keep or self.passed or self.test):
+                self._flushed(name)
         elif line == "COMMIT":
-            self.draft.commit(self.changed, test=self.test)
+            if self.missing:
+                raise RefusedError(f"Chain '{self.missing}' does not exist")
+            if not (self.test or self.passed):
+                self.draft.commit(self.changed)
+                if not self.touched:
+                    self.firewall.used.remove(self.draft.name)
             self.draft = None
+        elif self.passed:
+            pass
         elif line.startswith(":"):
+            self.touched = True
             self._chain(self.draft, line, number)
         else:
             self._rule(self.draft, line, number)
+
+    def _flushed(self, name: str) -> None:
+        """What -v says of a table that is emptied."""
+        old = self.firewall.draft(name)
+        self.out += [f"Flushing chain `{chain}'\n" for chain in old.ordered()]
+        self.out += [f"Deleting chain `{c}'\n" for c in old.ordered() if not old.standing(c)]
 
     def _chain(self, draft: Draft, line: str, number: int) -> None:
         """`:NAME POLICY [packets:octets]`."""
@@ -277,63 +346,129 @@ class Restore:
         words = line[1:].split()
         if not words:
             raise RefusedError(f"iptables-restore: line {number} chain name invalid")
-        Parser._chain_name(words[0])
+        Parser.new_chain_name(words[0], standing=draft.standing(words[0]))
         if len(words) < 2:
             raise RefusedError(f"iptables-restore: line {number} policy invalid")
         name, policy = words[:2]
+        if self.test:
+            return
         if not draft.standing(name):
             draft.chains[name] = DraftChain(consts.RETURN)
             return
-        if policy == "-":
-            return
-        _set_policy(draft, name, policy)
-        if len(words) > 2:
-            counts = words[2].strip("[]").split(":")
-            if self.counters and len(counts) == 2 and all(c.isdecimal() for c in counts):
-                draft.chains[name].packets, draft.chains[name].octets = map(int, counts)
+        if policy != "-":
+            _set_policy(draft, name, policy)
+        if self.counters:
+            counts = re.match(r"\[([0-9]+):([0-9]+)\]", "".join(words[2:3]))
+            if counts is None:
+                raise RefusedError(f"invalid policy counters for chain '{name}'")
+            values = [min(int(count), COUNTER_MAX) for count in counts.groups()]
+            draft.chains[name].packets, draft.chains[name].octets = values
 
     def _rule(self, draft: Draft, line: str, number: int) -> None:
         """A command, perhaps with `[packets:octets]` before it."""
         counters: list[str] = []
         rest, skipped = line, 0
         if line.startswith("["):
-            inside, bracket, rest = line[1:].partition("]")
-            if not bracket:
+            if "]" not in line:
                 raise RefusedError(f"Bad line {number}: need ]")
-            if ":" not in inside:
+            first, colon, second = line[1:].lstrip(":").partition(":")
+            second, _, rest = second.lstrip("]").partition("]")
+            if not first:
                 raise RefusedError(f"Bad line {number}: need :")
+            if not (colon and second):
+                raise RefusedError(f"Bad line {number}: need ]")
             skipped = len(line) - len(rest)
-            counters = inside.split(":", 1)
+            counters = [first, second]
         words = [Word(w, w.column + skipped) for w in split(rest, shell=False)]
         if self.counters and counters:
             words = [Word("--set-counters"), *map(Word, counters), *words]
         command = Parser(words, draft.name, restoring=True).parse()
-        if command.letter in ("L", "S"):
+        if command.letter == "V":
+            self.out.append(VERSION_LINE.replace("iptables", "iptables-restore"))
+            self.ended = True
+        if self.test or self.ended or command.other_family:
+            return
+        if command.letter in "LS":
             self.out.append(_listed(draft, command))
             return
-        if command.letter == "D" and command.number > len(draft.chain(command.chain).entries):
-            raise RefusedError(NO_CHAIN, OTHER)
-        if command.letter == "E":
-            draft.act = "CHAIN_RENAME"
-            raise draft.refuse("No such file or directory", command.other, number)
-        edit(draft, command, number)
+        self.touched = self.touched or command.letter in "AINRP"
+        if command.letter in "RD":
+            if command.number > len(draft.chain(command.chain).entries):
+                raise RefusedError(NO_CHAIN, OTHER)
+        if command.letter in "DC" and not command.number:
+            gone = [s.chain for s in command.specs if s.chain and s.chain not in draft.chains]
+            if gone:
+                self.missing = gone[0]
+                return
+        if command.letter == "E" and command.chain in draft.chains:
+            if command.chain not in self.firewall.tables[draft.name].chains:
+                draft.act = "CHAIN_RENAME"
+                raise draft.refuse("No such file or directory", command.other, number)
+        if self.verbose and command.letter in WITH_RULE:
+            command.given.append("v")
+        self.out.append(edit(draft, command, number))
         self.changed = command.chain
 
 
+RESTORE_OPTIONS = {
+    "b": "binary",
+    "c": "counters",
+    "v": "verbose",
+    "V": "version",
+    "t": "test",
+    "n": "noflush",
+    "w": "wait",
+    "W": "wait-interval",
+    "T": "table",
+    "M": "modprobe",
+}
+"""Of the last four each takes a word."""
+
+
+def restore_options(words: list[Word]) -> dict[str, str]:
+    """The options of iptables-restore, long names and their words."""
+    left = list(words)
+    for at, word in enumerate(left):
+        if word in ("-w", "--wait"):
+            seconds = left[at + 1 : at + 2]
+            left[at : at + 1 + len(seconds)] = (
+                [Word(f"-w{seconds[0]}")]
+                if seconds and seconds[0].isdecimal()
+                else [Word("-w0"), *seconds]
+            )
+    longs = [
+        f"{name}=" if letter in "wWTM" else name
+        for letter, name in RESTORE_OPTIONS.items()
+        if letter != "b"
+    ]
+    try:
+        found, files = getopt.gnu_getopt(left, "bcvVtnw:W:T:M:", longs)
+    except getopt.GetoptError as error:
+        what = f"invalid option -- '{error.opt}'"
+        if len(error.opt) > 1:
+            what = f"unrecognized option '--{error.opt}'"
+        raise FirewallError(f"iptables-restore: {what}", OTHER) from None
+    if files:
+        raise FirewallError(f"Can't open {files[0]}: No such file or directory", OTHER)
+    given = {}
+    for name, value in found:
+        long = name[2:] if name.startswith("--") else RESTORE_OPTIONS[name[1:]]
+        given[long] = value
+        if long == "wait" and not value.isdecimal():
+            raise RefusedError("wait seconds not numeric")
+    return given
+
+
 def iptables_restore(firewall: Firewall, text: str, arguments: str | Sequence[str] = "") -> str:
-    """`iptables-restore [-n] [-c] [--test] < text`; what it prints.
+    """`iptables-restore [-n] [-c] [-v] [--test] [-T TABLE] < text`; what it prints.
 
     Raises FirewallError with line and column, and then the table that the line belongs to is as it was.
     """
     words = split(arguments) if isinstance(arguments, str) else [Word(w) for w in arguments]
-    flags = {"-n": "keep", "--noflush": "keep", "-c": "counters", "--counters": "counters"}
-    flags |= {"-t": "test", "--test": "test", "-v": "", "--verbose": "", "-w": ""}
-    given = set()
-    for word in words:
-        if word not in flags:
-            raise RefusedError(f'unknown option "{word}"').spoken()
-        given.add(flags[word])
-    restore = Restore(
-        firewall, keep="keep" in given, counters="counters" in given, test="test" in given
-    )
-    return restore.run(text)
+    try:
+        given = restore_options(words)
+    except RefusedError as refused:
+        raise refused.spoken() from None
+    if "version" in given:
+        return VERSION_LINE.replace("iptables", "iptables-restore")
+    return Restore(firewall, given).run(text)

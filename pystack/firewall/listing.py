@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pystack._fast import nf_hook
+from pystack.addresses import dotted
 from pystack.firewall import words
 from pystack.firewall.spec import Spec
 from pystack.firewall.tables import Draft, Entry
@@ -17,7 +18,7 @@ def count_text(value: int, exact: bool) -> str:
     if value <= 99999:
         return f"{value:5d}"
     for letter in "KMGT":
-        value = (value + 500) // 1000
+        value = (value + 500) % (1 << 64) // 1000
         if value <= 9999 or letter == "T":
             return f"{value:4d}{letter}"
     raise AssertionError
@@ -28,10 +29,10 @@ def address_text(addr: int, mask: int, inverted: bool, numeric: bool) -> str:
     sign = "!" if inverted else " "
     if not mask and not inverted:
         said = "0.0.0.0/0" if numeric else "anywhere"
-    elif not numeric and addr == 0x7F000001 and mask == words.ALL_ONES:
-        said = "localhost"
     else:
         said = words.masked(addr, mask, slash_32=False)
+        if not numeric:
+            said = said.replace(dotted(addr), words.named(addr), 1)
     return f"{sign}{said:<19} "
 
 
@@ -50,22 +51,50 @@ def rule_line(spec: Spec, entry: Entry, number: int, given: list[str]) -> str:
         out += f"{count_text(entry.packets, exact)} {count_text(entry.octets, exact)} "
     name = spec.chain or (spec.target.listed_as if spec.target else "")
     proto = str(spec.proto) if numeric else words.protocol_text(spec.proto) if spec.proto else "all"
-    out += f"{name:<9} {'!' if spec.proto_not else ' '}{proto:<4} "
-    out += {0: "--", 1: "-f", 2: "!f"}[spec.fragment] + " "
+    out += name + " " * (9 - len(name.encode())) + f" {'!' if spec.proto_not else ' '}{proto:<4} "
+    out += FRAGMENTS[spec.fragment] + " "
     if verbose:
         faces = (
             face_text(spec.face_in, spec.face_in_not, numeric),
             face_text(spec.face_out, spec.face_out_not, numeric),
         )
-        out += f" {faces[0]:<6} {faces[1]:<6} "
+        out += "".join(" " + face + " " * (6 - len(face.encode())) for face in faces) + " "
     out += address_text(spec.src, spec.src_mask, spec.src_not, numeric)
     out += address_text(spec.dst, spec.dst_mask, spec.dst_not, numeric)
     if spec.goes:
         out += "[goto] "
-    shown = [match.show(numeric) for match in spec.matches]
+    return out + _shown(spec, numeric)
+
+
+def rule_words(spec: Spec) -> str:
+    """One rule as -v repeats it."""
+    name = spec.chain or (spec.target.listed_as if spec.target else "")
+    proto = words.protocol_text(spec.proto) if spec.proto else "all"
+    faces = (
+        face_text(spec.face_in, spec.face_in_not, True),
+        face_text(spec.face_out, spec.face_out_not, True),
+    )
+    ends = []
+    for addr, mask, no in (
+        (spec.src, spec.src_mask, spec.src_not),
+        (spec.dst, spec.dst_mask, spec.dst_not),
+    ):
+        said = words.masked(addr, mask, slash_32=False) if mask or no else "0.0.0.0/0"
+        ends.append(("!" if no else " ", said))
+    out = f"{name} {'!' if spec.proto_not else ' '}{proto} opt {FRAGMENTS[spec.fragment]} "
+    out += f"in {faces[0]} out {faces[1]} {''.join(ends[0])} {ends[1][0]}-> {ends[1][1]}  "
+    return out + ("[goto] " if spec.goes else "") + _shown(spec, True)
+
+
+FRAGMENTS = {0: "--", 1: "-f", 2: "!f"}
+
+
+def _shown(spec: Spec, numeric: bool) -> str:
+    """What its matches and its target say, each with a blank before it."""
+    shown = [match.show(numeric) for match in spec.matches if match.save() or not match.unsaid]
     if spec.target is not None:
         shown.append(spec.target.show(numeric))
-    return out + "".join(f" {part}" for part in shown if part)
+    return "".join(f" {part}" for part in shown if part)
 
 
 def header(draft: Draft, name: str, given: list[str]) -> str:
@@ -121,5 +150,5 @@ def rules_listed(draft: Draft, chain: str, number: int, given: list[str]) -> str
         for n, entry in enumerate(draft.chains[name].entries, 1):
             if number in (0, n):
                 counts = f" -c {entry.packets} {entry.octets}" if verbose else ""
-                lines.append(f"-A {name}{counts}{entry.spec.save()}")
+                lines.append(f"-A {name}{entry.spec.save(counts)}")
     return "".join(f"{line}\n" for line in lines)

@@ -17,8 +17,10 @@ from pystack.firewall.extension import (
     Option,
     bits_of,
     flag,
+    host_mask,
     mark,
     names_of,
+    port_pair,
     span,
     text,
     whole,
@@ -47,19 +49,12 @@ CT_ADDRESSES = ("ctorigsrc", "ctorigdst", "ctreplsrc", "ctrepldst")
 CT_PORTS = ("ctorigsrcport", "ctorigdstport", "ctreplsrcport", "ctrepldstport")
 
 
+LIST_OF_STATES = '"--{o.name}" requires a list of states with no spaces, e.g. ESTABLISHED,RELATED'
+
+
 def ct_proto(e: Extension, o: Option, args: Sequence[str]) -> int:
     """A protocol."""
     return words.protocol(args[0])
-
-
-def ct_network(e: Extension, o: Option, args: Sequence[str]) -> tuple[int, int]:
-    """A network; the host bits are kept to be printed."""
-    return words.network(args[0], cut=False)
-
-
-def ct_ports(e: Extension, o: Option, args: Sequence[str]) -> tuple[int, int]:
-    """A port or a range."""
-    return words.port_range(args[0])
 
 
 def ct_dir(e: Extension, o: Option, args: Sequence[str]) -> int:
@@ -72,7 +67,14 @@ def ct_dir(e: Extension, o: Option, args: Sequence[str]) -> int:
 class StateText(MatchText):
     name = "state"
     tracks = True
-    options = (Option("state", bits_of(STATES, 'Bad state "{word}"'), inverts=True, required=True),)
+    options = (
+        Option(
+            "state",
+            bits_of(STATES, 'Bad state "{word}"', LIST_OF_STATES),
+            inverts=True,
+            required=True,
+        ),
+    )
 
     def save(self) -> str:
         return f" {self.bang('state')}--state {names_of(STATES, self.given['state'])}"
@@ -90,8 +92,8 @@ class ConntrackText(MatchText):
     options = (
         Option("ctstate", bits_of(CT_STATES, 'Bad ctstate "{word}"'), inverts=True),
         Option("ctproto", ct_proto, inverts=True),
-        *(Option(name, ct_network, inverts=True) for name in CT_ADDRESSES),
-        *(Option(name, ct_ports, inverts=True) for name in CT_PORTS),
+        *(Option(name, host_mask, inverts=True) for name in CT_ADDRESSES),
+        *(Option(name, port_pair, inverts=True) for name in CT_PORTS),
         Option("ctstatus", bits_of(CT_STATUS, 'Bad ctstatus "{word}"'), inverts=True),
         Option("ctexpire", span(words.ALL_ONES), inverts=True),
         Option("ctdir", ct_dir),
@@ -101,20 +103,27 @@ class ConntrackText(MatchText):
         if not self.given:
             raise RefusedError("conntrack: At least one option is required")
 
-    def parts(self) -> list[tuple[str, str]]:
+    def network(self, name: str, numeric: bool) -> str:
+        """An address and its mask, by name if names are wanted."""
+        addr, bits = self.given[name]
+        if numeric:
+            return words.masked(addr, bits, slash_32=False)
+        if addr == 0:
+            return "anywhere"
+        return words.masked(addr, bits, slash_32=False).replace(dotted(addr), words.named(addr), 1)
+
+    def parts(self, numeric: bool = True) -> list[tuple[str, str]]:
         """Option and words, in the order in which they are printed."""
         out = []
         if "ctstate" in self.given:
             out.append(("ctstate", names_of(CT_STATES, self.given["ctstate"])))
         if "ctproto" in self.given:
             out.append(("ctproto", str(self.given["ctproto"])))
+        out += [(name, self.network(name, numeric)) for name in CT_ADDRESSES if name in self.given]
         out += [
-            (name, words.masked(*self.given[name], slash_32=False))
-            for name in CT_ADDRESSES
+            (name, words.span_text(self.given[name][0], self.given[name][1] or self.given[name][0]))
+            for name in CT_PORTS
             if name in self.given
-        ]
-        out += [
-            (name, words.span_text(*self.given[name])) for name in CT_PORTS if name in self.given
         ]
         if "ctstatus" in self.given:
             out.append(("ctstatus", names_of(CT_STATUS, self.given["ctstatus"]) or "NONE"))
@@ -128,7 +137,7 @@ class ConntrackText(MatchText):
         return "".join(f" {self.bang(name)}--{name} {said}" for name, said in self.parts())
 
     def show(self, numeric: bool) -> str:
-        return " ".join(f"{self.bang(name)}{name} {said}" for name, said in self.parts())
+        return " ".join(f"{self.bang(name)}{name} {said}" for name, said in self.parts(numeric))
 
     def build(self, shared: Shared) -> nf_match.Match:
         match = nf_match.ConntrackMatch(self.given.get("ctstate", 0), "ctstate" in self.inverted)
@@ -204,11 +213,14 @@ ADDRESS_TYPES = {
 } | {"THROW": 1 << 9, "NAT": 1 << 10, "XRESOLVE": 1 << 11}
 
 
+TYPES = bits_of(ADDRESS_TYPES, "addrtype: bad type `{word}'", last='addrtype: bad type "{word}"')
+
+
 class AddrtypeText(MatchText):
     name = "addrtype"
     options = (
-        Option("src-type", bits_of(ADDRESS_TYPES, 'addrtype: bad type "{word}"'), inverts=True),
-        Option("dst-type", bits_of(ADDRESS_TYPES, 'addrtype: bad type "{word}"'), inverts=True),
+        Option("src-type", TYPES, inverts=True),
+        Option("dst-type", TYPES, inverts=True),
         Option("limit-iface-in", flag, words=0, without="limit-iface-out"),
         Option("limit-iface-out", flag, words=0, without="limit-iface-in"),
     )
@@ -257,13 +269,15 @@ class AddrtypeText(MatchText):
 
 
 def address_range(e: Extension, o: Option, args: Sequence[str]) -> tuple[int, int]:
-    """`a` or `a-b`."""
+    """`a` or `a-b`; numbers that are missing at the end of an address are zeros."""
     low_text, dash, high_text = args[0].partition("-")
-    low = words.address(low_text)
-    high = words.address(high_text) if dash else low
-    if low is None or high is None:
-        raise RefusedError(f'{e.name}: Bad value for "--{o.name}" option: "{args[0]}"')
-    return low, high
+    ends = []
+    for end in (low_text, high_text) if dash else (low_text,):
+        addr = words.address(end, 1)
+        if addr is None:
+            raise RefusedError(f'{e.name}: Bad value for "--{o.name}" option: "{end}"')
+        ends.append(addr)
+    return ends[0], ends[-1]
 
 
 class IprangeText(MatchText):
@@ -366,18 +380,18 @@ def tos(named_mask: int = 0x3F) -> Any:
     """`value[/mask]` or a name, which leaves the two bits of ECN alone."""
 
     def read(e: Extension, o: Option, args: Sequence[str]) -> tuple[int, int]:
-        value, slash, bits = args[0].partition("/")
-        if not args[0][:1].isdigit():
+        value, rest = words.leading(args[0])
+        if value is None or value > 255:
             hits = [n for n in TOS_NAMES if n.lower() == args[0].lower()]
             if not hits:
                 raise RefusedError(f'Symbolic name "{args[0]}" is unknown')
             return TOS_NAMES[hits[0]], named_mask
-        pair = words.number(value, 0, 255), words.number(bits, 0, 255) if slash else 0xFF
-        if pair[0] is None or pair[1] is None:
-            raise RefusedError(
-                f'{e.name}: bad value for option "--{o.name}", or out of range (0-255).\n'
-            )
-        return pair[0], pair[1]
+        bits: int | None = 0xFF
+        if rest[:1] == "/":
+            bits, rest = words.leading(rest[1:])
+        if rest or bits is None or bits > 255:
+            raise RefusedError(f'Illegal value: "{args[0]}"')
+        return value, bits
 
     return read
 

@@ -8,60 +8,81 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pystack._fast import nf_target
 from pystack._fast.nf_hook import NatRange
 from pystack.addresses import dotted
-from pystack.firewall import words
+from pystack.firewall import services, words
 from pystack.firewall.errors import RefusedError
-from pystack.firewall.extension import Extension, Option, TargetText, flag
-from pystack.firewall.protocols import TCP, UDP
+from pystack.firewall.extension import Extension, Option, TargetText, flag, host_mask
+from pystack.firewall.protocols import ICMP, TCP, UDP
 
 if TYPE_CHECKING:
     from pystack.firewall.tables import Shared
 
-WITH_PORTS = (TCP, UDP, 132, 33, 136)
+WITH_PORTS = (TCP, UDP, ICMP, 132, 33)
 
 
 def need_ports(e: Extension) -> None:
-    """Ports may be named only where the protocol has them."""
+    """Ports may be named only where the protocol has them (or ids)."""
     if e.proto not in WITH_PORTS:
         raise RefusedError("Need TCP, UDP, SCTP or DCCP with port specification")
 
 
-def nat_ports(word: str) -> tuple[int, int]:
-    """`a` or `a-b`."""
-    low_text, dash, high_text = word.partition("-")
-    low = words.number(low_text, 0, 65535)
+def nat_ports(e: Extension, text: str, *, based: bool = False) -> tuple[int, int, int]:
+    """`a`, `a-b`, and where it may be `a-b/base` (else 0 is the base)."""
+    need_ports(e)
+    low, rest = words.leading(text)
+    if low is None or low > 65535:
+        low, rest = services.port_of(text), ""
     if low is None:
-        low = words.SERVICES.get(low_text)
-    if low is None:
-        raise RefusedError(f"Port `{low_text}' not valid")
-    high = words.number(high_text, 0, 65535) if dash else low
-    if high is None:
-        raise RefusedError(f"Port `{high_text}' not valid")
+        raise RefusedError(f"Port `{text}' not valid")
+    if not rest:
+        return low, low, 0
+    if rest[0] == ":":
+        raise RefusedError("Invalid port:port syntax - use dash")
+    if rest[0] != "-":
+        raise RefusedError(f"Garbage after port value: `{rest}'")
+    text = rest[1:]
+    high, rest = words.leading(text)
+    if high is None or high > 65535:
+        raise RefusedError(f"Port `{text}' not valid")
     if high < low:
-        raise RefusedError(f"Port range `{high_text}' funky")
-    return low, high
+        raise RefusedError(f"Port range `{text}' funky")
+    if not rest:
+        return low, high, 0
+    if rest[0] != "/":
+        raise RefusedError(f"Garbage after port range: `{rest}'")
+    if not based:  # SNAT takes it and forgets it
+        raise RefusedError("Shifted portmap ranges not supported with this kernel")
+    text = rest[1:]
+    base, rest = words.leading(text)
+    if base is None:
+        base, rest = services.port_of(text), ""
+    if base is None or not 0 < base < 65536:
+        raise RefusedError(f"Port `{text}' not valid")
+    if rest:
+        raise RefusedError(f"Garbage after port range: `{rest}'")
+    return low, high, base
 
 
 def nat_place(e: Extension, o: Option, args: Sequence[str]) -> dict[str, Any]:
     """`[a[-b]][:port[-port][/base]]`."""
+    if args[0].startswith("["):
+        raise RefusedError("Invalid address format")
     place, colon, port_text = args[0].partition(":")
     out: dict[str, Any] = {"addresses": None, "ports": None, "base": 0}
+    if colon and ":" in port_text:
+        raise RefusedError(f'Bad IP address "{args[0]}"')
     if colon:
-        need_ports(e)
-        span_text, slash, base = port_text.partition("/")
-        out["ports"] = nat_ports(span_text)
-        if slash:
-            if o.name != "to-destination":
-                raise RefusedError(f"Port `{port_text}' not valid")
-            out["base"] = nat_ports(base)[0]
-    if place:
-        low_text, dash, high_text = place.partition("-")
-        low = words.address(low_text)
-        if low is None:
-            raise RefusedError(f'Bad IP address "{low_text}"')
-        high = words.address(high_text) if dash else low
-        if high is None:
-            raise RefusedError(f'Bad IP address "{high_text}"')
-        out["addresses"] = (low, high)
+        low, high, out["base"] = nat_ports(e, port_text, based=o.name == "to-destination")
+        out["ports"] = low, high
+        if not place:
+            return out
+    low_text, dash, high_text = place.partition("-")
+    ends = []
+    for text in (low_text, high_text) if dash else (low_text,):
+        parts = text.split(".")
+        if any(part[:1] == "0" and part != "0" for part in parts) or words.address(text) is None:
+            raise RefusedError(f'Bad IP address "{text}"')
+        ends.append(words.address(text))
+    out["addresses"] = ends[0], ends[-1]
     return out
 
 
@@ -146,8 +167,7 @@ class DnatText(NatText):
 
 def to_ports(e: Extension, _o: Option, args: Sequence[str]) -> tuple[int, int]:
     """`a` or `a-b`."""
-    need_ports(e)
-    return nat_ports(args[0])
+    return nat_ports(e, args[0])[:2]
 
 
 class PortNatText(TargetText):
@@ -202,15 +222,16 @@ class RedirectText(PortNatText):
     name = "REDIRECT"
     shown = "redir ports"
     hooks = frozenset(("PREROUTING", "OUTPUT"))
-    options = (Option("to-ports", to_ports), Option("random", flag, words=0))
+    options = (Option("to-ports to-port", to_ports), Option("random", flag, words=0))
 
     def build(self, shared: Shared) -> nf_target.Target:
         return nf_target.Redirect(self.wanted())
 
 
-def nat_network(_e: Extension, _o: Option, args: Sequence[str]) -> tuple[int, int]:
-    """A network with a mask of ones."""
-    return words.network(args[0])
+def nat_network(e: Extension, o: Option, args: Sequence[str]) -> tuple[int, int]:
+    """A network."""
+    addr, bits = host_mask(e, o, args)
+    return addr & bits, bits
 
 
 class NetmapText(TargetText):

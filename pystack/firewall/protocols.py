@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pystack._fast import consts, nf_match
 from pystack.firewall import words
 from pystack.firewall.errors import RefusedError
-from pystack.firewall.extension import Extension, MatchText, Option, names_of
+from pystack.firewall.extension import Extension, MatchText, Option, names_of, port_pair
 
 if TYPE_CHECKING:
     from pystack.firewall.spec import Spec
@@ -19,28 +19,71 @@ ANY_PORT = (0, 65535)
 TCP_FLAGS = {"FIN": 1, "SYN": 2, "RST": 4, "PSH": 8, "ACK": 16, "URG": 32}
 
 
-def ports(e: Extension, o: Option, args: Sequence[str]) -> tuple[int, int]:
+def tcp_ports(e: Extension, o: Option, args: Sequence[str]) -> tuple[int, int]:
     """A port or a range, once."""
     if o.name in e.given:
         raise RefusedError(f"Only one `--{o.name}' allowed")
-    return words.port_range(args[0])
+    return words.port_range(args[0], "tcp")
 
 
 class PortText(MatchText):
-    """What tcp and udp have in common."""
+    """What tcp and udp have in common. The tool writes them in nftables' own terms where it can (`native`): so they are
+    put together where there are two of them, and what always holds is forgotten.
+    """
 
-    def take(self, option: Option, args: Sequence[str], inverted: bool, spec: Spec) -> None:
-        super().take(option, args, inverted, spec)
-        low, high = self.given[option.name] if option in PORT_OPTIONS else (0, 0)
-        if inverted and low == 0 < high:
-            # as the tool stores it: what is above; and nothing at all where nothing is above
-            self.given[option.name] = ANY_PORT if high == 65535 else (high + 1, 65535)
-            self.unsaid = self.unsaid or high == 65535
-            self.inverted.discard(option.name)
+    proto_number: ClassVar[int]
+
+    def asked(self, name: str) -> tuple[int, int]:
+        """Ports."""
+        span: tuple[int, int] = self.given.get(name, ANY_PORT)
+        return span
+
+    @property
+    def native(self) -> bool:
+        """Is anything asked that nftables has its own terms for, and nothing else?"""
+        names = ("source-port", "destination-port")
+        return self.unsaid or any(self.asked(n) != ANY_PORT or n in self.inverted for n in names)
+
+    def check(self, spec: Spec) -> None:
+        self.crossed = self.native and spec.proto_not
+        if not self.native:
+            return
+        for name in ("source-port", "destination-port"):
+            low, high = self.asked(name)
+            if name in self.inverted and low == 0 < high:
+                # as the tool stores it: what is above; and nothing at all where nothing is above
+                self.given[name] = ANY_PORT if high == 65535 else (high + 1, 65535)
+                self.unsaid = self.unsaid or high == 65535
+                self.inverted.discard(name)
+
+    def require(self, spec: Spec) -> None:
+        if self.native and spec.proto != self.proto_number:
+            name = self.name.upper()
+            raise RefusedError(f"{name} match requires '-p {self.name}'")
+
+    def kernel_check(self, spec: Spec, table: str) -> str | None:
+        fits = self.native or (spec.proto == self.proto_number and not spec.proto_not)
+        return None if fits else "Invalid argument"
+
+    def takes_in(self, other: MatchText) -> bool:
+        """Another of the same kind, of which nftables makes one; not where both ask for the same in two ways."""
+        if not (isinstance(other, PortText) and self.name == other.name):
+            return False
+        names = self.given.keys() | self.inverted
+        for name in other.given.keys() | other.inverted:
+            same = self.given.get(name) == other.given.get(name)
+            if name in names and not (same and (name in self.inverted) == (name in other.inverted)):
+                return False
+        if not (self.native and other.native):
+            return False
+        self.given |= other.given
+        self.inverted |= other.inverted
+        self.unsaid = self.unsaid or other.unsaid
+        return True
 
     def port_words(self, name: str) -> str:
         """` --sport a:b` or nothing; any port at all is not said."""
-        low, high = self.given.get(name, ANY_PORT)
+        low, high = self.asked(name)
         if (low, high) == ANY_PORT and name not in self.inverted:
             return ""
         short = "sport" if name == "source-port" else "dport"
@@ -48,28 +91,33 @@ class PortText(MatchText):
 
     def port_show(self, name: str, numeric: bool) -> str:
         """The same for a listing."""
-        low, high = self.given.get(name, ANY_PORT)
+        low, high = self.asked(name)
         if (low, high) == ANY_PORT and name not in self.inverted:
             return ""
         short, bang = ("spt" if name == "source-port" else "dpt"), self.bang(name, "!")
         if low == high:
-            return f" {short}:{bang}{words.port_text(low, numeric)}"
-        ends = words.port_text(low, numeric), words.port_text(high, numeric)
+            return f" {short}:{bang}{words.port_text(low, numeric, self.name)}"
+        ends = [words.port_text(port, numeric, self.name) for port in (low, high)]
         return f" {short}s:{bang}{ends[0]}:{ends[1]}"
 
     def built(self) -> dict[str, Any]:
         """Arguments for the core."""
         return {
-            "sport": self.given.get("source-port", ANY_PORT),
+            "sport": self.asked("source-port"),
             "sport_not": "source-port" in self.inverted,
-            "dport": self.given.get("destination-port", ANY_PORT),
+            "dport": self.asked("destination-port"),
             "dport_not": "destination-port" in self.inverted,
+            "native": self.native,
         }
 
 
-PORT_OPTIONS = (
-    Option("source-port sport", ports, inverts=True, repeats=True),
-    Option("destination-port dport", ports, inverts=True, repeats=True),
+TCP_PORTS = (
+    Option("source-port sport", tcp_ports, inverts=True, repeats=True),
+    Option("destination-port dport", tcp_ports, inverts=True, repeats=True),
+)
+UDP_PORTS = (
+    Option("source-port sport", port_pair, inverts=True),
+    Option("destination-port dport", port_pair, inverts=True),
 )
 
 
@@ -80,7 +128,7 @@ def tcp_flags(e: Extension, o: Option, args: Sequence[str]) -> tuple[int, int]:
     values = []
     for arg in args:
         value = 0
-        for word in arg.split(","):
+        for word in filter(None, arg.split(",")):
             if word.upper() == "ALL":
                 value |= 0x3F
             elif word.upper() in TCP_FLAGS:
@@ -105,14 +153,15 @@ def tcp_option(e: Extension, o: Option, args: Sequence[str]) -> int:
         raise RefusedError("Only one `--tcp-option' allowed")
     value = words.number(args[0], 1, 255)
     if value is None:
-        raise RefusedError(f"Bad TCP option `{args[0]}'")
+        raise RefusedError(f'Bad TCP option "{args[0]}"')
     return value
 
 
 class TcpText(PortText):
     name = "tcp"
+    proto_number = TCP
     options = (
-        *PORT_OPTIONS,
+        *TCP_PORTS,
         Option("tcp-flags", tcp_flags, words=2, inverts=True, repeats=True),
         Option("syn", syn, words=0, inverts=True, repeats=True),
         Option("tcp-option", tcp_option, inverts=True, repeats=True),
@@ -122,12 +171,19 @@ class TcpText(PortText):
         super().take(option, args, inverted, spec)
         if option.name == "syn" and inverted:
             self.inverted.add("tcp-flags")
-        if self.given.get("tcp-flags") == (0, 0):  # they always hold, or never
-            self.unsaid = self.unsaid or inverted
+
+    @property
+    def native(self) -> bool:
+        if "tcp-option" in self.given:
+            return False
+        flags = self.given.get("tcp-flags", (0, 0)) != (0, 0) or "tcp-flags" in self.inverted
+        return flags or super().native
 
     def check(self, spec: Spec) -> None:
-        if spec.proto != TCP or spec.proto_not:
-            raise RefusedError("TCP match requires '-p tcp'")
+        mask, flags = self.given.get("tcp-flags", (0, 0))
+        if self.native and not mask and (flags or "tcp-flags" in self.inverted):
+            self.unsaid = True  # they always hold, or never
+        super().check(spec)
 
     def flag_names(self, value: int) -> str:
         return names_of(TCP_FLAGS, value) or "NONE"
@@ -138,7 +194,7 @@ class TcpText(PortText):
             out += f" {self.bang('tcp-option')}--tcp-option {self.given['tcp-option']}"
         if "tcp-flags" in self.given:
             mask, flags = self.given["tcp-flags"]
-            if (mask, flags) != (0, 0):
+            if mask or (flags and not self.native):
                 out += f" {self.bang('tcp-flags')}--tcp-flags"
                 out += f" {self.flag_names(mask)} {self.flag_names(flags)}"
         return out
@@ -148,8 +204,8 @@ class TcpText(PortText):
         out += self.port_show("destination-port", numeric)
         if "tcp-option" in self.given:
             out += f" option={self.bang('tcp-option', '!')}{self.given['tcp-option']}"
-        if "tcp-flags" in self.given:
-            mask, flags = self.given["tcp-flags"]
+        mask, flags = self.given.get("tcp-flags", (0, 0))
+        if mask or (flags and not self.native):
             out += f" flags:{self.bang('tcp-flags', '!')}"
             if numeric:
                 out += f"0x{mask:02X}/0x{flags:02X}"
@@ -159,6 +215,8 @@ class TcpText(PortText):
 
     def build(self, shared: Shared) -> nf_match.Match:
         mask, flags = self.given.get("tcp-flags", (0, 0))
+        if self.crossed:
+            return crossed(UDP, self)
         return nf_match.TcpMatch(
             **self.built(),
             mask=mask,
@@ -169,13 +227,20 @@ class TcpText(PortText):
         )
 
 
+def crossed(proto: int, match: PortText) -> nf_match.Match:
+    """`! -p tcp -m tcp --dport 80`: nftables looks where the ports would be, whatever protocol it is. Of those with
+    ports there is one more; flags that are asked for do not stand where its own octets can be told from them.
+    """
+    built = match.built()
+    if "tcp-flags" in match.given:
+        built["dport"], built["dport_not"] = ANY_PORT, True
+    return nf_match.PortRange(proto, **built)
+
+
 class UdpText(PortText):
     name = "udp"
-    options = PORT_OPTIONS
-
-    def check(self, spec: Spec) -> None:
-        if spec.proto != UDP or spec.proto_not:
-            raise RefusedError("UDP match requires '-p udp'")
+    proto_number = UDP
+    options = UDP_PORTS
 
     def save(self) -> str:
         return self.port_words("source-port") + self.port_words("destination-port")
@@ -185,7 +250,7 @@ class UdpText(PortText):
         return "udp" + ports
 
     def build(self, shared: Shared) -> nf_match.Match:
-        return nf_match.PortRange(UDP, **self.built())
+        return crossed(TCP, self) if self.crossed else nf_match.PortRange(UDP, **self.built())
 
 
 ICMP_TYPES: tuple[tuple[str, int, int, int], ...] = (
@@ -244,15 +309,22 @@ def icmp_type(_e: Extension, _o: Option, args: Sequence[str]) -> tuple[int, int,
         raise RefusedError(f"Ambiguous ICMP type `{word}': `{hits[0][0]}' or `{hits[1][0]}'?")
     if hits:
         return hits[0][1:]
-    kind, slash, code = word.partition("/")
-    number = words.number(kind, 0, 255)
-    if number is None:
-        raise RefusedError(f"Unknown ICMP type `{kind}'")
-    if not slash:
+    number, rest = words.leading(word)
+    if number is None or number > 255:
+        raise RefusedError(f"Unknown ICMP type `{word}'")
+    if not rest:
         return number, 0, 0xFF
-    low = words.number(code, 0, 255)
-    if low is None:
+    if rest[0] == "-" or rest[0] == ":":
+        raise RefusedError("ICMP type range not supported")
+    if rest[0] != "/":
+        raise RefusedError(f"unknown character {rest[0]}")
+    low, rest = words.leading(rest[1:])
+    if low is None or low > 255:
         raise RefusedError(f"Unknown ICMP code `{word}'")
+    if rest[:1] in ("-", ":"):
+        raise RefusedError("ICMP code range not supported")
+    if rest:
+        raise RefusedError(f"unknown character {rest[0]}")
     return number, low, low
 
 
@@ -286,18 +358,23 @@ class IcmpText(MatchText):
         return nf_match.IcmpMatch(kind, low, high, inverted="icmp-type" in self.inverted)
 
 
-def port_list(_e: Extension, _o: Option, args: Sequence[str]) -> list[tuple[int, int]]:
+def port_list(e: Extension, _o: Option, args: Sequence[str]) -> list[tuple[int, int]]:
     """Ports and ranges, commas between; 15 places, a range takes two."""
+    proto = words.protocol_text(e.proto)
     out = []
     room = 15
     for word in args[0].split(","):
-        low, colon, high = word.partition(":")
-        pair = words.port(low), words.port(high) if colon else words.port(low)
-        if colon and pair[0] >= pair[1]:
-            raise RefusedError("invalid portrange specified")
-        room -= 2 if colon else 1
+        room -= 1
         if room < 0:
             raise RefusedError("too many ports specified")
+        low, colon, high = word.partition(":")
+        pair = words.port(low, proto), words.port(high if colon else low, proto)
+        if colon:
+            room -= 1
+            if room < 0:
+                raise RefusedError("too many ports specified")
+            if pair[0] >= pair[1]:
+                raise RefusedError("invalid portrange specified")
         out.append(pair)
     return out
 
@@ -316,7 +393,9 @@ class MultiportText(MatchText):
     }
 
     def take(self, option: Option, args: Sequence[str], inverted: bool, spec: Spec) -> None:
-        if spec.proto == 0 or spec.proto_not:
+        if spec.proto_not:
+            raise RefusedError("multiport only works with TCP, UDP, UDPLITE, SCTP and DCCP")
+        if spec.proto == 0:
             raise RefusedError(
                 "multiport needs `-p tcp', `-p udp', `-p udplite', `-p sctp' or `-p dccp'"
             )
@@ -335,11 +414,10 @@ class MultiportText(MatchText):
 
     def show(self, numeric: bool) -> str:
         name = next(iter(self.given))
+        proto = words.protocol_text(self.proto)
         listed = ",".join(
-            words.port_text(low, numeric)
-            if low == high
-            else f"{words.port_text(low, numeric)}:{words.port_text(high, numeric)}"
-            for low, high in self.given[name]
+            ":".join(words.port_text(port, numeric, proto) for port in dict.fromkeys(pair))
+            for pair in self.given[name]
         )
         return f"multiport {self.which[name][0]} {self.bang(name, ' !')}{listed}"
 

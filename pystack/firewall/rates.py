@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pystack._fast import consts, nf_match, nf_rate
@@ -14,8 +16,10 @@ from pystack.firewall.extension import (
     MatchText,
     Option,
     flag,
+    prefix_length,
     prefix_mask,
     text,
+    unresolved,
     whole,
 )
 
@@ -29,18 +33,20 @@ HASH_SCALE = 1_000_000
 U32 = words.ALL_ONES
 
 
-def period_of(rate: str, scale: int) -> tuple[int, int] | None:
-    """(1 / `scale` seconds that a packet costs, seconds of its unit) of `N[/unit]`; None: not a rate; 0: too fast."""
+def period_of(rate: str, scale: int, widest: int = U32) -> tuple[int, int, int] | None:
+    """(1 / `scale` seconds that a packet costs, seconds of its unit, packets) of `N[/unit]`; None: not a rate; a cost
+    of 0: too fast.
+    """
     count_text, slash, unit_text = rate.partition("/")
-    count = words.number(count_text, 1)
-    long_names = {"day": 86400, "hour": 3600, "minute": 60, "second": 1}
+    count = words.digits(count_text) & widest
+    long_names = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
     unit = 1
     if slash:
         found = [n for n in long_names if unit_text and n.startswith(unit_text.lower())]
         if not found:
             return None
         unit = long_names[found[0]]
-    return None if count is None else (scale * unit // count, unit)
+    return (scale * unit // count, unit, count) if count else None
 
 
 def rate_text(period: int, scale: int) -> str:
@@ -89,7 +95,7 @@ class LimitText(MatchText):
 
 def octet_cost(octets: int) -> int:
     """What 16 octets cost at so many octets a second, in 2**-32 s."""
-    return U32 // ((octets >> 4) + 1)
+    return U32 // (((octets & U32) >> 4) + 1)
 
 
 def octets_of(cost: int) -> int:
@@ -98,38 +104,42 @@ def octets_of(cost: int) -> int:
 
 
 def octets_text(cost: int) -> str:
-    """A rate of octets in the largest unit in which it is whole."""
+    """A rate of octets in the largest unit in which it costs the same."""
     octets = octets_of(cost)
     for unit, name in ((1 << 20, "mb"), (1 << 10, "kb")):
-        if octets & (unit - 1) == 0:
+        if octets >= unit and octet_cost(octets & -unit) == cost:
             return f"{octets // unit}{name}"
     return f"{octets}b"
 
 
-def octets_read(word: str) -> int | None:
-    """`10kb`, `2mb`, `100b`: octets; None if it is none."""
-    for suffix, factor in (("kb", 1 << 10), ("mb", 1 << 20), ("b", 1)):
-        if word.endswith(suffix):
-            count = words.number(word.removesuffix(suffix), 1)
-            return None if count is None else count * factor
-    return None
-
-
-def hash_rate(e: Extension, o: Option, args: Sequence[str]) -> tuple[str, int, int]:
-    """("packets", cost in µs, seconds of the unit) or ("octets", cost in 2**-32 s, 15)."""
+def hash_rate(e: Extension, o: Option, args: Sequence[str]) -> HashRate:
+    """Packets or octets in a unit of time."""
     rate = args[0]
-    amount, slash, unit = rate.partition("/")
-    if amount[-1:] == "b":
-        octets = octets_read(amount)
-        if octets is None or (slash and unit not in ("s", "sec", "second")):
-            raise RefusedError(f'bad rate "{rate}"\'')
-        return "octets", octet_cost(octets), 15
-    period = period_of(rate, HASH_SCALE)
+    bad = RefusedError(f'{e.name}: Bad value for "--{o.name}" option: "{rate}"')
+    amount, in_octets, _ = rate.partition("b/s")
+    if in_octets:
+        digits = re.match(r"[ \t]*\+?([0-9]+)", amount)
+        octets = int(digits[1]) << {"k": 10, "m": 20}.get(amount[-1], 0) if digits else 0
+        if octets == 0 or octets >> 4 >= U32:  # the tool crashes where it is too much
+            raise bad
+        return HashRate(in_octets=True, cost=U32 // ((octets >> 4) + 1) or 1, unit=15)
+    period = period_of(rate, HASH_SCALE, (1 << 64) - 1)
     if period is None:
-        raise RefusedError(f'bad value for option "--{o.name}" near "{rate}"')
+        raise bad
     if period[0] == 0:
         raise RefusedError(f'Rate too fast "{rate}"')
-    return "packets", period[0], period[1]
+    return HashRate(in_octets=False, cost=period[0], unit=period[1], count=period[2])
+
+
+@dataclass(frozen=True)
+class HashRate:
+    """`cost` of a packet in µs, or of 16 octets in 2**-32 s; `unit`: seconds for which a key is kept at least."""
+
+    in_octets: bool
+    cost: int
+    unit: int
+    count: int = 0
+    """Packets in the unit."""
 
 
 MODES = {
@@ -143,22 +153,39 @@ MODES = {
 def hash_mode(e: Extension, o: Option, args: Sequence[str]) -> int:
     """What is kept apart."""
     value = 0
-    for word in args[0].split(","):
+    for word in filter(None, args[0].split(",")):
         if word not in MODES:
             raise RefusedError(f'{e.name}: Bad value for "--{o.name}" option: "{args[0]}"')
         value |= MODES[word]
     return value
 
 
-def hash_burst(_e: Extension, o: Option, args: Sequence[str]) -> tuple[str, int]:
-    """Packets or octets."""
-    octets = octets_read(args[0])
-    if octets is not None:
-        return "octets", octets
-    count = words.number(args[0], 1, 1_000_000)
-    if count is None:
-        raise RefusedError(f'bad value for option "--{o.name}", or out of range (1-1000000).')
-    return "packets", count
+MOST_BURST = 1_000_000
+
+
+def hash_burst(_e: Extension, o: Option, args: Sequence[str]) -> int:
+    """Packets or octets; what stands behind the number and its unit does not matter."""
+    count, rest = words.leading(args[0])
+    if not count or count >= U32:
+        raise RefusedError(f'bad value for option "--{o.name}", or out of range (1-{MOST_BURST}).')
+    return count << {"k": 10, "m": 20}.get(rest[:1], 0)
+
+
+def hash_interval(e: Extension, o: Option, args: Sequence[str]) -> int:
+    """Seconds."""
+    value = words.number(args[0], 1, U32 - 1)
+    if value is None:
+        raise RefusedError(f'{e.name}: Bad value for "--{o.name}" option: "{args[0]}"')
+    return value
+
+
+CREDITS_PER_US = (250 << 39) // HASH_SCALE
+"""What the kernel counts in, at 250 jiffies a second."""
+MOST_ROWS = 1 << 20
+BURST_EXPIRE = 60
+"""Seconds for which a key is kept where octets have a burst."""
+BUCKETS = 8192
+"""Of a hash table of which nobody says it, with 1 GiB of memory or more."""
 
 
 class HashlimitText(MatchText):
@@ -166,15 +193,17 @@ class HashlimitText(MatchText):
     options = (
         Option("hashlimit-upto hashlimit", hash_rate, inverts=True, without="hashlimit-above"),
         Option("hashlimit-above", hash_rate, inverts=True, without="hashlimit-upto"),
-        Option("hashlimit-srcmask", whole(0, 255)),
-        Option("hashlimit-dstmask", whole(0, 255)),
+        Option("hashlimit-srcmask", prefix_length),
+        Option("hashlimit-dstmask", prefix_length),
         Option("hashlimit-burst", hash_burst),
         Option("hashlimit-htable-size", whole()),
         Option("hashlimit-htable-max", whole()),
         Option("hashlimit-htable-gcinterval", whole()),
         Option("hashlimit-htable-expire", whole()),
         Option("hashlimit-mode", hash_mode),
-        Option("hashlimit-name", text(255, 1), required=True),
+        Option("hashlimit-name", text(254, 1), required=True),
+        Option("hashlimit-rate-match", flag, words=0),
+        Option("hashlimit-rate-interval", hash_interval),
     )
 
     @property
@@ -182,78 +211,111 @@ class HashlimitText(MatchText):
         return ("hashlimit-above" in self.given) != bool(self.inverted)
 
     @property
-    def rate(self) -> tuple[str, int, int]:
-        found: tuple[str, int, int] = (
-            self.given.get("hashlimit-upto") or self.given["hashlimit-above"]
-        )
+    def rate(self) -> HashRate:
+        found: HashRate = self.given.get("hashlimit-upto") or self.given["hashlimit-above"]
         return found
+
+    @property
+    def rate_match(self) -> bool:
+        """Whole intervals are counted, instead of credit that comes back."""
+        return "hashlimit-rate-match" in self.given
+
+    @property
+    def interval(self) -> int:
+        return int(self.given.get("hashlimit-rate-interval", 1))
+
+    @property
+    def packet_cost(self) -> int:
+        """In µs; whole intervals do not know the unit."""
+        return HASH_SCALE // self.rate.count if self.rate_match else self.rate.cost
 
     @property
     def burst(self) -> int:
         """Packets, or how often a second's worth of octets may be had at once (0: not given)."""
-        kind, cost, _ = self.rate
-        if kind == "packets":
-            return int(self.given.get("hashlimit-burst", ("packets", 5))[1])
+        if not self.rate.in_octets:
+            return int(self.given.get("hashlimit-burst", 5))
         if "hashlimit-burst" not in self.given:
-            return 0 if self.above else 1
-        octets = int(self.given["hashlimit-burst"][1])
-        second = octets_of(cost)
-        return -(-octets // second) + (0 if self.above else 1)
+            return 0
+        return -(-int(self.given["hashlimit-burst"]) // octets_of(self.rate.cost))
 
     @property
     def expire(self) -> int:
-        return int(self.given.get("hashlimit-htable-expire", 0)) or self.rate[2] * 1000
+        unit = BURST_EXPIRE if self.rate.in_octets and self.burst else self.rate.unit
+        return int(self.given.get("hashlimit-htable-expire", unit * 1000))
 
     def check(self, spec: Spec) -> None:
         if "hashlimit-upto" not in self.given and "hashlimit-above" not in self.given:
-            if "hashlimit-name" in self.given:
-                raise RefusedError("You have to specify --hashlimit")
-            return
+            raise RefusedError("You have to specify --hashlimit")
         burst = self.given.get("hashlimit-burst")
-        if self.rate[0] == "octets" and burst:
-            if burst[1] < octets_of(self.rate[1]):
-                raise RefusedError(f"burst cannot be smaller than {octets_of(self.rate[1])}b")
+        if burst is None:
+            return
+        if self.rate.in_octets and burst < octets_of(self.rate.cost):
+            raise RefusedError(f"burst cannot be smaller than {octets_of(self.rate.cost)}b")
+        if not self.rate.in_octets and burst > MOST_BURST:
+            raise RefusedError(
+                f'bad value for option "--hashlimit-burst", or out of range (1-{MOST_BURST}).'
+            )
 
     def kernel_check(self, spec: Spec, table: str) -> str | None:
         masks = (self.given.get(f"hashlimit-{side}mask", 32) for side in ("src", "dst"))
-        return "Invalid argument" if max(masks) > 32 else None
+        name = self.given["hashlimit-name"]
+        if max(masks) > 32 or "/" in name or name in (".", ".."):
+            return "Invalid argument"
+        if not self.expire or not self.given.get("hashlimit-htable-gcinterval", 1):
+            return "Invalid argument"
+        if not self.rate.in_octets:
+            cost = self.packet_cost * CREDITS_PER_US
+            if (cost * self.burst) % (1 << 64) < cost:
+                return "Numerical result out of range"
+        return None
 
-    def rate_words(self) -> tuple[str, str]:
+    @property
+    def rows(self) -> int:
+        """Keys at most: no fewer than there are buckets."""
+        buckets = min(self.given.get("hashlimit-htable-size", 0), MOST_ROWS) or BUCKETS
+        most = min(self.given.get("hashlimit-htable-max", 0), MOST_ROWS) or 8 * buckets
+        return max(most, buckets)
+
+    def rate_words(self, stretch: int = 1) -> tuple[str, str]:
         """The rate and the burst ("": not said)."""
-        kind, cost, _ = self.rate
-        if kind == "packets":
-            return rate_text(cost, HASH_SCALE), str(self.burst)
-        burst = self.burst - (0 if self.above else 1)
-        if burst <= 0:
-            return f"{octets_text(cost)}/s", ""
-        octets = burst * octets_of(cost)
+        if not self.rate.in_octets:
+            return rate_text(self.packet_cost * stretch, HASH_SCALE), str(self.burst)
+        said = f"{octets_text(self.rate.cost)}/s"
+        if not self.burst:
+            return said, ""
+        octets = self.burst * octets_of(self.rate.cost)
         for unit, name in ((1 << 20, "mb"), (1 << 10, "kb")):
-            if octets & (unit - 1) == 0:
-                return f"{octets_text(cost)}/s", f"{octets // unit}{name}"
-        return f"{octets_text(cost)}/s", f"{octets}b"
+            if octets >= unit:
+                return said, f"{octets // unit}{name}"
+        return said, f"{octets}b"
 
-    def quantum(self) -> int:
+    def quantum(self, rate: str) -> int:
         """The expiry that goes without saying, in ms."""
-        if self.rate[0] == "octets":
-            return 15_000
-        return UNITS[rate_text(self.rate[1], HASH_SCALE).rpartition("/")[2]] * 1000
+        if self.rate.in_octets:
+            return (BURST_EXPIRE if self.burst else self.rate.unit) * 1000
+        return UNITS[rate.rpartition("/")[2]] * 1000
 
-    def table_words(self) -> list[tuple[str, int]]:
-        """What is said of the table, by the ends of the options' names."""
+    def table_words(self, rate: str) -> list[str]:
+        """What is said of the table and of the rest, by the ends of the options' names."""
         out = [
-            (name, self.given[f"hashlimit-{name}"])
+            f"{name} {min(self.given[f'hashlimit-{name}'], MOST_ROWS)}"
             for name in ("htable-size", "htable-max")
             if self.given.get(f"hashlimit-{name}")
         ]
         if self.given.get("hashlimit-htable-gcinterval", 1000) != 1000:
-            out.append(("htable-gcinterval", self.given["hashlimit-htable-gcinterval"]))
-        if self.expire != self.quantum():
-            out.append(("htable-expire", self.expire))
-        return out + [
-            (side, self.given[f"hashlimit-{side}"])
+            out.append(f"htable-gcinterval {self.given['hashlimit-htable-gcinterval']}")
+        if self.expire != self.quantum(rate):
+            out.append(f"htable-expire {self.expire}")
+        out += [
+            f"{side} {self.given[f'hashlimit-{side}']}"
             for side in ("srcmask", "dstmask")
             if self.given.get(f"hashlimit-{side}", 32) != 32
         ]
+        if self.rate_match:
+            out.append("rate-match")
+            if self.interval != 1:
+                out.append(f"rate-interval {self.interval}")
+        return out
 
     def mode_names(self) -> list[str]:
         return [name for name, bit in MODES.items() if self.given.get("hashlimit-mode", 0) & bit]
@@ -265,32 +327,39 @@ class HashlimitText(MatchText):
             out += f" --hashlimit-burst {burst}"
         if self.mode_names():
             out += " --hashlimit-mode " + ",".join(self.mode_names())
-        out += f" --hashlimit-name {words.quoted(self.given['hashlimit-name'])}"
-        return out + "".join(f" --hashlimit-{name} {value}" for name, value in self.table_words())
+        out += f" --hashlimit-name {self.given['hashlimit-name']}"
+        return out + "".join(f" --hashlimit-{said}" for said in self.table_words(rate))
 
     def show(self, numeric: bool) -> str:
-        rate, burst = self.rate_words()
+        rate, burst = self.rate_words(self.interval)
         out = f"limit: {'above' if self.above else 'up to'} {rate}"
         if burst:
             out += f" burst {burst}"
         if self.mode_names():
             out += " mode " + "-".join(self.mode_names())
-        return out + "".join(f" {name} {value}" for name, value in self.table_words())
+        return out + "".join(f" {said}" for said in self.table_words(rate))
 
     def build(self, shared: Shared) -> nf_match.Match:
-        kind, cost, _ = self.rate
-        name = self.given["hashlimit-name"]
+        rate, name = self.rate, self.given["hashlimit-name"]
         table = shared.hash_tables.get(name)
         if table is None:
-            in_octets = kind == "octets"
             table = nf_rate.HashTable(
-                cost * 10**9 >> 32 if in_octets else cost * (10**9 // HASH_SCALE),
+                rate.cost * 10**9 >> 32 if rate.in_octets else rate.cost * (10**9 // HASH_SCALE),
                 self.burst,
-                in_octets,
-                self.given.get("hashlimit-htable-max", 0),
+                rate.in_octets,
+                self.rows,
                 self.expire * 10**6,
                 self.given.get("hashlimit-htable-gcinterval", 1000) * 10**6,
             )
+            if self.rate_match:
+                if rate.in_octets:
+                    most = octets_of(rate.cost)
+                    burst = (
+                        max(self.burst, 1) - 1
+                    ) * most  # of which the first goes without saying
+                else:
+                    most, burst = HASH_SCALE // self.packet_cost, self.burst
+                table.count_windows(most, most + burst, self.interval * 10**9)
             shared.hash_tables[name] = table
         masks = [
             words.ALL_ONES << (32 - self.given.get(f"hashlimit-{side}", 32)) & words.ALL_ONES
@@ -352,9 +421,11 @@ def statistic_mode(_e: Extension, _o: Option, args: Sequence[str]) -> str:
 def probability(e: Extension, o: Option, args: Sequence[str]) -> int:
     """In 2**-31, rounded half away from zero as lround does."""
     try:
-        value = float(args[0])
+        value = float.fromhex(args[0]) if "x" in args[0].lower() else float(args[0])
     except ValueError:
         value = -1.0
+    if value != value:
+        return 0
     if not 0 <= value <= 1:
         raise RefusedError(f'{e.name}: bad value for option "--{o.name}", or out of range (0-1).\n')
     return int(value * 0x80000000 + 0.5)
@@ -408,9 +479,9 @@ class StatisticText(MatchText):
 
 def recent_mask(e: Extension, o: Option, args: Sequence[str]) -> int:
     """A mask, dotted."""
-    value = words.address(args[0])
+    value = words.host(args[0])
     if value is None:
-        raise RefusedError(f'{e.name}: Bad value for "--{o.name}" option: "{args[0]}"')
+        raise RefusedError(f"getaddrinfo: {unresolved(args[0])}\n")
     return value
 
 
@@ -422,6 +493,14 @@ ACTIONS = {
 }
 
 
+MOST_HITS = 65535
+
+
+def signed(value: int) -> int:
+    """32 bits as C prints them with %d."""
+    return value - (1 << 32) if value >> 31 else value
+
+
 class RecentText(MatchText):
     name = "recent"
     options = (
@@ -430,10 +509,10 @@ class RecentText(MatchText):
         Option("update", flag, words=0, inverts=True, without="set rcheck remove"),
         Option("seconds", whole(1)),
         Option("reap", flag, words=0, along="seconds"),
-        Option("hitcount", whole(0, 65535)),
+        Option("hitcount", whole()),
         Option("remove", flag, words=0, inverts=True, without="set rcheck update"),
         Option("rttl", flag, words=0),
-        Option("name", text(199, 1)),
+        Option("name", text(199)),
         Option("rsource", flag, words=0),
         Option("rdest", flag, words=0),
         Option("mask", recent_mask),
@@ -451,7 +530,11 @@ class RecentText(MatchText):
 
     def kernel_check(self, spec: Spec, table: str) -> str | None:
         timed = self.given.keys() & {"seconds", "hitcount", "rttl"}
-        return "Invalid argument" if timed and self.action in ("set", "remove") else None
+        if timed and self.action in ("set", "remove"):
+            return "Invalid argument"
+        if self.given.get("hitcount", 0) > MOST_HITS or self.list_name in ("", ".", ".."):
+            return "Invalid argument"
+        return "Invalid argument" if "/" in self.list_name else None
 
     def parts(self) -> list[tuple[str, Any]]:
         names = ("seconds", "reap", "hitcount", "rttl")
@@ -468,7 +551,7 @@ class RecentText(MatchText):
     def save(self) -> str:
         out = f" {self.bang(self.action)}--{self.action}"
         for name, value in self.parts():
-            out += f" --{name}" + ("" if value is True else f" {value}")
+            out += f" --{name}" + ("" if value is True else f" {signed(value)}")
         out += f" --name {self.list_name} --mask {dotted(self.mask)}"
         return out + (" --rdest" if "rdest" in self.given else " --rsource")
 
@@ -481,7 +564,7 @@ class RecentText(MatchText):
             "rttl": "TTL-Match",
         }
         for name, value in self.parts():
-            out += f" {said[name]}" + ("" if value is True else f" {value}")
+            out += f" {said[name]}" + ("" if value is True else f" {signed(value)}")
         side = "dest" if "rdest" in self.given else "source"
         return out + f" name: {self.list_name} side: {side} mask: {dotted(self.mask)}"
 

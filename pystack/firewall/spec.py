@@ -15,7 +15,7 @@ from pystack.firewall import words
 from pystack.firewall.extension import MatchText, TargetText
 from pystack.firewall.matches import MATCHES
 from pystack.firewall.nat_targets import NAT_TARGETS
-from pystack.firewall.protocols import PROTOCOLS
+from pystack.firewall.protocols import PROTOCOLS, PortText
 from pystack.firewall.rates import RATES
 from pystack.firewall.targets import TARGETS
 
@@ -48,6 +48,14 @@ class Spec:
     chain: str = ""
     goes: bool = False
     line: int = 0
+
+    def join(self) -> None:
+        """Put matches together that the kernel's form has together."""
+        kept: list[MatchText] = []
+        for match in self.matches:
+            if not any(isinstance(m, PortText) and m.takes_in(match) for m in kept):
+                kept.append(match)
+        self.matches = kept
 
     def save(self, counters: str = "") -> str:
         """The words after `-A CHAIN`, each with a space before it; `counters` stand before the target."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from pystack._fast import nf_hook
 from pystack._fast.nf_rate import HashTable, RecentTable
@@ -34,6 +35,15 @@ BUILT_IN = {
 POLICIES = {"ACCEPT": nf_hook.NF_ACCEPT, "DROP": nf_hook.NF_DROP}
 DEEPEST = 15
 """Chains under one that stands at a hook."""
+
+U64 = (1 << 64) - 1
+"""Counters are of 64 bits; the core has them with a sign."""
+
+
+def signed(count: int) -> int:
+    """A counter as the core has it."""
+    return count - (1 << 64) if count >> 63 else count
+
 
 NO_CHAIN = "No chain/target/match by that name."
 
@@ -150,7 +160,7 @@ class Draft:
         self.line = 0
         live = firewall.tables[name]
         self.chains: dict[str, DraftChain] = {
-            chain.name: DraftChain(chain.policy, chain.packets, chain.octets)
+            chain.name: DraftChain(chain.policy, chain.packets & U64, chain.octets & U64)
             for chain in live.chains.values()
             if not empty or chain.name in BUILT_IN[name]
         }
@@ -159,7 +169,7 @@ class Draft:
                 draft.policy, draft.packets, draft.octets = nf_hook.NF_ACCEPT, 0, 0
                 continue
             draft.entries = [
-                Entry(rule.text, rule.packets, rule.octets, rule)
+                Entry(rule.text, rule.packets & U64, rule.octets & U64, rule)
                 for rule in live.chains[chain].rules
             ]
 
@@ -183,6 +193,16 @@ class Draft:
         return sum(e.spec.chain == name for c in self.chains.values() for e in c.entries)
 
     # --- is it sound? ------------------------------------------------------------------------------------------
+
+    @cached_property
+    def windowed(self) -> dict[str, bool]:
+        """Tables of hashlimit, and whether they count whole windows: all of their rules do, or none."""
+        return {
+            match.given["hashlimit-name"]: "hashlimit-rate-match" in match.given
+            for _, rule in self.firewall.rules()
+            for match in rule.text.matches
+            if match.name == "hashlimit"
+        }
 
     def refuse(self, why: str, chain: str, line: int = 0) -> RefusedError:
         """The kernel's refusal of the last act."""
@@ -217,6 +237,11 @@ class Draft:
             why = part.kernel_check(spec, self.name) if part is not None else None
             if why:
                 raise self.refuse(why, chain, spec.line)
+        for match in spec.matches:
+            if match.name == "hashlimit":
+                windowed = "hashlimit-rate-match" in match.given
+                if self.windowed.setdefault(match.given["hashlimit-name"], windowed) != windowed:
+                    raise self.refuse("Invalid argument", chain, spec.line)
 
     def _depth(self, chain: str, depths: dict[str, int], open_chains: set[str]) -> int:
         """Chains under this one, the longest way; more than any limit where a way leads back."""
@@ -262,11 +287,11 @@ class Draft:
         chains = {name: RuleChain(name, self.chains[name].policy) for name in self.ordered()}
         for name, chain in chains.items():
             draft = self.chains[name]
-            chain.packets, chain.octets = draft.packets, draft.octets
+            chain.packets, chain.octets = signed(draft.packets), signed(draft.octets)
             for entry in draft.entries:
                 rule = entry.rule or entry.spec.build(self.firewall.shared)
                 rule.text = entry.spec
-                rule.packets, rule.octets = entry.packets, entry.octets
+                rule.packets, rule.octets = signed(entry.packets), signed(entry.octets)
                 rule.chain = chains[entry.spec.chain] if entry.spec.chain else None
                 chain.rules.append(rule)
             chain.relink()

@@ -72,7 +72,7 @@ REJECTS = {
 def reject_kind(_e: Extension, _o: Option, args: Sequence[str]) -> str:
     """A kind by its name, its beginning, or its alias."""
     for name, (alias, _) in REJECTS.items():
-        if args[0] and (name.startswith(args[0].lower()) or alias.startswith(args[0].lower())):
+        if name.startswith(args[0].lower()) or alias.startswith(args[0].lower()):
             return name
     raise RefusedError(f'unknown reject type "{args[0]}"')
 
@@ -127,11 +127,19 @@ def log_level(_e: Extension, _o: Option, args: Sequence[str]) -> int:
     return value
 
 
+def log_prefix(e: Extension, o: Option, args: Sequence[str]) -> str:
+    """What stands before a line, in one line."""
+    prefix: str = text(29, 1)(e, o, args)
+    if "\n" in args[0]:
+        raise RefusedError(f"Newlines not allowed in --{o.name}")
+    return prefix
+
+
 class LogText(TargetText):
     name = "LOG"
     options = (
         Option("log-level", log_level),
-        Option("log-prefix", text(29, 1)),
+        Option("log-prefix", log_prefix),
         *(Option(name, flag, words=0) for name in LOG_FLAGS),
     )
 
@@ -207,7 +215,7 @@ CT_EVENTS = {
 
 def zone(_e: Extension, _o: Option, args: Sequence[str]) -> int:
     """A zone, or -1 for that of the mark."""
-    value: int | None = -1 if args[0] == "mark" else words.number(args[0], 0, 65535)
+    value: int | None = -1 if args[0].lower() == "mark" else words.number(args[0], 0, 65535)
     if value is None:
         raise RefusedError(f"Cannot parse {args[0]} as a zone ID")
     return value
@@ -223,6 +231,14 @@ def ct_events(_e: Extension, _o: Option, args: Sequence[str]) -> int:
     return value
 
 
+def ct_expected_events(_e: Extension, _o: Option, args: Sequence[str]) -> int:
+    """Kinds of events of what is expected: there is one."""
+    for word in args[0].split(","):
+        if word != "new":
+            raise RefusedError(f'Unknown event type "{word}"')
+    return CT_EVENTS["new"]
+
+
 ZONES = {
     "zone": 0,
     "zone-orig": consts.ZONE_ORIGINAL,
@@ -233,7 +249,7 @@ ZONES = {
 
 class CtText(TargetText):
     """CT. Helpers, timeout policies and event masks are refused, as a kernel without them does: none of them would have
-    an effect here.
+    an effect here. Beside --notrack they have none in the kernel either.
     """
 
     name = "CT"
@@ -244,37 +260,60 @@ class CtText(TargetText):
         Option("helper", text(15)),
         Option("timeout", text(31)),
         Option("ctevents", ct_events),
-        Option("expevents", text(63)),
-        Option("zone", zone, without="zone-orig zone-reply"),
-        Option("zone-orig", zone, without="zone zone-reply"),
-        Option("zone-reply", zone, without="zone zone-orig"),
+        Option("expevents", ct_expected_events),
+        Option("zone", zone),
+        Option("zone-orig", zone),
+        Option("zone-reply", zone),
     )
 
     def kernel_check(self, spec: Spec, table: str) -> str | None:
-        if self.given.keys() & {"helper", "timeout"}:
+        refused = super().kernel_check(spec, table)
+        if refused or "notrack" in self.given:
+            return refused
+        if self.given.get("helper"):
             return "No such file or directory"
+        if self.given.get("timeout"):
+            named = spec.proto != 0 and not spec.proto_not
+            return "No such file or directory" if named else "Invalid argument"
         if self.given.keys() & {"ctevents", "expevents"}:
             return "Operation not supported"
-        return super().kernel_check(spec, table)
+        return None
 
-    def zone_words(self, lead: str) -> str:
-        for name in ZONES:
+    @property
+    def zone(self) -> tuple[str, int] | None:
+        """The option that it is printed with, and the zone: the last that was said, for the directions of all."""
+        said = [name for name in self.given if name in ZONES]
+        if not said or not self.given[said[-1]]:
+            return None
+        ways = {ZONES[name] for name in said} - {0}
+        names = [name for name in ZONES if ZONES[name] in ways]
+        return names[0] if len(names) == 1 else "zone", self.given[said[-1]]
+
+    def parts(self) -> list[tuple[str, str]]:
+        """Option and word, in the order in which they are printed."""
+        out = [("notrack", "")] if "notrack" in self.given else []
+        out += [(n, self.given[n]) for n in ("helper", "timeout") if self.given.get(n)]
+        for name in ("ctevents", "expevents"):
             if name in self.given:
-                return f" {lead}{name} {'mark' if self.given[name] < 0 else self.given[name]}"
-        return ""
+                events = [word for word, bit in CT_EVENTS.items() if self.given[name] & bit]
+                out.append((name, ",".join(events)))
+        if self.zone:
+            name, number = self.zone
+            out.append((name, "mark" if number < 0 else str(number)))
+        return out
 
     def save(self) -> str:
-        return (" --notrack" if "notrack" in self.given else "") + self.zone_words("--")
+        return "".join(f" --{name}" + (f" {word}" if word else "") for name, word in self.parts())
 
     def show(self, numeric: bool) -> str:
-        return "CT" + (" notrack" if "notrack" in self.given else "") + self.zone_words("")
+        return " ".join(["CT", *(word for part in self.parts() for word in part if word)])
 
     def build(self, shared: Shared) -> nf_target.Target:
         if "notrack" in self.given:
             return nf_target.NoTrack()
-        for name, only in ZONES.items():
-            if name in self.given:
-                return nf_target.Zone(self.given[name], only)
+        if self.zone:
+            name, number = self.zone
+            return nf_target.Zone(number, ZONES[name])
         return nf_target.Target()
 
 
@@ -362,10 +401,33 @@ class ConnmarkText(TargetText):
         ),
         Option("save-mark", flag, words=0, without=others("save-mark", CONNMARK_NAMES)),
         Option("restore-mark", flag, words=0, without=others("restore-mark", CONNMARK_NAMES)),
-        Option("ctmask", mask),
-        Option("nfmask", mask),
-        Option("mask", mask, without="ctmask nfmask"),
+        Option("ctmask", mask, without="mask"),
+        Option("nfmask", mask, without="mask"),
+        Option("left-shift-mark", whole(0, 32)),
+        Option("right-shift-mark", whole(0, 32)),
+        Option("mask", mask),
     )
+
+    def kernel_check(self, spec: Spec, table: str) -> str | None:
+        return super().kernel_check(spec, table) or (
+            "Invalid argument" if self.shift > 31 else None
+        )
+
+    @property
+    def shift(self) -> int:
+        """Places by which the new bits are shifted; the last that was said counts."""
+        said = [name for name in self.given if name.endswith("-shift-mark")]
+        return int(self.given[said[-1]]) if said else 0
+
+    @property
+    def turn(self) -> int:
+        """The same for the core: to the right where it is negative."""
+        said = [name for name in self.given if name.endswith("-shift-mark")]
+        return -self.shift if said and said[-1].startswith("right") else self.shift
+
+    def shift_words(self, lead: str) -> str:
+        said = [name for name in self.given if name.endswith("-shift-mark")]
+        return f" {lead}{said[-1]} {self.shift}" if self.shift else ""
 
     def check(self, spec: Spec) -> None:
         if not self.given.keys() & set(CONNMARK_NAMES):
@@ -373,7 +435,9 @@ class ConnmarkText(TargetText):
 
     def bits(self) -> tuple[int, int] | None:
         """(mark, mask) if it sets."""
-        return next((self.given[name] for name in MARK_NAMES if name in self.given), None)
+        bits = next((self.given[name] for name in MARK_NAMES if name in self.given), None)
+        masks = [self.given[name] for name in ("mask", "ctmask") if name in self.given]
+        return (bits[0], masks[0]) if bits and masks else bits
 
     def masks(self) -> tuple[int, int]:
         """Of the packet's mark and of the flow's."""
@@ -383,34 +447,33 @@ class ConnmarkText(TargetText):
     def save(self) -> str:
         bits = self.bits()
         if bits:
-            return f" --set-xmark {bits[0]:#x}/{bits[1]:#x}"
+            return f" --set-xmark {bits[0]:#x}/{bits[1]:#x}" + self.shift_words("--")
         name = "save-mark" if "save-mark" in self.given else "restore-mark"
         packet, flow = self.masks()
-        return f" --{name} --nfmask {packet:#x} --ctmask {flow:#x}"
+        return f" --{name} --nfmask {packet:#x} --ctmask {flow:#x}" + self.shift_words("--")
 
     def show(self, numeric: bool) -> str:
         bits = self.bits()
         if bits:
-            return f"CONNMARK {mark_action(*bits)}"
+            return f"CONNMARK {mark_action(*bits)}" + self.shift_words("")
         packet, flow = self.masks()
         saves = "save-mark" in self.given
         out = "CONNMARK save" if saves else "CONNMARK restore"
-        if packet == flow == words.ALL_ONES:
-            return out
-        if packet == flow:
-            return f"{out} mask {packet:#x}"
-        if saves:
-            return f"{out} nfmask {packet:#x} ctmask ~{flow:#x}"
-        return f"{out} ctmask {flow:#x} nfmask ~{packet:#x}"
+        if packet != flow:
+            first, second = (("nfmask", packet), ("ctmask", flow))[:: 1 if saves else -1]
+            out += f" {first[0]} {first[1]:#x} {second[0]} ~{second[1]:#x}"
+        elif packet != words.ALL_ONES:
+            out += f" mask {packet:#x}"
+        return out + self.shift_words("")
 
     def build(self, shared: Shared) -> nf_target.Target:
         bits = self.bits()
         if bits:
-            return nf_target.ConnMark(consts.MARK_SET, bits[0], bits[1], 0)
+            return nf_target.ConnMark(consts.MARK_SET, bits[0], bits[1], 0, self.turn)
         packet, flow = self.masks()
         saves = "save-mark" in self.given
         action = consts.MARK_SAVE if saves else consts.MARK_RESTORE
-        return nf_target.ConnMark(action, 0, flow, packet)
+        return nf_target.ConnMark(action, 0, flow, packet, self.turn)
 
 
 # --- headers --------------------------------------------------------------------------------------------------
@@ -444,12 +507,12 @@ class TosText(BitsText):
         names = [name for name, number in NAMED_TOS.items() if number == value]
         if not numeric and bits == 0x3F and names:
             return f" TOS set{names[0]}"  # the blank stands where the tool has it
+        if not numeric and value == 0:
+            return f"TOS and 0x{bits ^ 0xFF:02x}"
         if not numeric and value == bits:
             return f"TOS or 0x{value:02x}"
         if not numeric and bits == 0:
             return f"TOS xor 0x{value:02x}"
-        if not numeric and value == 0:
-            return f"TOS and 0x{bits ^ 0xFF:02x}"
         return f"TOS set 0x{value:02x}/0x{bits:02x}"
 
     def build(self, shared: Shared) -> nf_target.Target:
@@ -524,28 +587,29 @@ class TcpmssText(TargetText):
         if not self.given:
             raise RefusedError("TCPMSS target: At least one parameter is required")
 
+    @property
+    def mss(self) -> int:
+        """-1: that of the way. The last that was said counts."""
+        return int(self.given["set-mss"]) if list(self.given)[-1] == "set-mss" else -1
+
     def hooks_wanted(self) -> frozenset[str]:
-        if "clamp-mss-to-pmtu" in self.given:  # there the way is known
+        if self.mss < 0:  # there the way is known
             return frozenset(("FORWARD", "OUTPUT", "POSTROUTING"))
         return frozenset()
 
     def kernel_check(self, spec: Spec, table: str) -> str | None:
-        if spec.proto != TCP or spec.proto_not or len(self.given) > 1:
+        if spec.proto != TCP or spec.proto_not:
             return "Invalid argument"
         return super().kernel_check(spec, table)
 
     def save(self) -> str:
-        if "set-mss" in self.given:
-            return f" --set-mss {self.given['set-mss']}"
-        return " --clamp-mss-to-pmtu"
+        return " --clamp-mss-to-pmtu" if self.mss < 0 else f" --set-mss {self.mss}"
 
     def show(self, numeric: bool) -> str:
-        if "set-mss" in self.given:
-            return f"TCPMSS set {self.given['set-mss']}"
-        return "TCPMSS clamp to PMTU"
+        return "TCPMSS clamp to PMTU" if self.mss < 0 else f"TCPMSS set {self.mss}"
 
     def build(self, shared: Shared) -> nf_target.Target:
-        return nf_target.TcpMss(self.given.get("set-mss", -1))
+        return nf_target.TcpMss(self.mss)
 
 
 TARGETS: tuple[type[TargetText], ...] = (

@@ -29,15 +29,20 @@ def outcome(firewall: Firewall, command: str) -> tuple[int, str, str]:
         return error.status, "", str(error).strip()
 
 
+NOT_READ_AGAIN = ("0b/s", "recent --rcheck --seconds -1")
+"""What the tool prints and does not take itself."""
+
+
 @pytest.mark.parametrize("record", records("rules"), ids=lambda r: f"{r['table']} {r['rule']}"[:70])
 def test_rules_are_printed_as_the_tool_prints_them(record: Any):
     firewall = Firewall()
     table, chain = record["table"], record["chain"]
     iptables(firewall, f"-t {table} -N USER")
+    before = iptables_save(firewall)
     done = outcome(firewall, f"-t {table} -A {chain} {record['rule']}")
     assert (done[0], done[2]) == (record["rc"], record.get("err", "").strip())
     if done[0]:
-        assert iptables(firewall, f"-t {table} -S {chain}") == f"-P {chain} ACCEPT\n"
+        assert iptables_save(firewall) == before
         return
     assert iptables(firewall, f"-t {table} -S {chain}").splitlines()[1:] == record["S"]
     listed = iptables(firewall, f"-t {table} -L {chain} -n -v --line-numbers").splitlines()
@@ -48,6 +53,8 @@ def test_rules_are_printed_as_the_tool_prints_them(record: Any):
 def test_every_rule_loads_again_from_what_was_saved():
     for record in records("rules"):
         if record["rc"] or record["rule"].startswith(("-c", "--set-counters")):
+            continue
+        if any(word in line for line in record["S"] for word in NOT_READ_AGAIN):
             continue
         first, second = Firewall(), Firewall()
         for firewall in (first, second):

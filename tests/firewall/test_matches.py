@@ -141,10 +141,32 @@ def test_lo_is_where_a_machine_speaks_to_itself():
 
 
 def test_a_fragment_that_would_overwrite_the_flags_is_lost():
-    rules = Rules("-A INPUT -p tcp --dport 22 -j ACCEPT")
+    """Where xt_tcp is asked: what the tool writes in nftables' own terms does not look at that, as a 6.18 showed."""
+    rules = Rules("-A INPUT -p tcp --dport 22 --tcp-option 3 -j ACCEPT")
     p = load(octets.ip(bytes(16), octets.TCP, off=8))
     assert rules.run(p) == DROP
     assert rules.run(load(octets.ip(bytes(16), octets.TCP, off=16))) == ACCEPT
+    rules = Rules("-A INPUT -p tcp --dport 22 -j ACCEPT")
+    assert rules.run(load(octets.ip(bytes(16), octets.TCP, off=8))) == ACCEPT
+
+
+@pytest.mark.parametrize("off", [0, 8, 16])
+def test_ports_of_fragments(off: int):
+    """Of the first everybody knows them; in the others nftables takes what stands there for them (a 6.18 does)."""
+    p = load(octets.ip(octets.udp(b"x" * 8, sport=512, dport=53), octets.UDP, mf=not off, off=off))
+    first = off == 0
+    for rule, wanted in (
+        ("-p udp --sport 512", True),
+        ("-p udp ! --sport 500:600", False),
+        ("-p udp -m multiport --sports 512", first),
+        ("-p udp -m multiport ! --sports 512", False),
+    ):
+        assert fits(rule, p) is wanted, rule
+    p = load(octets.ip(octets.tcp(flags=2), octets.TCP, mf=not off, off=off))
+    assert fits("-p tcp --syn", p)
+    assert fits("-p tcp ! --syn", p) is False
+    p = load(octets.ip(octets.icmp(8), octets.ICMP, mf=not off, off=off))
+    assert fits("-p icmp --icmp-type 8", p) is first
 
 
 def test_marks():
@@ -316,9 +338,10 @@ def test_hashlimit_forgets_a_key_that_was_not_seen():
 
 
 def test_hashlimit_table_full_loses_the_packet():
+    """Keys are no fewer than buckets, as a 6.18 has it."""
     rules = Rules(
         "-A INPUT -m hashlimit --hashlimit-above 1/sec --hashlimit-mode srcip"
-        " --hashlimit-name x --hashlimit-htable-max 2 -j ACCEPT"
+        " --hashlimit-name x --hashlimit-htable-max 1 --hashlimit-htable-size 2 -j ACCEPT"
     )
     sources = [address(f"192.0.2.{n}") for n in (1, 2, 3, 1)]
     assert [rules.run(tcp(ip={"src": a})) for a in sources] == [ACCEPT, ACCEPT, DROP, ACCEPT]
@@ -331,6 +354,75 @@ def test_hashlimit_in_octets():
     assert dropped == sorted(dropped)
     assert sum(not d for d in dropped) == 13  # 65 units of 1/65 s each
     assert answers(rules, [500 * ms] * 10, lambda: udp(bytes(40))).count(False) == 6
+
+
+@pytest.mark.parametrize("how", ["upto", "above"])
+@pytest.mark.parametrize(
+    ("said", "at_once"),
+    [
+        ("", 1),
+        (" --hashlimit-burst 16b", 2),
+        (" --hashlimit-burst 32b", 3),
+        (" --hashlimit-burst 41b", 4),
+    ],
+)
+def test_hashlimit_burst_in_octets(how: str, said: str, at_once: int):
+    """So many packets of whatever size a 6.18 let through at 16 octets a second, before it began to count."""
+    rules = Rules(f"-A INPUT -m hashlimit --hashlimit-{how} 16b/s{said} --hashlimit-name x -j DROP")
+    dropped = answers(rules, [0] * 9, lambda: udp(bytes(900)))
+    assert dropped == [(n < at_once) == (how == "upto") for n in range(9)]
+
+
+def test_hashlimit_counts_whole_windows():
+    """--hashlimit-rate-match: rate and burst in one interval, none after an interval with more than the rate."""
+    rules = Rules(
+        "-A INPUT -m hashlimit --hashlimit-upto 2/sec --hashlimit-burst 1 --hashlimit-name x"
+        " --hashlimit-rate-match --hashlimit-rate-interval 2 --hashlimit-htable-expire 60000 -j DROP"
+    )
+    # as a 6.18 answered at these times
+    assert answers(rules, [0] * 5) == [True] * 3 + [False] * 2
+    assert answers(rules, [1 * s] * 2) == [False] * 2
+    assert answers(rules, [1200 * ms] * 12) == [False] * 12  # there were 7, more than 3 a second
+    assert answers(rules, [2100 * ms] * 2) == [False] * 2  # there were 12
+    assert answers(rules, [2100 * ms] * 4) == [True] * 3 + [False]
+    assert answers(rules, [1 * s] * 3) == [False] * 3
+
+
+def test_hashlimit_counts_octets_in_whole_windows():
+    """1 kB/s with a burst of 3 kB: 3,072 octets in an interval, however long it is."""
+    rules = Rules(
+        "-A INPUT -m hashlimit --hashlimit-above 1kb/s --hashlimit-burst 3kb --hashlimit-name x"
+        " --hashlimit-rate-match --hashlimit-rate-interval 3600 -j DROP"
+    )
+    assert answers(rules, [0] * 5, lambda: udp(bytes(996))) == [False] * 3 + [True] * 2
+
+
+def test_hashlimit_knows_ports_of_other_protocols():
+    """SPIs of IPsec too; what is too short for them is lost."""
+    rules = Rules(
+        "-A INPUT -m hashlimit --hashlimit-upto 1/hour --hashlimit-burst 1 --hashlimit-mode dstport"
+        " --hashlimit-name x -j ACCEPT",
+        "-P INPUT DROP",
+    )
+    for proto, before in ((132, b""), (33, b""), (136, b""), (50, b""), (51, b"abcd")):
+        one, two = (before + bytes([1, 2, proto, n]) + bytes(8) for n in (1, 2))
+        got = [rules.run(load(octets.ip(data, proto))) for data in (one, one, two)]
+        assert got == [ACCEPT, DROP, ACCEPT], proto
+    rules = Rules(
+        "-A INPUT -m hashlimit --hashlimit-upto 1/sec --hashlimit-mode dstport --hashlimit-name x"
+    )
+    for proto, data in ((50, b"abc"), (51, b"abcdefg")):
+        assert rules.run(load(octets.ip(data, proto))) == DROP
+    assert rules.run(load(octets.ip(b"", 99))) == ACCEPT
+
+
+@pytest.mark.parametrize("proto", [132, 33, 136])
+def test_multiport_of_other_protocols(proto: int):
+    rule = f"-p {proto} -m multiport --dports 9,80:90"
+    assert fits(rule, load(octets.ip(b"\0\1\0\x55" + bytes(8), proto)))
+    assert not fits(rule, load(octets.ip(b"\0\1\0\x5b" + bytes(8), proto)))
+    rules = Rules(f"-A INPUT {rule}")
+    assert rules.run(load(octets.ip(b"\0\1\0", proto))) == DROP  # lost: it has no ports
 
 
 def test_rules_of_one_name_share_a_table():

@@ -164,7 +164,7 @@ def test_a_bad_rule_leaves_the_table_as_it_was():
     live = list(rules.firewall.tables["filter"].chains["INPUT"].rules)
     text = (
         "*filter\n:INPUT DROP [0:0]\n:V - [0:0]\n-A INPUT -j V\n-A V -p tcp --dport 80 -j ACCEPT\n"
-        "-A INPUT -p udp --dport 99999 -j ACCEPT\nCOMMIT\n"
+        "-A INPUT -p tcp --dport 99999 -j ACCEPT\nCOMMIT\n"
     )
     for bad in (text, text.replace("99999", "99 -j TOS --set-tos 1"), text.replace("COMMIT\n", "")):
         with pytest.raises(FirewallError):

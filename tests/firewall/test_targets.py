@@ -162,6 +162,30 @@ def test_marks(words: str, old: int, new: int):
     assert q.mark == 0
 
 
+@pytest.mark.parametrize(
+    ("words", "mark", "flow"),
+    [
+        ("--set-mark 3 --left-shift-mark 4", 0xABCD, 0x30),
+        ("--set-mark 0xf0 --right-shift-mark 3", 0xABCD, 0x1E),
+        ("--set-xmark 1/1 --left-shift-mark 31", 0xABCD, 0x80000000),
+        ("--save-mark --left-shift-mark 3", 0xABCD, 0xABCD << 3),
+        ("--save-mark --nfmask 0xff --ctmask 0xff00 --right-shift-mark 4", 0xABCD, 0x0C ^ 0x35),
+        ("--restore-mark --right-shift-mark 1", 0x1A, 0x35),
+        ("--restore-mark --nfmask 0xff --ctmask 0xf --left-shift-mark 4", 0xAB50, 0x35),
+    ],
+)
+def test_connmark_shifts(words: str, mark: int, flow: int):
+    """(x & ~mask) ^ value of what is set or copied, shifted; the flow had 0x35, the packet 0xabcd."""
+    rules = Rules(f"-t mangle -A PREROUTING -j CONNMARK {words}")
+    ct = conntrack(rules.state)
+    p = tcp()
+    ct.conntrack_in(p, rules.state.now)
+    ct.word[(p.ct << 4) + consts.W_MARK] = 0x35
+    p.mark = 0xABCD
+    rules.run(p, "PREROUTING", "mangle")
+    assert (p.mark, ct.word[(p.ct << 4) + consts.W_MARK]) == (mark, flow)
+
+
 def test_connmark_saves_and_restores():
     rules = Rules(
         "-t mangle -A PREROUTING -j CONNMARK --save-mark --nfmask 0xff --ctmask 0xf",

@@ -102,8 +102,20 @@ def test_padding_of_the_link_is_cut_off():
 def test_a_fragment_has_no_l4_header(proto: int):
     """Whatever the first octets of the data look like."""
     for p in (read(octets.ip(b"x" * 8, proto, mf=True)), read(octets.ip(b"x", proto, off=65528))):
-        assert (p.drop, p.head_len, p.sport) == (0, 20, 0)
+        assert (p.drop, p.head_len) == (0, 20)
     assert (p.frag_off, p.length) == (65528, 1)
+
+
+def test_what_firewalls_ask_of_fragments_is_known():
+    """Ports, flags and types where a first fragment has them; nothing of the packet before."""
+    p = read(octets.ip(octets.tcp(sport=1, dport=2, flags=18)[:14], TCP, mf=True))
+    assert (p.drop, p.head_len, p.sport, p.dport, p.flags) == (0, 20, 1, 2, 18)
+    p = read(octets.ip(octets.udp(sport=3, dport=4)[:5], UDP, mf=True))
+    assert (p.drop, p.sport, p.dport) == (0, 3, 4)
+    p = read(octets.ip(octets.icmp(8, 1), ICMP, mf=True))
+    assert (p.drop, p.icmp_type, p.icmp_code) == (0, 8, 1)
+    p = read(octets.ip(b"abc", UDP, mf=True))
+    assert (p.drop, p.sport, p.dport) == (0, 0, 0)
 
 
 @pytest.mark.parametrize("size", [0, 1, 1448, KEEP, KEEP + 1, 65000])

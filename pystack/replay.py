@@ -14,12 +14,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pystack._fast.consts import (
+    PROTO_TCP,
+)
+from pystack._fast.nf_consts import (
     CTS_ESTABLISHED,
     CTS_INVALID,
     CTS_NEW,
     CTS_RELATED,
     CTS_UNTRACKED,
-    PROTO_TCP,
 )
 from pystack._fast.nf_hook import FORWARD, NF_ACCEPT
 from pystack.addresses import parse_host

@@ -79,7 +79,7 @@ HOT = {
     "ct_window": """TcpWindows.window TcpWindows.options TcpWindows._begins TcpWindows._misfit _judge _advance
         _count_repeats end_of""",
     "tcp_track": "kind_of TcpTracker.new TcpTracker._remember TcpTracker._reset TcpTracker._invalid _settle",
-    "conntrack": "Conntrack.ports_of Conntrack.turned Conntrack._node_of Conntrack._datagram Conntrack._account",
+    "conntrack": "Conntrack.ports_of Conntrack.turned Conntrack._node_of Conntrack._datagram",
     "nf_match": """PortRange.ports_fit PortRange.test TcpMatch.has_option IcmpMatch.test Multiport.test
         StateMatch.state_fits StateMatch.test ConntrackMatch.keys_fit MarkMatch.test AddressType.test
         AddressRange.test Length.test Ttl.test Tos.test""",

@@ -16,12 +16,12 @@ PACKAGE = Path(__file__).parents[1] / "pystack"
 FAST = PACKAGE / "_fast"
 
 FAST_ORDER = """
-    consts columns seq wirebytes rng hashing
+    consts nf_consts columns seq wirebytes rng hashing
     mtu_search mbuf_zones mbuf_octets mbuf mbuf_books chain wheel alarms events
     config
     packet port fdio tcp_wire udp_icmp ip4 vnet landing frag trace record transit wire routes
     ipfw_ops ipfw_table ipfw_ground ipfw_rows ipfw_age ipfw_dyn ipfw_skip ipfw_pattern ipfw_match ipfw_passing
-    ct_table ct_room ct_age ct_states ct_window tcp_track conntrack passing
+    ct_table ct_room ct_age ct_extend ct_states ct_window tcp_track conntrack passing
     nf_hook nf_match nf_rate nf_target nf_rules nat
     ipfw_kinds ipfw_links ipfw_nat
     ring sendq recvq sackreport sack scoreboard sackseen rates flight portmap demux timewait

@@ -1,4 +1,4 @@
-from pystack._fast.ct_age cimport ConnAge
+from pystack._fast.ct_extend cimport ConnExtend
 from pystack._fast.packet cimport Packet
 from pystack._fast.tcp_track cimport TcpTracker
 from pystack._fast.udp_icmp cimport Quote
@@ -9,10 +9,9 @@ cdef int IPS_DYING
 cdef int IPS_EXPECTED, IPS_SEEN_REPLY, O_STATE, PROTO_GRE, PROTO_ICMP, PROTO_TCP
 cdef int PROTO_UDP, PROTO_UDPLITE, TCPCT_CLOSE, W_LAST_SEQ, W_MARK, ZONE_ORIGINAL
 cdef long long JIFFY
-cdef unsigned long long UNCOUNTED
 
 
-cdef class Conntrack(ConnAge):
+cdef class Conntrack(ConnExtend):
     cdef readonly TcpTracker tcp
     cdef Quote quote
     cdef public object listener, complain
@@ -22,10 +21,6 @@ cdef class Conntrack(ConnAge):
     cdef public long long chaintoolong, ignored, last_failure
     cdef public int high_water
     cdef readonly int udp, udp_stream, udp_age, icmp, generic, gre, gre_stream
-    cdef readonly unsigned long long[::1] packets, octets
-    cdef readonly long long[::1] since
-    cdef int[::1] faces
-    cpdef int masqueraded(self, int row, int iface) except -1
     cpdef int note(self, int row, bint moved) except -1
     cpdef int settle(self, long long now) except -1
     cpdef int set_mark(self, int row, unsigned int value, unsigned int mask) except -1
@@ -42,11 +37,9 @@ cdef class Conntrack(ConnAge):
     cpdef void foresee(self, Packet p) noexcept
     cdef int _look_up(self, Packet p) except? -1
     cdef int _begin(self, Packet p, unsigned long long addrs, unsigned long long ports, unsigned int h) except? -1
-    cdef int _clean(self, int row) except -1
     cdef int _track(self, Packet p) except? -1
     cdef void _assure(self, int row) noexcept
     cdef int _datagram(self, int row, int short, int stream) noexcept
-    cdef int _account(self, int row, Packet p) except -1
     cdef int icmp_error(self, Packet p) except? -1
     cdef unsigned long long _quoted_ping(self, Packet p) noexcept
     cpdef int confirm(self, Packet p, long long now) except? -1

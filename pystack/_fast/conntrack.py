@@ -16,15 +16,23 @@ Source: nf_conntrack_core.c and the trackers beside it; facts: conntrack 2 to 4.
 
 import cython
 
-from pystack._fast.columns import column, grown
 from pystack._fast.consts import (
+    CT_TRACKER_3,
+    CT_TRACKER_6,
+    PROTO_GRE,
+    PROTO_ICMP,
+    PROTO_TCP,
+    PROTO_UDP,
+    PROTO_UDPLITE,
+    Drop,
+)
+from pystack._fast.ct_extend import ConnExtend
+from pystack._fast.nf_consts import (
     CLASH,
     CT_ACCEPT,
     CT_DROP,
     CT_INVALID,
     CT_REPEAT,
-    CT_TRACKER_3,
-    CT_TRACKER_6,
     CTS_ESTABLISHED,
     CTS_INVALID,
     CTS_NEW,
@@ -42,11 +50,6 @@ from pystack._fast.consts import (
     IPS_SEEN_REPLY,
     JIFFY,
     O_STATE,
-    PROTO_GRE,
-    PROTO_ICMP,
-    PROTO_TCP,
-    PROTO_UDP,
-    PROTO_UDPLITE,
     TCPCT_CLOSE,
     TCPCT_CLOSE_WAIT,
     TCPCT_ESTABLISHED,
@@ -58,13 +61,10 @@ from pystack._fast.consts import (
     TCPCT_SYN_SENT2,
     TCPCT_TIME_WAIT,
     TCPCT_UNACK,
-    UNCOUNTED,
     W_LAST_SEQ,
     W_MARK,
     ZONE_ORIGINAL,
-    Drop,
 )
-from pystack._fast.ct_age import ConnAge
 from pystack._fast.packet import Packet
 from pystack._fast.tcp_track import TcpTracker
 from pystack._fast.udp_icmp import Quote
@@ -105,7 +105,7 @@ def ticks(ns):
 
 @cython.final
 @cython.cclass
-class Conntrack(ConnAge):
+class Conntrack(ConnExtend):
     """The flows of one machine, its counters (`conntrack -S`), its knobs and its worker.
 
     `listener(event, row)`, if there is one, is called for each event, and `moved` says then whether there is a new
@@ -116,7 +116,7 @@ class Conntrack(ConnAge):
     """
 
     def __init__(self, cfg, rng, now, wheel=None):
-        ConnAge.__init__(self, cfg, rng, now, wheel)
+        ConnExtend.__init__(self, cfg, rng, now, wheel)
         self.tcp = TcpTracker(self)
         self.quote = Quote()
         self.listener = None
@@ -135,10 +135,6 @@ class Conntrack(ConnAge):
         self.ignored = 0
         self.high_water = 0
         self.last_failure = 0
-        self.packets = None
-        self.octets = None
-        self.since = None
-        self.faces = None
         self.configure()
 
     def configure(self):
@@ -169,30 +165,9 @@ class Conntrack(ConnAge):
         self.generic = ticks(cfg.ct_generic)
         self.gre = ticks(cfg.ct_gre)
         self.gre_stream = ticks(cfg.ct_gre_stream)
-        if cfg.ct_acct and self.packets is None:
-            self.packets = column("Q", 2 * (self.capacity + 1))
-            self.octets = column("Q", 2 * (self.capacity + 1))
-        if cfg.ct_timestamp and self.since is None:
-            self.since = column("q", self.capacity + 1)
+        self.extend()
         if cfg.ct_buckets != self.chain.buckets:
             self.resize(cfg.ct_buckets)
-
-    def reserve(self, capacity):
-        """As `ConnTable` has it."""
-        ConnAge.reserve(self, capacity)
-        if self.packets is not None:
-            self.packets = grown(memoryview(self.packets), 2 * (self.capacity + 1))
-            self.octets = grown(memoryview(self.octets), 2 * (self.capacity + 1))
-        if self.since is not None:
-            self.since = grown(memoryview(self.since), self.capacity + 1)
-        if self.faces is not None:
-            self.faces = grown(memoryview(self.faces), self.capacity + 1)
-
-    def began(self, row):
-        """When the flow was confirmed, ns; None where nf_conntrack_timestamp was not set then."""
-        if self.since is None or self.since[row] < 0:
-            return None
-        return self.since[row]
 
     @property
     def count(self):
@@ -212,28 +187,11 @@ class Conntrack(ConnAge):
         self.word[(row << 4) + W_MARK] = (mark & ~mask & _U32) | value
         return 0
 
-    def masqueraded(self, row, iface):
-        """The flow has the address of this interface, and ends with it. Answers 0."""
-        if self.faces is None:
-            self.faces = column("i", self.capacity + 1)
-        self.faces[row] = iface + 1
-        return 0
-
-    def face_lost(self, iface, address):
-        """An interface is down, or has lost this address (0: any): what was masqueraded there ends. How many."""
-        gone = 0
-        if self.faces is not None:
-            for row in self.flows():
-                if self.faces[row] == iface + 1 and address in (0, self.keys[4 * row + 2] & _U32):
-                    self.kill(row)
-                    gone += 1
-        return gone
-
     def create(self, addrs, ports, back, back_ports, status, state, timeout, mark):
         """A flow by hand (`conntrack -I`): its row, 0 if there is one of either key."""
         row = self.take()
         node = row << 1
-        self._clean(row)
+        self.clean(row)
         self.set_key(node, addrs, ports, self.hash_of(addrs, ports))
         self.set_key(node + 1, back, back_ports, self.hash_of(back, back_ports))
         if self.find(addrs, ports, self.hashes[node]) or self.insert(row, 0) != 0:
@@ -244,8 +202,7 @@ class Conntrack(ConnAge):
         self.octet[(row << 6) + O_STATE] = state
         self.word[(row << 4) + W_MARK] = mark
         self.start(row)
-        if self.since is not None and self.cfg.ct_timestamp:
-            self.since[row] = self.now
+        self.born(row, self.now)
         self.inserted += 1
         self.tell(EVENT_NEW, row)
         return row
@@ -269,7 +226,7 @@ class Conntrack(ConnAge):
         if self.listener is not None:
             self.late.pop(row, None)
             self.listener(EVENT_DESTROY, row)
-        return ConnAge.removed(self, row)
+        return ConnExtend.removed(self, row)
 
     # --- the first of the hooks ------------------------------------------------------------------------------
 
@@ -449,7 +406,7 @@ class Conntrack(ConnAge):
         row = self.take()
         if self.free.used > self.high_water:
             self.high_water = self.free.used
-        self._clean(row)
+        self.clean(row)
         node = row << 1
         self.set_key(node, addrs, ports, h)
         if p.ct_zone >= ZONE_ORIGINAL:
@@ -464,19 +421,6 @@ class Conntrack(ConnAge):
         p.ct_way = 0
         p.ct_state = CTS_NEW
         return CT_ACCEPT
-
-    def _clean(self, row):
-        """What a flow before has left beside its record is away. Answers 0."""
-        if self.packets is not None:
-            self.packets[2 * row] = 0 if self.cfg.ct_acct else UNCOUNTED
-            self.packets[2 * row + 1] = 0
-            self.octets[2 * row] = 0
-            self.octets[2 * row + 1] = 0
-        if self.since is not None:
-            self.since[row] = -1
-        if self.faces is not None:
-            self.faces[row] = 0
-        return 0
 
     # --- the trackers ----------------------------------------------------------------------------------------
 
@@ -498,7 +442,7 @@ class Conntrack(ConnAge):
             if verdict != CT_ACCEPT:
                 return verdict
             if self.tcp.dead and self.half[(row << 5) + H_STATUS] & IPS_CONFIRMED:
-                self._account(row, p)
+                self.account(row, p)
                 self.detach(row)  # and away at the last hook
                 return CT_ACCEPT
         elif p.proto == PROTO_UDP or p.proto == PROTO_UDPLITE:
@@ -514,7 +458,8 @@ class Conntrack(ConnAge):
             timeout = self.generic
         if timeout >= 0:
             self.refresh(row, timeout)
-            self._account(row, p)  # what changes nothing is not counted either
+            if self.packets is not None:
+                self.account(row, p)  # what changes nothing is not counted either
         return CT_ACCEPT
 
     @cython.cfunc
@@ -539,19 +484,6 @@ class Conntrack(ConnAge):
             return short
         self._assure(row)
         return stream
-
-    def _account(self, row, p):
-        """Packets and octets of a direction, where they are counted; a super-segment counts as what it is cut into."""
-        pieces: cython.ulonglong = 1
-        octets: cython.ulonglong = p.head_len + p.length
-        if self.packets is None or self.packets[2 * row] == UNCOUNTED:
-            return 0
-        if p.gso_size > 0 and p.length > p.gso_size:
-            pieces = (p.length + p.gso_size - 1) // p.gso_size
-            octets += (pieces - 1) * p.head_len
-        self.packets[2 * row + p.ct_way] += pieces
-        self.octets[2 * row + p.ct_way] += octets
-        return 0
 
     def icmp_error(self, p):
         """An error about a packet: RELATED to the flow of that packet, or INVALID."""
@@ -630,8 +562,8 @@ class Conntrack(ConnAge):
             self.release(row)
             return CT_DROP
         self.start(row)
-        if self.since is not None and self.cfg.ct_timestamp:
-            self.since[row] = now
+        if self.since is not None:
+            self.born(row, now)
         if self.listener is not None:
             self.tell(EVENT_NEW, row)
         return CT_ACCEPT

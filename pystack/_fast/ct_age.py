@@ -23,21 +23,23 @@ from pystack._fast.consts import (
     CT_EXPIRY_WORKER_16S,
     CT_EXPIRY_WORKER_120S,
     CT_EXPIRY_WORKER_MEAN,
+    NEVER,
+    PROTO_TCP,
+    TIMER_FLOW,
+)
+from pystack._fast.ct_room import ConnRoom
+from pystack._fast.nf_consts import (
     H_STATUS,
     HZ,
     IPS_ASSURED,
     IPS_CONFIRMED,
     IPS_FIXED_TIMEOUT,
     JIFFY,
-    NEVER,
     O_STATE,
-    PROTO_TCP,
     TCPCT_CLOSE,
     TCPCT_FIN_WAIT,
-    TIMER_FLOW,
     W_EXPIRES,
 )
-from pystack._fast.ct_room import ConnRoom
 
 _GC_MIN = 1 * HZ
 _GC_MAX = 60 * HZ

@@ -18,12 +18,14 @@ from pystack._fast.consts import (
     CT_EVICT_CHAIN,
     CT_EVICT_LRU,
     CT_EVICT_NODES,
+)
+from pystack._fast.ct_table import ConnTable
+from pystack._fast.nf_consts import (
     H_STATUS,
     IPS_ASSURED,
     IPS_CONFIRMED,
     JIFFY,
 )
-from pystack._fast.ct_table import ConnTable
 
 _EARLY_DROP_RANGE = 8
 _U32 = cython.declare(cython.uint, 0xFFFFFFFF)

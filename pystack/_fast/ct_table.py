@@ -10,8 +10,8 @@ is two words of 64 bits:
     ports   source port << 48 | destination port << 32 | protocol << 16 | zone      (ICMP: id, type << 8 | code)
 
 What a packet reads and writes of a flow is one record of 64 octets, a line of the cache, seen through three views of
-the same memory: `word[row << 4 | …]`, `half[row << 5 | …]`, `octet[row << 6 | …]`; the places have names (consts: W_*,
-H_*, O_*).
+the same memory: `word[row << 4 | …]`, `half[row << 5 | …]`, `octet[row << 6 | …]`; the places have names (nf_consts:
+W_*, H_*, O_*).
 `column("state")` is such a place of all rows as a NumPy view.
 
 Chains have any number of buckets, because netfilter multiplies: bucket = hash * buckets >> 32. New nodes go to the
@@ -23,10 +23,13 @@ import cython
 from pystack._fast.chain import Chain, FreeList
 from pystack._fast.columns import column, grown
 from pystack._fast.consts import (
-    CLASH,
     CT_HASH_JHASH2,
     CT_HASH_JHASH3,
     CT_HASH_SIP,
+)
+from pystack._fast.hashing import jenkins_hash32, jhash_3words, sip2, swab16, swab32
+from pystack._fast.nf_consts import (
+    CLASH,
     H_STATUS,
     IPS_DYING,
     IPS_SRC_NAT_DONE,
@@ -41,7 +44,6 @@ from pystack._fast.consts import (
     W_MAXWIN,
     W_REPLY,
 )
-from pystack._fast.hashing import jenkins_hash32, jhash_3words, sip2, swab16, swab32
 
 FIELDS = {
     "end": ("word", W_END),

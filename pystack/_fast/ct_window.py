@@ -17,7 +17,8 @@ facts: conntrack 3.8.
 
 import cython
 
-from pystack._fast.consts import (
+from pystack._fast.ct_states import ACK, CT_IGNORED, F_LIBERAL, F_MAXACK, F_SACK, F_SCALE, F_UNACKED
+from pystack._fast.nf_consts import (
     CT_ACCEPT,
     CT_INVALID,
     H_LAST_WIN,
@@ -42,7 +43,6 @@ from pystack._fast.consts import (
     W_MAXWIN,
     W_REPLY,
 )
-from pystack._fast.ct_states import ACK, CT_IGNORED, F_LIBERAL, F_MAXACK, F_SACK, F_SCALE, F_UNACKED
 from pystack._fast.packet import Packet
 from pystack._fast.seq import add, after, before_eq, sub
 

@@ -16,7 +16,6 @@ from pystack._fast.consts import (
     BAD_ADDRESS,
     BANDLIM_ECHO,
     BANDLIM_UNREACH,
-    CTS_RELATED,
     ESTABLISHED,
     EV_ERROR,
     EV_READ,
@@ -53,6 +52,9 @@ from pystack._fast.frag import Reassembler
 from pystack._fast.icmp_limit import IcmpLimit
 from pystack._fast.ip4 import is_l4_fault
 from pystack._fast.ip_output import IpOutput
+from pystack._fast.nf_consts import (
+    CTS_RELATED,
+)
 from pystack._fast.nf_hook import NF_ACCEPT, NF_STOLEN
 from pystack._fast.packet import Packet
 from pystack._fast.reports import refused

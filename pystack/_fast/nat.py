@@ -14,23 +14,25 @@ import cython
 
 from pystack._fast.columns import column
 from pystack._fast.consts import (
+    ICMP_REDIRECT,
+    PROTO_GRE,
+    PROTO_ICMP,
+    PROTO_TCP,
+    PROTO_UDP,
+)
+from pystack._fast.hashing import jenkins_hash32, swab32
+from pystack._fast.nf_consts import (
     CTS_RELATED,
     H_STATUS,
-    ICMP_REDIRECT,
     IPS_DST_NAT,
     IPS_DST_NAT_DONE,
     IPS_FIXED_TIMEOUT,
     IPS_SRC_NAT,
     IPS_SRC_NAT_DONE,
     O_STATE,
-    PROTO_GRE,
-    PROTO_ICMP,
-    PROTO_TCP,
-    PROTO_UDP,
     TCPCT_TIME_WAIT,
     W_END,
 )
-from pystack._fast.hashing import jenkins_hash32, swab32
 from pystack._fast.nf_hook import NF_ACCEPT, NF_DROP, NatRange
 from pystack._fast.packet import Packet
 from pystack._fast.seq import after

@@ -14,14 +14,7 @@ import cython
 
 from pystack._fast.conntrack import Conntrack
 from pystack._fast.consts import (
-    CT_DROP,
-    CTS_NEW,
-    CTS_RELATED,
-    H_STATUS,
     ICMP_UNREACH,
-    IPS_CONFIRMED,
-    IPS_DST_NAT_DONE,
-    IPS_SRC_NAT_DONE,
     NAT_PORTS_RANGE,
     PROTO_ICMP,
     PROTO_TCP,
@@ -30,6 +23,15 @@ from pystack._fast.consts import (
     Note,
 )
 from pystack._fast.nat import Nat
+from pystack._fast.nf_consts import (
+    CT_DROP,
+    CTS_NEW,
+    CTS_RELATED,
+    H_STATUS,
+    IPS_CONFIRMED,
+    IPS_DST_NAT_DONE,
+    IPS_SRC_NAT_DONE,
+)
 from pystack._fast.nf_hook import (
     ADDR_BROADCAST,
     ADDR_LOCAL,

@@ -10,6 +10,12 @@ What has a memory (limits, lists, counts) stands in `nf_rate`. Source: net/netfi
 import cython
 
 from pystack._fast.consts import (
+    PROTO_ICMP,
+    PROTO_TCP,
+    PROTO_UDP,
+    PROTO_UDPLITE,
+)
+from pystack._fast.nf_consts import (
     CTS_INVALID,
     CTS_UNTRACKED,
     H_STATUS,
@@ -18,10 +24,6 @@ from pystack._fast.consts import (
     IPS_SRC_NAT,
     PORT_DESTINATION,
     PORT_SOURCE,
-    PROTO_ICMP,
-    PROTO_TCP,
-    PROTO_UDP,
-    PROTO_UDPLITE,
     STATE_DNAT,
     STATE_SNAT,
     TTL_EQ,

@@ -15,6 +15,10 @@ import cython
 from pystack._fast.chain import Chain, FreeList
 from pystack._fast.columns import column, grown
 from pystack._fast.consts import (
+    PROTO_TCP,
+)
+from pystack._fast.hashing import sip2
+from pystack._fast.nf_consts import (
     BY_DPORT,
     BY_DST,
     BY_SPORT,
@@ -24,14 +28,12 @@ from pystack._fast.consts import (
     IPS_CONFIRMED,
     JIFFY,
     O_STATE,
-    PROTO_TCP,
     RECENT_REMOVE,
     RECENT_SET,
     RECENT_UPDATE,
     TCPCT_CLOSE,
     TCPCT_TIME_WAIT,
 )
-from pystack._fast.hashing import sip2
 from pystack._fast.nf_hook import LOCAL_IN, PREROUTING
 from pystack._fast.nf_match import Match
 

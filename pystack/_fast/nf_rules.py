@@ -10,13 +10,13 @@ Source: net/netfilter/nf_tables_core.c, which runs the rules of iptables since 1
 import cython
 
 from pystack._fast.columns import column
-from pystack._fast.consts import (
+from pystack._fast.ip4 import split_count
+from pystack._fast.nf_consts import (
     CONTINUE,
     GOTO,
     JUMP,
     RETURN,
 )
-from pystack._fast.ip4 import split_count
 from pystack._fast.nf_hook import (
     FORWARD,
     LOCAL_IN,

@@ -10,13 +10,15 @@ Source: net/netfilter/xt_*.c, net/ipv4/netfilter/ipt_*.c; facts: conntrack 7, 8.
 import cython
 
 from pystack._fast.consts import (
+    PROTO_TCP,
+)
+from pystack._fast.nf_consts import (
     CONTINUE,
     CTS_UNTRACKED,
     H_STATUS,
     IPS_CONFIRMED,
     MARK_RESTORE,
     MARK_SET,
-    PROTO_TCP,
     TTL_DEC,
     TTL_INC,
     W_MARK,

@@ -45,7 +45,7 @@ class Packet:
       `sack` holds `sack_n` pairs left, right. `tfo_off`, `tfo_len`: the cookie's place in `head`
       (length 0: a request for a cookie).
     - `ct`: the flow that netfilter's hooks hold for the packet (a row, 0 = none), `ct_way` its
-      direction there (0 original, 1 reply), `ct_state` what the packet is to it (`consts.CTS_*`),
+      direction there (0 original, 1 reply), `ct_state` what the packet is to it (`nf_consts.CTS_*`),
       `ct_zone` the zone that a rule gave, `ct_hash` the hash of its key where it is known.
     - `mark`: netfilter's mark.
     - `drop`: `consts.Drop`. `iface_in`, `iface_out`: interface

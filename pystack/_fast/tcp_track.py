@@ -13,7 +13,28 @@ Source: nf_conntrack_proto_tcp.c; facts: conntrack 3. The names of the rules are
 
 import cython
 
-from pystack._fast.consts import (
+from pystack._fast.ct_states import (
+    ACK,
+    BAD,
+    CT_IGNORED,
+    F_CHALLENGE,
+    F_CLOSE_INIT,
+    F_LIBERAL,
+    F_MAXACK,
+    F_SACK,
+    F_SCALE,
+    F_SIMULTANEOUS,
+    F_UNACKED,
+    FIN,
+    IGNORE,
+    NEXT_STATES,
+    NONE,
+    RST,
+    SYN,
+    SYNACK,
+)
+from pystack._fast.ct_window import TcpWindows, end_of
+from pystack._fast.nf_consts import (
     CT_ACCEPT,
     CT_INVALID,
     CT_REPEAT,
@@ -52,27 +73,6 @@ from pystack._fast.consts import (
     W_MAXWIN,
     W_REPLY,
 )
-from pystack._fast.ct_states import (
-    ACK,
-    BAD,
-    CT_IGNORED,
-    F_CHALLENGE,
-    F_CLOSE_INIT,
-    F_LIBERAL,
-    F_MAXACK,
-    F_SACK,
-    F_SCALE,
-    F_SIMULTANEOUS,
-    F_UNACKED,
-    FIN,
-    IGNORE,
-    NEXT_STATES,
-    NONE,
-    RST,
-    SYN,
-    SYNACK,
-)
-from pystack._fast.ct_window import TcpWindows, end_of
 from pystack._fast.packet import Packet
 from pystack._fast.seq import add, after
 

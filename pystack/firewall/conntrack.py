@@ -15,6 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy
 
 from pystack._fast.consts import (
+    PROTO_TCP,
+)
+from pystack._fast.ct_states import STATE_NAMES
+from pystack._fast.netfilter import Netfilter
+from pystack._fast.nf_consts import (
     EVENT_DESTROY,
     EVENT_NEW,
     EVENT_UPDATE,
@@ -23,10 +28,7 @@ from pystack._fast.consts import (
     IPS_SEEN_REPLY,
     IPS_SRC_NAT,
     O_STATE,
-    PROTO_TCP,
 )
-from pystack._fast.ct_states import STATE_NAMES
-from pystack._fast.netfilter import Netfilter
 from pystack._fast.nf_rules import RuleChain
 from pystack.addresses import dotted
 from pystack.firewall import conntrack_tool, flows, invalid

@@ -14,6 +14,11 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from pystack._fast.consts import (
+    PROTO_GRE,
+    PROTO_ICMP,
+)
+from pystack._fast.ct_states import STATE_NAMES
+from pystack._fast.nf_consts import (
     HZ,
     IPS_ASSURED,
     IPS_DST_NAT,
@@ -21,10 +26,7 @@ from pystack._fast.consts import (
     IPS_FIXED_TIMEOUT,
     IPS_SEEN_REPLY,
     IPS_SRC_NAT,
-    PROTO_GRE,
-    PROTO_ICMP,
 )
-from pystack._fast.ct_states import STATE_NAMES
 from pystack.firewall import flows
 from pystack.firewall.conntrack_words import ANY, HEAD, Asked, ToolError, failed, parse, wrong
 from pystack.firewall.flows import Flow

@@ -11,6 +11,14 @@ from typing import Any
 from xml.sax.saxutils import quoteattr
 
 from pystack._fast.consts import (
+    PROTO_GRE,
+    PROTO_ICMP,
+    PROTO_TCP,
+    PROTO_UDP,
+    PROTO_UDPLITE,
+)
+from pystack._fast.ct_states import STATE_NAMES
+from pystack._fast.nf_consts import (
     H_STATUS,
     HZ,
     IPS_ASSURED,
@@ -19,15 +27,9 @@ from pystack._fast.consts import (
     IPS_SEEN_REPLY,
     IPS_SRC_NAT,
     O_STATE,
-    PROTO_GRE,
-    PROTO_ICMP,
-    PROTO_TCP,
-    PROTO_UDP,
-    PROTO_UDPLITE,
     UNCOUNTED,
     W_MARK,
 )
-from pystack._fast.ct_states import STATE_NAMES
 from pystack.addresses import dotted
 
 NAMES = {

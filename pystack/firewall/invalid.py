@@ -10,6 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from pystack._fast.consts import (
+    PROTO_ICMP,
+)
+from pystack._fast.ct_states import STATE_NAMES
+from pystack._fast.nf_consts import (
     INV_ACK_OVER,
     INV_ACK_UNDER,
     INV_BEYOND,
@@ -21,9 +25,7 @@ from pystack._fast.consts import (
     INV_SEQ_OVER,
     INV_SEQ_UNDER,
     INV_STATE,
-    PROTO_ICMP,
 )
-from pystack._fast.ct_states import STATE_NAMES
 from pystack.firewall.logline import IP_OPTIONS, TCP_OPTIONS, TCP_SEQUENCE, log_line
 
 ACK, FIN, RST, SYN = 0x10, 0x01, 0x04, 0x02

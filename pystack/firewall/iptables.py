@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Sequence
 
-from pystack._fast import consts
+from pystack._fast import nf_consts
 from pystack.firewall import listing
 from pystack.firewall.commandline import (
     COUNTER_MAX,
@@ -95,7 +95,7 @@ def edit(draft: Draft, command: Command, line: int = 0) -> str:
     elif letter == "N":
         if name in draft.chains:
             raise RefusedError("Chain already exists.", OTHER)
-        draft.chains[name] = DraftChain(consts.RETURN)
+        draft.chains[name] = DraftChain(nf_consts.RETURN)
     elif letter == "X":
         said = _said(draft, command, "Deleting chain")
         _delete_chains(draft, name)
@@ -353,7 +353,7 @@ class Restore:
         if self.test:
             return
         if not draft.standing(name):
-            draft.chains[name] = DraftChain(consts.RETURN)
+            draft.chains[name] = DraftChain(nf_consts.RETURN)
             return
         if policy != "-":
             _set_policy(draft, name, policy)

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pystack._fast import consts, nf_hook, nf_match
+from pystack._fast import nf_consts, nf_hook, nf_match
 from pystack.addresses import dotted
 from pystack.firewall import words
 from pystack.firewall.errors import RefusedError
@@ -31,19 +31,19 @@ if TYPE_CHECKING:
     from pystack.firewall.tables import Shared
 
 STATES = {
-    "INVALID": consts.CTS_INVALID,
-    "NEW": consts.CTS_NEW,
-    "RELATED": consts.CTS_RELATED,
-    "ESTABLISHED": consts.CTS_ESTABLISHED,
-    "UNTRACKED": consts.CTS_UNTRACKED,
+    "INVALID": nf_consts.CTS_INVALID,
+    "NEW": nf_consts.CTS_NEW,
+    "RELATED": nf_consts.CTS_RELATED,
+    "ESTABLISHED": nf_consts.CTS_ESTABLISHED,
+    "UNTRACKED": nf_consts.CTS_UNTRACKED,
 }
-CT_STATES = STATES | {"SNAT": consts.STATE_SNAT, "DNAT": consts.STATE_DNAT}
+CT_STATES = STATES | {"SNAT": nf_consts.STATE_SNAT, "DNAT": nf_consts.STATE_DNAT}
 CT_STATUS = {
     "NONE": 0,
-    "EXPECTED": consts.IPS_EXPECTED,
-    "SEEN_REPLY": consts.IPS_SEEN_REPLY,
-    "ASSURED": consts.IPS_ASSURED,
-    "CONFIRMED": consts.IPS_CONFIRMED,
+    "EXPECTED": nf_consts.IPS_EXPECTED,
+    "SEEN_REPLY": nf_consts.IPS_SEEN_REPLY,
+    "ASSURED": nf_consts.IPS_ASSURED,
+    "CONFIRMED": nf_consts.IPS_CONFIRMED,
 }
 CT_ADDRESSES = ("ctorigsrc", "ctorigdst", "ctreplsrc", "ctrepldst")
 CT_PORTS = ("ctorigsrcport", "ctorigdstport", "ctreplsrcport", "ctrepldstport")
@@ -357,8 +357,10 @@ class TtlText(MatchText):
 
     def build(self, shared: Shared) -> nf_match.Match:
         name = next(iter(self.given))
-        how = {"ttl-lt": consts.TTL_LT, "ttl-gt": consts.TTL_GT, "ttl-eq": consts.TTL_EQ}[name]
-        return nf_match.Ttl(consts.TTL_NE if self.inverted else how, self.given[name])
+        how = {"ttl-lt": nf_consts.TTL_LT, "ttl-gt": nf_consts.TTL_GT, "ttl-eq": nf_consts.TTL_EQ}[
+            name
+        ]
+        return nf_match.Ttl(nf_consts.TTL_NE if self.inverted else how, self.given[name])
 
 
 TOS_NAMES = {

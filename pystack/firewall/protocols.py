@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pystack._fast import consts, nf_match
+from pystack._fast import consts, nf_consts, nf_match
 from pystack.firewall import words
 from pystack.firewall.errors import RefusedError
 from pystack.firewall.extension import Extension, MatchText, Option, names_of, port_pair
@@ -387,9 +387,9 @@ class MultiportText(MatchText):
         Option("ports", port_list, inverts=True, without="source-ports destination-ports"),
     )
     which: ClassVar[dict[str, tuple[str, int]]] = {
-        "source-ports": ("sports", consts.PORT_SOURCE),
-        "destination-ports": ("dports", consts.PORT_DESTINATION),
-        "ports": ("ports", consts.PORT_EITHER),
+        "source-ports": ("sports", nf_consts.PORT_SOURCE),
+        "destination-ports": ("dports", nf_consts.PORT_DESTINATION),
+        "ports": ("ports", nf_consts.PORT_EITHER),
     }
 
     def take(self, option: Option, args: Sequence[str], inverted: bool, spec: Spec) -> None:

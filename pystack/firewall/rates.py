@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pystack._fast import consts, nf_match, nf_rate
+from pystack._fast import nf_consts, nf_match, nf_rate
 from pystack.addresses import dotted
 from pystack.firewall import words
 from pystack.firewall.errors import RefusedError
@@ -143,10 +143,10 @@ class HashRate:
 
 
 MODES = {
-    "srcip": consts.BY_SRC,
-    "srcport": consts.BY_SPORT,
-    "dstip": consts.BY_DST,
-    "dstport": consts.BY_DPORT,
+    "srcip": nf_consts.BY_SRC,
+    "srcport": nf_consts.BY_SPORT,
+    "dstip": nf_consts.BY_DST,
+    "dstport": nf_consts.BY_DPORT,
 }
 
 
@@ -486,10 +486,10 @@ def recent_mask(e: Extension, o: Option, args: Sequence[str]) -> int:
 
 
 ACTIONS = {
-    "set": ("SET", consts.RECENT_SET),
-    "rcheck": ("CHECK", consts.RECENT_CHECK),
-    "update": ("UPDATE", consts.RECENT_UPDATE),
-    "remove": ("REMOVE", consts.RECENT_REMOVE),
+    "set": ("SET", nf_consts.RECENT_SET),
+    "rcheck": ("CHECK", nf_consts.RECENT_CHECK),
+    "update": ("UPDATE", nf_consts.RECENT_UPDATE),
+    "remove": ("REMOVE", nf_consts.RECENT_REMOVE),
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from pystack._fast.consts import (
+from pystack._fast.nf_consts import (
     GOTO,
     JUMP,
 )

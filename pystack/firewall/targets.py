@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from pystack._fast import consts, nf_hook, nf_target
+from pystack._fast import nf_consts, nf_hook, nf_target
 from pystack.firewall import words
 from pystack.firewall.errors import RefusedError
 from pystack.firewall.extension import (
@@ -54,7 +54,7 @@ class DropText(VerdictText):
 
 class ReturnText(VerdictText):
     name = "RETURN"
-    verdict = consts.RETURN
+    verdict = nf_consts.RETURN
 
 
 REJECTS = {
@@ -64,7 +64,7 @@ REJECTS = {
     "icmp-port-unreachable": ("port-unreach", 3),
     "icmp-net-prohibited": ("net-prohib", 9),
     "icmp-host-prohibited": ("host-prohib", 10),
-    "tcp-reset": ("tcp-rst", consts.REJECT_RESET),
+    "tcp-reset": ("tcp-rst", nf_consts.REJECT_RESET),
     "icmp-admin-prohibited": ("admin-prohib", 13),
 }
 
@@ -241,8 +241,8 @@ def ct_expected_events(_e: Extension, _o: Option, args: Sequence[str]) -> int:
 
 ZONES = {
     "zone": 0,
-    "zone-orig": consts.ZONE_ORIGINAL,
-    "zone-reply": consts.ZONE_REPLY,
+    "zone-orig": nf_consts.ZONE_ORIGINAL,
+    "zone-reply": nf_consts.ZONE_REPLY,
 }
 """Option of CT -> the directions that the zone is for."""
 
@@ -469,10 +469,10 @@ class ConnmarkText(TargetText):
     def build(self, shared: Shared) -> nf_target.Target:
         bits = self.bits()
         if bits:
-            return nf_target.ConnMark(consts.MARK_SET, bits[0], bits[1], 0, self.turn)
+            return nf_target.ConnMark(nf_consts.MARK_SET, bits[0], bits[1], 0, self.turn)
         packet, flow = self.masks()
         saves = "save-mark" in self.given
-        action = consts.MARK_SAVE if saves else consts.MARK_RESTORE
+        action = nf_consts.MARK_SAVE if saves else nf_consts.MARK_RESTORE
         return nf_target.ConnMark(action, 0, flow, packet, self.turn)
 
 
@@ -554,9 +554,9 @@ class TtlText(TargetText):
         Option("ttl-inc", whole(1, 255), without="ttl-dec ttl-set"),
     )
     acts: ClassVar[dict[str, tuple[str, int]]] = {
-        "ttl-set": ("set to", consts.TTL_SET),
-        "ttl-dec": ("decrement by", consts.TTL_DEC),
-        "ttl-inc": ("increment by", consts.TTL_INC),
+        "ttl-set": ("set to", nf_consts.TTL_SET),
+        "ttl-dec": ("decrement by", nf_consts.TTL_DEC),
+        "ttl-inc": ("increment by", nf_consts.TTL_INC),
     }
 
     def check(self, spec: Spec) -> None:

@@ -68,9 +68,10 @@ class State(HookState):
         return self.mtu
 
 
-def load(data: bytes) -> Packet:
+def load(data: bytes, fault: int = 0) -> Packet:
+    """A packet, with this fault of its L4 part (`consts.Drop`)."""
     p = ip4.load(octets.pool(), data)
-    assert p.drop == 0
+    assert p.drop == fault
     p.iface_in = 0
     return p
 

@@ -10,7 +10,7 @@ from fuzz import octets
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pystack._fast import consts, ip4, nf_hook
+from pystack._fast import ip4, nf_consts, nf_hook
 from pystack._fast.packet import Packet
 
 ACCEPT, DROP = nf_hook.NF_ACCEPT, nf_hook.NF_DROP
@@ -117,11 +117,11 @@ def test_redirect_where_the_interface_has_no_address():
 def test_notrack(target: str):
     p = tcp()
     apply(target, p, "PREROUTING", "raw")
-    assert p.ct_state == consts.CTS_UNTRACKED
+    assert p.ct_state == nf_consts.CTS_UNTRACKED
     q = tcp()
-    q.ct_state = consts.CTS_ESTABLISHED
+    q.ct_state = nf_consts.CTS_ESTABLISHED
     apply(target, q, "PREROUTING", "raw")
-    assert q.ct_state == consts.CTS_ESTABLISHED  # it has been seen
+    assert q.ct_state == nf_consts.CTS_ESTABLISHED  # it has been seen
 
 
 def test_zones():
@@ -156,9 +156,9 @@ def test_marks(words: str, old: int, new: int):
     ct = conntrack(rules.state)
     q = udp()
     ct.conntrack_in(q, rules.state.now)
-    ct.word[(q.ct << 4) + consts.W_MARK] = old
+    ct.word[(q.ct << 4) + nf_consts.W_MARK] = old
     rules.run(q, "PREROUTING", "mangle")
-    assert ct.word[(q.ct << 4) + consts.W_MARK] == new
+    assert ct.word[(q.ct << 4) + nf_consts.W_MARK] == new
     assert q.mark == 0
 
 
@@ -180,10 +180,10 @@ def test_connmark_shifts(words: str, mark: int, flow: int):
     ct = conntrack(rules.state)
     p = tcp()
     ct.conntrack_in(p, rules.state.now)
-    ct.word[(p.ct << 4) + consts.W_MARK] = 0x35
+    ct.word[(p.ct << 4) + nf_consts.W_MARK] = 0x35
     p.mark = 0xABCD
     rules.run(p, "PREROUTING", "mangle")
-    assert (p.mark, ct.word[(p.ct << 4) + consts.W_MARK]) == (mark, flow)
+    assert (p.mark, ct.word[(p.ct << 4) + nf_consts.W_MARK]) == (mark, flow)
 
 
 def test_connmark_saves_and_restores():
@@ -194,10 +194,10 @@ def test_connmark_saves_and_restores():
     ct = conntrack(rules.state)
     p = udp()
     ct.conntrack_in(p, rules.state.now)
-    ct.word[(p.ct << 4) + consts.W_MARK] = 0xABC
+    ct.word[(p.ct << 4) + nf_consts.W_MARK] = 0xABC
     p.mark = 0x123
     rules.run(p, "PREROUTING", "mangle")
-    assert ct.word[(p.ct << 4) + consts.W_MARK] == 0xAB0 ^ 0x23
+    assert ct.word[(p.ct << 4) + nf_consts.W_MARK] == 0xAB0 ^ 0x23
     p.mark = 0xF5
     rules.run(p, "POSTROUTING", "mangle")
     assert p.mark == 0xF0 ^ ((0xAB0 ^ 0x23) & 0xF0)

@@ -183,6 +183,19 @@ def test_counters_and_times_of_flows():
     assert sum("packets=" in line for line in g.lines) == 1
 
 
+def test_a_flow_begun_before_has_neither_counters_nor_a_time():
+    """As 6.18 has it: a flow gets its extensions when it begins."""
+    g = Gateway()
+    g.send(QUERY[0], wait=0)
+    g.gw.sysctl[NF + "acct"] = 1
+    g.gw.sysctl[NF + "timestamp"] = 1
+    g.send(*ANSWER, wait=0)
+    g.send(udp(CLIENT, 5354, SERVER, 53), wait=0)
+    with_both = ["packets=" in line and "delta-time=" in line for line in g.lines]
+    assert sorted(with_both) == [False, True]
+    assert sum("packets=" in line or "delta-time=" in line for line in g.lines) == 1
+
+
 @pytest.mark.parametrize("flags", range(64))
 def test_flags_that_no_segment_has_are_invalid(flags):
     """Facts: conntrack 3.1."""

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 
 from hypothesis import HealthCheck, Phase, given, settings
 
-from tests.kernel import twin
+from tests.kernel import twin, twin_settings, twin_steps, twin_talk
 from tests.kernel.router import KernelRouter, OurRouter, netlab
 
 LATE = 0.2
@@ -47,7 +47,7 @@ class Heard:
         return text.decode().splitlines()
 
 
-def plain(lines: Sequence[str], talk: twin.Talk) -> list[str]:
+def plain(lines: Sequence[str], talk: twin_talk.Talk) -> list[str]:
     """What is compared of them."""
     out = []
     for line in lines:
@@ -64,7 +64,7 @@ def plain(lines: Sequence[str], talk: twin.Talk) -> list[str]:
 class Both:
     """The kernel and ours under one setting, and what each tells."""
 
-    def __init__(self, lab: netlab.Lab, setting: twin.Setting) -> None:
+    def __init__(self, lab: netlab.Lab, setting: twin_settings.Setting) -> None:
         rules = twin.with_states(setting)
         self.setting = setting
         self.kernel, self.ours = (
@@ -80,14 +80,14 @@ class Both:
         self.ours.host.conntrack.events.clear()
         return lines
 
-    def difference(self, script: Sequence[twin.Step]) -> str:
+    def difference(self, script: Sequence[twin_steps.Step]) -> str:
         """The steps up to the first after which something else was told; empty where all is alike."""
         for router in (self.kernel, self.ours):
             router.flush()
         self.heard.lines(len(self.told()))
-        talks = twin.Talk(self.kernel, self.setting), twin.Talk(self.ours, self.setting)
+        talks = twin_talk.Talk(self.kernel, self.setting), twin_talk.Talk(self.ours, self.setting)
         for n, step in enumerate(script):
-            if isinstance(step, (twin.Knob, twin.Wait)):
+            if isinstance(step, (twin_steps.Knob, twin_steps.Wait)):
                 continue
             for talk in talks:
                 talk.take(step)
@@ -104,7 +104,7 @@ class Both:
 
 def compare(name: str, examples: int, *, rich: bool) -> None:
     """So many scripts under one setting. Raises AssertionError with the shortest that differs three times."""
-    setting = twin.SETTINGS[name]
+    setting = twin_settings.SETTINGS[name]
     with netlab.Lab() as lab:
         both = Both(lab, setting)
 
@@ -116,8 +116,8 @@ def compare(name: str, examples: int, *, rich: bool) -> None:
             phases=(Phase.generate, Phase.shrink),
             suppress_health_check=list(HealthCheck),
         )
-        @given(twin.scripts(setting, rich=rich))
-        def alike(script: list[twin.Step]) -> None:
+        @given(twin_steps.scripts(setting, rich=rich))
+        def alike(script: list[twin_steps.Step]) -> None:
             found = both.difference(script) and both.difference(script) and both.difference(script)
             assert not found, found
 

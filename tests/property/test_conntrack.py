@@ -11,6 +11,9 @@ from sortedcontainers import SortedList
 from pystack._fast.config import Config
 from pystack._fast.conntrack import Conntrack
 from pystack._fast.consts import (
+    PROTO_UDP,
+)
+from pystack._fast.nf_consts import (
     CT_DROP,
     CTS_ESTABLISHED,
     CTS_NEW,
@@ -18,7 +21,6 @@ from pystack._fast.consts import (
     IPS_ASSURED,
     IPS_SEEN_REPLY,
     JIFFY,
-    PROTO_UDP,
 )
 from pystack._fast.packet import Packet
 from pystack._fast.rng import Rng

@@ -14,6 +14,9 @@ from pystack._fast import COMPILED
 from pystack._fast.config import Config
 from pystack._fast.conntrack import Conntrack
 from pystack._fast.consts import (
+    PROTO_TCP,
+)
+from pystack._fast.nf_consts import (
     CT_DROP,
     CTS_ESTABLISHED,
     CTS_INVALID,
@@ -23,7 +26,6 @@ from pystack._fast.consts import (
     IPS_SEEN_REPLY,
     JIFFY,
     O_STATE,
-    PROTO_TCP,
     W_MARK,
 )
 from pystack._fast.packet import Packet

@@ -14,13 +14,13 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.kernel import twin
+from tests.kernel import router, twin, twin_settings, twin_steps
 
 pytestmark = pytest.mark.system
 
 KERNEL = "6.18."
 EXAMPLES = 8
-QUICK = [name for name, setting in twin.SETTINGS.items() if not setting.clock]
+QUICK = [name for name, setting in twin_settings.SETTINGS.items() if not setting.clock]
 
 
 @pytest.fixture(scope="module")
@@ -41,12 +41,12 @@ def test_the_kernel_does_the_same(name: str, reason: str | None, skip_loudly) ->
 def test_a_difference_is_noticed(reason: str | None, skip_loudly) -> None:  # type: ignore[no-untyped-def]
     if reason:
         skip_loudly(reason)
-    with twin.netlab.Lab() as lab:
-        kernel = twin.KernelRouter(lab, twin.DSCP, {})
-        ours = twin.OurRouter(twin.DSCP, {f"{twin.NF}tcp_loose": 0})
+    with router.netlab.Lab() as lab:
+        kernel = router.KernelRouter(lab, twin_settings.DSCP, {})
+        ours = router.OurRouter(twin_settings.DSCP, {f"{twin_settings.NF}tcp_loose": 0})
         try:
-            script = [twin.Segment(0, 0, twin.ACK)]
-            found = twin.lasting(kernel, ours, twin.SETTINGS["plain"], script)
+            script = [twin_steps.Segment(0, 0, twin_settings.ACK)]
+            found = twin.lasting(kernel, ours, twin_settings.SETTINGS["plain"], script)
         finally:
             kernel.close()
     assert found.startswith(f"{script[0]!r}\nsent on:\n")

@@ -19,7 +19,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.kernel import twin
+from tests.kernel import twin, twin_talk
 from tests.kernel.router import KernelRouter, OurRouter, netlab
 
 pytestmark = pytest.mark.system
@@ -57,7 +57,7 @@ def header(packet: bytes, tos: int, ttl: int, fragment: int) -> bytes:
     head[1], head[8] = tos, ttl
     head[6:8] = fragment.to_bytes(2, "big")
     head[10:12] = b"\0\0"
-    head[10:12] = twin.checksum(bytes(head))
+    head[10:12] = twin_talk.checksum(bytes(head))
     return bytes(head) + packet[20:]
 
 
@@ -73,18 +73,18 @@ def packet(dice: random.Random, fragments: bool) -> tuple[int, bytes]:
         flags = dice.choice((2, 2, 0x12, 0x10, 0x18, 0x11, 4, 0x14, 0, 0x3F, 0x29, 3))
         size = (20 + len(options)) << 2
         l4 = struct.pack(">HHIIBBHHH", *ports, 1000, 0, size, flags, 1000, 0, 0) + options + data
-        whole = twin.ip(6, src, dst, twin.summed(6, src, dst, l4, 16))
+        whole = twin_talk.ip(6, src, dst, twin_talk.summed(6, src, dst, l4, 16))
     elif kind < 0.75:
         l4 = struct.pack(">HHHH", *ports, 8 + len(data), 0) + data
-        whole = twin.ip(17, src, dst, twin.summed(17, src, dst, l4, 6))
+        whole = twin_talk.ip(17, src, dst, twin_talk.summed(17, src, dst, l4, 6))
     elif kind < 0.9:
         l4 = (
             struct.pack(">BBHI", dice.choice((0, 3, 4, 5, 8, 11, 13)), dice.randrange(4), 0, 1)
             + data
         )
-        whole = twin.ip(1, src, dst, l4[:2] + twin.checksum(l4) + l4[4:])
+        whole = twin_talk.ip(1, src, dst, l4[:2] + twin_talk.checksum(l4) + l4[4:])
     else:
-        whole = twin.ip(dice.choice((2, 4, 50, 51, 99, 255)), src, dst, bytes(12) + data)
+        whole = twin_talk.ip(dice.choice((2, 4, 50, 51, 99, 255)), src, dst, bytes(12) + data)
     fragment = dice.choice((0x2000, 0x2001, 1, 2, 0xB9)) if fragments else 0x4000
     return side, header(
         whole, dice.choice((0, 0x10, 8, 0xB8, 0xFF)), dice.choice((64, 5, 255)), fragment

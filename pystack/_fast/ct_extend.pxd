@@ -1,0 +1,15 @@
+from pystack._fast.ct_age cimport ConnAge
+from pystack._fast.packet cimport Packet
+
+cdef unsigned long long UNCOUNTED
+
+
+cdef class ConnExtend(ConnAge):
+    cdef readonly unsigned long long[::1] packets, octets
+    cdef readonly long long[::1] since
+    cdef int[::1] faces
+    cdef int extend(self) except -1
+    cdef int clean(self, int row) except -1
+    cdef int born(self, int row, long long now) except -1
+    cpdef int masqueraded(self, int row, int iface) except -1
+    cdef int account(self, int row, Packet p) except -1

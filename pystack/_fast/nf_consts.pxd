@@ -1,0 +1,1 @@
+# Plain Python constants: nothing here has a C face (STYLE 2.9).

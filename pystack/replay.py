@@ -13,9 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pystack._fast.consts import (
-    PROTO_TCP,
-)
+from pystack._fast.consts import PROTO_TCP
 from pystack._fast.nf_consts import (
     CTS_ESTABLISHED,
     CTS_INVALID,

@@ -83,8 +83,9 @@ HOT = {
     "nf_match": """PortRange.ports_fit PortRange.test TcpMatch.has_option IcmpMatch.test Multiport.test
         StateMatch.state_fits StateMatch.test ConntrackMatch.keys_fit MarkMatch.test AddressType.test
         AddressRange.test Length.test Ttl.test Tos.test""",
-    "nf_rate": """Limit.test Statistic.test KeyTable.find KeyTable.add HashTable.below HashLimit.test
-        Recent.test ConnLimit.clean ConnLimit.put ConnLimit.test""",
+    "nf_rate": "Limit.test Statistic.test KeyTable.find KeyTable.add HashTable.below HashLimit.test",
+    "nf_recent": "Recent.test RecentTable.seen RecentTable.hits RecentTable.reap",
+    "nf_count": "ConnLimit.clean ConnLimit.put ConnLimit.test",
     "nf_target": """put_word put_tcp_word Reject.apply NatTarget.apply NoTrack.apply Mark.apply
         ConnMark.apply SetTos.apply SetTtl.apply""",
     "nf_rules": "Face.fits Rule.fits",

@@ -22,7 +22,7 @@ FAST_ORDER = """
     packet port fdio tcp_wire udp_icmp ip4 vnet landing frag trace record transit wire routes
     ipfw_ops ipfw_table ipfw_ground ipfw_rows ipfw_age ipfw_dyn ipfw_skip ipfw_pattern ipfw_match ipfw_passing
     ct_table ct_room ct_age ct_extend ct_states ct_window tcp_track conntrack passing
-    nf_hook nf_match nf_rate nf_target nf_rules nat
+    nf_hook nf_match nf_rate nf_recent nf_count nf_target nf_rules nat
     ipfw_kinds ipfw_links ipfw_nat
     ring sendq recvq sackreport sack scoreboard sackseen rates flight portmap demux timewait
     tcp_state draft hostcache peer_metrics tcb source_routes files ipstat icmp_limit tcp_mem space reports ports rtt

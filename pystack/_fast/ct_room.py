@@ -13,19 +13,9 @@ Source: nf_conntrack_core.c (early_drop); facts: conntrack 2.4, 2.5.
 import cython
 
 from pystack._fast.chain import Chain
-from pystack._fast.consts import (
-    CT_EVICT_BUCKETS,
-    CT_EVICT_CHAIN,
-    CT_EVICT_LRU,
-    CT_EVICT_NODES,
-)
+from pystack._fast.consts import CT_EVICT_BUCKETS, CT_EVICT_CHAIN, CT_EVICT_LRU, CT_EVICT_NODES
 from pystack._fast.ct_table import ConnTable
-from pystack._fast.nf_consts import (
-    H_STATUS,
-    IPS_ASSURED,
-    IPS_CONFIRMED,
-    JIFFY,
-)
+from pystack._fast.nf_consts import H_STATUS, IPS_ASSURED, IPS_CONFIRMED, JIFFY
 
 _EARLY_DROP_RANGE = 8
 _U32 = cython.declare(cython.uint, 0xFFFFFFFF)

@@ -22,11 +22,7 @@ import cython
 
 from pystack._fast.chain import Chain, FreeList
 from pystack._fast.columns import column, grown
-from pystack._fast.consts import (
-    CT_HASH_JHASH2,
-    CT_HASH_JHASH3,
-    CT_HASH_SIP,
-)
+from pystack._fast.consts import CT_HASH_JHASH2, CT_HASH_JHASH3, CT_HASH_SIP
 from pystack._fast.hashing import jenkins_hash32, jhash_3words, sip2, swab16, swab32
 from pystack._fast.nf_consts import (
     CLASH,

@@ -52,9 +52,7 @@ from pystack._fast.frag import Reassembler
 from pystack._fast.icmp_limit import IcmpLimit
 from pystack._fast.ip4 import is_l4_fault
 from pystack._fast.ip_output import IpOutput
-from pystack._fast.nf_consts import (
-    CTS_RELATED,
-)
+from pystack._fast.nf_consts import CTS_RELATED
 from pystack._fast.nf_hook import NF_ACCEPT, NF_STOLEN
 from pystack._fast.packet import Packet
 from pystack._fast.reports import refused

@@ -13,13 +13,7 @@ Source: nf_nat_core.c; facts: conntrack 8.
 import cython
 
 from pystack._fast.columns import column
-from pystack._fast.consts import (
-    ICMP_REDIRECT,
-    PROTO_GRE,
-    PROTO_ICMP,
-    PROTO_TCP,
-    PROTO_UDP,
-)
+from pystack._fast.consts import ICMP_REDIRECT, PROTO_GRE, PROTO_ICMP, PROTO_TCP, PROTO_UDP
 from pystack._fast.hashing import jenkins_hash32, swab32
 from pystack._fast.nf_consts import (
     CTS_RELATED,

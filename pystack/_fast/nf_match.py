@@ -4,17 +4,12 @@ A match answers whether a packet fits, its inversion (`!`) included. Matches of 
 rule asks them in the order in which they were written. One that cannot answer sets `HookState.hot_drop`: the packet
 is lost, whatever the answer.
 
-What has a memory (limits, lists, counts) stands in `nf_rate`. Source: net/netfilter/xt_*.c; facts: conntrack 7.
+What has a memory stands in `nf_rate`, `nf_recent` and `nf_count`. Source: net/netfilter/xt_*.c; facts: conntrack 7.
 """
 
 import cython
 
-from pystack._fast.consts import (
-    PROTO_ICMP,
-    PROTO_TCP,
-    PROTO_UDP,
-    PROTO_UDPLITE,
-)
+from pystack._fast.consts import PROTO_ICMP, PROTO_TCP, PROTO_UDP, PROTO_UDPLITE
 from pystack._fast.nf_consts import (
     CTS_INVALID,
     CTS_UNTRACKED,

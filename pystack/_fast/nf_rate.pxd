@@ -3,10 +3,8 @@ from pystack._fast.hashing cimport sip2
 from pystack._fast.nf_hook cimport HookState
 from pystack._fast.nf_match cimport Match
 
-cdef int H_STATUS, IPS_ASSURED, IPS_CONFIRMED, O_STATE, PROTO_TCP, TCPCT_CLOSE, TCPCT_TIME_WAIT
-cdef int LOCAL_IN, PREROUTING, BY_SRC, BY_DST, BY_SPORT, BY_DPORT
-cdef int RECENT_SET, RECENT_UPDATE, RECENT_REMOVE, RECENT_ENTRIES, RECENT_STAMPS
-cdef int _CHUNK_SHIFT, _GC_MOST, _BUCKETS
+cdef int BY_SRC, BY_DST, BY_SPORT, BY_DPORT
+cdef int _CHUNK_SHIFT, _BUCKETS
 cdef long long JIFFY
 
 
@@ -56,38 +54,3 @@ cdef class HashLimit(Match):
     cdef public int mode
     cdef public unsigned int src_mask, dst_mask
     cdef public bint above
-
-
-cdef class RecentTable(KeyTable):
-    cdef readonly int stamps
-    cdef readonly unsigned char[::1] ttl
-    cdef readonly unsigned int[::1] number, place
-    cdef readonly long long[::1] times
-    cdef long long turn
-    cdef void forget_oldest(self) noexcept
-    cdef void seen(self, int row, int ttl, long long now) noexcept
-    cdef int hits(self, int row, long long since) noexcept
-    cdef void reap(self, long long since, int but) noexcept
-
-
-cdef class Recent(Match):
-    cdef public RecentTable table
-    cdef public int action, hit_count
-    cdef public unsigned int mask
-    cdef public long long seconds
-    cdef public bint by_dst, same_ttl, reap, inverted
-
-
-cdef class ConnLimit(Match):
-    cdef public unsigned int limit, mask
-    cdef public bint by_dst, above
-    cdef readonly KeyTable lists
-    cdef readonly int capacity
-    cdef readonly FreeList free
-    cdef readonly unsigned long long[::1] addrs, ports
-    cdef readonly int[::1] after, head, tail, count
-    cdef readonly unsigned int[::1] cleaned
-    cdef int _grow_lists(self) except -1
-    cdef int _grow(self) except -1
-    cdef bint clean(self, int key, unsigned long long addrs, unsigned long long ports, HookState state) except -1
-    cdef int put(self, int key, unsigned long long addrs, unsigned long long ports) except -1

@@ -11,12 +11,7 @@ import cython
 
 from pystack._fast.columns import column
 from pystack._fast.ip4 import split_count
-from pystack._fast.nf_consts import (
-    CONTINUE,
-    GOTO,
-    JUMP,
-    RETURN,
-)
+from pystack._fast.nf_consts import CONTINUE, GOTO, JUMP, RETURN
 from pystack._fast.nf_hook import (
     FORWARD,
     LOCAL_IN,

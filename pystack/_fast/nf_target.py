@@ -9,9 +9,7 @@ Source: net/netfilter/xt_*.c, net/ipv4/netfilter/ipt_*.c; facts: conntrack 7, 8.
 
 import cython
 
-from pystack._fast.consts import (
-    PROTO_TCP,
-)
+from pystack._fast.consts import PROTO_TCP
 from pystack._fast.nf_consts import (
     CONTINUE,
     CTS_UNTRACKED,

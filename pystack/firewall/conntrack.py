@@ -14,9 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy
 
-from pystack._fast.consts import (
-    PROTO_TCP,
-)
+from pystack._fast.consts import PROTO_TCP
 from pystack._fast.ct_states import STATE_NAMES
 from pystack._fast.netfilter import Netfilter
 from pystack._fast.nf_consts import (

@@ -13,10 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from pystack._fast.consts import (
-    PROTO_GRE,
-    PROTO_ICMP,
-)
+from pystack._fast.consts import PROTO_GRE, PROTO_ICMP
 from pystack._fast.ct_states import STATE_NAMES
 from pystack._fast.nf_consts import (
     HZ,

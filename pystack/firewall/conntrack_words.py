@@ -11,20 +11,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pystack._fast.consts import (
-    PROTO_GRE,
-    PROTO_ICMP,
-    PROTO_TCP,
-    PROTO_UDP,
-    PROTO_UDPLITE,
-)
+from pystack._fast.consts import PROTO_GRE, PROTO_ICMP, PROTO_TCP, PROTO_UDP, PROTO_UDPLITE
 from pystack._fast.ct_states import STATE_NAMES
-from pystack._fast.nf_consts import (
-    IPS_ASSURED,
-    IPS_EXPECTED,
-    IPS_FIXED_TIMEOUT,
-    IPS_SEEN_REPLY,
-)
+from pystack._fast.nf_consts import IPS_ASSURED, IPS_EXPECTED, IPS_FIXED_TIMEOUT, IPS_SEEN_REPLY
 
 HEAD = "conntrack v1.4.7 (conntrack-tools): "
 HINT = "Try `conntrack -h' or 'conntrack --help' for more information.\n"

@@ -10,13 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
-from pystack._fast.consts import (
-    PROTO_GRE,
-    PROTO_ICMP,
-    PROTO_TCP,
-    PROTO_UDP,
-    PROTO_UDPLITE,
-)
+from pystack._fast.consts import PROTO_GRE, PROTO_ICMP, PROTO_TCP, PROTO_UDP, PROTO_UDPLITE
 from pystack._fast.ct_states import STATE_NAMES
 from pystack._fast.nf_consts import (
     H_STATUS,

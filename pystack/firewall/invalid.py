@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pystack._fast.consts import (
-    PROTO_ICMP,
-)
+from pystack._fast.consts import PROTO_ICMP
 from pystack._fast.ct_states import STATE_NAMES
 from pystack._fast.nf_consts import (
     INV_ACK_OVER,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pystack._fast import nf_consts, nf_match, nf_rate
+from pystack._fast import nf_consts, nf_count, nf_match, nf_rate, nf_recent
 from pystack.addresses import dotted
 from pystack.firewall import words
 from pystack.firewall.errors import RefusedError
@@ -408,7 +408,7 @@ class ConnlimitText(MatchText):
 
     def build(self, shared: Shared) -> nf_match.Match:
         bits = words.ALL_ONES << (32 - self.length) & words.ALL_ONES
-        return nf_rate.ConnLimit(self.limit, bits, "connlimit-daddr" in self.given, self.above)
+        return nf_count.ConnLimit(self.limit, bits, "connlimit-daddr" in self.given, self.above)
 
 
 def statistic_mode(_e: Extension, _o: Option, args: Sequence[str]) -> str:
@@ -570,10 +570,10 @@ class RecentText(MatchText):
 
     def build(self, shared: Shared) -> nf_match.Match:
         hits = self.given.get("hitcount", 0)
-        table = shared.recent_tables.setdefault(self.list_name, nf_rate.RecentTable())
+        table = shared.recent_tables.setdefault(self.list_name, nf_recent.RecentTable())
         if hits > table.stamps:
             table.widen(1 << (hits - 1).bit_length())
-        return nf_rate.Recent(
+        return nf_recent.Recent(
             table,
             ACTIONS[self.action][1],
             self.mask,

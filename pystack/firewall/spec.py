@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from pystack._fast.nf_consts import (
-    GOTO,
-    JUMP,
-)
+from pystack._fast.nf_consts import GOTO, JUMP
 from pystack._fast.nf_rules import Face, Rule
 from pystack._fast.nf_target import Target
 from pystack.firewall import words

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from pystack._fast import nf_hook
-from pystack._fast.nf_rate import HashTable, RecentTable
+from pystack._fast.nf_rate import HashTable
+from pystack._fast.nf_recent import RecentTable
 from pystack._fast.nf_rules import Rule, RuleChain, Table
 from pystack.firewall.errors import OTHER, RESOURCE, RefusedError
 from pystack.firewall.spec import Spec

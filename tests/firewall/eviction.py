@@ -14,10 +14,7 @@ import random
 
 from gateway import ACK, FIN, SERVER, SYN, Gateway, client, tcp
 
-from pystack._fast.nf_consts import (
-    H_STATUS,
-    IPS_ASSURED,
-)
+from pystack._fast.nf_consts import H_STATUS, IPS_ASSURED
 
 POLICIES = ("buckets", "nodes", "chain", "none", "lru", "pf-adaptive")
 MAXIMUM = 1000

@@ -6,12 +6,7 @@ import struct
 import pytest
 from gateway import SERVER, SYN, Gateway, client, icmp, ip, tcp, udp
 
-from pystack._fast.nf_consts import (
-    EVENT_DESTROY,
-    INV_ACK_UNDER,
-    INV_CHALLENGE,
-    INV_IGNORED,
-)
+from pystack._fast.nf_consts import EVENT_DESTROY, INV_ACK_UNDER, INV_CHALLENGE, INV_IGNORED
 
 N = 2000
 IGNORED = (INV_IGNORED, INV_CHALLENGE, INV_ACK_UNDER)

@@ -13,9 +13,7 @@ from sortedcontainers import SortedList
 from pystack._fast import COMPILED
 from pystack._fast.config import Config
 from pystack._fast.conntrack import Conntrack
-from pystack._fast.consts import (
-    PROTO_TCP,
-)
+from pystack._fast.consts import PROTO_TCP
 from pystack._fast.nf_consts import (
     CT_DROP,
     CTS_ESTABLISHED,

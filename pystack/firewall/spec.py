@@ -10,6 +10,7 @@ from pystack._fast.nf_rules import Face, Rule
 from pystack._fast.nf_target import Target
 from pystack.firewall import words
 from pystack.firewall.extension import MatchText, TargetText
+from pystack.firewall.mangle_targets import MANGLE_TARGETS
 from pystack.firewall.matches import MATCHES
 from pystack.firewall.nat_targets import NAT_TARGETS
 from pystack.firewall.protocols import PROTOCOLS, PortText
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from pystack.firewall.tables import Shared
 
 MATCH_NAMES: dict[str, type[MatchText]] = {m.name: m for m in (*PROTOCOLS, *MATCHES, *RATES)}
-TARGET_NAMES: dict[str, type[TargetText]] = {t.name: t for t in (*TARGETS, *NAT_TARGETS)}
+TARGET_NAMES: dict[str, type[TargetText]] = {
+    t.name: t for t in (*TARGETS, *MANGLE_TARGETS, *NAT_TARGETS)
+}
 
 
 @dataclass

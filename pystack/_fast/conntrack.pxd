@@ -8,6 +8,7 @@ cdef int EVENT_DESTROY, EVENT_NEW, EVENT_UPDATE, H_STATUS, INV_FLAGS, INV_ICMP, 
 cdef int IPS_DYING
 cdef int IPS_EXPECTED, IPS_SEEN_REPLY, O_STATE, PROTO_GRE, PROTO_ICMP, PROTO_TCP
 cdef int PROTO_UDP, PROTO_UDPLITE, TCPCT_CLOSE, W_LAST_SEQ, W_MARK, ZONE_ORIGINAL
+cdef int CT_MASKED, IPCT_ASSURED, IPCT_DESTROY, IPCT_MARK, IPCT_NEW, IPCT_PROTOINFO, IPCT_REPLY
 cdef long long JIFFY
 
 
@@ -21,10 +22,11 @@ cdef class Conntrack(ConnExtend):
     cdef public long long chaintoolong, ignored, last_failure
     cdef public int high_water
     cdef readonly int udp, udp_stream, udp_age, icmp, generic, gre, gre_stream
-    cpdef int note(self, int row, bint moved) except -1
+    cpdef int note(self, int row, int told) except -1
     cpdef int settle(self, long long now) except -1
     cpdef int set_mark(self, int row, unsigned int value, unsigned int mask) except -1
-    cdef int tell(self, int event, int row) except -1
+    cdef int tell(self, int event, int row, int told) except -1
+    cdef int _news(self, int row) noexcept
     cpdef int conntrack_in(self, Packet p, long long now) except? -1
     cdef bint _faulty(self, Packet p) noexcept
     cdef int _say(self, Packet p, int reason, unsigned int number) except -1

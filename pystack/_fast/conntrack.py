@@ -32,6 +32,7 @@ from pystack._fast.nf_consts import (
     CT_ACCEPT,
     CT_DROP,
     CT_INVALID,
+    CT_MASKED,
     CT_REPEAT,
     CTS_ESTABLISHED,
     CTS_INVALID,
@@ -43,6 +44,12 @@ from pystack._fast.nf_consts import (
     H_STATUS,
     INV_FLAGS,
     INV_ICMP,
+    IPCT_ASSURED,
+    IPCT_DESTROY,
+    IPCT_MARK,
+    IPCT_NEW,
+    IPCT_PROTOINFO,
+    IPCT_REPLY,
     IPS_ASSURED,
     IPS_CONFIRMED,
     IPS_DYING,
@@ -204,28 +211,29 @@ class Conntrack(ConnExtend):
         self.start(row)
         self.born(row, self.now)
         self.inserted += 1
-        self.tell(EVENT_NEW, row)
+        self.tell(EVENT_NEW, row, self._news(row))
         return row
 
     # --- life ------------------------------------------------------------------------------------------------
 
-    def tell(self, event, row):
-        """An event of a flow, to whoever listens. Answers 0."""
-        if self.listener is not None:
+    def tell(self, event, row, told):
+        """An event of a flow, of these kinds (IPCT_*), to whoever listens, if the flow's rule wants one. Answers 0."""
+        if self.listener is not None and self.wants(row, told):
+            self.moved = told & IPCT_PROTOINFO != 0
             self.listener(event, row)
         return 0
 
-    def note(self, row, moved):
-        """The flow has changed, its state, too, if it `moved`: told when the packet leaves, all at once. Answers 0."""
+    def note(self, row, told):
+        """This has happened to the flow (IPCT_*): told when the packet leaves, all at once. Answers 0."""
         if self.listener is not None:
-            self.late[row] = moved or self.late.get(row, False)
+            self.late[row] = told | self.late.get(row, 0)
         return 0
 
     def removed(self, row):
         """As `ConnTable` has it."""
         if self.listener is not None:
             self.late.pop(row, None)
-            self.listener(EVENT_DESTROY, row)
+            self.tell(EVENT_DESTROY, row, IPCT_DESTROY)
         return ConnExtend.removed(self, row)
 
     # --- the first of the hooks ------------------------------------------------------------------------------
@@ -269,10 +277,10 @@ class Conntrack(ConnExtend):
             status: cython.int = self.half[(p.ct << 5) + H_STATUS]
             if status & IPS_SEEN_REPLY == 0:
                 self.half[(p.ct << 5) + H_STATUS] = status | IPS_SEEN_REPLY
-                self.tcp.changed = True
-        if self.tcp.changed and self.listener is not None:
+                self.tcp.told |= IPCT_REPLY
+        if self.tcp.told != 0 and self.listener is not None:
             if self.half[(p.ct << 5) + H_STATUS] & (IPS_CONFIRMED | IPS_DYING) == IPS_CONFIRMED:
-                self.note(p.ct, self.tcp.moved)
+                self.note(p.ct, self.tcp.told)
         return CT_ACCEPT
 
     @cython.exceptval(check=False)
@@ -407,6 +415,8 @@ class Conntrack(ConnExtend):
         if self.free.used > self.high_water:
             self.high_water = self.free.used
         self.clean(row)
+        if p.ct_template & CT_MASKED:
+            self.want(row, p.ct_template)
         node = row << 1
         self.set_key(node, addrs, ports, h)
         if p.ct_zone >= ZONE_ORIGINAL:
@@ -429,8 +439,7 @@ class Conntrack(ConnExtend):
         verdict: cython.int = CT_ACCEPT
         row: cython.int = p.ct
         timeout: cython.int
-        self.tcp.changed = False
-        self.tcp.moved = False
+        self.tcp.told = 0
         if p.proto == PROTO_TCP:
             verdict = self.tcp.packet(row, p.ct_way, p)
             if self.tcp.reason != 0 and self.cfg.ct_log_invalid != 0:
@@ -467,7 +476,7 @@ class Conntrack(ConnExtend):
     def _assure(self, row: cython.int) -> cython.void:
         if self.half[(row << 5) + H_STATUS] & IPS_ASSURED == 0:
             self.half[(row << 5) + H_STATUS] |= IPS_ASSURED
-            self.tcp.changed = True
+            self.tcp.told |= IPCT_ASSURED
 
     @cython.cfunc
     @cython.exceptval(check=False)
@@ -548,8 +557,7 @@ class Conntrack(ConnExtend):
             return CT_ACCEPT
         if status & IPS_CONFIRMED:
             if self.listener is not None and row in self.late:
-                self.moved = self.late.pop(row)
-                self.tell(EVENT_UPDATE, row)
+                self.tell(EVENT_UPDATE, row, self.late.pop(row))
             return CT_ACCEPT
         if self.cfg.ct_chain_min > 0:
             limit = self.cfg.ct_chain_min + self.rng.below(self.cfg.ct_chain_random)
@@ -565,8 +573,17 @@ class Conntrack(ConnExtend):
         if self.since is not None:
             self.born(row, now)
         if self.listener is not None:
-            self.tell(EVENT_NEW, row)
+            self.tell(EVENT_NEW, row, self._news(row))
         return CT_ACCEPT
+
+    def _news(self, row):
+        """What the first message of a flow tells (IPCT_*)."""
+        told: cython.int = IPCT_NEW
+        if (self.keys[4 * row + 1] >> 16) & 0xFF == PROTO_TCP:
+            told |= IPCT_PROTOINFO
+        if self.word[(row << 4) + W_MARK] != 0:
+            told |= IPCT_MARK
+        return told
 
     def _clash(self, row, p):
         """Another flow has a key of this one: the packet is lost, its sender will try again (facts: conntrack 2.3)."""

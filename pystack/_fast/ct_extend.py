@@ -1,27 +1,29 @@
 # cython: overflowcheck=False
 # A count of 64 bits may be UNCOUNTED; the checked build must not stop that.
 
-"""What flows have besides, where it is asked for: accounts, the time of their birth, the interface they masquerade for.
+"""What flows have besides, where it is asked for: accounts, the time of their birth, which events are told,
+the interface they masquerade for.
 
 Each is a column that is there from the time on that somebody wants it (nf_conntrack_acct, nf_conntrack_timestamp, the
-first MASQUERADE), and that a flow begun before has nothing in.
+first CT --ctevents or MASQUERADE), and that a flow begun before has nothing in.
 
-Source: nf_conntrack_extend.c, nf_conntrack_acct.c, nf_conntrack_timestamp.c, nf_nat_masquerade.c.
+Source: nf_conntrack_extend.c, nf_conntrack_acct.c, nf_conntrack_timestamp.c,
+nf_conntrack_ecache.c, nf_nat_masquerade.c.
 """
 
 import cython
 
 from pystack._fast.columns import column, grown
 from pystack._fast.ct_age import ConnAge
-from pystack._fast.nf_consts import UNCOUNTED
+from pystack._fast.nf_consts import CT_MASKED, UNCOUNTED
 
 _U32 = cython.declare(cython.uint, 0xFFFFFFFF)
 
 
 @cython.cclass
 class ConnExtend(ConnAge):
-    """`packets` and `octets` by direction (node), `since` in ns or -1, `faces` the number of an interface + 1 or 0;
-    each is None as long as nobody has asked for it.
+    """`packets` and `octets` by direction (node), `since` in ns or -1, `faces` the number of an interface + 1 or 0,
+    `wanted` CT_MASKED and kinds of events, or 0 for all; each is None as long as nobody has asked for it.
     """
 
     def __init__(self, cfg, rng, now, wheel):
@@ -30,6 +32,7 @@ class ConnExtend(ConnAge):
         self.octets = None
         self.since = None
         self.faces = None
+        self.wanted = None
 
     def extend(self):
         """The columns that the knobs ask for; flows that there are have nothing in them. Answers 0."""
@@ -57,6 +60,8 @@ class ConnExtend(ConnAge):
             self.since = grown(memoryview(self.since), self.capacity + 1)
         if self.faces is not None:
             self.faces = grown(memoryview(self.faces), self.capacity + 1)
+        if self.wanted is not None:
+            self.wanted = grown(memoryview(self.wanted), self.capacity + 1)
 
     def clean(self, row):
         """What a flow before has left beside its record is away. Answers 0."""
@@ -69,6 +74,8 @@ class ConnExtend(ConnAge):
             self.since[row] = -1
         if self.faces is not None:
             self.faces[row] = 0
+        if self.wanted is not None:
+            self.wanted[row] = 0
         return 0
 
     def born(self, row, now):
@@ -82,6 +89,19 @@ class ConnExtend(ConnAge):
         if self.since is None or self.since[row] < 0:
             return None
         return self.since[row]
+
+    def want(self, row, template):
+        """Only some kinds of events of the flow are told (CT_MASKED and IPCT_*; CT --ctevents). Answers 0."""
+        if self.wanted is None:
+            self.wanted = column("H", self.capacity + 1)
+        self.wanted[row] = template & 0xFFFF
+        return 0
+
+    def wants(self, row, told):
+        """Is a message about these kinds of events (IPCT_*) wanted?"""
+        if self.wanted is None or self.wanted[row] & CT_MASKED == 0:
+            return True
+        return self.wanted[row] & told != 0
 
     def masqueraded(self, row, iface):
         """The flow has the address of this interface, and ends with it. Answers 0."""

@@ -61,6 +61,22 @@ INV_SHORT = 11
 INV_ICMP = 12
 """What nf_conntrack_log_invalid says of a packet."""
 
+IPCT_NEW = 1
+IPCT_RELATED = 2
+IPCT_DESTROY = 4
+IPCT_REPLY = 8
+IPCT_ASSURED = 16
+IPCT_PROTOINFO = 32
+IPCT_HELPER = 64
+IPCT_MARK = 128
+IPCT_NATSEQADJ = 256
+IPCT_SECMARK = 512
+"""What has happened to a flow (nf_conntrack_common.h): a message tells it if CT --ctevents wants one of these."""
+
+CT_TEMPLATE = 0x4000
+CT_MASKED = 0x8000
+"""Bits of `Packet.ct_template` beside IPCT_*: a rule has CT for the packet; and it says which events are wanted."""
+
 EVENT_NEW = 1
 EVENT_UPDATE = 2
 EVENT_DESTROY = 4

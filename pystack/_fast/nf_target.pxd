@@ -2,7 +2,7 @@ from pystack._fast.nf_hook cimport HookState, NatRange
 from pystack._fast.packet cimport Packet
 from pystack._fast.wirebytes cimport be16, put16
 
-cdef int CTS_UNTRACKED, H_STATUS, IPS_CONFIRMED, PROTO_TCP, W_MARK
+cdef int CT_TEMPLATE, CTS_UNTRACKED, IPCT_MARK, H_STATUS, IPS_CONFIRMED, PROTO_TCP, W_MARK
 cdef int LOCAL_IN, LOCAL_OUT, NF_ACCEPT, NF_DROP, POSTROUTING, CONTINUE, RETURN, JUMP, GOTO
 cdef int MARK_SET, MARK_RESTORE, TTL_INC, TTL_DEC, _HEADERS, _MSS_DEFAULT, _MSS_OPTION
 cdef unsigned int _LOOPBACK
@@ -48,8 +48,8 @@ cdef class NoTrack(Target):
     pass
 
 
-cdef class Zone(Target):
-    cdef public int zone, only
+cdef class Template(Target):
+    cdef public int zone, only, events
 
 
 cdef class Mark(Target):

@@ -12,8 +12,10 @@ import cython
 from pystack._fast.consts import PROTO_TCP
 from pystack._fast.nf_consts import (
     CONTINUE,
+    CT_TEMPLATE,
     CTS_UNTRACKED,
     H_STATUS,
+    IPCT_MARK,
     IPS_CONFIRMED,
     MARK_RESTORE,
     MARK_SET,
@@ -186,29 +188,34 @@ class NoTrack(Target):
 
     def apply(self, p, state):
         """As `Target` has it."""
-        if p.ct == 0 and p.ct_state == 0:
+        if p.ct == 0 and p.ct_state == 0 and p.ct_template == 0:
             p.ct_state = CTS_UNTRACKED
         return CONTINUE
 
 
 @cython.final
 @cython.cclass
-class Zone(Target):
-    """CT --zone: the packet belongs to a zone; -1: to that of its mark. `only` is 0, or ZONE_ORIGINAL or ZONE_REPLY
-    where one direction does.
+class Template(Target):
+    """CT: what the packet belongs to, and what a flow gets that it begins. The first such rule counts.
+
+    `zone`: -1 is that of the packet's mark. `only` is 0, or ZONE_ORIGINAL or ZONE_REPLY where one direction has the
+    zone. `events`: 0, or CT_MASKED and the kinds of events that are told (IPCT_*).
     """
 
-    def __init__(self, zone, only=0):
+    def __init__(self, zone=0, only=0, events=0):
         Target.__init__(self)
         self.zone = zone
         self.only = only
+        self.events = events
 
     def apply(self, p, state):
         """As `Target` has it."""
-        if p.ct == 0 and p.ct_state == 0:
-            p.ct_zone = (
-                self.zone if self.zone >= 0 else cython.cast(cython.int, p.mark & 0xFFFF)
-            ) | self.only
+        zone: cython.int = self.zone
+        if p.ct == 0 and p.ct_state == 0 and p.ct_template == 0:
+            if zone < 0:
+                zone = cython.cast(cython.int, p.mark & 0xFFFF)
+            p.ct_zone = zone | self.only
+            p.ct_template = CT_TEMPLATE | self.events
         return CONTINUE
 
 
@@ -278,7 +285,7 @@ class ConnMark(Target):
         if new != old:
             state.conntrack.word[(row << 4) + W_MARK] = new
             if state.conntrack.half[(row << 5) + H_STATUS] & IPS_CONFIRMED:
-                state.conntrack.note(row, False)
+                state.conntrack.note(row, IPCT_MARK)
         return CONTINUE
 
 

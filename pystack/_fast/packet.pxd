@@ -65,6 +65,7 @@ cdef class Packet:
     cdef public int ct_way
     cdef public int ct_state
     cdef public int ct_zone
+    cdef public int ct_template
     cdef public unsigned int ct_hash
 
     cpdef void clear(self) noexcept

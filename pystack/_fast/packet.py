@@ -46,7 +46,8 @@ class Packet:
       (length 0: a request for a cookie).
     - `ct`: the flow that netfilter's hooks hold for the packet (a row, 0 = none), `ct_way` its
       direction there (0 original, 1 reply), `ct_state` what the packet is to it (`nf_consts.CTS_*`),
-      `ct_zone` the zone that a rule gave, `ct_hash` the hash of its key where it is known.
+      `ct_zone` the zone that a rule gave, `ct_template` what else a flow that it begins gets from
+      there (`nf_consts.CT_*`), `ct_hash` the hash of its key where it is known.
     - `mark`: netfilter's mark.
     - `drop`: `consts.Drop`. `iface_in`, `iface_out`: interface
       numbers, -1 = none.
@@ -114,6 +115,7 @@ class Packet:
         self.ct_way = 0
         self.ct_state = 0
         self.ct_zone = 0
+        self.ct_template = 0
         self.ct_hash = 0
 
     @cython.exceptval(check=False)

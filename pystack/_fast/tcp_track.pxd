@@ -8,13 +8,13 @@ cdef int TCPCT_LAST_ACK, TCPCT_RETRANS, TCPCT_SYN_RECV, TCPCT_SYN_SENT, TCPCT_SY
 cdef int TCPCT_UNACK, W_END, W_LAST_ACK, W_LAST_END, W_LAST_SEQ, W_MAXACK, W_MAXEND, W_MAXWIN, W_REPLY
 cdef int SYN, SYNACK, FIN, ACK, RST, NONE, CT_IGNORED, F_SCALE, F_SACK, F_CLOSE_INIT, F_LIBERAL, F_UNACKED, F_MAXACK
 cdef int F_CHALLENGE, F_SIMULTANEOUS, IGNORE, BAD, _KEEP, _IN_WINDOW, _UNACK_LEFT
-cdef int INV_CHALLENGE, INV_FLAGS, INV_IGNORED, INV_RST, INV_STATE
+cdef int IPCT_ASSURED, IPCT_PROTOINFO, INV_CHALLENGE, INV_FLAGS, INV_IGNORED, INV_RST, INV_STATE
 
 
 cdef class TcpTracker(TcpWindows):
     cdef public bint loose, ignore_invalid_rst, old_table
-    cdef public int max_retrans, timeout
-    cdef public bint dead, changed, moved
+    cdef public int max_retrans, timeout, told
+    cdef public bint dead
     cdef readonly int[::1] timeouts
     cpdef bint new(self, int row, Packet p) except -1
     cpdef int packet(self, int row, int way, Packet p) except? -1

@@ -45,6 +45,8 @@ from pystack._fast.nf_consts import (
     INV_IGNORED,
     INV_RST,
     INV_STATE,
+    IPCT_ASSURED,
+    IPCT_PROTOINFO,
     IPS_ASSURED,
     IPS_SEEN_REPLY,
     O_FLAGS,
@@ -108,7 +110,7 @@ class TcpTracker(TcpWindows):
     """The tracker of one table. Its knobs are copies of the machine's; `timeouts` is by TCPCT_*, in jiffies.
 
     After `packet`, `timeout` is what the flow is to get (-1: its timer stays as it is), `dead` says that the flow is to
-    be removed, `changed` that there is something to tell, `moved` that it is the state; `reason` (INV_*) what
+    be removed, `told` what there is to tell (IPCT_*); `reason` (INV_*) what
     nf_conntrack_log_invalid has to say, and `number` what it says it about: a state, or a bound.
     """
 
@@ -121,8 +123,7 @@ class TcpTracker(TcpWindows):
         self.timeouts = memoryview(_new_timeouts())
         self.timeout = 0
         self.dead = False
-        self.changed = False
-        self.moved = False
+        self.told = 0
 
     # --- the first segment ---------------------------------------------------------------------------------------
 
@@ -161,7 +162,7 @@ class TcpTracker(TcpWindows):
         verdict: cython.int = CT_ACCEPT
         self.timeout = -1
         self.dead = False
-        self.changed = False
+        self.told = 0
         self.reason = 0
         self.number = old
         if kind < 0:
@@ -370,8 +371,7 @@ def _settle(
     timeout: cython.int = tracker.timeouts[new]
     octet[o + O_LAST] = (octet[o + O_LAST] & 0xF0) | kind | way << 3
     octet[o + O_STATE] = new
-    tracker.changed = new != old
-    tracker.moved = tracker.changed
+    tracker.told = IPCT_PROTOINFO if new != old else 0
     if old != new and new == TCPCT_FIN_WAIT:
         octet[o + O_REPLY * way + O_FLAGS] |= F_CLOSE_INIT
     if octet[o + O_RETRANS] >= tracker.max_retrans and timeout > tracker.timeouts[TCPCT_RETRANS]:
@@ -401,7 +401,7 @@ def _settle(
         and (old == TCPCT_SYN_RECV or old == TCPCT_ESTABLISHED)
     ):
         half[(row << 5) + H_STATUS] = status | IPS_ASSURED
-        tracker.changed = True
+        tracker.told |= IPCT_ASSURED
     tracker.timeout = timeout
 
 

@@ -24,6 +24,13 @@ class HostFirewall(Firewall):
         self.netfilter.state.logger = self._log
         self.netfilter.state.speaker = host.log.write
         self._tracks = False
+        self.shared.picks_events = self._picks_events
+
+    def _picks_events(self) -> bool:
+        """With nf_conntrack_events=2 only while somebody listens (nf_ct_ecache_ext_add)."""
+        knob = "net.netfilter.nf_conntrack_events"
+        autodetect = knob in self.host.sysctl and self.host.sysctl[knob] == 2
+        return not autodetect or self.host.conntrack.listening
 
     def changed(self) -> None:
         """Put what there is now on the way of packets."""

@@ -51,10 +51,12 @@ NO_CHAIN = "No chain/target/match by that name."
 
 @dataclass
 class Shared:
-    """What rules share by a name."""
+    """What rules share by a name, and what they ask of the machine when they are put in place."""
 
     hash_tables: dict[str, HashTable] = field(default_factory=dict)
     recent_tables: dict[str, RecentTable] = field(default_factory=dict)
+    picks_events: Callable[[], bool] = lambda: True
+    """Does a rule loaded now decide which events are told (nf_conntrack_events, and who listens)?"""
 
 
 @dataclass

@@ -194,19 +194,16 @@ class NotrackText(TargetText):
 
 
 CT_EVENTS = {
-    name: 1 << bit
-    for name, bit in {
-        "new": 0,
-        "related": 1,
-        "destroy": 2,
-        "reply": 3,
-        "assured": 4,
-        "protoinfo": 5,
-        "helper": 6,
-        "mark": 7,
-        "natseqinfo": 8,
-        "secmark": 9,
-    }.items()
+    "new": nf_consts.IPCT_NEW,
+    "related": nf_consts.IPCT_RELATED,
+    "destroy": nf_consts.IPCT_DESTROY,
+    "reply": nf_consts.IPCT_REPLY,
+    "assured": nf_consts.IPCT_ASSURED,
+    "protoinfo": nf_consts.IPCT_PROTOINFO,
+    "helper": nf_consts.IPCT_HELPER,
+    "mark": nf_consts.IPCT_MARK,
+    "natseqinfo": nf_consts.IPCT_NATSEQADJ,
+    "secmark": nf_consts.IPCT_SECMARK,
 }
 
 
@@ -245,8 +242,9 @@ ZONES = {
 
 
 class CtText(TargetText):
-    """CT. Helpers, timeout policies and event masks are refused, as a kernel without them does: none of them would have
-    an effect here. Beside --notrack they have none in the kernel either.
+    """CT. Helpers and timeout policies are refused, as a kernel without them does: they would have no effect here. Beside
+    --notrack they have none in the kernel either. Nothing is expected here, so --expevents leaves a flow without any
+    events, unless --ctevents stands beside it.
     """
 
     name = "CT"
@@ -272,8 +270,6 @@ class CtText(TargetText):
         if self.given.get("timeout"):
             named = spec.proto != 0 and not spec.proto_not
             return "No such file or directory" if named else "Invalid argument"
-        if self.given.keys() & {"ctevents", "expevents"}:
-            return "Operation not supported"
         return None
 
     @property
@@ -308,10 +304,11 @@ class CtText(TargetText):
     def build(self, shared: Shared) -> nf_target.Target:
         if "notrack" in self.given:
             return nf_target.NoTrack()
-        if self.zone:
-            name, number = self.zone
-            return nf_target.Zone(number, ZONES[name])
-        return nf_target.Target()
+        name, number = self.zone or ("zone", 0)
+        events = 0
+        if self.given.keys() & {"ctevents", "expevents"} and shared.picks_events():
+            events = nf_consts.CT_MASKED | self.given.get("ctevents", 0)
+        return nf_target.Template(number, ZONES[name], events)
 
 
 TARGETS: tuple[type[TargetText], ...] = (

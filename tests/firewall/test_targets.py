@@ -128,11 +128,17 @@ def test_zones():
     p = tcp()
     apply("CT --zone 7", p, "PREROUTING", "raw")
     assert p.ct_zone == 7
+    for other in ("CT --zone 9", "CT", "NOTRACK"):  # the first counts, as 6.18 has it
+        apply(other, p, "PREROUTING", "raw")
+        assert (p.ct_zone, p.ct_state) == (7, nf_consts.CTS_NONE)
+    p = tcp()
     p.mark = 0x12345
     apply("CT --zone mark", p, "PREROUTING", "raw")
     assert p.ct_zone == 0x2345
+    p = tcp()
     apply("CT", p, "PREROUTING", "raw")
-    assert p.ct_zone == 0x2345
+    apply("CT --zone 5", p, "PREROUTING", "raw")
+    assert p.ct_zone == 0
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pystack._fast.packet import Packet, PacketQueue
 FIELDS = """
 head_len ip_len m length gso_size csum_ok csum_none iface_in iface_out src dst nexthop proto tos ttl ip_id frag_off
 total df mf sport dport icmp_type icmp_code icmp_rest seq ack flags win urg opt_mss opt_wscale opt_sack_ok opt_ts
-opt_md5 ts_val ts_ecr sack_n tfo_off tfo_len tfo_exp drop mark ct ct_way ct_state ct_zone ct_hash
+opt_md5 ts_val ts_ecr sack_n tfo_off tfo_len tfo_exp drop mark ct ct_way ct_state ct_zone ct_template ct_hash
 """.split()
 
 
@@ -37,7 +37,17 @@ def test_clear_and_copy_know_every_field():
 
 def test_copy_headers_copies_all_but_payload_and_place():
     p, q = Packet(), Packet()
-    kept = {"m", "length", "gso_size", "ct", "ct_way", "ct_state", "ct_zone", "ct_hash"}
+    kept = {
+        "m",
+        "length",
+        "gso_size",
+        "ct",
+        "ct_way",
+        "ct_state",
+        "ct_zone",
+        "ct_template",
+        "ct_hash",
+    }
     for i, name in enumerate(FIELDS):
         setattr(p, name, i % 2 if name in ("csum_ok", "csum_none", "df", "mf") else i % 7 + 20)
     p.opt_sack_ok = p.opt_ts = True

@@ -21,9 +21,15 @@ STATES = st.lists(
 FLAGS = st.lists(st.sampled_from("SYN ACK FIN RST URG PSH".split()), min_size=1, unique=True).map(
     ",".join
 )
-RATE = st.tuples(st.integers(1, 900), st.sampled_from("sec minute hour day".split())).map(
-    lambda p: f"{p[0]}/{p[1]}"
-)
+
+
+def rates(*units: str) -> st.SearchStrategy[str]:
+    return st.tuples(st.integers(1, 900), st.sampled_from(units)).map(lambda p: f"{p[0]}/{p[1]}")
+
+
+RATE = rates("sec", "minute", "hour", "day")
+FAST = rates("sec", "minute")
+"""The kernel refuses a hashlimit that is slower: the credits of its burst would be too many."""
 COMMENT = st.text("ab c\"'\\;:$é-", min_size=1, max_size=20)
 
 
@@ -77,8 +83,8 @@ def match(draw: st.DrawFn) -> str:
                 f"-m conntrack {draw(BANG)}--ctreplsrcport {low}:{high} --ctdir REPLY",
                 f"-m state {draw(BANG)}--state {draw(STATES)}",
                 f"-m limit --limit {draw(RATE)} --limit-burst {draw(st.integers(1, 10000))}",
-                f"-m hashlimit --hashlimit-upto {draw(RATE)} --hashlimit-name {draw(NAMES)}",
-                f"-m hashlimit --hashlimit-above {draw(RATE)} --hashlimit-burst {draw(st.integers(1, 900))}"
+                f"-m hashlimit --hashlimit-upto {draw(FAST)} --hashlimit-name {draw(NAMES)}",
+                f"-m hashlimit --hashlimit-above {draw(FAST)} --hashlimit-burst {draw(st.integers(1, 900))}"
                 f" --hashlimit-mode srcip,dstport --hashlimit-name {draw(NAMES)}"
                 f" --hashlimit-srcmask {draw(st.integers(0, 32))}",
                 f"-m hashlimit --hashlimit-above {draw(st.integers(1, 900))}kb/s --hashlimit-name {draw(NAMES)}",

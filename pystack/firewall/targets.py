@@ -242,7 +242,7 @@ ZONES = {
 
 
 class CtText(TargetText):
-    """CT. Helpers and timeout policies are refused, as a kernel without them does: they would have no effect here. Beside
+    """CT. Helpers and timeout policies are refused, as a kernel without them does: they would have no effect here. With
     --notrack they have none in the kernel either. Nothing is expected here, so --expevents leaves a flow without any
     events, unless --ctevents stands beside it.
     """

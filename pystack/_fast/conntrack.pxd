@@ -1,4 +1,5 @@
 from pystack._fast.ct_extend cimport ConnExtend
+from pystack._fast.ip4 cimport is_checksum_fault
 from pystack._fast.packet cimport Packet
 from pystack._fast.tcp_track cimport TcpTracker
 from pystack._fast.udp_icmp cimport Quote

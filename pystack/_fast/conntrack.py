@@ -24,9 +24,9 @@ from pystack._fast.consts import (
     PROTO_TCP,
     PROTO_UDP,
     PROTO_UDPLITE,
-    Drop,
 )
 from pystack._fast.ct_extend import ConnExtend
+from pystack._fast.ip4 import is_checksum_fault
 from pystack._fast.nf_consts import (
     CLASH,
     CT_ACCEPT,
@@ -80,9 +80,6 @@ _U32 = cython.declare(cython.uint, 0xFFFFFFFF)
 _NO_CALL = cython.declare(cython.ulonglong, 0x10000)
 """GRE of version 1 that carries anything but PPP is INVALID."""
 _gre = cython.declare(cython.uchar[::1], memoryview(bytearray(8)))
-_TCP_CHECKSUM = cython.declare(cython.int, Drop.TCP_CHECKSUM)
-_UDP_CHECKSUM = cython.declare(cython.int, Drop.UDP_CHECKSUM)
-_ICMP_CHECKSUM = cython.declare(cython.int, Drop.ICMP_CHECKSUM)
 _ICMP_REPLY = cython.declare(
     cython.const[cython.uchar][::1],
     memoryview(
@@ -286,9 +283,7 @@ class Conntrack(ConnExtend):
     @cython.exceptval(check=False)
     def _faulty(self, p):
         """Does the fault of its L4 part make the packet INVALID? A wrong checksum only where it is looked at."""
-        if p.drop == _TCP_CHECKSUM or p.drop == _UDP_CHECKSUM or p.drop == _ICMP_CHECKSUM:
-            return self.cfg.ct_checksum != 0
-        return True
+        return self.cfg.ct_checksum != 0 or not is_checksum_fault(p.drop)
 
     def _say(self, p, reason, number):
         """nf_conntrack_log_invalid: a line about a packet of this protocol, or of any (255). Answers 0."""
@@ -570,8 +565,7 @@ class Conntrack(ConnExtend):
             self.release(row)
             return CT_DROP
         self.start(row)
-        if self.since is not None:
-            self.born(row, now)
+        self.born(row, now)
         if self.listener is not None:
             self.tell(EVENT_NEW, row, self._news(row))
         return CT_ACCEPT

@@ -48,6 +48,7 @@ class ConnExtend(ConnAge):
         return 0
 
     def _earlier(self):
+        """The flows that began before a knob was set."""
         return self.flows() if self.free.used > 0 else []
 
     def reserve(self, capacity):

@@ -1,7 +1,7 @@
 from pystack._fast cimport ip4, source_routes, udp_icmp
 from pystack._fast.frag cimport Reassembler
 from pystack._fast.icmp_limit cimport IcmpLimit
-from pystack._fast.ip4 cimport is_l4_fault
+from pystack._fast.ip4 cimport is_checksum_fault, is_l4_fault
 from pystack._fast.ip_output cimport IpOutput
 from pystack._fast.packet cimport Packet
 from pystack._fast.reports cimport refused
@@ -24,9 +24,10 @@ cdef int FRAG_HELD, FRAG_TIMEOUT, ICMP_ECHO, ICMP_ECHO_REPLY, ICMP_SOURCE_QUENCH
 cdef int ICMP_TYPE, ICMP_UNREACH, ICMP_UNREACH_NEEDFRAG, ICMP_UNREACH_NET, ICMP_UNREACH_PORT
 cdef int ICMP_UNREACH_PROTOCOL, IP_DESTINATION_INVALID, IP_NEED_FRAGMENT, IP_NOT_OURS, IP_NO_ROUTE
 cdef int IP_PROTOCOL, IP_TTL, MBUF, PROTO_ICMP, PROTO_TCP, PROTO_UDP, SYN_SENT, TCP_BROADCAST, TCP_PORT_ZERO
-cdef int TCP_CHECKSUM, TCP_OFFSET, TCP_TRUNCATED, ICMP_CHECKSUM
-cdef int UDP_BUFFER, UDP_CHECKSUM, UDP_NO_PORT
+cdef int TCP_CHECKSUM, TCP_OFFSET, TCP_TRUNCATED
+cdef int UDP_BUFFER, UDP_NO_PORT
 cdef int BAD_ADDRESS, GO_ON, ICMP_UNREACH_SRCFAIL, IP_SOURCE_ROUTE, ONE_STOP, REFUSE, ROUTE_STRICT
+cdef int ACCEPTANCE_LINUX, INTERNETWORK_CONTROL
 cdef int BANDLIM_ECHO, BANDLIM_UNREACH, CTS_RELATED, ICMP_LIMIT, FIREWALL, NF_ACCEPT, NF_STOLEN
 
 

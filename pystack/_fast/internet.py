@@ -13,6 +13,7 @@ import cython
 
 from pystack._fast import ip4, source_routes, udp_icmp
 from pystack._fast.consts import (
+    ACCEPTANCE_LINUX,
     BAD_ADDRESS,
     BANDLIM_ECHO,
     BANDLIM_UNREACH,
@@ -50,7 +51,7 @@ from pystack._fast.consts import (
 )
 from pystack._fast.frag import Reassembler
 from pystack._fast.icmp_limit import IcmpLimit
-from pystack._fast.ip4 import is_l4_fault
+from pystack._fast.ip4 import is_checksum_fault, is_l4_fault
 from pystack._fast.ip_output import IpOutput
 from pystack._fast.nf_consts import CTS_RELATED
 from pystack._fast.nf_hook import NF_ACCEPT, NF_STOLEN
@@ -68,11 +69,10 @@ from pystack._fast.tfo import FastOpen
 from pystack._fast.udp import DatagramSocket
 from pystack._fast.udp_icmp import Quote
 
+INTERNETWORK_CONTROL = 0xC0
+"""The precedence of what routers tell (RFC 791, RFC 1812 section 4.3.2.5)."""
 FRAG_HELD = int(Drop.FRAG_HELD)
 FRAG_TIMEOUT = int(Drop.FRAG_TIMEOUT)
-_INTERNETWORK_CONTROL = 0xC0
-"""The precedence of what routers tell (RFC 791, RFC 1812 section 4.3.2.5)."""
-ICMP_CHECKSUM = int(Drop.ICMP_CHECKSUM)
 ICMP_LIMIT = int(Drop.ICMP_LIMIT)
 ICMP_TYPE = int(Drop.ICMP_TYPE)
 IP_DESTINATION_INVALID = int(Drop.IP_DESTINATION_INVALID)
@@ -89,7 +89,6 @@ TCP_CHECKSUM = int(Drop.TCP_CHECKSUM)
 TCP_OFFSET = int(Drop.TCP_OFFSET)
 TCP_PORT_ZERO = int(Drop.TCP_PORT_ZERO)
 TCP_TRUNCATED = int(Drop.TCP_TRUNCATED)
-UDP_CHECKSUM = int(Drop.UDP_CHECKSUM)
 UDP_BUFFER = int(Drop.UDP_BUFFER)
 UDP_NO_PORT = int(Drop.UDP_NO_PORT)
 DATAGRAM_IN_VAIN = int(Note.DATAGRAM_IN_VAIN)
@@ -179,7 +178,7 @@ class Internet(IpOutput):
             return False
         if self.hooks is None:
             return self.cfg.ip_forwarding != 0
-        return self.hooks.defrag or reason in (TCP_CHECKSUM, UDP_CHECKSUM, ICMP_CHECKSUM)
+        return self.hooks.defrag or is_checksum_fault(reason)
 
     def count_bad(self, reason):
         """A segment that was none: the three lines of netstat -s."""
@@ -294,7 +293,7 @@ class Internet(IpOutput):
                 return self.reject(p, TCP_BROADCAST)
             if p.sport == 0 or p.dport == 0:
                 # on Linux nobody listens there, and says so
-                if self.cfg.policy_icmp_errors != ICMP_ERRORS_LINUX:
+                if self.cfg.policy_acceptance != ACCEPTANCE_LINUX:
                     return self.reject(p, TCP_PORT_ZERO)
             reason = tcp_input(self, self.listeners, p)
         elif p.proto == PROTO_UDP:
@@ -376,7 +375,7 @@ class Internet(IpOutput):
             return 0
         out.ttl = self.cfg.ip_ttl
         if self.cfg.policy_icmp_errors == ICMP_ERRORS_LINUX:
-            out.tos = (p.tos & 0x1E) | _INTERNETWORK_CONTROL
+            out.tos = (p.tos & 0x1E) | INTERNETWORK_CONTROL
         self.ipstat.icmp_out[kind] += 1
         if p.ct != 0:
             out.ct = p.ct

@@ -30,6 +30,7 @@ cpdef int parse_l4(Packet p, const unsigned char[::1] b, Py_ssize_t off, Py_ssiz
 cpdef int parse(Packet p, const unsigned char[::1] b, Py_ssize_t off, Py_ssize_t n) noexcept
 cpdef int parse_landed(Packet p, Pool pool, int m, int skip, int n) noexcept
 cpdef int parse_faulty(Packet p, Pool pool, int m, int skip, int n, int reason) noexcept
+cpdef bint is_checksum_fault(int reason) noexcept
 cpdef bint is_l4_fault(int reason) noexcept
 cpdef void build(Packet p) noexcept
 cpdef void sum_header(Packet p) noexcept

@@ -219,7 +219,7 @@ def parse_faulty(
     """
     off: cython.Py_ssize_t = pool.m_off[m] + skip
     parse_ip(p, pool.arena, off, n)
-    if reason == _TCP_CHECKSUM or reason == _UDP_CHECKSUM or reason == _ICMP_CHECKSUM:
+    if is_checksum_fault(reason):
         p.csum_ok = True  # or nothing would be read
         parse_l4(p, pool.arena, off + p.ip_len, p.length)
     p.csum_ok = False
@@ -231,6 +231,12 @@ def parse_faulty(
             p.drop = _MBUF
             return _MBUF
     return 0
+
+
+@cython.exceptval(check=False)
+def is_checksum_fault(reason: cython.int) -> cython.bint:
+    """Is this Drop reason a wrong L4 checksum?"""
+    return reason == _TCP_CHECKSUM or reason == _UDP_CHECKSUM or reason == _ICMP_CHECKSUM
 
 
 @cython.exceptval(check=False)
